@@ -1,0 +1,478 @@
+//! Blobs: the envelope of every chunk and of every `*.blob` file (docs/format.md, 2).
+//!
+//! [`Blob`] looks at encoded bytes without decoding them. [`Codec`] encodes and decodes, into slices of the
+//! caller, with zstd contexts that are made once. Decoding is one shot into a buffer of known size, so that no
+//! input can make it expand further. Sealed blobs are recognised; without keys they answer [`Kind::Key`].
+
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE, field};
+use crate::hash::sha256;
+use crate::limits::BLOB_MAX_SIZE;
+
+/// What PBS compresses with.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The encoded bytes of one blob, whose structure has been checked.
+#[derive(Debug, Clone, Copy)]
+pub struct Blob<'a> {
+    raw: &'a [u8],
+    form: BlobForm,
+}
+
+impl<'a> Blob<'a> {
+    /// Checks the structure: the magic, and that the header is there. Not the CRC.
+    ///
+    /// Errors: `Format`.
+    pub fn parse(raw: &'a [u8]) -> Result<Self> {
+        let too_small = || Error::new(Kind::Format, format!("{} bytes are too few for a blob", raw.len()));
+        if raw.len() < BLOB_HEADER_SIZE {
+            return Err(too_small());
+        }
+        let form = BlobForm::from_magic(&raw[..8]).ok_or_else(|| {
+            let magic = u64::from_be_bytes(field(raw, 0));
+            Error::new(Kind::Format, format!("{magic:016x} is no magic of a blob"))
+        })?;
+        if raw.len() < form.header_size() {
+            return Err(too_small());
+        }
+        Ok(Blob { raw, form })
+    }
+
+    /// [`Blob::parse`], then [`Blob::check_crc`]: what reading a blob from a disk asks for.
+    ///
+    /// Errors: `Format`, `Corrupt`.
+    pub fn load(raw: &'a [u8]) -> Result<Self> {
+        let blob = Self::parse(raw)?;
+        blob.check_crc()?;
+        Ok(blob)
+    }
+
+    /// Compares the stored CRC with the payload's.
+    ///
+    /// Errors: `Corrupt`.
+    pub fn check_crc(&self) -> Result<()> {
+        let (stored, computed) = (self.crc(), crc32fast::hash(self.payload()));
+        if stored != computed {
+            return Err(Error::new(
+                Kind::Corrupt,
+                format!("the blob's CRC is {computed:08x} and should be {stored:08x}"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// All bytes.
+    pub fn raw(&self) -> &'a [u8] {
+        self.raw
+    }
+
+    /// Compressed, encrypted, both or neither.
+    pub fn form(&self) -> BlobForm {
+        self.form
+    }
+
+    /// The stored CRC.
+    pub fn crc(&self) -> u32 {
+        u32::from_le_bytes(field(self.raw, BLOB_CRC_OFFSET))
+    }
+
+    /// What is behind the header.
+    pub fn payload(&self) -> &'a [u8] {
+        &self.raw[self.form.header_size()..]
+    }
+
+    /// The data itself if the blob is plain; `None` if it is compressed.
+    ///
+    /// Errors: `Key` if it is encrypted.
+    pub fn plain(&self) -> Result<Option<&'a [u8]>> {
+        match self.form {
+            BlobForm { encrypted: true, .. } => Err(need_key()),
+            BlobForm { compressed: true, .. } => Ok(None),
+            _ => Ok(Some(self.payload())),
+        }
+    }
+
+    /// A size that the decoded data cannot exceed, without decoding it: exact for plain data and for frames that
+    /// state their size.
+    ///
+    /// Errors: `Key`, `Corrupt`.
+    pub fn decoded_bound(&self) -> Result<u64> {
+        match self.plain()? {
+            Some(data) => Ok(data.len() as u64),
+            None => zstd_safe::decompress_bound(self.payload()).map_err(broken_frame),
+        }
+    }
+}
+
+fn need_key() -> Error {
+    Error::new(Kind::Key, "the blob is encrypted and no key is given")
+}
+
+fn broken_frame(code: zstd_safe::ErrorCode) -> Error {
+    Error::new(Kind::Corrupt, format!("the blob's compressed data is broken: {}", zstd_safe::get_error_name(code)))
+}
+
+/// Compares the digest of `data` with `digest`, if there is one.
+///
+/// Errors: `Corrupt`.
+pub fn check_digest(data: &[u8], digest: Option<&Digest>) -> Result<()> {
+    match digest {
+        Some(digest) => {
+            let computed = sha256(data);
+            if computed == *digest {
+                return Ok(());
+            }
+            Err(Error::new(Kind::Corrupt, format!("the data's digest is {computed} and should be {digest}"))
+                .with_digest(digest))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Stores the CRC of the payload in the header of the encoded blob `raw`.
+///
+/// Errors: `Format`.
+pub fn update_crc(raw: &mut [u8]) -> Result<()> {
+    let crc = crc32fast::hash(Blob::parse(raw)?.payload());
+    raw[BLOB_CRC_OFFSET..BLOB_HEADER_SIZE].copy_from_slice(&crc.to_le_bytes());
+    Ok(())
+}
+
+/// Bytes that encoding `data_len` bytes can take, in whatever form; `None` above [`BLOB_MAX_SIZE`].
+pub fn encode_bound(data_len: usize) -> Option<usize> {
+    (data_len <= BLOB_MAX_SIZE).then(|| data_len + ENCRYPTED_BLOB_HEADER_SIZE)
+}
+
+/// Encodes and decodes blobs, one at a time.
+#[derive(Default)]
+pub struct Codec {
+    compressor: Option<CCtx<'static>>,
+    decompressor: Option<DCtx<'static>>,
+}
+
+impl Codec {
+    /// A codec; its contexts are made when they are first needed.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Encodes `data` into the start of `out` and gives the length.
+    ///
+    /// With `compress` the data is compressed if that makes it smaller. 12 bytes more than `data` are enough room.
+    ///
+    /// Errors: `Limit` above [`BLOB_MAX_SIZE`]; `TooSmall`; `NoMemory`.
+    pub fn encode(&mut self, data: &[u8], compress: bool, out: &mut [u8]) -> Result<usize> {
+        check_encode_size(data.len())?;
+        let too_small = Error::new(Kind::TooSmall, format!("{} bytes are too few to encode {}", out.len(), data.len()));
+        let Some((header, room)) = out.split_at_mut_checked(BLOB_HEADER_SIZE) else { return Err(too_small) };
+        let compressed = if compress { self.deflate(data, room)? } else { None };
+        let payload_len = match compressed {
+            Some(len) => len,
+            None => {
+                let Some(payload) = room.get_mut(..data.len()) else { return Err(too_small) };
+                payload.copy_from_slice(data);
+                data.len()
+            }
+        };
+        let form = BlobForm { compressed: compressed.is_some(), encrypted: false };
+        header[..BLOB_CRC_OFFSET].copy_from_slice(&form.magic());
+        header[BLOB_CRC_OFFSET..].copy_from_slice(&crc32fast::hash(&room[..payload_len]).to_le_bytes());
+        Ok(BLOB_HEADER_SIZE + payload_len)
+    }
+
+    /// Compresses `data` into `out` if the result is smaller than `data` and fits; gives its length.
+    fn deflate(&mut self, data: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
+        // With less room than the data takes, "does not fit" and "not smaller" are one answer of zstd's.
+        let room = data.len().saturating_sub(1).min(out.len());
+        if room == 0 {
+            return Ok(None);
+        }
+        match self.compressor()?.compress2(&mut out[..room], data) {
+            Ok(len) => Ok(Some(len)),
+            Err(code) if no_room(code) => Ok(None),
+            Err(code) => {
+                Err(Error::new(Kind::NoMemory, format!("cannot compress: {}", zstd_safe::get_error_name(code))))
+            }
+        }
+    }
+
+    fn compressor(&mut self) -> Result<&mut CCtx<'static>> {
+        if self.compressor.is_none() {
+            let mut context =
+                CCtx::try_create().ok_or_else(|| Error::new(Kind::NoMemory, "no memory for compression"))?;
+            context
+                .set_parameter(CParameter::CompressionLevel(ZSTD_LEVEL))
+                .map_err(|code| Error::new(Kind::Internal, zstd_safe::get_error_name(code)))?;
+            self.compressor = Some(context);
+        }
+        self.compressor.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no compression context"))
+    }
+
+    fn decompressor(&mut self) -> Result<&mut DCtx<'static>> {
+        if self.decompressor.is_none() {
+            let context =
+                DCtx::try_create().ok_or_else(|| Error::new(Kind::NoMemory, "no memory for decompression"))?;
+            self.decompressor = Some(context);
+        }
+        self.decompressor.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no decompression context"))
+    }
+
+    /// Encodes `data` into a vector of just the right size.
+    ///
+    /// Errors: as [`Codec::encode`].
+    pub fn encode_vec(&mut self, data: &[u8], compress: bool) -> Result<Vec<u8>> {
+        check_encode_size(data.len())?;
+        let mut out = Vec::new();
+        reserve(&mut out, BLOB_HEADER_SIZE + data.len())?;
+        out.resize(BLOB_HEADER_SIZE + data.len(), 0);
+        let len = self.encode(data, compress, &mut out)?;
+        out.truncate(len);
+        out.shrink_to_fit();
+        Ok(out)
+    }
+
+    /// Decodes `blob` into the start of `out`, compares the digest if one is given, and gives the length.
+    ///
+    /// Errors: `Key`, `Corrupt`; `TooSmall` if the data does not fit, see [`Blob::decoded_bound`]; `NoMemory`.
+    pub fn decode(&mut self, blob: Blob<'_>, digest: Option<&Digest>, out: &mut [u8]) -> Result<usize> {
+        let too_small = |room| Error::new(Kind::TooSmall, format!("the decoded blob does not fit into {room} bytes"));
+        let len = match blob.plain()? {
+            Some(data) => {
+                let room = out.len();
+                out.get_mut(..data.len()).ok_or_else(|| too_small(room))?.copy_from_slice(data);
+                data.len()
+            }
+            None => self.inflate(blob.payload(), out)?.ok_or_else(|| too_small(out.len()))?,
+        };
+        check_digest(&out[..len], digest)?;
+        Ok(len)
+    }
+
+    /// Decodes `blob` into a new vector of at most `max_len` bytes and compares the digest if one is given.
+    ///
+    /// Errors: `Key`, `Corrupt`; `Limit` if the data is longer; `NoMemory`.
+    pub fn decode_vec(&mut self, blob: Blob<'_>, digest: Option<&Digest>, max_len: usize) -> Result<Vec<u8>> {
+        let too_long = || Error::new(Kind::Limit, format!("the decoded blob is longer than {max_len} bytes"));
+        let mut out = Vec::new();
+        match blob.plain()? {
+            Some(data) if data.len() > max_len => return Err(too_long()),
+            Some(data) => {
+                reserve(&mut out, data.len())?;
+                out.extend_from_slice(data);
+            }
+            None => {
+                let bound = usize::try_from(blob.decoded_bound()?).unwrap_or(usize::MAX);
+                reserve(&mut out, bound.min(max_len))?;
+                self.inflate(blob.payload(), &mut out)?.filter(|&len| len <= max_len).ok_or_else(too_long)?;
+                out.shrink_to_fit();
+            }
+        }
+        check_digest(&out, digest)?;
+        Ok(out)
+    }
+
+    /// Decodes `blob`, whose data must have exactly `len` bytes and the digest `digest`.
+    ///
+    /// The result is in `scratch`, which is re-used from call to call, or, for a plain blob, in the blob itself.
+    ///
+    /// Errors: `Key`, `Corrupt`, `NoMemory`.
+    pub fn decode_exact<'a>(
+        &mut self,
+        blob: Blob<'a>,
+        digest: &Digest,
+        len: usize,
+        scratch: &'a mut Vec<u8>,
+    ) -> Result<&'a [u8]> {
+        let wrong_len = |found: &str| {
+            Error::new(Kind::Corrupt, format!("the decoded blob has {found} bytes and should have {len}"))
+        };
+        let data = match blob.plain()? {
+            Some(data) => data,
+            None => {
+                scratch.clear();
+                // No more than the input can expand to: `len` comes from an index, which may lie.
+                let bound = usize::try_from(blob.decoded_bound()?).unwrap_or(usize::MAX);
+                reserve(scratch, bound.min(len))?;
+                self.inflate(blob.payload(), scratch)?.ok_or_else(|| wrong_len("more"))?;
+                scratch
+            }
+        };
+        if data.len() != len {
+            return Err(wrong_len(&data.len().to_string()));
+        }
+        check_digest(data, Some(digest))?;
+        Ok(data)
+    }
+
+    /// Checks that an unencrypted blob decodes to `size` bytes of the digest `digest`. Encrypted ones pass unseen.
+    ///
+    /// Errors: `Corrupt`, `NoMemory`; `Limit` if `size` is above [`BLOB_MAX_SIZE`].
+    pub fn verify_unencrypted(&mut self, blob: Blob<'_>, size: u64, digest: &Digest) -> Result<()> {
+        if blob.form().encrypted {
+            return Ok(());
+        }
+        let len = usize::try_from(size).ok().filter(|&len| len <= BLOB_MAX_SIZE).ok_or_else(|| {
+            Error::new(Kind::Limit, format!("{size} bytes are more than the {BLOB_MAX_SIZE} of a blob"))
+        })?;
+        self.decode_exact(blob, digest, len, &mut Vec::new()).map(drop)
+    }
+
+    /// Decompresses into `out`; `None` if it does not fit.
+    fn inflate<C: zstd_safe::WriteBuf + ?Sized>(&mut self, payload: &[u8], out: &mut C) -> Result<Option<usize>> {
+        if payload.is_empty() {
+            return Err(Error::new(Kind::Corrupt, "the blob's compressed data is missing"));
+        }
+        match self.decompressor()?.decompress(out, payload) {
+            Ok(len) => Ok(Some(len)),
+            Err(code) if no_room(code) => Ok(None),
+            Err(code) => Err(broken_frame(code)),
+        }
+    }
+}
+
+fn check_encode_size(len: usize) -> Result<()> {
+    if len > BLOB_MAX_SIZE {
+        return Err(Error::new(Kind::Limit, format!("{len} bytes are more than the {BLOB_MAX_SIZE} of a blob")));
+    }
+    Ok(())
+}
+
+fn no_room(code: zstd_safe::ErrorCode) -> bool {
+    zstd_safe::is_error_kind(code, zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FOX: &[u8] = b"The quick brown fox jumps over the lazy dog";
+
+    fn encode(data: &[u8], compress: bool) -> Vec<u8> {
+        Codec::new().encode_vec(data, compress).unwrap()
+    }
+
+    #[test]
+    fn known_blobs() {
+        let fox = encode(FOX, false);
+        assert_eq!(fox[..12], [0x42, 0xab, 0x38, 0x07, 0xbe, 0x83, 0x70, 0xa1, 0x39, 0xa3, 0x4f, 0x41]);
+        assert_eq!(fox[12..], *FOX);
+        for compress in [false, true] {
+            assert_eq!(encode(b"", compress), [0x42, 0xab, 0x38, 0x07, 0xbe, 0x83, 0x70, 0xa1, 0, 0, 0, 0]);
+        }
+    }
+
+    #[test]
+    fn round_trip_at_every_small_length_and_capacity() {
+        let mut codec = Codec::new();
+        for len in 0..200 {
+            let data = vec![b'a'; len];
+            for compress in [false, true] {
+                let blob = codec.encode_vec(&data, compress).unwrap();
+                assert_eq!(Blob::load(&blob).unwrap().form().compressed, blob.len() < 12 + len);
+                for room in 0..blob.len() + 1 {
+                    let mut out = vec![0; room];
+                    match codec.encode(&data, compress, &mut out) {
+                        Ok(n) => assert_eq!(out[..n], blob),
+                        Err(error) => assert!(error.kind() == Kind::TooSmall && room < 12 + len, "{error}"),
+                    }
+                }
+                let digest = sha256(&data);
+                let blob = Blob::load(&blob).unwrap();
+                assert_eq!(codec.decode_vec(blob, Some(&digest), len).unwrap(), data);
+                assert_eq!(codec.decode_exact(blob, &digest, len, &mut Vec::new()).unwrap(), data);
+                let mut out = vec![0; len];
+                assert_eq!(codec.decode(blob, Some(&digest), &mut out).unwrap(), len);
+                assert_eq!(out, data);
+                if len > 0 {
+                    assert_eq!(codec.decode(blob, None, &mut out[1..]).unwrap_err().kind(), Kind::TooSmall);
+                    assert_eq!(codec.decode_vec(blob, None, len - 1).unwrap_err().kind(), Kind::Limit);
+                    let error = codec.decode_exact(blob, &digest, len - 1, &mut Vec::new()).unwrap_err();
+                    assert_eq!(error.kind(), Kind::Corrupt);
+                    let error = codec.verify_unencrypted(blob, len as u64 + 1, &digest).unwrap_err();
+                    assert_eq!(error.kind(), Kind::Corrupt);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_named() {
+        let mut codec = Codec::new();
+        let blob = encode(&[b'x'; 1000], true);
+        let mut flipped = blob.clone();
+        flipped[20] ^= 1;
+        assert_eq!(Blob::load(&flipped).unwrap_err().kind(), Kind::Corrupt);
+        assert_eq!(Blob::parse(&[0; 40]).unwrap_err().kind(), Kind::Format);
+        assert_eq!(Blob::parse(&blob[..11]).unwrap_err().kind(), Kind::Format);
+        for truncated in 12..blob.len() {
+            let mut cut = blob[..truncated].to_vec();
+            update_crc(&mut cut).unwrap();
+            let cut = Blob::load(&cut).unwrap();
+            assert_eq!(codec.decode_vec(cut, None, 1000).unwrap_err().kind(), Kind::Corrupt);
+        }
+        let mut long = [&blob[..], b"x"].concat();
+        update_crc(&mut long).unwrap();
+        assert_eq!(codec.decode_vec(Blob::load(&long).unwrap(), None, 1000).unwrap_err().kind(), Kind::Corrupt);
+        let wrong = sha256(b"other");
+        let error = codec.decode_vec(Blob::load(&blob).unwrap(), Some(&wrong), 1000).unwrap_err();
+        assert_eq!((error.kind(), error.digest()), (Kind::Corrupt, Some(&wrong)));
+    }
+
+    #[test]
+    fn frames_without_a_stated_size_and_several_frames_decode() {
+        let mut codec = Codec::new();
+        let frame = |data: &[u8]| {
+            let mut context = CCtx::create();
+            context.set_parameter(CParameter::ContentSizeFlag(false)).unwrap();
+            let mut out = vec![0; 1000];
+            let len = context.compress2(&mut out[..], data).unwrap();
+            out.truncate(len);
+            out
+        };
+        let payload = [frame(&[b'a'; 500]), frame(b""), frame(&[b'b'; 700])].concat();
+        let mut raw = [&crate::format::MAGIC_COMPRESSED_BLOB[..], &[0; 4], &payload].concat();
+        update_crc(&mut raw).unwrap();
+        let data = codec.decode_vec(Blob::load(&raw).unwrap(), None, BLOB_MAX_SIZE).unwrap();
+        assert_eq!(data, [[b'a'; 500].as_slice(), &[b'b'; 700]].concat());
+    }
+
+    #[test]
+    fn a_bomb_is_bounded() {
+        let mut codec = Codec::new();
+        let blob = codec.encode_vec(&vec![0; 64 << 20], true).unwrap();
+        assert!(blob.len() < 1 << 20);
+        let blob = Blob::load(&blob).unwrap();
+        assert_eq!(codec.decode_vec(blob, None, 1 << 20).unwrap_err().kind(), Kind::Limit);
+        let mut scratch = Vec::new();
+        let error = codec.decode_exact(blob, &sha256(b""), 1 << 20, &mut scratch).unwrap_err();
+        assert_eq!(error.kind(), Kind::Corrupt);
+        assert!(scratch.capacity() <= 2 << 20);
+    }
+
+    #[test]
+    fn encrypted_blobs_ask_for_a_key() {
+        let mut codec = Codec::new();
+        for compressed in [false, true] {
+            let form = BlobForm { compressed, encrypted: true };
+            let mut raw = form.magic().to_vec();
+            raw.resize(43, 0);
+            assert_eq!(Blob::parse(&raw).unwrap_err().kind(), Kind::Format);
+            raw.resize(100, 0);
+            update_crc(&mut raw).unwrap();
+            let blob = Blob::load(&raw).unwrap();
+            assert_eq!(codec.decode_vec(blob, None, 1000).unwrap_err().kind(), Kind::Key);
+            assert_eq!(blob.decoded_bound().unwrap_err().kind(), Kind::Key);
+            codec.verify_unencrypted(blob, 1, &sha256(b"")).unwrap();
+        }
+    }
+
+    #[test]
+    fn too_large_is_refused_before_anything_is_allocated() {
+        assert_eq!(check_encode_size(BLOB_MAX_SIZE + 1).unwrap_err().kind(), Kind::Limit);
+        assert_eq!(encode_bound(BLOB_MAX_SIZE + 1), None);
+        assert_eq!(encode_bound(BLOB_MAX_SIZE), Some(crate::limits::BLOB_MAX_ENCODED_SIZE));
+    }
+}

@@ -1,0 +1,248 @@
+//! Errors by kind, each naming what it is about.
+//!
+//! # Policy
+//!
+//! - A fallible function returns [`Result`]. It never panics on input and never downgrades a failure to a value.
+//! - The [`Kind`] says what the caller can do about it; missing, damaged, wrong key and no key are different kinds.
+//! - The message says what was being done and what was found. The path, the digest, the offset and the errno
+//!   are fields too, so that a caller need not parse text. Whoever knows one of them adds it; the innermost
+//!   value of a field stays.
+//! - Context is added outward with [`Error::context`], and reads `outer: inner: cause`.
+//! - Messages hold no secrets.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+
+/// The result of everything that can fail.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong, in terms of what the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The caller passed something that can never work.
+    Argument,
+    /// The operating system refused; see the errno.
+    Io,
+    /// An allocation failed.
+    NoMemory,
+    /// A file, chunk or directory is not there.
+    NotFound,
+    /// Something is there already.
+    Exists,
+    /// Another process, handle or thread holds it.
+    Busy,
+    /// The caller's buffer is too small.
+    TooSmall,
+    /// A size is above a maximum.
+    Limit,
+    /// Data is damaged: digest, CRC, length or a broken frame.
+    Corrupt,
+    /// Data is not of the format: magic or structure.
+    Format,
+    /// A key is needed and none was given.
+    Key,
+    /// An authentication tag or signature does not match.
+    Auth,
+    /// A call out of order, or on a handle that has failed.
+    State,
+    /// A callback asked to stop.
+    Cancelled,
+    /// Valid, but not supported.
+    Unsupported,
+    /// A protected snapshot cannot be removed.
+    Protected,
+    /// A password is wrong or too short.
+    Password,
+    /// The data was made with another key.
+    KeyMismatch,
+    /// Encrypted where plain was expected, or the reverse.
+    CryptMode,
+    /// A defect of this library.
+    Internal,
+}
+
+/// One failure. Cheap to move; see the module for the policy.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    message: String,
+    errno: Option<i32>,
+    path: Option<PathBuf>,
+    digest: Option<Digest>,
+    offset: Option<u64>,
+    callback_value: i32,
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            errno: None,
+            path: None,
+            digest: None,
+            offset: None,
+            callback_value: 0,
+        }))
+    }
+
+    /// The operating system's error `source` of doing `action` ("open", "rename") to `path`.
+    ///
+    /// The kind follows the errno: ENOENT is not found, EEXIST exists, ENOMEM no memory, all else I/O.
+    pub fn io(action: &str, path: &Path, source: &io::Error) -> Self {
+        Error::os(action, &path.display().to_string(), source).with_path(path)
+    }
+
+    /// As [`Error::io`], for something that has no path: `object` is its name in the message.
+    pub fn os(action: &str, object: &str, source: &io::Error) -> Self {
+        let errno = source.raw_os_error();
+        let kind = match errno {
+            Some(libc::ENOENT) => Kind::NotFound,
+            Some(libc::EEXIST) => Kind::Exists,
+            Some(libc::ENOMEM) => Kind::NoMemory,
+            _ => Kind::Io,
+        };
+        let mut error = Error::new(kind, format!("cannot {action} {object}: {source}"));
+        error.0.errno = errno;
+        error
+    }
+
+    /// A callback's wish to stop, with the value that it returned.
+    pub fn cancelled(by: &str, callback_value: i32) -> Self {
+        let mut error = Error::new(Kind::Cancelled, format!("cancelled by the {by} (returned {callback_value})"));
+        error.0.callback_value = callback_value;
+        error
+    }
+
+    /// Puts `what` before the message: `what: message`.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = format!("{what}: {}", self.0.message);
+        self
+    }
+
+    /// Changes the kind, where the place knows better than the errno.
+    #[must_use]
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.0.kind = kind;
+        self
+    }
+
+    /// Names the path, unless one is named already.
+    #[must_use]
+    pub fn with_path(mut self, path: &Path) -> Self {
+        self.0.path.get_or_insert_with(|| path.to_path_buf());
+        self
+    }
+
+    /// Names the chunk, unless one is named already.
+    #[must_use]
+    pub fn with_digest(mut self, digest: &Digest) -> Self {
+        self.0.digest.get_or_insert(*digest);
+        self
+    }
+
+    /// Names the byte offset, unless one is named already.
+    #[must_use]
+    pub fn with_offset(mut self, offset: u64) -> Self {
+        self.0.offset.get_or_insert(offset);
+        self
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// What happened, outermost context first.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The operating system's error number.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.errno
+    }
+
+    /// The file or directory that it is about.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The chunk that it is about.
+    pub fn digest(&self) -> Option<&Digest> {
+        self.0.digest.as_ref()
+    }
+
+    /// The byte offset that it is about; the message says of what.
+    pub fn offset(&self) -> Option<u64> {
+        self.0.offset
+    }
+
+    /// What the callback that stopped the call returned; 0 if none did.
+    pub fn callback_value(&self) -> i32 {
+        self.0.callback_value
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.0.kind, self.0.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Reserves room for exactly `additional` more bytes, or says that there is no memory.
+pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) -> Result<()> {
+    buffer
+        .try_reserve_exact(additional)
+        .map_err(|_| Error::new(Kind::NoMemory, format!("cannot allocate {additional} bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_kind_follows_errno() {
+        for (errno, kind) in [
+            (libc::ENOENT, Kind::NotFound),
+            (libc::ENOTDIR, Kind::Io),
+            (libc::EEXIST, Kind::Exists),
+            (libc::ENOMEM, Kind::NoMemory),
+            (libc::ENOSPC, Kind::Io),
+        ] {
+            let error = Error::io("open", Path::new("/x/y"), &io::Error::from_raw_os_error(errno));
+            assert_eq!(error.kind(), kind);
+            assert_eq!(error.errno(), Some(errno));
+            assert_eq!(error.path(), Some(Path::new("/x/y")));
+            assert!(error.message().starts_with("cannot open /x/y: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn inner_fields_win_and_context_reads_outward() {
+        let error = Error::new(Kind::Corrupt, "the CRC differs")
+            .with_offset(7)
+            .context("chunk 3")
+            .with_offset(9)
+            .with_path(Path::new("a"))
+            .with_path(Path::new("b"))
+            .context("restore");
+        assert_eq!(error.message(), "restore: chunk 3: the CRC differs");
+        assert_eq!(error.offset(), Some(7));
+        assert_eq!(error.path(), Some(Path::new("a")));
+    }
+}

@@ -1,0 +1,83 @@
+//! Dynamic indexes (docs/format.md, 6.2).
+
+use super::ChunkInfo;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::{DYNAMIC_ENTRY_SIZE, IndexHeader, field};
+use crate::hash::sha256;
+use crate::limits::INDEX_MAX_SIZE;
+
+/// A dynamic index: each entry has the end of its chunk.
+#[derive(Debug)]
+pub struct DynamicIndex {
+    header: IndexHeader,
+    /// As on disk; the ends have been checked.
+    entries: Vec<u8>,
+}
+
+impl DynamicIndex {
+    /// Checks that `entries` are whole and that their ends do not fall.
+    pub(super) fn new(header: IndexHeader, entries: Vec<u8>) -> Result<Self> {
+        if !entries.len().is_multiple_of(DYNAMIC_ENTRY_SIZE) {
+            return Err(Error::new(
+                Kind::Format,
+                format!("{} bytes of entries are no multiple of {DYNAMIC_ENTRY_SIZE}", entries.len()),
+            ));
+        }
+        let mut start = 0;
+        for (i, entry) in entries.chunks_exact(DYNAMIC_ENTRY_SIZE).enumerate() {
+            let end = u64::from_le_bytes(field(entry, 0));
+            if end < start || end > INDEX_MAX_SIZE {
+                return Err(Error::new(Kind::Format, format!("chunk {i} cannot reach from {start} to {end}"))
+                    .with_offset(start));
+            }
+            start = end;
+        }
+        Ok(DynamicIndex { header, entries })
+    }
+
+    /// The fields of the header as they are stored.
+    pub fn header(&self) -> &IndexHeader {
+        &self.header
+    }
+
+    /// How many chunks.
+    pub fn count(&self) -> usize {
+        self.entries.len() / DYNAMIC_ENTRY_SIZE
+    }
+
+    /// The end of the last chunk, 0 if there is none.
+    pub fn size(&self) -> u64 {
+        self.count().checked_sub(1).map_or(0, |last| self.end(last))
+    }
+
+    /// The end of chunk `i`, which exists.
+    fn end(&self, i: usize) -> u64 {
+        u64::from_le_bytes(field(&self.entries, i * DYNAMIC_ENTRY_SIZE))
+    }
+
+    /// Chunk `i`, if there is one.
+    pub fn chunk(&self, i: usize) -> Option<ChunkInfo> {
+        (i < self.count()).then(|| ChunkInfo {
+            start: i.checked_sub(1).map_or(0, |before| self.end(before)),
+            end: self.end(i),
+            digest: Digest(field(&self.entries, i * DYNAMIC_ENTRY_SIZE + 8)),
+        })
+    }
+
+    /// The first chunk that ends behind `offset`, and where in it `offset` is.
+    pub fn chunk_from_offset(&self, offset: u64) -> Option<(usize, u64)> {
+        let (mut from, mut to) = (0, self.count());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.end(middle) > offset { to = middle } else { from = middle + 1 }
+        }
+        let chunk = self.chunk(from)?;
+        Some((from, offset - chunk.start))
+    }
+
+    /// The hash of the entries.
+    pub fn compute_csum(&self) -> Digest {
+        sha256(&self.entries)
+    }
+}

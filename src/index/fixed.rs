@@ -1,0 +1,79 @@
+//! Fixed indexes (docs/format.md, 6.3).
+
+use super::ChunkInfo;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::{FIXED_ENTRY_SIZE, IndexHeader, field};
+use crate::hash::sha256;
+use crate::limits::INDEX_MAX_SIZE;
+
+/// A fixed index: every chunk but the last has the same size.
+#[derive(Debug)]
+pub struct FixedIndex {
+    header: IndexHeader,
+    /// As on disk; as many as the header's sizes ask for.
+    digests: Vec<u8>,
+}
+
+impl FixedIndex {
+    /// Checks the sizes, and that there are as many digests as they ask for.
+    pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Result<Self> {
+        let IndexHeader { size, chunk_size, .. } = header;
+        if !chunk_size.is_power_of_two() {
+            return Err(Error::new(Kind::Format, format!("a chunk size of {chunk_size} is no power of two")));
+        }
+        if size > INDEX_MAX_SIZE || chunk_size > INDEX_MAX_SIZE {
+            return Err(Error::new(Kind::Format, format!("a size of {size} in chunks of {chunk_size} is too large")));
+        }
+        // Both are below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
+        let wanted = u128::from(size.div_ceil(chunk_size)) * FIXED_ENTRY_SIZE as u128;
+        if digests.len() as u128 != wanted {
+            return Err(Error::new(
+                Kind::Format,
+                format!(
+                    "{} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}",
+                    digests.len()
+                ),
+            ));
+        }
+        Ok(FixedIndex { header, digests })
+    }
+
+    /// The fields of the header as they are stored.
+    pub fn header(&self) -> &IndexHeader {
+        &self.header
+    }
+
+    /// How many chunks.
+    pub fn count(&self) -> usize {
+        self.digests.len() / FIXED_ENTRY_SIZE
+    }
+
+    /// Bytes of the image.
+    pub fn size(&self) -> u64 {
+        self.header.size
+    }
+
+    /// Chunk `i`, if there is one.
+    pub fn chunk(&self, i: usize) -> Option<ChunkInfo> {
+        (i < self.count()).then(|| {
+            let start = i as u64 * self.header.chunk_size;
+            ChunkInfo {
+                start,
+                end: start.saturating_add(self.header.chunk_size).min(self.header.size),
+                digest: Digest(field(&self.digests, i * FIXED_ENTRY_SIZE)),
+            }
+        })
+    }
+
+    /// The chunk that holds `offset`, and where in it.
+    pub fn chunk_from_offset(&self, offset: u64) -> Option<(usize, u64)> {
+        let i = usize::try_from(offset / self.header.chunk_size).ok()?;
+        (offset < self.header.size).then_some((i, offset % self.header.chunk_size))
+    }
+
+    /// The hash of the digests.
+    pub fn compute_csum(&self) -> Digest {
+        sha256(&self.digests)
+    }
+}

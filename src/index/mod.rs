@@ -1,0 +1,182 @@
+//! Indexes: which chunks, in which order, make up a file (docs/format.md, 6).
+//!
+//! An [`Index`] is read whole into memory, 40 or 32 bytes a chunk, and stays readable whatever happens to its file.
+//! A [`DynamicWriter`] makes a dynamic one.
+
+mod dynamic;
+mod fixed;
+mod spool;
+mod writer;
+
+pub use dynamic::DynamicIndex;
+pub use fixed::FixedIndex;
+pub use writer::{DynamicWriter, Summary};
+
+use std::path::Path;
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::{INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
+use crate::limits::INDEX_MAX_FILE_SIZE;
+use crate::sys;
+
+/// Which kind of index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    /// Chunks of any size: `.didx`.
+    Dynamic,
+    /// Chunks of one size: `.fidx`.
+    Fixed,
+}
+
+/// One chunk of an index: bytes `start` to `end` (exclusive) of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkInfo {
+    /// Offset of the first byte.
+    pub start: u64,
+    /// Offset behind the last byte.
+    pub end: u64,
+    /// The chunk's name.
+    pub digest: Digest,
+}
+
+/// An index of either kind, checked.
+#[derive(Debug)]
+pub enum Index {
+    /// Chunks of any size.
+    Dynamic(DynamicIndex),
+    /// Chunks of one size.
+    Fixed(FixedIndex),
+}
+
+impl Index {
+    /// Opens the index file at `path`; with `kind`, no other kind is accepted.
+    ///
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long.
+    pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
+        let (mut file, len) = sys::open_regular(path)?;
+        let entries_len = check_file_len(len).map_err(|error| describe(error, path))?;
+        let mut header = [0; INDEX_HEADER_SIZE];
+        sys::read_exact(&mut file, &mut header, path)?;
+        let mut entries = Vec::new();
+        reserve(&mut entries, entries_len)?;
+        entries.resize(entries_len, 0);
+        sys::read_exact(&mut file, &mut entries, path)?;
+        Self::from_parts(&header, entries, kind).map_err(|error| describe(error, path))
+    }
+
+    /// Reads an index from the bytes of its file.
+    ///
+    /// Errors: `Format`, `Limit`, `NoMemory`.
+    pub fn from_bytes(bytes: &[u8], kind: Option<IndexKind>) -> Result<Self> {
+        check_file_len(bytes.len() as u64)?;
+        let (header, body) = bytes.split_first_chunk().ok_or_else(|| too_short(bytes.len() as u64))?;
+        let mut entries = Vec::new();
+        reserve(&mut entries, body.len())?;
+        entries.extend_from_slice(body);
+        Self::from_parts(header, entries, kind)
+    }
+
+    fn from_parts(header: &[u8; INDEX_HEADER_SIZE], entries: Vec<u8>, kind: Option<IndexKind>) -> Result<Self> {
+        let header = IndexHeader::from_bytes(header);
+        let found = match header.magic {
+            MAGIC_DYNAMIC_INDEX => IndexKind::Dynamic,
+            MAGIC_FIXED_INDEX => IndexKind::Fixed,
+            magic => {
+                let magic = u64::from_be_bytes(magic);
+                return Err(Error::new(Kind::Format, format!("{magic:016x} is no magic of an index")));
+            }
+        };
+        if kind.is_some_and(|kind| kind != found) {
+            return Err(Error::new(Kind::Format, format!("it is a {found:?} index").to_lowercase()));
+        }
+        Ok(match found {
+            IndexKind::Dynamic => Index::Dynamic(DynamicIndex::new(header, entries)?),
+            IndexKind::Fixed => Index::Fixed(FixedIndex::new(header, entries)?),
+        })
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> IndexKind {
+        match self {
+            Index::Dynamic(_) => IndexKind::Dynamic,
+            Index::Fixed(_) => IndexKind::Fixed,
+        }
+    }
+
+    /// The fields of the header as they are stored.
+    pub fn header(&self) -> &IndexHeader {
+        match self {
+            Index::Dynamic(index) => index.header(),
+            Index::Fixed(index) => index.header(),
+        }
+    }
+
+    /// How many chunks.
+    pub fn count(&self) -> usize {
+        match self {
+            Index::Dynamic(index) => index.count(),
+            Index::Fixed(index) => index.count(),
+        }
+    }
+
+    /// Bytes of the file that the index describes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Index::Dynamic(index) => index.size(),
+            Index::Fixed(index) => index.size(),
+        }
+    }
+
+    /// Chunk `i`; `None` from [`Index::count`] on.
+    pub fn chunk(&self, i: usize) -> Option<ChunkInfo> {
+        match self {
+            Index::Dynamic(index) => index.chunk(i),
+            Index::Fixed(index) => index.chunk(i),
+        }
+    }
+
+    /// Which chunk holds the byte at `offset`, and where in it; `None` from [`Index::size`] on.
+    pub fn chunk_from_offset(&self, offset: u64) -> Option<(usize, u64)> {
+        match self {
+            Index::Dynamic(index) => index.chunk_from_offset(offset),
+            Index::Fixed(index) => index.chunk_from_offset(offset),
+        }
+    }
+
+    /// The csum that the entries should have.
+    pub fn compute_csum(&self) -> Digest {
+        match self {
+            Index::Dynamic(index) => index.compute_csum(),
+            Index::Fixed(index) => index.compute_csum(),
+        }
+    }
+
+    /// Compares the stored csum with the computed one.
+    ///
+    /// Errors: `Corrupt`.
+    pub fn check_csum(&self) -> Result<()> {
+        let (stored, computed) = (Digest(self.header().csum), self.compute_csum());
+        if stored != computed {
+            return Err(Error::new(Kind::Corrupt, format!("the index's csum is {computed} and should be {stored}")));
+        }
+        Ok(())
+    }
+}
+
+/// Gives the bytes of entries in a file of `len` bytes.
+fn check_file_len(len: u64) -> Result<usize> {
+    if len > INDEX_MAX_FILE_SIZE {
+        return Err(Error::new(Kind::Limit, format!("{len} bytes are more than an index may have")));
+    }
+    let entries = len.checked_sub(INDEX_HEADER_SIZE as u64).ok_or_else(|| too_short(len))?;
+    usize::try_from(entries).map_err(|_| Error::new(Kind::Limit, format!("{len} bytes are too many for this machine")))
+}
+
+fn too_short(len: u64) -> Error {
+    Error::new(Kind::Format, format!("{len} bytes are too few for an index"))
+}
+
+fn describe(error: Error, path: &Path) -> Error {
+    error.context(path.display()).with_path(path)
+}

@@ -1,0 +1,44 @@
+//! The Proxmox Backup Server datastore model: blobs, chunks, indexes, and the flows between them.
+//!
+//! The C API of `include/pxds.h` is the product; it is the module `ffi`. The safe Rust modules below it carry the
+//! work and are tested by themselves.
+//!
+//! Layers, each importing only from those before it (held by `tests/layers.rs`):
+//!
+//! | layer | modules |
+//! |---|---|
+//! | 0 | [`error`], [`digest`], [`limits`] |
+//! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`sys`] |
+//! | 2 | [`blob`], [`index`] |
+//! | 3 | [`store`] |
+//! | 4 | [`ingest`], [`restore`] |
+//! | 5 | `ffi` |
+//!
+//! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
+//! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
+
+// An unwinding panic is caught at every export; an aborting one would take the host down.
+#[cfg(panic = "abort")]
+compile_error!("pxds must be built with panic=unwind: a panic must never abort the program that links it");
+
+pub mod digest;
+pub mod error;
+pub mod limits;
+
+pub mod chunker;
+pub mod format;
+pub mod hash;
+pub mod sys;
+
+pub mod blob;
+pub mod index;
+
+pub mod store;
+
+pub mod ingest;
+pub mod restore;
+
+//pub mod ffi;
+
+#[cfg(test)]
+mod testing;

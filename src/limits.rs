@@ -1,0 +1,17 @@
+//! Every maximum, with its reason.
+
+/// Plain bytes of one blob: PBS's limit (docs/format.md, 1.2).
+pub const BLOB_MAX_SIZE: usize = 128 << 20;
+
+/// Bytes of one encoded blob: the largest payload behind the largest header.
+pub const BLOB_MAX_ENCODED_SIZE: usize = BLOB_MAX_SIZE + 44;
+
+/// Average that the chunker accepts: twice it, less one, must fit the 32-bit mask.
+pub const CHUNKER_MAX_AVG: u64 = 1 << 31;
+
+/// The largest virtual size of an index: file offsets are signed 64-bit numbers.
+pub const INDEX_MAX_SIZE: u64 = i64::MAX as u64;
+
+/// Bytes of one index file: 2^32 dynamic entries, which is 16 PiB of stream at 4 MiB a chunk.
+/// It bounds what opening an index may allocate, together with the length of the file itself.
+pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 32);

@@ -1,0 +1,180 @@
+//! Inserting a chunk: the table of docs/format.md, 5.4.
+
+use std::io::Read;
+
+use super::layout::ChunkName;
+use super::{CHUNK_DIR_MODE, NoticeLevel, Store, SyncLevel};
+use crate::blob::{Blob, Codec, update_crc};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::{BLOB_HEADER_SIZE, BlobForm};
+use crate::limits::BLOB_MAX_ENCODED_SIZE;
+use crate::sys::{FileKind, Stat, TempFile};
+
+/// Mode of a chunk's file, whatever the umask.
+const CHUNK_MODE: u32 = 0o644;
+
+/// How a chunk is inserted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InsertOptions {
+    /// Take any bytes, not only a blob.
+    pub raw: bool,
+}
+
+/// What an insert found and left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inserted {
+    /// The chunk was there and stays; it has been touched.
+    pub existed: bool,
+    /// Length of the chunk's file now.
+    pub stored_size: u64,
+}
+
+/// What to do about a file that has the chunk's name.
+enum Verdict {
+    Keep,
+    Replace,
+}
+
+impl Store {
+    /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
+    ///
+    /// That the two belong together is not checked; see [`Store::insert_verified`].
+    ///
+    /// Errors: `Format` if `blob` is no blob; `Limit` if it is too long; `Exists` if something that is not a file has
+    /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
+    pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
+        if blob.len() > BLOB_MAX_ENCODED_SIZE {
+            return Err(Error::new(
+                Kind::Limit,
+                format!("{} bytes are more than the {BLOB_MAX_ENCODED_SIZE} of an encoded blob", blob.len()),
+            )
+            .with_digest(digest));
+        }
+        let form = match Blob::parse(blob) {
+            Ok(blob) => Some(blob.form()),
+            Err(_) if options.raw => None,
+            Err(error) => return Err(error.with_digest(digest)),
+        };
+        let _one_at_a_time = self.stripe(digest);
+        self.insert_locked(digest, blob, form).map_err(|error| error.with_digest(digest))
+    }
+
+    /// Checks that the encoded `blob` holds the `size` bytes that `digest` names, as far as that can be told without a
+    /// key, and stores it with a right CRC. A chunk that is there but does not load is replaced.
+    ///
+    /// Errors: as [`Store::insert`], and `Corrupt` if the check fails.
+    pub fn insert_verified(&self, codec: &mut Codec, digest: &Digest, size: u64, blob: &[u8]) -> Result<Inserted> {
+        let parsed = Blob::parse(blob).map_err(|error| error.with_digest(digest))?;
+        codec.verify_unencrypted(parsed, size, digest).map_err(|error| error.with_digest(digest))?;
+        let mended;
+        let blob = if parsed.check_crc().is_ok() {
+            blob
+        } else {
+            let mut copy = Vec::new();
+            reserve(&mut copy, blob.len())?;
+            copy.extend_from_slice(blob);
+            update_crc(&mut copy)?;
+            mended = copy;
+            &mended
+        };
+        let _one_at_a_time = self.stripe(digest);
+        match self.load(digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()) {
+            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Limit) || is_no_blob(&error) => {
+                self.write_chunk(digest, blob)
+            }
+            _ => self.insert_locked(digest, blob, Some(parsed.form())),
+        }
+        .map_err(|error| error.with_digest(digest))
+    }
+
+    fn insert_locked(&self, digest: &Digest, blob: &[u8], form: Option<BlobForm>) -> Result<Inserted> {
+        let chunks = &self.0.chunks;
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            let Some(stat) = chunks.stat(name.as_c_str())? else { continue };
+            match self.judge(&name, stat, blob, form)? {
+                // It may have been removed meanwhile.
+                Verdict::Keep if chunks.touch(name.as_c_str())? => {
+                    return Ok(Inserted { existed: true, stored_size: stat.size });
+                }
+                Verdict::Keep | Verdict::Replace => break,
+            }
+        }
+        self.write_chunk(digest, blob)
+    }
+
+    /// The table, for a file that is there.
+    fn judge(&self, name: &ChunkName, stat: Stat, blob: &[u8], form: Option<BlobForm>) -> Result<Verdict> {
+        let path = self.0.chunks.join(name.as_c_str());
+        if stat.kind != FileKind::File {
+            return Err(Error::new(Kind::Exists, format!("{} is not a regular file", path.display())).with_path(&path));
+        }
+        if stat.size < BLOB_HEADER_SIZE as u64 {
+            let message = format!("{} bytes are no blob, but what a crash has left: replaced", stat.size);
+            self.notice(NoticeLevel::Warning, &message, &path)?;
+            return Ok(Verdict::Replace);
+        }
+        let new_size = blob.len() as u64;
+        if stat.size == new_size {
+            return Ok(Verdict::Keep);
+        }
+        let refuse = |kind, why: &str| Err(Error::new(kind, format!("{}: {why}", path.display())).with_path(&path));
+        let encrypted = form.is_some_and(|form| form.encrypted);
+        if !encrypted && stat.size < new_size {
+            return Ok(Verdict::Keep);
+        }
+        match (form, self.stored_form(name)?) {
+            (Some(new), Some(old)) if new.encrypted && !old.encrypted => {
+                refuse(Kind::CryptMode, "an encrypted blob cannot replace an unencrypted chunk")
+            }
+            (Some(new), Some(old)) if new.encrypted && !new.compressed && !old.compressed => {
+                refuse(Kind::Corrupt, "two encrypted blobs of one chunk cannot differ in length")
+            }
+            (Some(new), _) if new.encrypted => Ok(Verdict::Keep),
+            (_, Some(old)) if old.encrypted => {
+                refuse(Kind::CryptMode, "an unencrypted blob cannot replace an encrypted chunk")
+            }
+            _ => Ok(Verdict::Replace),
+        }
+    }
+
+    /// The form that the magic of the stored chunk announces, `None` for an unknown magic or a vanished file.
+    fn stored_form(&self, name: &ChunkName) -> Result<Option<BlobForm>> {
+        let Some((mut file, _)) = self.0.chunks.open_read(name.as_c_str())? else { return Ok(None) };
+        let mut magic = [0; 8];
+        file.read_exact(&mut magic)
+            .map_err(|source| Error::io("read", &self.0.chunks.join(name.as_c_str()), &source))?;
+        Ok(BlobForm::from_magic(&magic))
+    }
+
+    /// Writes the chunk's file, replacing what is there.
+    fn write_chunk(&self, digest: &Digest, blob: &[u8]) -> Result<Inserted> {
+        let name = ChunkName::new(self.0.layout, digest);
+        let mut file = self.create_in_its_dir(&name, digest)?;
+        file.set_mode_and_owner(CHUNK_MODE, self.0.owner)?;
+        file.write(blob)?;
+        file.commit(self.0.sync == SyncLevel::File)?;
+        Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
+    }
+
+    fn create_in_its_dir<'a>(&'a self, name: &'a ChunkName, digest: &Digest) -> Result<TempFile<'a>> {
+        let chunks = &self.0.chunks;
+        match TempFile::create(chunks, name.as_c_str(), 0o600) {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            other => return other,
+        }
+        let layout = self.0.layout;
+        let number = digest.0[..2].iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
+        let dir = layout.dir_name(number >> (16 - 4 * layout.digits()));
+        if chunks.make_dir(dir.as_c_str(), CHUNK_DIR_MODE, self.0.owner)? && self.0.sync == SyncLevel::File {
+            chunks.sync()?;
+        }
+        TempFile::create(chunks, name.as_c_str(), 0o600)
+    }
+}
+
+/// The file is there and regular, but its bytes are no blob.
+fn is_no_blob(error: &Error) -> bool {
+    error.kind() == Kind::Format && error.digest().is_some()
+}

@@ -1,0 +1,133 @@
+//! The process lock on `.lock` (docs/format.md, 5.9).
+//!
+//! Writers hold it shared, garbage collection exclusive. It is an open-file-description lock, one per open store: it
+//! excludes other programs' POSIX locks, and two stores opened in one process exclude each other like two processes.
+//! Within one store shared holders may come and go while it is held exclusively; the oldest of them tells garbage
+//! collection what it must not touch.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::Store;
+use crate::error::{Error, Kind, Result};
+use crate::sys::{self, LockFile, LockMode};
+
+/// Who holds the lock through one open store.
+#[derive(Debug, Default)]
+pub(super) struct Locks(Mutex<Holders>);
+
+#[derive(Debug, Default)]
+struct Holders {
+    /// Opened when the lock is first taken, so that reading needs none.
+    file: Option<LockFile>,
+    /// When each shared holder began, by ticket.
+    shared: BTreeMap<u64, i64>,
+    next_ticket: u64,
+    exclusive: bool,
+}
+
+impl Locks {
+    fn holders(&self) -> MutexGuard<'_, Holders> {
+        // Every change below is complete before anything can panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A writer's hold on the store. Dropping it lets go.
+#[derive(Debug)]
+pub struct SharedLock {
+    store: Store,
+    ticket: u64,
+    process: u32,
+}
+
+/// Garbage collection's hold on the store. Dropping it lets go.
+#[derive(Debug)]
+pub struct ExclusiveLock {
+    store: Store,
+    process: u32,
+}
+
+impl Store {
+    /// Holds the store as a writer; never waits.
+    ///
+    /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `Io`.
+    pub fn lock_shared(&self) -> Result<SharedLock> {
+        let mut holders = self.0.locks.holders();
+        if holders.shared.is_empty() && !holders.exclusive {
+            self.lock_file(&mut holders, LockMode::Shared)?;
+        }
+        let ticket = holders.next_ticket;
+        holders.next_ticket += 1;
+        holders.shared.insert(ticket, sys::now());
+        Ok(SharedLock { store: self.clone(), ticket, process: std::process::id() })
+    }
+
+    /// Holds the store against every other process and every other open store; never waits.
+    ///
+    /// Errors: `Busy`, naming `.lock`; `Io`.
+    pub fn lock_exclusive(&self) -> Result<ExclusiveLock> {
+        let mut holders = self.0.locks.holders();
+        if holders.exclusive {
+            return Err(self.busy());
+        }
+        self.lock_file(&mut holders, LockMode::Exclusive)?;
+        holders.exclusive = true;
+        Ok(ExclusiveLock { store: self.clone(), process: std::process::id() })
+    }
+
+    /// When the oldest of this open store's writers began, in seconds since 1970.
+    pub fn oldest_writer(&self) -> Option<i64> {
+        self.0.locks.holders().shared.values().min().copied()
+    }
+
+    fn lock_file(&self, holders: &mut Holders, mode: LockMode) -> Result<()> {
+        let base = &self.0.base;
+        let file = match holders.file.take() {
+            Some(file) => file,
+            None => LockFile::open(base, c".lock", self.0.owner)?,
+        };
+        let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
+        holders.file = Some(file);
+        if locked? { Ok(()) } else { Err(self.busy()) }
+    }
+
+    fn busy(&self) -> Error {
+        let path = self.0.base.join(c".lock");
+        Error::new(
+            Kind::Busy,
+            format!("{} is locked: another program is writing or collecting garbage", path.display()),
+        )
+        .with_path(&path)
+    }
+
+    /// Brings the file's lock down to what the holders left need. Closing the file lets go as well, so a failure
+    /// here holds too much for too long, never too little.
+    fn settle(&self, holders: &Holders) {
+        if let Some(file) = holders.file.as_ref().filter(|_| !holders.exclusive) {
+            let _ = if holders.shared.is_empty() { file.unlock() } else { file.try_lock(LockMode::Shared).map(drop) };
+        }
+    }
+}
+
+impl Drop for SharedLock {
+    fn drop(&mut self) {
+        // A forked child shares the parent's lock and must not let go of it; and the mutex may have been held by a
+        // thread that the child does not have.
+        if self.process == std::process::id() {
+            let mut holders = self.store.0.locks.holders();
+            holders.shared.remove(&self.ticket);
+            self.store.settle(&holders);
+        }
+    }
+}
+
+impl Drop for ExclusiveLock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            let mut holders = self.store.0.locks.holders();
+            holders.exclusive = false;
+            self.store.settle(&holders);
+        }
+    }
+}

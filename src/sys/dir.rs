@@ -1,0 +1,354 @@
+//! An open directory and what is done below it.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use super::{c_path, retry};
+use crate::error::{Error, Kind as ErrorKind, Result};
+
+/// An open directory. Names given to its methods are relative to it.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What sort of file a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// Anything else.
+    Other,
+}
+
+/// The facts of a file that matter here.
+#[derive(Debug, Clone, Copy)]
+pub struct Stat {
+    /// What sort of file it is.
+    pub kind: Kind,
+    /// Length in bytes.
+    pub size: u64,
+    /// Time of the last access, in seconds since 1970.
+    pub atime: i64,
+    /// Permission bits.
+    pub mode: u32,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+/// User and group of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl Stat {
+    fn from_raw(raw: &libc::stat) -> Self {
+        Stat {
+            kind: match raw.st_mode & libc::S_IFMT {
+                libc::S_IFREG => Kind::File,
+                libc::S_IFDIR => Kind::Dir,
+                _ => Kind::Other,
+            },
+            size: u64::try_from(raw.st_size).unwrap_or(0),
+            atime: raw.st_atime,
+            mode: raw.st_mode & 0o7777,
+            owner: Owner { uid: raw.st_uid, gid: raw.st_gid },
+        }
+    }
+}
+
+impl Dir {
+    /// Opens the directory at `path`.
+    ///
+    /// Errors: `NotFound`; `Io`, with ENOTDIR if it is no directory.
+    pub fn open(path: &Path) -> Result<Self> {
+        let c_path = c_path(path)?;
+        let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_DIRECTORY, 0)
+            .map_err(|source| Error::io("open directory", path, &source))?;
+        Ok(Dir { fd, path: path.to_path_buf() })
+    }
+
+    /// Opens the directory `name`; `None` if there is none.
+    pub fn open_dir(&self, name: &CStr) -> Result<Option<Self>> {
+        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+            Ok(fd) => Ok(Some(Dir { fd, path: self.join(name) })),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(source) => Err(self.error("open directory", name, &source)),
+        }
+    }
+
+    /// As it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of `name`, for messages.
+    pub fn join(&self, name: &CStr) -> PathBuf {
+        self.path.join(std::ffi::OsStr::from_bytes(name.to_bytes()))
+    }
+
+    /// The error of doing `action` to `name`.
+    pub(super) fn error(&self, action: &str, name: &CStr, source: &io::Error) -> Error {
+        Error::io(action, &self.join(name), source)
+    }
+
+    pub(super) fn raw(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The facts of `name`, of what a link points to; `None` if it is not there.
+    pub fn stat(&self, name: &CStr) -> Result<Option<Stat>> {
+        self.stat_with(name, 0)
+    }
+
+    /// The facts of `name` itself; `None` if it is not there.
+    pub fn lstat(&self, name: &CStr) -> Result<Option<Stat>> {
+        self.stat_with(name, libc::AT_SYMLINK_NOFOLLOW)
+    }
+
+    fn stat_with(&self, name: &CStr, flags: i32) -> Result<Option<Stat>> {
+        let mut raw = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `name` ends in NUL and `raw` has room for the structure.
+        match retry(|| unsafe { libc::fstatat(self.raw(), name.as_ptr(), raw.as_mut_ptr(), flags) }) {
+            // SAFETY: the call succeeded, so it filled the structure.
+            Ok(_) => Ok(Some(Stat::from_raw(unsafe { raw.assume_init_ref() }))),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(source) => Err(self.error("stat", name, &source)),
+        }
+    }
+
+    /// The facts of the directory itself.
+    pub fn stat_self(&self) -> Result<Stat> {
+        stat_fd(self.raw()).map_err(|source| Error::io("stat", &self.path, &source))
+    }
+
+    /// Sets the access time of `name` to now and leaves the modification time; false if it is not there.
+    pub fn touch(&self, name: &CStr) -> Result<bool> {
+        let times = [
+            libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW },
+            libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT },
+        ];
+        // SAFETY: `name` ends in NUL and `times` are two structures.
+        let result =
+            retry(|| unsafe { libc::utimensat(self.raw(), name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) });
+        match result {
+            Ok(_) => Ok(true),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(source) => Err(self.error("set the access time of", name, &source)),
+        }
+    }
+
+    /// Makes the directory `name`; false if something of that name is there.
+    ///
+    /// The mode is subject to the umask.
+    pub fn make_dir(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<bool> {
+        // SAFETY: `name` ends in NUL.
+        match retry(|| unsafe { libc::mkdirat(self.raw(), name.as_ptr(), mode) }) {
+            Ok(_) => {}
+            Err(source) if source.raw_os_error() == Some(libc::EEXIST) => return Ok(false),
+            Err(source) => return Err(self.error("make directory", name, &source)),
+        }
+        if let Some(Owner { uid, gid }) = owner {
+            // SAFETY: `name` ends in NUL.
+            retry(|| unsafe { libc::fchownat(self.raw(), name.as_ptr(), uid, gid, libc::AT_SYMLINK_NOFOLLOW) })
+                .map_err(|source| self.error("change the owner of", name, &source))?;
+        }
+        Ok(true)
+    }
+
+    /// Renames `from` to `to` in this directory, replacing what is there.
+    pub fn rename(&self, from: &CStr, to: &CStr) -> Result<()> {
+        // SAFETY: both names end in NUL.
+        retry(|| unsafe { libc::renameat(self.raw(), from.as_ptr(), self.raw(), to.as_ptr()) })
+            .map(drop)
+            .map_err(|source| self.error("rename to", to, &source))
+    }
+
+    /// Renames `from` to `to`, which must not exist yet.
+    ///
+    /// Errors: `Exists`, `Io`.
+    pub fn rename_new(&self, from: &CStr, to: &CStr) -> Result<()> {
+        // SAFETY: both names end in NUL.
+        let result = retry(|| unsafe {
+            libc::renameat2(self.raw(), from.as_ptr(), self.raw(), to.as_ptr(), libc::RENAME_NOREPLACE)
+        });
+        match result {
+            Ok(_) => Ok(()),
+            // File systems without the flag: look, then rename.
+            Err(source) if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
+                if self.lstat(to)?.is_some() {
+                    return Err(self.error("rename to", to, &io::Error::from_raw_os_error(libc::EEXIST)));
+                }
+                self.rename(from, to)
+            }
+            Err(source) => Err(self.error("rename to", to, &source)),
+        }
+    }
+
+    /// Removes the file `name`; false if it is not there.
+    pub fn unlink(&self, name: &CStr) -> Result<bool> {
+        self.unlink_with(name, 0)
+    }
+
+    /// Removes the empty directory `name`; false if it is not there.
+    pub fn remove_dir(&self, name: &CStr) -> Result<bool> {
+        self.unlink_with(name, libc::AT_REMOVEDIR)
+    }
+
+    fn unlink_with(&self, name: &CStr, flags: i32) -> Result<bool> {
+        // SAFETY: `name` ends in NUL.
+        match retry(|| unsafe { libc::unlinkat(self.raw(), name.as_ptr(), flags) }) {
+            Ok(_) => Ok(true),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(source) => Err(self.error("remove", name, &source)),
+        }
+    }
+
+    /// Opens the regular file `name` for reading; `None` if it is not there.
+    ///
+    /// Errors: `Io`; `Format` if it is not a regular file. Never waits for a fifo's other end.
+    pub fn open_read(&self, name: &CStr) -> Result<Option<(File, Stat)>> {
+        let fd = match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
+            Ok(fd) => fd,
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
+            Err(source) => return Err(self.error("open", name, &source)),
+        };
+        let stat = stat_fd(fd.as_raw_fd()).map_err(|source| self.error("stat", name, &source))?;
+        if stat.kind != Kind::File {
+            let path = self.join(name);
+            return Err(
+                Error::new(ErrorKind::Format, format!("{} is not a regular file", path.display())).with_path(&path)
+            );
+        }
+        Ok(Some((File::from(fd), stat)))
+    }
+
+    /// Opens `name` for writing in place, making it if it is not there; the mode is subject to the umask.
+    pub fn open_write(&self, name: &CStr) -> Result<File> {
+        open_at(self.raw(), name, libc::O_WRONLY | libc::O_CREAT, 0o666)
+            .map(File::from)
+            .map_err(|source| self.error("open", name, &source))
+    }
+
+    /// Opens `name` with `flags`, for the other modules here.
+    pub(super) fn open_with(&self, name: &CStr, flags: i32, mode: u32) -> io::Result<File> {
+        open_at(self.raw(), name, flags, mode).map(File::from)
+    }
+
+    /// Brings the directory's names to the disk.
+    pub fn sync(&self) -> Result<()> {
+        // SAFETY: plain call on an owned descriptor.
+        retry(|| unsafe { libc::fsync(self.raw()) })
+            .map(drop)
+            .map_err(|source| Error::io("sync directory", &self.path, &source))
+    }
+
+    /// Brings the whole file system below the directory to the disk.
+    pub fn sync_filesystem(&self) -> Result<()> {
+        // SAFETY: plain call on an owned descriptor.
+        retry(|| unsafe { libc::syncfs(self.raw()) })
+            .map(drop)
+            .map_err(|source| Error::io("sync the file system of", &self.path, &source))
+    }
+
+    /// The names in the directory, in no order, without `.` and `..`.
+    pub fn names(&self) -> Result<DirNames> {
+        let error = |source: io::Error| Error::io("list", &self.path, &source);
+        // Opened anew: a copy of the descriptor would share its position with other listings.
+        let fd = open_at(self.raw(), c".", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(error)?.into_raw_fd();
+        // SAFETY: `fd` is an open directory; the stream owns it if the call succeeds.
+        match NonNull::new(unsafe { libc::fdopendir(fd) }) {
+            Some(stream) => Ok(DirNames { stream, path: self.path.clone() }),
+            None => {
+                let source = io::Error::last_os_error();
+                // SAFETY: the call failed, so `fd` is still ours.
+                drop(unsafe { OwnedFd::from_raw_fd(fd) });
+                Err(error(source))
+            }
+        }
+    }
+}
+
+/// The names in a directory; see [`Dir::names`].
+#[derive(Debug)]
+pub struct DirNames {
+    stream: NonNull<libc::DIR>,
+    path: PathBuf,
+}
+
+// SAFETY: a directory stream is bound to no thread; `&mut self` keeps its users one at a time.
+unsafe impl Send for DirNames {}
+
+impl Iterator for DirNames {
+    type Item = Result<CString>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // SAFETY: the errno of this thread; readdir tells its end from an error by it alone.
+            unsafe { *libc::__errno_location() = 0 };
+            // SAFETY: the stream is open, and one at a time uses it.
+            let entry = unsafe { libc::readdir(self.stream.as_ptr()) };
+            if entry.is_null() {
+                let source = io::Error::last_os_error();
+                return match source.raw_os_error() {
+                    Some(0) => None,
+                    _ => Some(Err(Error::io("list", &self.path, &source))),
+                };
+            }
+            // SAFETY: the entry is valid until the next readdir, and its name ends in NUL.
+            let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) };
+            if name != c"." && name != c".." {
+                return Some(Ok(name.to_owned()));
+            }
+        }
+    }
+}
+
+impl Drop for DirNames {
+    fn drop(&mut self) {
+        // SAFETY: the stream is open and not used again.
+        unsafe { libc::closedir(self.stream.as_ptr()) };
+    }
+}
+
+fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    // SAFETY: `name` ends in NUL.
+    let fd = retry(|| unsafe { libc::openat(dir, name.as_ptr(), flags | libc::O_CLOEXEC, mode) })?;
+    // SAFETY: the call succeeded, so `fd` is open and ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn stat_fd(fd: RawFd) -> io::Result<Stat> {
+    let mut raw = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `raw` has room for the structure.
+    retry(|| unsafe { libc::fstat(fd, raw.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it filled the structure.
+    Ok(Stat::from_raw(unsafe { raw.assume_init_ref() }))
+}
+
+/// The effective user may give files away.
+pub(super) fn is_root() -> bool {
+    // SAFETY: cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+impl Owner {
+    /// Whom new files below a directory of this owner must be given to: root's files would shut the owner out.
+    pub fn for_new_files(self) -> Option<Owner> {
+        let own = Owner { uid: 0, gid: 0 };
+        (is_root() && self != own).then_some(self)
+    }
+}

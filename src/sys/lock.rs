@@ -1,0 +1,87 @@
+//! Open-file-description locks, which exclude the POSIX record locks of other programs.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+
+use super::dir::{Dir, Owner};
+use super::retry;
+use crate::error::Result;
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockMode {
+    /// Beside other shared holders.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// A file that is locked as a whole. Closing it lets go.
+///
+/// The lock belongs to the open file: a child process that inherits it shares it, and must not call
+/// [`LockFile::unlock`].
+#[derive(Debug)]
+pub struct LockFile(File);
+
+impl LockFile {
+    /// Opens `name`, making it with mode 0644 if it is not there. Where it cannot be opened for writing it is
+    /// opened for reading, which is enough for a shared lock.
+    pub fn open(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
+        let read_only =
+            |source: &io::Error| matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM));
+        match dir.open_with(name, libc::O_RDWR, 0) {
+            Ok(file) => return Ok(LockFile(file)),
+            Err(source) if read_only(&source) => {
+                return dir
+                    .open_with(name, libc::O_RDONLY, 0)
+                    .map(LockFile)
+                    .map_err(|source| dir.error("open", name, &source));
+            }
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(source) => return Err(dir.error("open", name, &source)),
+        }
+        Self::create(dir, name, owner)
+    }
+
+    /// Makes `name` if it is not there, and opens it.
+    pub fn create(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
+        let file = dir
+            .open_with(name, libc::O_RDWR | libc::O_CREAT, 0o644)
+            .map_err(|source| dir.error("create", name, &source))?;
+        if let Some(Owner { uid, gid }) = owner {
+            // SAFETY: plain call on an owned descriptor.
+            retry(|| unsafe { libc::fchown(file.as_raw_fd(), uid, gid) })
+                .map_err(|source| dir.error("change the owner of", name, &source))?;
+        }
+        Ok(LockFile(file))
+    }
+
+    /// Takes the lock, or changes how it is held, without waiting; false if another holder is in the way.
+    pub fn try_lock(&self, mode: LockMode) -> io::Result<bool> {
+        let kind = match mode {
+            LockMode::Shared => libc::F_RDLCK,
+            LockMode::Exclusive => libc::F_WRLCK,
+        };
+        match self.set(kind) {
+            Ok(()) => Ok(true),
+            Err(source) if matches!(source.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            Err(source) => Err(source),
+        }
+    }
+
+    /// Lets go.
+    pub fn unlock(&self) -> io::Result<()> {
+        self.set(libc::F_UNLCK)
+    }
+
+    fn set(&self, kind: libc::c_int) -> io::Result<()> {
+        // SAFETY: all-zero is a valid value of this C structure; it stands for the whole file.
+        let mut request: libc::flock = unsafe { std::mem::zeroed() };
+        request.l_type = kind as libc::c_short;
+        request.l_whence = libc::SEEK_SET as libc::c_short;
+        // SAFETY: `request` is a valid flock structure for the length of the call.
+        retry(|| unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
+    }
+}

@@ -1,0 +1,190 @@
+//! Files that appear whole under their name or not at all.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use super::dir::{Dir, Owner};
+use super::{random, retry};
+use crate::error::{Error, Kind, Result};
+
+/// What separates the stem of a temporary name from its random end.
+const INFIX: &[u8] = b".tmp_";
+const RANDOM_LEN: usize = 6;
+const NAME_MAX: usize = 255;
+
+/// A file under a temporary name beside its target; removed when it is dropped without [`TempFile::commit`].
+///
+/// The name is the target's with its extension replaced by `tmp_` and six random characters (docs/format.md, 5.5).
+/// It is made exclusively, so that two writers never share one.
+#[derive(Debug)]
+pub struct TempFile<'a> {
+    dir: &'a Dir,
+    file: File,
+    name: CString,
+    target: &'a CStr,
+    committed: bool,
+}
+
+impl<'a> TempFile<'a> {
+    /// Makes the file for `target`, a name below `dir`, with the mode that the umask leaves of `mode`.
+    ///
+    /// Errors: `NotFound` if the target's directory is missing, `Io`.
+    pub fn create(dir: &'a Dir, target: &'a CStr, mode: u32) -> Result<Self> {
+        loop {
+            let name = temporary_name(target)?;
+            match dir.open_with(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode) {
+                Ok(file) => return Ok(TempFile { dir, file, name, target, committed: false }),
+                Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(source) => return Err(dir.error("create", target, &source)),
+            }
+        }
+    }
+
+    /// Sets exactly this mode, whatever the umask, and the owner if one is given.
+    pub fn set_mode_and_owner(&self, mode: u32, owner: Option<Owner>) -> Result<()> {
+        let fd = self.file.as_raw_fd();
+        // SAFETY: plain call on an owned descriptor.
+        retry(|| unsafe { libc::fchmod(fd, mode) }).map_err(|source| self.error("change the mode of", &source))?;
+        if let Some(Owner { uid, gid }) = owner {
+            // SAFETY: plain call on an owned descriptor.
+            retry(|| unsafe { libc::fchown(fd, uid, gid) })
+                .map_err(|source| self.error("change the owner of", &source))?;
+        }
+        Ok(())
+    }
+
+    /// Appends `data`.
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
+        self.file.write_all(data).map_err(|source| self.error("write", &source))
+    }
+
+    /// Appends all of `source` from its start.
+    pub fn write_file(&mut self, source: &mut File) -> Result<()> {
+        io::Seek::rewind(source)
+            .and_then(|()| io::copy(source, &mut self.file))
+            .map(drop)
+            .map_err(|source| self.error("write", &source))
+    }
+
+    /// Gives the file its name, replacing what has it.
+    ///
+    /// With `sync` the content is on the disk before the name, and the name when this returns.
+    pub fn commit(mut self, sync: bool) -> Result<()> {
+        if sync {
+            self.file.sync_all().map_err(|source| self.error("sync", &source))?;
+        }
+        self.dir.rename(&self.name, self.target)?;
+        self.committed = true;
+        if sync { self.dir.open_parent_of(self.target)?.sync() } else { Ok(()) }
+    }
+
+    fn error(&self, action: &str, source: &io::Error) -> Error {
+        self.dir.error(action, self.target, source)
+    }
+}
+
+impl Drop for TempFile<'_> {
+    fn drop(&mut self) {
+        if !self.committed {
+            // A temporary file that cannot be removed is never taken for anything else.
+            let _ = self.dir.unlink(&self.name);
+        }
+    }
+}
+
+/// A random name beside `target` that nothing takes for anything: see [`TempFile`].
+pub fn temporary_name(target: &CStr) -> Result<CString> {
+    let target = target.to_bytes();
+    let base = target.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    // A leading dot is part of the stem.
+    let stem = match target[base..].iter().rposition(|&byte| byte == b'.') {
+        Some(dot) if dot > 0 => base + dot,
+        _ => target.len(),
+    };
+    let stem = stem.min(base + NAME_MAX - INFIX.len() - RANDOM_LEN);
+    let mut name = [&target[..stem], INFIX].concat();
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+    name.extend(random::<RANDOM_LEN>()?.map(|byte| LETTERS[usize::from(byte & 63)]));
+    CString::new(name).map_err(|_| Error::new(Kind::Internal, "a temporary name holds a NUL byte"))
+}
+
+/// A file in `dir` without a name, gone when it is closed.
+pub fn anonymous(dir: &Dir) -> Result<File> {
+    let unsupported = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOENT, libc::EINVAL];
+    match dir.open_with(c".", libc::O_RDWR | libc::O_TMPFILE, 0o600) {
+        Ok(file) => Ok(file),
+        Err(source) if source.raw_os_error().is_some_and(|errno| unsupported.contains(&errno)) => {
+            let temp = TempFile::create(dir, c".spool", 0o600)?;
+            temp.file.try_clone().map_err(|source| temp.error("open", &source))
+        }
+        Err(source) => Err(Error::io("create a file in", dir.path(), &source)),
+    }
+}
+
+impl Dir {
+    /// The directory that `name`, a path below this one, is in.
+    fn open_parent_of(&self, name: &CStr) -> Result<Dir> {
+        let bytes = name.to_bytes();
+        let parent = match bytes.iter().rposition(|&byte| byte == b'/') {
+            Some(slash) => CString::new(&bytes[..slash]),
+            None => CString::new("."),
+        }
+        .map_err(|_| Error::new(Kind::Internal, "a name holds a NUL byte"))?;
+        self.open_dir(&parent)?.ok_or_else(|| {
+            let path: PathBuf = self.join(&parent);
+            Error::io("open directory", &path, &io::Error::from_raw_os_error(libc::ENOENT))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_names_replace_the_extension() {
+        for (target, stem) in [
+            (c"ab/0123", "ab/0123.tmp_"),
+            (c"root.pxar.didx", "root.pxar.tmp_"),
+            (c".gc-status", ".gc-status.tmp_"),
+            (c"x.d/notes", "x.d/notes.tmp_"),
+        ] {
+            let name = temporary_name(target).unwrap().into_string().unwrap();
+            assert!(name.starts_with(stem), "{name}");
+            assert_eq!(name.len(), stem.len() + RANDOM_LEN);
+        }
+        let long = CString::new("x".repeat(255)).unwrap();
+        assert_eq!(temporary_name(&long).unwrap().as_bytes().len(), 255);
+    }
+
+    #[test]
+    fn what_is_not_committed_leaves_nothing() {
+        let scratch = crate::testing::Scratch::new();
+        let dir = Dir::open(scratch.path()).unwrap();
+        let mut temp = TempFile::create(&dir, c"file", 0o644).unwrap();
+        temp.write(b"half").unwrap();
+        assert_eq!(dir.names().unwrap().count(), 1);
+        drop(temp);
+        assert_eq!(dir.names().unwrap().count(), 0);
+
+        let mut temp = TempFile::create(&dir, c"file", 0o600).unwrap();
+        temp.write(b"whole").unwrap();
+        temp.set_mode_and_owner(0o644, None).unwrap();
+        temp.commit(true).unwrap();
+        let names: Vec<_> = dir.names().unwrap().map(Result::unwrap).collect();
+        assert_eq!(names, [c"file".to_owned()]);
+        assert_eq!(dir.stat(c"file").unwrap().unwrap().mode, 0o644);
+    }
+
+    #[test]
+    fn anonymous_files_have_no_name() {
+        let scratch = crate::testing::Scratch::new();
+        let dir = Dir::open(scratch.path()).unwrap();
+        let mut file = anonymous(&dir).unwrap();
+        file.write_all(b"x").unwrap();
+        assert_eq!(dir.names().unwrap().count(), 0);
+    }
+}
