@@ -12,7 +12,7 @@
 //! | 2 | [`blob`], [`index`] |
 //! | 3 | [`store`] |
 //! | 4 | [`ingest`], [`restore`] |
-//! | 5 | `ffi` |
+//! | 5 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
 //! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
@@ -38,7 +38,7 @@ pub mod store;
 pub mod ingest;
 pub mod restore;
 
-//pub mod ffi;
+pub mod ffi;
 
 #[cfg(test)]
 mod testing;

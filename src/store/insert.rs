@@ -111,7 +111,8 @@ impl Store {
             return Err(Error::new(Kind::Exists, format!("{} is not a regular file", path.display())).with_path(&path));
         }
         if stat.size < BLOB_HEADER_SIZE as u64 {
-            let message = format!("{} bytes are no blob, but what a crash has left: replaced", stat.size);
+            let message =
+                format!("{}: its {} bytes are no blob but what a crash has left; replaced", path.display(), stat.size);
             self.notice(NoticeLevel::Warning, &message, &path)?;
             return Ok(Verdict::Replace);
         }

@@ -1,0 +1,1537 @@
+/* pxds: the Proxmox Backup Server datastore model as a C library.
+ *
+ * A chunk store holds data as chunks, each once, named by its digest; an index says which chunks make up a file.
+ * Generated from src/ffi; do not edit. What the bytes on disk mean is in docs/format.md.
+ *
+ * CONVENTIONS
+ *
+ * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
+ * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
+ *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
+ * Outputs.   Are reset at the start, so that a failure leaves NULL or zeros, unless the function says more.
+ * Ownership. What comes through **out is the caller's and is freed by the function of its type, which takes NULL,
+ *            cannot fail and commits nothing. Handles keep what they need: the order of frees does not matter.
+ * Bytes.     A pointer, then a length. NULL with length 0 is the empty slice. Paths are bytes that end in NUL.
+ * Buffers.   The caller's, with a bound (PXDS_ERR_TOO_SMALL says how much is needed; nothing is ever truncated); or a
+ *            pxds_buffer of the library's, with a maximum; or streaming.
+ * Structs.   Begin with struct_size. Initialise them with their _INIT macro, outputs too; zero in a field of options
+ *            is its default. What a library does not know is refused, so old and new mix safely.
+ * Callbacks. Return 0 to go on. Anything else stops the call with PXDS_ERR_CANCELLED, and comes back from
+ *            pxds_error_callback_value(). They are called on the calling thread, during the call only, and must not
+ *            use the handle that is calling, nor leave by longjmp or a C++ exception.
+ * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
+ *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
+ *            using must not be freed.
+ * fork().    A child may free what it inherited, and nothing else; that touches no file and no lock of the parent.
+ * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead.
+ * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
+ *
+ * FUNCTIONS BY TASK
+ *
+ * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
+ * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file
+ * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
+ *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
+ * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
+ * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
+ * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add
+ * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
+ */
+
+
+#ifndef PXDS_H
+#define PXDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** Major version of this header. */
+#define PXDS_VERSION_MAJOR 0
+
+/** Minor version of this header. */
+#define PXDS_VERSION_MINOR 1
+
+/** Patch version of this header. */
+#define PXDS_VERSION_PATCH 0
+
+/** The C ABI of this header: the number behind "libpxds.so.", moved only when a program must be recompiled. */
+#define PXDS_ABI_VERSION 0
+
+/** Bytes of a digest, which is a SHA-256 hash. */
+#define PXDS_DIGEST_SIZE 32
+
+/** Bytes of a digest in hexadecimal, with the NUL at its end. */
+#define PXDS_DIGEST_HEX_SIZE 65
+
+/** Worth knowing. */
+#define PXDS_NOTICE_INFO 1
+
+/** Something is off, and the work goes on. */
+#define PXDS_NOTICE_WARNING 2
+
+/** Header bytes of an unencrypted blob. */
+#define PXDS_BLOB_HEADER_SIZE 12
+
+/** Header bytes of an encrypted blob. */
+#define PXDS_BLOB_ENCRYPTED_HEADER_SIZE 44
+
+/** Most plain bytes of a blob: 128 MiB. */
+#define PXDS_BLOB_MAX_SIZE 134217728
+
+/** Most bytes of an encoded blob. */
+#define PXDS_BLOB_MAX_ENCODED_SIZE 134217772
+
+/** Not encrypted. */
+#define PXDS_CRYPT_NONE 0
+
+/** Encrypted. */
+#define PXDS_CRYPT_ENCRYPT 1
+
+/** Not encrypted, but listed in a signed manifest. */
+#define PXDS_CRYPT_SIGN_ONLY 2
+
+/** pxds_blob_info.flags: the payload is a zstd stream, below the encryption if there is any. */
+#define PXDS_BLOB_COMPRESSED 1
+
+/** pxds_blob_info.flags: the payload is sealed. */
+#define PXDS_BLOB_ENCRYPTED 2
+
+/** Encoding flag: compress, with zstd at level 1, what becomes smaller by it. */
+#define PXDS_BLOB_ENCODE_COMPRESS 1
+
+/** Decoding flag: do not compare the CRC. */
+#define PXDS_BLOB_DECODE_SKIP_CRC 1
+
+/** Bytes that the rolling hash looks at. */
+#define PXDS_CHUNKER_WINDOW 64
+
+/** Average size of a chunk unless told otherwise: 4 MiB. */
+#define PXDS_CHUNKER_DEFAULT_AVG 4194304
+
+/** Of a new store: PXDS_LAYOUT_HEX2. */
+#define PXDS_LAYOUT_DEFAULT 0
+
+/** 256 chunk directories of two hexadecimal digits, made when they are needed. */
+#define PXDS_LAYOUT_HEX2 1
+
+/** 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses. */
+#define PXDS_LAYOUT_HEX4 2
+
+/** PXDS_SYNC_FILESYSTEM. */
+#define PXDS_SYNC_DEFAULT 0
+
+/** Nothing is brought to the disk. */
+#define PXDS_SYNC_NONE 1
+
+/** Each chunk, and its name, when it is inserted; an index when it is saved. */
+#define PXDS_SYNC_FILE 2
+
+/** The whole file system of the store once before an index is saved; then the index. */
+#define PXDS_SYNC_FILESYSTEM 3
+
+/** pxds_store_options.flags: give new files to owner_uid and owner_gid. */
+#define PXDS_STORE_SET_OWNER 1
+
+/** pxds_store_options.flags: accept a store with both layouts; write four digits, read either. */
+#define PXDS_STORE_MIXED 2
+
+/** Inserting flag: store any bytes, not only a blob. */
+#define PXDS_INSERT_RAW 1
+
+/** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
+#define PXDS_LOAD_UNCHECKED 1
+
+/** As a writer: beside other writers, against garbage collection by other programs. */
+#define PXDS_LOCK_SHARED 1
+
+/** Against every other program, and every other open handle, on the store. */
+#define PXDS_LOCK_EXCLUSIVE 2
+
+/** Either kind. */
+#define PXDS_INDEX_ANY 0
+
+/** Chunks of any size: a `.didx` file. */
+#define PXDS_INDEX_DYNAMIC 1
+
+/** Chunks of one size: a `.fidx` file. */
+#define PXDS_INDEX_FIXED 2
+
+/** Header bytes of an index file. */
+#define PXDS_INDEX_HEADER_SIZE 4096
+
+/** Bytes of an entry of a dynamic index. */
+#define PXDS_INDEX_DYNAMIC_ENTRY_SIZE 40
+
+/** Bytes of an entry of a fixed index. */
+#define PXDS_INDEX_FIXED_ENTRY_SIZE 32
+
+/** pxds_ingest_options.flags: store chunks uncompressed. */
+#define PXDS_INGEST_NO_COMPRESS 1
+
+/** Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive. */
+typedef struct pxds_blob_codec pxds_blob_codec;
+
+/** Bytes that the library has allocated and the caller owns. Immutable; any thread may read it. */
+typedef struct pxds_buffer pxds_buffer;
+
+/** The rolling hash by itself: the hash of the last 64 bytes, as if 64 zero bytes had come first. Exclusive. */
+typedef struct pxds_buzhash pxds_buzhash;
+
+/** Goes through the chunks of a store. Exclusive. */
+typedef struct pxds_chunk_iter pxds_chunk_iter;
+
+/** Finds where chunks end. Exclusive. */
+typedef struct pxds_chunker pxds_chunker;
+
+/**
+ * What went wrong, in detail. Immutable; any thread may read it.
+ *
+ * Every function that can fail takes `pxds_error **err` as its last argument. It may be NULL. Otherwise `*err` is
+ * written and never read: NULL on success, an object that the caller owns on failure.
+ */
+typedef struct pxds_error pxds_error;
+
+/** An index, read whole into memory and checked. Shared. */
+typedef struct pxds_index pxds_index;
+
+/**
+ * A dynamic index in the making. Exclusive.
+ *
+ * One that comes out of an ingest holds the store's process lock until it is saved or freed.
+ */
+typedef struct pxds_index_writer pxds_index_writer;
+
+/**
+ * A stream on its way into a store. Exclusive.
+ *
+ * Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
+ * pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
+ * it can only be freed. Freed before it is finished it leaves chunks that no index names, which garbage collection
+ * takes.
+ */
+typedef struct pxds_ingest pxds_ingest;
+
+/** A hold on a store. Shared. */
+typedef struct pxds_lock pxds_lock;
+
+/**
+ * Turns indexes back into the bytes that they describe. Exclusive.
+ *
+ * Every chunk's CRC, digest and length is checked before a byte of it is given out. Memory: one chunk, encoded and
+ * decoded, re-used from call to call.
+ */
+typedef struct pxds_restorer pxds_restorer;
+
+/**
+ * An open chunk store. Shared.
+ *
+ * Any number of threads, handles and processes may use one store at once. A chunk is seen whole or not at all.
+ */
+typedef struct pxds_store pxds_store;
+
+/**
+ * What a function returns: zero is success, positive an ordinary outcome, negative a failure.
+ *
+ * The values are permanent. They are never an errno.
+ */
+typedef int32_t pxds_status;
+
+/** How a codec works. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_BLOB_CODEC_OPTIONS_INIT. */
+    size_t struct_size;
+    /** 0. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+} pxds_blob_codec_options;
+
+/** The header of an encoded blob. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_BLOB_INFO_INIT. */
+    size_t struct_size;
+    /** The first 8 bytes. */
+    uint8_t magic[8];
+    /** The stored CRC-32 of the payload. */
+    uint32_t crc;
+    /** PXDS_BLOB_COMPRESSED, PXDS_BLOB_ENCRYPTED. */
+    uint32_t flags;
+    /** PXDS_CRYPT_NONE or PXDS_CRYPT_ENCRYPT. */
+    uint32_t crypt_mode;
+    /** Bytes of the header. */
+    uint32_t header_len;
+    /** Bytes behind the header. */
+    uint64_t payload_len;
+} pxds_blob_info;
+
+/**
+ * Where a stream is cut. Sizes are in bytes; 0 in a field stands for what pxds_chunker_config_init() would put there.
+ *
+ * A chunk ends where it has at least `min` bytes and (hash & mask) >= threshold, and at `max` bytes in any case.
+ * min <= avg <= max, mask = 2^k - 1, threshold <= mask. See docs/format.md, 4.
+ */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_CHUNKER_CONFIG_INIT. */
+    size_t struct_size;
+    /** What chunks of random data measure on average. */
+    uint64_t avg;
+    /** No chunk but the last is smaller. */
+    uint64_t min;
+    /** No chunk is larger. */
+    uint64_t max;
+    /** Bits of the hash that are looked at. */
+    uint32_t mask;
+    /** From which masked hash on a chunk ends. */
+    uint32_t threshold;
+} pxds_chunker_config;
+
+/**
+ * Takes what deserves a word but is no failure. `message` names the path too; `path` may be NULL.
+ *
+ * A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+ */
+typedef int32_t (*pxds_notice_fn)(void *user, uint32_t level, const char *message, const char *path);
+
+/** How a store is made or opened. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_STORE_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_LAYOUT_..., of a new or empty store; an existing one keeps its own. */
+    uint32_t layout;
+    /** PXDS_SYNC_... */
+    uint32_t sync;
+    /** PXDS_STORE_... */
+    uint32_t flags;
+    /** With PXDS_STORE_SET_OWNER. Otherwise files that root makes belong to the owner of `.chunks`. */
+    uint32_t owner_uid;
+    /** As owner_uid, for the group. */
+    uint32_t owner_gid;
+    /** 0. */
+    uint32_t reserved;
+    /** Takes notices, on the thread of the call that they come from; NULL for none. Valid while the store lives. */
+    pxds_notice_fn notice;
+    /** Handed to `notice`. */
+    void *notice_user;
+} pxds_store_options;
+
+/** How far a long call is. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** Which part of the work, from 0; the function says which there are. */
+    uint32_t phase;
+    /** 0. */
+    uint32_t reserved;
+    /** Units done. */
+    uint64_t done;
+    /** Units in all; 0 if that is not known. */
+    uint64_t total;
+    /** Bytes done. */
+    uint64_t bytes;
+} pxds_progress;
+
+/** Is told how far a long call is. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
+typedef int32_t (*pxds_progress_fn)(void *user, const pxds_progress *progress);
+
+/** What an insert found and left. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_INSERT_RESULT_INIT. */
+    size_t struct_size;
+    /** Length of the chunk's file now. */
+    uint64_t stored_size;
+    /** 1 if the chunk was there and stays, else 0. */
+    uint32_t existed;
+    /** 0. */
+    uint32_t reserved;
+} pxds_insert_result;
+
+/** A file among the chunks. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_CHUNK_ENTRY_INIT. */
+    size_t struct_size;
+    /** Length of the file. */
+    uint64_t stored_size;
+    /** Time of the last access, in seconds since 1970. */
+    int64_t atime;
+    /** The chunk's name. */
+    uint8_t digest[32];
+    /** 1 if it is a bad copy, DIGEST.N.bad; else 0. */
+    uint32_t bad;
+    /** N of a bad copy. */
+    uint32_t bad_number;
+} pxds_chunk_entry;
+
+/** What an index says of itself. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_INDEX_INFO_INIT. */
+    size_t struct_size;
+    /** PXDS_INDEX_DYNAMIC or PXDS_INDEX_FIXED. */
+    uint32_t kind;
+    /** 0. */
+    uint32_t reserved;
+    /** Bytes of the file that it describes. */
+    uint64_t size;
+    /** How many chunks. */
+    uint64_t count;
+    /** Fixed: bytes of every chunk but the last. Dynamic: 0. */
+    uint64_t chunk_size;
+    /** When it was made, in seconds since 1970. */
+    int64_t ctime;
+    /** For display. */
+    uint8_t uuid[16];
+    /** The csum in its header; of a writer, the csum of its entries so far. */
+    uint8_t csum[32];
+} pxds_index_info;
+
+/** A chunk of an index: bytes `start` to `end` (exclusive) of the file. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_CHUNK_INFO_INIT. */
+    size_t struct_size;
+    /** Offset of the first byte. */
+    uint64_t start;
+    /** Offset behind the last byte. */
+    uint64_t end;
+    /** The chunk's name. */
+    uint8_t digest[32];
+} pxds_chunk_info;
+
+/** A chunk that has been stored. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** Where the chunk begins in the stream. */
+    uint64_t offset;
+    /** Its plain bytes. */
+    uint64_t size;
+    /** Length of its file in the store. */
+    uint64_t stored_size;
+    /** Its name. */
+    uint8_t digest[32];
+    /** 1 if the store had it, else 0. */
+    uint32_t existed;
+    /** 0. */
+    uint32_t reserved;
+} pxds_chunk_result;
+
+/**
+ * Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
+ * PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
+ */
+typedef int32_t (*pxds_chunk_fn)(void *user, const pxds_chunk_result *chunk);
+
+/** How a stream is ingested. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_INGEST_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_INGEST_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. */
+    const pxds_chunker_config *chunker;
+    /** Creation time of the index, in seconds since 1970; NULL for now. */
+    const int64_t *ctime;
+    /** The 16 bytes of the index's uuid; NULL for random ones. */
+    const uint8_t *uuid;
+    /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
+    pxds_chunk_fn on_chunk;
+    /** Handed to `on_chunk`. */
+    void *user;
+} pxds_ingest_options;
+
+/**
+ * Gives the next bytes of a stream: at most `capacity` of them to `data`, and how many to `*data_len`.
+ *
+ * 0 bytes are the end of the stream. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+ */
+typedef int32_t (*pxds_read_fn)(void *user, uint8_t *data, size_t capacity, size_t *data_len);
+
+/** Sums over what has been stored. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_INGEST_STATS_INIT. */
+    size_t struct_size;
+    /** Plain bytes. */
+    uint64_t size;
+    /** Chunks. */
+    uint64_t chunks;
+    /** Chunks that the store did not have. */
+    uint64_t new_chunks;
+    /** Their plain bytes. */
+    uint64_t new_size;
+    /** Bytes of their files. */
+    uint64_t stored_bytes;
+} pxds_ingest_stats;
+
+/**
+ * Takes the next bytes of a stream, and says in `*taken` how many of them: all, or fewer to be given the rest again.
+ *
+ * 0 of them is an error. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+ */
+typedef int32_t (*pxds_write_fn)(void *user, const uint8_t *data, size_t data_len, size_t *taken);
+
+/** Success. */
+#define PXDS_OK 0
+
+/** An iteration has come to its end. */
+#define PXDS_DONE 1
+
+/** A chunk ends here. */
+#define PXDS_CUT 2
+
+/** There is none, where that is ordinary. */
+#define PXDS_NONE 3
+
+/** An argument can never work: NULL, an unknown flag, a value out of range. */
+#define PXDS_ERR_ARGUMENT -1
+
+/** The operating system refused; see pxds_error_errno(). */
+#define PXDS_ERR_IO -2
+
+/** An allocation failed. */
+#define PXDS_ERR_NOMEM -3
+
+/** A file, directory or chunk is not there. */
+#define PXDS_ERR_NOT_FOUND -4
+
+/** Something is there already. */
+#define PXDS_ERR_EXISTS -5
+
+/** Another process, handle or thread holds it. */
+#define PXDS_ERR_BUSY -6
+
+/** The caller's buffer is too small; the length that is enough has been written. */
+#define PXDS_ERR_TOO_SMALL -7
+
+/** A size is above a maximum. */
+#define PXDS_ERR_LIMIT -8
+
+/** Data is damaged: a digest, a CRC, a length or a compressed frame is wrong. */
+#define PXDS_ERR_CORRUPT -9
+
+/** Data is not of the format: its magic or structure is wrong. */
+#define PXDS_ERR_FORMAT -10
+
+/** The data is encrypted and no key is given. */
+#define PXDS_ERR_KEY -11
+
+/** An authentication tag or a signature does not match. */
+#define PXDS_ERR_AUTH -12
+
+/** A call out of order, or on a handle that has failed. */
+#define PXDS_ERR_STATE -13
+
+/** A callback asked to stop; see pxds_error_callback_value(). */
+#define PXDS_ERR_CANCELLED -14
+
+/** Valid, but not supported. */
+#define PXDS_ERR_UNSUPPORTED -15
+
+/** A protected snapshot cannot be removed. */
+#define PXDS_ERR_PROTECTED -16
+
+/** A password is wrong or too short. */
+#define PXDS_ERR_PASSWORD -17
+
+/** The data was made with another key. */
+#define PXDS_ERR_KEY_MISMATCH -18
+
+/** Encrypted where unencrypted was expected, or the reverse. */
+#define PXDS_ERR_CRYPT_MODE -19
+
+/** A defect of this library. */
+#define PXDS_ERR_INTERNAL -98
+
+/** A defect of this library, found by a panic; the handle it struck is dead. */
+#define PXDS_ERR_PANIC -99
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for a number that is none.
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_status_name(pxds_status status);
+
+/**
+ * The version of the library that is running, such as "0.1.0".
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_version(void);
+
+/**
+ * The version of the library that is running, as major * 65536 + minor * 256 + patch.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+uint32_t pxds_version_number(void);
+
+/**
+ * The C ABI of the library that is running; equal to the header's PXDS_ABI_VERSION, or the two do not fit.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+uint32_t pxds_abi_version(void);
+
+/**
+ * The status that the failed function returned; PXDS_OK for NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_error_status(const pxds_error *error);
+
+/**
+ * What happened, outermost circumstance first, with path, offset, digest and the system's words where they are known.
+ *
+ * Never NULL; "" for NULL.
+ *
+ * Owns: the string is the error's.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_error_message(const pxds_error *error);
+
+/**
+ * The errno of the system call that failed; 0 if none did.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+int32_t pxds_error_errno(const pxds_error *error);
+
+/**
+ * The file or directory that it is about, as bytes that end in NUL; NULL if it is about none.
+ *
+ * Owns: the string is the error's.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_error_path(const pxds_error *error);
+
+/**
+ * Writes the 32 bytes of the digest of the chunk that it is about.
+ *
+ * Returns PXDS_NONE, and zeros, if it is about none; PXDS_ERR_ARGUMENT if `digest` is NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_error_digest(const pxds_error *error, uint8_t *digest);
+
+/**
+ * Writes the offset in bytes that it is about; the message says in what.
+ *
+ * Returns PXDS_NONE, and zero, if it is about none; PXDS_ERR_ARGUMENT if `offset` is NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_error_offset(const pxds_error *error, uint64_t *offset);
+
+/**
+ * What the callback that stopped the call returned; 0 if none did.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+int32_t pxds_error_callback_value(const pxds_error *error);
+
+/**
+ * Frees an error. NULL is fine.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+void pxds_error_free(pxds_error *error);
+
+/**
+ * The first byte. Never NULL, but for NULL; not to be read if the length is 0.
+ *
+ * Owns: the bytes are the buffer's.
+ * Threads: any.
+ * Since: 0.1
+ */
+const uint8_t *pxds_buffer_data(const pxds_buffer *buffer);
+
+/**
+ * How many bytes; 0 for NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+size_t pxds_buffer_len(const pxds_buffer *buffer);
+
+/**
+ * Frees a buffer. NULL is fine.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+void pxds_buffer_free(pxds_buffer *buffer);
+
+/**
+ * Writes the digest of `data_len` bytes to the 32 bytes at `digest`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_digest_compute(const void *data, size_t data_len, uint8_t *digest, pxds_error **err);
+
+/**
+ * Writes the 32 bytes at `digest` as 64 lower-case hexadecimal digits and a NUL.
+ *
+ * `hex_capacity` must be at least PXDS_DIGEST_HEX_SIZE.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_digest_to_hex(const uint8_t *digest, char *hex, size_t hex_capacity, pxds_error **err);
+
+/**
+ * Reads exactly 64 hexadecimal digits of either case into the 32 bytes at `digest`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_digest_from_hex(const char *hex, uint8_t *digest, pxds_error **err);
+
+/**
+ * Makes a codec. `options` may be NULL.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_blob_codec_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_codec_new(const pxds_blob_codec_options *options, pxds_blob_codec **out, pxds_error **err);
+
+/**
+ * Frees a codec. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_blob_codec_free(pxds_blob_codec *codec);
+
+/**
+ * Bytes that are enough for the blob of `data_len` bytes, whatever its form; 0 if that many are too many.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+size_t pxds_blob_encode_bound(size_t data_len);
+
+/**
+ * Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
+ *
+ * `flags`: 0 or PXDS_BLOB_ENCODE_COMPRESS. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
+ * a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md, 2.3.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_encode(pxds_blob_codec *codec,
+                             const void *data,
+                             size_t data_len,
+                             uint32_t flags,
+                             void *blob,
+                             size_t blob_capacity,
+                             size_t *blob_len,
+                             pxds_error **err);
+
+/**
+ * As pxds_blob_encode(), into a buffer of the library's.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_encode_buffer(pxds_blob_codec *codec,
+                                    const void *data,
+                                    size_t data_len,
+                                    uint32_t flags,
+                                    pxds_buffer **out,
+                                    pxds_error **err);
+
+/**
+ * Decodes `blob` into the `data_capacity` bytes at `data` and writes the length to `*data_len`.
+ *
+ * Checks the structure, the CRC unless `flags` has PXDS_BLOB_DECODE_SKIP_CRC, and, if `digest` is not NULL, that the
+ * data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
+ * there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_decode(pxds_blob_codec *codec,
+                             const void *blob,
+                             size_t blob_len,
+                             uint32_t flags,
+                             const uint8_t *digest,
+                             void *data,
+                             size_t data_capacity,
+                             size_t *data_len,
+                             pxds_error **err);
+
+/**
+ * As pxds_blob_decode(), into a buffer of the library's of at most `max_len` bytes.
+ *
+ * No more than that is ever allocated, whatever the blob claims. PXDS_BLOB_MAX_SIZE admits every blob.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_decode_buffer(pxds_blob_codec *codec,
+                                    const void *blob,
+                                    size_t blob_len,
+                                    uint32_t flags,
+                                    const uint8_t *digest,
+                                    size_t max_len,
+                                    pxds_buffer **out,
+                                    pxds_error **err);
+
+/**
+ * Points `*data` at the data of an uncompressed, unencrypted blob, without a copy. Checks as pxds_blob_decode().
+ *
+ * Returns PXDS_NONE for a compressed blob.
+ *
+ * Owns: `*data` points into `blob`.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_decode_borrow(const void *blob,
+                                    size_t blob_len,
+                                    uint32_t flags,
+                                    const uint8_t *digest,
+                                    const uint8_t **data,
+                                    size_t *data_len,
+                                    pxds_error **err);
+
+/**
+ * Reads the header of an encoded blob. Checks its structure, not the CRC.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_parse(const void *blob, size_t blob_len, pxds_blob_info *info, pxds_error **err);
+
+/**
+ * Compares the stored CRC of an encoded blob with its payload's. It covers neither magic, iv nor tag.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_check_crc(const void *blob, size_t blob_len, pxds_error **err);
+
+/**
+ * Stores the CRC of the payload in the header of an encoded blob, in place.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_update_crc(void *blob, size_t blob_len, pxds_error **err);
+
+/**
+ * Checks that an unencrypted blob decodes to `size` bytes of the digest at `digest`. The CRC is not compared.
+ *
+ * An encrypted blob passes unseen: its digest cannot be told without the key.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_verify_unencrypted(pxds_blob_codec *codec,
+                                         const void *blob,
+                                         size_t blob_len,
+                                         uint64_t size,
+                                         const uint8_t *digest,
+                                         pxds_error **err);
+
+/**
+ * Fills `*config` with what PBS uses for the average size `avg`: a power of two from 2 to 2^31, or 0 for the default.
+ *
+ * `config->struct_size` must be set, as by PXDS_CHUNKER_CONFIG_INIT.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_chunker_config_init(pxds_chunker_config *config, uint64_t avg, pxds_error **err);
+
+/**
+ * Makes a chunker that cuts by content. `config` may be NULL for the default.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_chunker_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_chunker_new(const pxds_chunker_config *config, pxds_chunker **out, pxds_error **err);
+
+/**
+ * Makes a chunker that cuts at every multiple of `chunk_size` bytes, a power of two.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_chunker_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_chunker_new_fixed(uint64_t chunk_size, pxds_chunker **out, pxds_error **err);
+
+/**
+ * Takes the next bytes of the stream, up to the end of the current chunk.
+ *
+ * Returns PXDS_CUT if a chunk ends after the first `*used` bytes, at least 1: call again with what follows them.
+ * Returns PXDS_OK if no chunk ends here, with `*used` = `data_len`: call again with what comes next. What is behind
+ * the last cut at the end of the stream, if anything, is the last chunk. The cuts do not depend on how the stream is
+ * split into calls.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_chunker_scan(pxds_chunker *chunker, const void *data, size_t data_len, size_t *used, pxds_error **err);
+
+/**
+ * Starts a new stream.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_chunker_reset(pxds_chunker *chunker, pxds_error **err);
+
+/**
+ * Frees a chunker. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_chunker_free(pxds_chunker *chunker);
+
+/**
+ * Makes a hash, of 64 zero bytes, which is 0.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buzhash_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_buzhash_new(pxds_buzhash **out, pxds_error **err);
+
+/**
+ * Starts anew from the first 64 bytes of `data`, or from all of it if it is shorter, as at the start of a chunk.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_buzhash_init(pxds_buzhash *hash, const void *data, size_t data_len, pxds_error **err);
+
+/**
+ * Rolls the hash over `data`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_buzhash_update(pxds_buzhash *hash, const void *data, size_t data_len, pxds_error **err);
+
+/**
+ * Writes the hash to `*sum`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_buzhash_sum(pxds_buzhash *hash, uint32_t *sum, pxds_error **err);
+
+/**
+ * Makes it the hash of 64 zero bytes again.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_buzhash_reset(pxds_buzhash *hash, pxds_error **err);
+
+/**
+ * Frees a hash. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_buzhash_free(pxds_buzhash *hash);
+
+/**
+ * Makes a store in the directory `path`, which is made if it is missing, and opens it.
+ *
+ * `options` may be NULL. `progress` may be NULL; it is told of each directory of PXDS_LAYOUT_HEX4 (65536 of them take
+ * seconds on some file systems) and may stop the work. A failure leaves no store. See docs/format.md, 5.1.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_store_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_store_create(const char *path,
+                              const pxds_store_options *options,
+                              pxds_progress_fn progress,
+                              void *user,
+                              pxds_store **out,
+                              pxds_error **err);
+
+/**
+ * Opens the store in the directory `path`. `options` may be NULL.
+ *
+ * Its layout is recognised. Opening takes no lock and writes nothing.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_store_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or no `.chunks` in it), PXDS_ERR_IO,
+ * PXDS_ERR_FORMAT (both layouts, without PXDS_STORE_MIXED).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_store_open(const char *path, const pxds_store_options *options, pxds_store **out, pxds_error **err);
+
+/**
+ * As pxds_store_open(), after making what is missing as pxds_store_create() does.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_store_free().
+ * Errors: as pxds_store_open() and pxds_store_create().
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_store_open_or_create(const char *path,
+                                      const pxds_store_options *options,
+                                      pxds_store **out,
+                                      pxds_error **err);
+
+/**
+ * Frees a store. NULL is fine. What was made from it keeps what it needs.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_store_free(pxds_store *store);
+
+/**
+ * The store's directory, from the root, as bytes that end in NUL; NULL for NULL.
+ *
+ * Owns: the string is the store's.
+ * Threads: shared.
+ * Since: 0.1
+ */
+const char *pxds_store_path(const pxds_store *store);
+
+/**
+ * PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4; PXDS_LAYOUT_DEFAULT for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+uint32_t pxds_store_layout(const pxds_store *store);
+
+/**
+ * Writes the path at which the chunk `digest` is stored, whether it is there or not, with a NUL at its end.
+ *
+ * `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_chunk_path(const pxds_store *store,
+                                  const uint8_t *digest,
+                                  char *path,
+                                  size_t path_capacity,
+                                  size_t *path_len,
+                                  pxds_error **err);
+
+/**
+ * Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
+ *
+ * Whether the two belong together is not checked: see pxds_store_insert_verified(). What happens if the chunk is there
+ * is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
+ * the first insert until an index names the chunks. `result` may be NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is no
+ * file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_insert(const pxds_store *store,
+                              const uint8_t *digest,
+                              const void *blob,
+                              size_t blob_len,
+                              uint32_t flags,
+                              pxds_insert_result *result,
+                              pxds_error **err);
+
+/**
+ * As pxds_store_insert(), after checking that an unencrypted `blob` decodes to `size` bytes of this digest.
+ *
+ * The stored CRC is made right. A chunk that is there but does not load, by structure and CRC, is replaced.
+ *
+ * Errors: as pxds_store_insert(); PXDS_ERR_CORRUPT also if the check fails; PXDS_ERR_NOMEM.
+ * Threads: shared for the store, exclusive for the codec.
+ * Since: 0.1
+ */
+pxds_status pxds_store_insert_verified(const pxds_store *store,
+                                       pxds_blob_codec *codec,
+                                       const uint8_t *digest,
+                                       uint64_t size,
+                                       const void *blob,
+                                       size_t blob_len,
+                                       pxds_insert_result *result,
+                                       pxds_error **err);
+
+/**
+ * Loads the encoded blob of chunk `digest`, of at most `max_len` bytes, and checks its structure and CRC.
+ *
+ * `flags`: 0 or PXDS_LOAD_UNCHECKED. PXDS_BLOB_MAX_ENCODED_SIZE admits every blob. Loading does not touch.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
+ * PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_load(const pxds_store *store,
+                            const uint8_t *digest,
+                            uint32_t flags,
+                            size_t max_len,
+                            pxds_buffer **out,
+                            pxds_error **err);
+
+/**
+ * Tells whether the store has the chunk `digest`: PXDS_OK, or PXDS_NONE.
+ *
+ * A file that is too short for a blob, what a crash may leave, is no chunk. `stored_size`, which may be NULL, gets the
+ * length of the file.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_has(const pxds_store *store, const uint8_t *digest, uint64_t *stored_size, pxds_error **err);
+
+/**
+ * Sets the access time of chunk `digest` to now, which keeps garbage collection off it. The modification time stays.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_touch(const pxds_store *store, const uint8_t *digest, pxds_error **err);
+
+/**
+ * Renames the file of chunk `digest` to DIGEST.N.bad, so that it counts as missing and is stored anew next time.
+ *
+ * N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns PXDS_NONE
+ * if there is no such chunk. See docs/format.md, 5.8.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_mark_bad(const pxds_store *store, const uint8_t *digest, uint32_t *number, pxds_error **err);
+
+/**
+ * Brings the file system of the store to the disk, whatever the sync level.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_sync(const pxds_store *store, pxds_error **err);
+
+/**
+ * Starts going through all chunks and their bad copies, directory by directory, in no order within one.
+ *
+ * Temporary and foreign files are passed over. What comes or goes meanwhile is seen or not.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_chunk_iter_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_chunks(const pxds_store *store, pxds_chunk_iter **out, pxds_error **err);
+
+/**
+ * Writes the next chunk to `*entry`. Returns PXDS_DONE at the end, and after a failure.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_chunk_iter_next(pxds_chunk_iter *iter, pxds_chunk_entry *entry, pxds_error **err);
+
+/**
+ * Frees an iterator. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_chunk_iter_free(pxds_chunk_iter *iter);
+
+/**
+ * Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ *
+ * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may be
+ * taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An ingest
+ * takes a shared lock by itself. See docs/format.md, 5.9.
+ *
+ * Owns: the caller owns `*out` and lets go with pxds_lock_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **out, pxds_error **err);
+
+/**
+ * Lets go of a store's process lock. NULL is fine.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+void pxds_lock_free(pxds_lock *lock);
+
+/**
+ * Opens the index file at `path`. `kind`: PXDS_INDEX_ANY, or the kind that it must be.
+ *
+ * The file is read at once: 40 or 32 bytes of memory a chunk. See docs/format.md, 6.4, for what is checked; the stored
+ * csum is not, see pxds_index_check_csum().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_open(const char *path, uint32_t kind, pxds_index **out, pxds_error **err);
+
+/**
+ * As pxds_index_open(), from the bytes of an index file, which are copied.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_read(const void *data, size_t data_len, uint32_t kind, pxds_index **out, pxds_error **err);
+
+/**
+ * Writes what the index says of itself to `*info`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_get_info(const pxds_index *index, pxds_index_info *info, pxds_error **err);
+
+/**
+ * Writes chunk `i`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_chunk(const pxds_index *index, uint64_t i, pxds_chunk_info *chunk, pxds_error **err);
+
+/**
+ * Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
+ * NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_chunk_from_offset(const pxds_index *index,
+                                         uint64_t offset,
+                                         uint64_t *i,
+                                         uint64_t *offset_in_chunk,
+                                         pxds_error **err);
+
+/**
+ * Computes the csum of the entries, which a manifest lists, into the 32 bytes at `csum`.
+ *
+ * `size`, which may be NULL, gets the bytes of the file that the index describes.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_compute_csum(const pxds_index *index, uint8_t *csum, uint64_t *size, pxds_error **err);
+
+/**
+ * Compares the csum in the header with the computed one.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CORRUPT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_check_csum(const pxds_index *index, pxds_error **err);
+
+/**
+ * Frees an index. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_index_free(pxds_index *index);
+
+/**
+ * Makes an empty dynamic index in memory, 40 bytes a chunk.
+ *
+ * `ctime`, in seconds since 1970, is stored as it is. `uuid` points to 16 bytes, or is NULL for random ones.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO (no random bytes).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
+                                          const uint8_t *uuid,
+                                          pxds_index_writer **out,
+                                          pxds_error **err);
+
+/**
+ * Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
+ *
+ * A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, or above 2^63 - 1), PXDS_ERR_STATE (finished,
+ * or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_add(pxds_index_writer *writer, uint64_t end, const uint8_t *digest, pxds_error **err);
+
+/**
+ * Writes what the index has so far to `*info`, its csum included.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_info *info, pxds_error **err);
+
+/**
+ * Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
+ *
+ * A hold on the store stays until the writer is freed: store the bytes before that.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Completes the index and writes it to `path`, whole or not at all, replacing what is there.
+ *
+ * Before the file gets its name the chunks are on the disk, and when this returns the file is: for a writer that came
+ * out of an ingest by the store's sync level, otherwise always. A hold on the store ends when this succeeds.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled, or saved
+ * before and no longer holding the store).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, pxds_error **err);
+
+/**
+ * Frees a writer. NULL is fine. An index that was not saved leaves no trace.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_index_writer_free(pxds_index_writer *writer);
+
+/**
+ * Starts a stream into `store`. `options` may be NULL.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_ingest_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_new(const pxds_store *store,
+                            const pxds_ingest_options *options,
+                            pxds_ingest **out,
+                            pxds_error **err);
+
+/**
+ * Takes the next bytes of the stream. Chunks that end in them are stored before it returns.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_ERR_STATE (finished, or failed before), and what
+ * pxds_store_insert() may give.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_write(pxds_ingest *ingest, const void *data, size_t data_len, pxds_error **err);
+
+/**
+ * Takes what can be read from the descriptor `fd`, to its end.
+ *
+ * The descriptor is the caller's and stays open.
+ *
+ * Errors: as pxds_ingest_write(), and PXDS_ERR_IO of the reading.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_read_fd(pxds_ingest *ingest, int32_t fd, pxds_error **err);
+
+/**
+ * Takes what `read` gives, to the end of its stream.
+ *
+ * Errors: as pxds_ingest_write(); PXDS_ERR_ARGUMENT also if `read` claims more bytes than it was offered room for.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_read(pxds_ingest *ingest, pxds_read_fn read, void *user, pxds_error **err);
+
+/**
+ * Writes the sums over what has been stored so far to `*stats`. After pxds_ingest_finish() they are final.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_get_stats(pxds_ingest *ingest, pxds_ingest_stats *stats, pxds_error **err);
+
+/**
+ * Stores the last chunk and gives the index, complete but not yet written: see pxds_index_writer_save().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
+ * Errors: as pxds_ingest_write().
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_finish(pxds_ingest *ingest, pxds_index_writer **out, pxds_error **err);
+
+/**
+ * After PXDS_ERR_CANCELLED: gives the index of the chunks that were stored, which is that of the start of the stream.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_STATE at any other time, and the second time.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_ingest_partial(pxds_ingest *ingest, pxds_index_writer **out, pxds_error **err);
+
+/**
+ * Frees an ingest. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_ingest_free(pxds_ingest *ingest);
+
+/**
+ * Makes a restorer that takes its chunks from `store`.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_new(const pxds_store *store, pxds_restorer **out, pxds_error **err);
+
+/**
+ * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
+ *
+ * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
+ * written whole, after a failure too.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
+ * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write_fd(pxds_restorer *restorer,
+                                   const pxds_index *index,
+                                   int32_t fd,
+                                   uint64_t *written,
+                                   pxds_error **err);
+
+/**
+ * Gives the whole file of `index` to `write`, chunk by chunk, in order.
+ *
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_CANCELLED; PXDS_ERR_ARGUMENT also if `write` claims to have taken more
+ * bytes than it was offered; PXDS_ERR_IO if it takes none.
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write(pxds_restorer *restorer,
+                                const pxds_index *index,
+                                pxds_write_fn write,
+                                void *user,
+                                uint64_t *written,
+                                pxds_error **err);
+
+/**
+ * Writes the whole file of `index` to `path`.
+ *
+ * A new or regular file gets its name when all of it is there, on the disk unless the store's sync level is
+ * PXDS_SYNC_NONE; a failure leaves what was there before. A device, fifo or socket is written in place. `written`,
+ * which may be NULL, gets the bytes that were written, after a failure too.
+ *
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write_file(pxds_restorer *restorer,
+                                     const pxds_index *index,
+                                     const char *path,
+                                     uint64_t *written,
+                                     pxds_error **err);
+
+/**
+ * Frees a restorer. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_restorer_free(pxds_restorer *restorer);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* PXDS_H */
+
+/* Initialisers of the structures: their size, then zeros. */
+#define PXDS_BLOB_INFO_INIT { sizeof(pxds_blob_info), { 0 }, 0, 0, 0, 0, 0 }
+#define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0 }
+#define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
+#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
+#define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
+#define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
+#define PXDS_CHUNK_INFO_INIT { sizeof(pxds_chunk_info), 0, 0, { 0 } }
+#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0 }

@@ -1,0 +1,99 @@
+//! The callbacks that several nouns share, and their user pointers.
+
+use std::ffi::{CString, c_char, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::store::NoticeLevel;
+
+/// Worth knowing.
+pub const PXDS_NOTICE_INFO: u32 = 1;
+/// Something is off, and the work goes on.
+pub const PXDS_NOTICE_WARNING: u32 = 2;
+
+/// Takes what deserves a word but is no failure. `message` names the path too; `path` may be NULL.
+///
+/// A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_notice_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, level: u32, message: *const c_char, path: *const c_char) -> i32>;
+
+/// How far a long call is.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_progress {
+    /// Bytes of this structure.
+    pub struct_size: usize,
+    /// Which part of the work, from 0; the function says which there are.
+    pub phase: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 if that is not known.
+    pub total: u64,
+    /// Bytes done.
+    pub bytes: u64,
+}
+
+/// Is told how far a long call is. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, progress: *const pxds_progress) -> i32>;
+
+/// Gives the next bytes of a stream: at most `capacity` of them to `data`, and how many to `*data_len`.
+///
+/// 0 bytes are the end of the stream. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_read_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, data: *mut u8, capacity: usize, data_len: *mut usize) -> i32>;
+
+/// Takes the next bytes of a stream, and says in `*taken` how many of them: all, or fewer to be given the rest again.
+///
+/// 0 of them is an error. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_write_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, data: *const u8, data_len: usize, taken: *mut usize) -> i32>;
+
+/// A caller's user pointer. It is only handed back.
+#[derive(Clone, Copy)]
+pub(super) struct User(*mut c_void);
+
+// SAFETY: the library never reads through it. Whether the callback may run on the thread that it runs on is between
+// the caller's two ends: it is only called on the thread that called in.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    pub(super) fn new(pointer: *mut c_void) -> Self {
+        User(pointer)
+    }
+
+    pub(super) fn get(self) -> *mut c_void {
+        self.0
+    }
+}
+
+/// What a callback that returned `value` means.
+pub(super) fn verdict(by: &str, value: i32) -> Result<()> {
+    if value == 0 { Ok(()) } else { Err(Error::cancelled(by, value)) }
+}
+
+/// The callback itself, which must not be NULL.
+pub(super) fn required<F>(callback: Option<F>, name: &str) -> Result<F> {
+    callback.ok_or_else(|| Error::new(Kind::Argument, format!("{name} is NULL")))
+}
+
+/// A core notice for a C callback.
+pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<crate::store::Notice> {
+    let callback = callback?;
+    let user = User::new(user);
+    Some(std::sync::Arc::new(move |level, message: &str, path: Option<&Path>| {
+        let level = match level {
+            NoticeLevel::Info => PXDS_NOTICE_INFO,
+            NoticeLevel::Warning => PXDS_NOTICE_WARNING,
+        };
+        let message = CString::new(message).unwrap_or_default();
+        let path = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
+        let path = path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr());
+        // SAFETY: by the header's rules the callback may be called, with these strings for the length of the call.
+        verdict("notice callback", unsafe { callback(user.get(), level, message.as_ptr(), path) })
+    }))
+}

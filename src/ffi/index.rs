@@ -1,0 +1,449 @@
+//! Indexes.
+
+use std::ffi::{c_char, c_void};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::buffer::pxds_buffer;
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::{Exclusive, Shared};
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::index::{ChunkInfo, DynamicWriter, Index, IndexKind, Summary};
+use crate::ingest::StoredIndex;
+
+/// Either kind.
+pub const PXDS_INDEX_ANY: u32 = 0;
+/// Chunks of any size: a `.didx` file.
+pub const PXDS_INDEX_DYNAMIC: u32 = 1;
+/// Chunks of one size: a `.fidx` file.
+pub const PXDS_INDEX_FIXED: u32 = 2;
+
+/// Header bytes of an index file.
+pub const PXDS_INDEX_HEADER_SIZE: usize = 4096;
+/// Bytes of an entry of a dynamic index.
+pub const PXDS_INDEX_DYNAMIC_ENTRY_SIZE: usize = 40;
+/// Bytes of an entry of a fixed index.
+pub const PXDS_INDEX_FIXED_ENTRY_SIZE: usize = 32;
+
+/// What an index says of itself.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_index_info {
+    /// Bytes of this structure; set by PXDS_INDEX_INFO_INIT.
+    pub struct_size: usize,
+    /// PXDS_INDEX_DYNAMIC or PXDS_INDEX_FIXED.
+    pub kind: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Bytes of the file that it describes.
+    pub size: u64,
+    /// How many chunks.
+    pub count: u64,
+    /// Fixed: bytes of every chunk but the last. Dynamic: 0.
+    pub chunk_size: u64,
+    /// When it was made, in seconds since 1970.
+    pub ctime: i64,
+    /// For display.
+    pub uuid: [u8; 16],
+    /// The csum in its header; of a writer, the csum of its entries so far.
+    pub csum: [u8; 32],
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_index_info {
+    const NAME: &'static str = "pxds_index_info";
+}
+
+/// A chunk of an index: bytes `start` to `end` (exclusive) of the file.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_chunk_info {
+    /// Bytes of this structure; set by PXDS_CHUNK_INFO_INIT.
+    pub struct_size: usize,
+    /// Offset of the first byte.
+    pub start: u64,
+    /// Offset behind the last byte.
+    pub end: u64,
+    /// The chunk's name.
+    pub digest: [u8; 32],
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_chunk_info {
+    const NAME: &'static str = "pxds_chunk_info";
+}
+
+/// An index, read whole into memory and checked. Shared.
+pub struct pxds_index(Shared<Index>);
+
+impl pxds_index {
+    /// The index of the core.
+    pub(super) fn core(&self) -> &Index {
+        &self.0
+    }
+}
+
+/// A dynamic index in the making. Exclusive.
+///
+/// One that comes out of an ingest holds the store's process lock until it is saved or freed.
+pub struct pxds_index_writer(Exclusive<Writer>);
+
+enum Writer {
+    Free(DynamicWriter),
+    Stored(StoredIndex),
+}
+
+impl Writer {
+    fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
+        match self {
+            Writer::Free(writer) => writer.add(end, digest),
+            Writer::Stored(index) => index.add(end, digest),
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        match self {
+            Writer::Free(writer) => writer.summary(),
+            Writer::Stored(index) => index.summary(),
+        }
+    }
+
+    fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
+        match self {
+            Writer::Free(writer) => writer.finish(max_len),
+            Writer::Stored(index) => index.finish(max_len),
+        }
+    }
+
+    fn save(&mut self, path: &std::path::Path) -> Result<()> {
+        match self {
+            Writer::Free(writer) => writer.save(path, true, None),
+            Writer::Stored(index) => index.save(path),
+        }
+    }
+}
+
+impl pxds_index_writer {
+    /// The writer of an ingested stream.
+    pub(super) fn stored(index: StoredIndex) -> Self {
+        pxds_index_writer(Exclusive::new(Writer::Stored(index)))
+    }
+}
+
+fn kind_filter(kind: u32) -> Result<Option<IndexKind>> {
+    match kind {
+        PXDS_INDEX_ANY => Ok(None),
+        PXDS_INDEX_DYNAMIC => Ok(Some(IndexKind::Dynamic)),
+        PXDS_INDEX_FIXED => Ok(Some(IndexKind::Fixed)),
+        other => Err(Error::new(Kind::Argument, format!("kind cannot be {other}"))),
+    }
+}
+
+/// Opens the index file at `path`. `kind`: PXDS_INDEX_ANY, or the kind that it must be.
+///
+/// The file is read at once: 40 or 32 bytes of memory a chunk. See docs/format.md, 6.4, for what is checked; the stored
+/// csum is not, see pxds_index_check_csum().
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_open(
+    path: *const c_char,
+    kind: u32,
+    out: *mut *mut pxds_index,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, path) = unsafe { (Out::handle(out, "out")?, args::path(path, "path")?) };
+        out.hand_out(pxds_index(Shared::new(Index::open(path, kind_filter(kind)?)?)));
+        Ok(())
+    })
+}
+
+/// As pxds_index_open(), from the bytes of an index file, which are copied.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_read(
+    data: *const c_void,
+    data_len: usize,
+    kind: u32,
+    out: *mut *mut pxds_index,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
+        out.hand_out(pxds_index(Shared::new(Index::from_bytes(data, kind_filter(kind)?)?)));
+        Ok(())
+    })
+}
+
+/// Writes what the index says of itself to `*info`.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_get_info(
+    index: *const pxds_index,
+    info: *mut pxds_index_info,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (info, index) = unsafe { (OutStruct::new(info, "info")?, args::handle(index, "index")?) };
+        let (index, header) = (index.core(), index.core().header());
+        info.set(pxds_index_info {
+            struct_size: size_of::<pxds_index_info>(),
+            kind: match index.kind() {
+                IndexKind::Dynamic => PXDS_INDEX_DYNAMIC,
+                IndexKind::Fixed => PXDS_INDEX_FIXED,
+            },
+            reserved: 0,
+            size: index.size(),
+            count: index.count() as u64,
+            chunk_size: if index.kind() == IndexKind::Fixed { header.chunk_size } else { 0 },
+            ctime: header.ctime,
+            uuid: header.uuid,
+            csum: header.csum,
+        });
+        Ok(())
+    })
+}
+
+/// Writes chunk `i`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_chunk(
+    index: *const pxds_index,
+    i: u64,
+    chunk: *mut pxds_chunk_info,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, index) = unsafe { (OutStruct::new(chunk, "chunk")?, args::handle(index, "index")?) };
+        let chunk = usize::try_from(i).ok().and_then(|i| index.core().chunk(i));
+        let Some(ChunkInfo { start, end, digest }) = chunk else { return Ok(PXDS_NONE) };
+        out.set(pxds_chunk_info { struct_size: size_of::<pxds_chunk_info>(), start, end, digest: digest.0 });
+        Ok(PXDS_OK)
+    })
+}
+
+/// Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
+/// NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_chunk_from_offset(
+    index: *const pxds_index,
+    offset: u64,
+    i: *mut u64,
+    offset_in_chunk: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out_in_chunk, out, index) =
+            unsafe { (Out::opt(offset_in_chunk), Out::new(i, "i")?, args::handle(index, "index")?) };
+        let Some((i, in_chunk)) = index.core().chunk_from_offset(offset) else { return Ok(PXDS_NONE) };
+        if let Some(out_in_chunk) = out_in_chunk {
+            out_in_chunk.set(in_chunk);
+        }
+        Ok(out.set(i as u64))
+    })
+}
+
+/// Computes the csum of the entries, which a manifest lists, into the 32 bytes at `csum`.
+///
+/// `size`, which may be NULL, gets the bytes of the file that the index describes.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_compute_csum(
+    index: *const pxds_index,
+    csum: *mut u8,
+    size: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out_size, out, index) =
+            unsafe { (Out::opt(size), Out::array(csum, "csum")?, args::handle(index, "index")?) };
+        if let Some(out_size) = out_size {
+            out_size.set(index.core().size());
+        }
+        Ok(out.set(index.core().compute_csum().0))
+    })
+}
+
+/// Compares the csum in the header with the computed one.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CORRUPT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_check_csum(index: *const pxds_index, err: *mut *mut pxds_error) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        unsafe { args::handle(index, "index")? }.core().check_csum()
+    })
+}
+
+/// Frees an index. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_free(index: *mut pxds_index) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(index) })
+}
+
+/// Makes an empty dynamic index in memory, 40 bytes a chunk.
+///
+/// `ctime`, in seconds since 1970, is stored as it is. `uuid` points to 16 bytes, or is NULL for random ones.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO (no random bytes).
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
+    ctime: i64,
+    uuid: *const u8,
+    out: *mut *mut pxds_index_writer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
+        let writer = DynamicWriter::new(ctime, uuid)?;
+        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Free(writer))));
+        Ok(())
+    })
+}
+
+/// Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
+///
+/// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, or above 2^63 - 1), PXDS_ERR_STATE (finished,
+/// or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_add(
+    writer: *mut pxds_index_writer,
+    end: u64,
+    digest: *const u8,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
+        writer.0.enter()?.add(end, &digest)
+    })
+}
+
+/// Writes what the index has so far to `*info`, its csum included.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_get_info(
+    writer: *mut pxds_index_writer,
+    info: *mut pxds_index_info,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (info, writer) = unsafe { (OutStruct::new(info, "info")?, args::handle(writer, "writer")?) };
+        let Summary { header, count, size } = writer.0.enter()?.summary();
+        info.set(pxds_index_info {
+            struct_size: size_of::<pxds_index_info>(),
+            kind: PXDS_INDEX_DYNAMIC,
+            reserved: 0,
+            size,
+            count,
+            chunk_size: 0,
+            ctime: header.ctime,
+            uuid: header.uuid,
+            csum: header.csum,
+        });
+        Ok(())
+    })
+}
+
+/// Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
+///
+/// A hold on the store stays until the writer is freed: store the bytes before that.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_finish(
+    writer: *mut pxds_index_writer,
+    max_len: usize,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, writer) = unsafe { (Out::handle(out, "out")?, args::handle(writer, "writer")?) };
+        out.hand_out(pxds_buffer::new(writer.0.enter()?.finish(max_len)?));
+        Ok(())
+    })
+}
+
+/// Completes the index and writes it to `path`, whole or not at all, replacing what is there.
+///
+/// Before the file gets its name the chunks are on the disk, and when this returns the file is: for a writer that came
+/// out of an ingest by the store's sync level, otherwise always. A hold on the store ends when this succeeds.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled, or saved
+/// before and no longer holding the store).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_save(
+    writer: *mut pxds_index_writer,
+    path: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (writer, path) = unsafe { (args::handle(writer, "writer")?, args::path(path, "path")?) };
+        writer.0.enter()?.save(path)
+    })
+}
+
+/// Frees a writer. NULL is fine. An index that was not saved leaves no trace.
+///
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_free(writer: *mut pxds_index_writer) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free_exclusive(writer, |writer| writer.0.is_busy()) })
+}

@@ -1,0 +1,296 @@
+//! Ingest.
+
+use std::ffi::c_void;
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::callback::{User, pxds_read_fn, required, verdict};
+use super::chunker::pxds_chunker_config;
+use super::error::pxds_error;
+use super::guard::{guard_ok, guard_value};
+use super::handle::Exclusive;
+use super::index::pxds_index_writer;
+use super::status::pxds_status;
+use super::store::pxds_store;
+use crate::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, OnChunk};
+use crate::sys::CallerFd;
+
+/// A chunk that has been stored.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_chunk_result {
+    /// Bytes of this structure.
+    pub struct_size: usize,
+    /// Where the chunk begins in the stream.
+    pub offset: u64,
+    /// Its plain bytes.
+    pub size: u64,
+    /// Length of its file in the store.
+    pub stored_size: u64,
+    /// Its name.
+    pub digest: [u8; 32],
+    /// 1 if the store had it, else 0.
+    pub existed: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
+/// PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
+pub type pxds_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, chunk: *const pxds_chunk_result) -> i32>;
+
+/// pxds_ingest_options.flags: store chunks uncompressed.
+pub const PXDS_INGEST_NO_COMPRESS: u32 = 1;
+
+/// How a stream is ingested.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_ingest_options {
+    /// Bytes of this structure; set by PXDS_INGEST_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// PXDS_INGEST_...
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB.
+    pub chunker: *const pxds_chunker_config,
+    /// Creation time of the index, in seconds since 1970; NULL for now.
+    pub ctime: *const i64,
+    /// The 16 bytes of the index's uuid; NULL for random ones.
+    pub uuid: *const u8,
+    /// Is told of each chunk; NULL for none. Valid while the ingest lives.
+    pub on_chunk: pxds_chunk_fn,
+    /// Handed to `on_chunk`.
+    pub user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_ingest_options {
+    const NAME: &'static str = "pxds_ingest_options";
+}
+
+/// Sums over what has been stored.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_ingest_stats {
+    /// Bytes of this structure; set by PXDS_INGEST_STATS_INIT.
+    pub struct_size: usize,
+    /// Plain bytes.
+    pub size: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Chunks that the store did not have.
+    pub new_chunks: u64,
+    /// Their plain bytes.
+    pub new_size: u64,
+    /// Bytes of their files.
+    pub stored_bytes: u64,
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_ingest_stats {
+    const NAME: &'static str = "pxds_ingest_stats";
+}
+
+/// A stream on its way into a store. Exclusive.
+///
+/// Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
+/// pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
+/// it can only be freed. Freed before it is finished it leaves chunks that no index names, which garbage collection
+/// takes.
+pub struct pxds_ingest(Exclusive<Ingest>);
+
+unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    args::flags(options.flags, PXDS_INGEST_NO_COMPRESS, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
+    let user = User::new(options.user);
+    // SAFETY: the caller's.
+    unsafe {
+        Ok(IngestOptions {
+            chunker: args::options(options.chunker)?.to_core()?,
+            compress: options.flags & PXDS_INGEST_NO_COMPRESS == 0,
+            ctime: args::opt_value(options.ctime),
+            uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
+            on_chunk: options.on_chunk.map(|callback| -> OnChunk {
+                Box::new(move |chunk| {
+                    let chunk = c_result(chunk);
+                    // SAFETY: by the header's rules the callback may be called while the ingest lives.
+                    verdict("chunk callback", callback(user.get(), &chunk))
+                })
+            }),
+        })
+    }
+}
+
+fn c_result(chunk: &ChunkResult) -> pxds_chunk_result {
+    pxds_chunk_result {
+        struct_size: size_of::<pxds_chunk_result>(),
+        offset: chunk.offset,
+        size: chunk.size,
+        stored_size: chunk.stored_size,
+        digest: chunk.digest.0,
+        existed: chunk.existed.into(),
+        reserved: 0,
+    }
+}
+
+/// Starts a stream into `store`. `options` may be NULL.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_ingest_free().
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_new(
+    store: *const pxds_store,
+    options: *const pxds_ingest_options,
+    out: *mut *mut pxds_ingest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, options) =
+            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
+        out.hand_out(pxds_ingest(Exclusive::new(Ingest::new(store.core(), options)?)));
+        Ok(())
+    })
+}
+
+/// Takes the next bytes of the stream. Chunks that end in them are stored before it returns.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_ERR_STATE (finished, or failed before), and what
+/// pxds_store_insert() may give.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_write(
+    ingest: *mut pxds_ingest,
+    data: *const c_void,
+    data_len: usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (ingest, data) = unsafe { (args::handle(ingest, "ingest")?, args::bytes(data, data_len, "data")?) };
+        ingest.0.enter()?.write(data)
+    })
+}
+
+/// Takes what can be read from the descriptor `fd`, to its end.
+///
+/// The descriptor is the caller's and stays open.
+///
+/// Errors: as pxds_ingest_write(), and PXDS_ERR_IO of the reading.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_read_fd(
+    ingest: *mut pxds_ingest,
+    fd: i32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        let ingest = unsafe { args::handle(ingest, "ingest")? };
+        let fd = CallerFd::new(fd)?;
+        ingest.0.enter()?.read(&mut |buffer| fd.read(buffer))
+    })
+}
+
+/// Takes what `read` gives, to the end of its stream.
+///
+/// Errors: as pxds_ingest_write(); PXDS_ERR_ARGUMENT also if `read` claims more bytes than it was offered room for.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_read(
+    ingest: *mut pxds_ingest,
+    read: pxds_read_fn,
+    user: *mut c_void,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        let ingest = unsafe { args::handle(ingest, "ingest")? };
+        let (read, user) = (required(read, "read")?, User::new(user));
+        ingest.0.enter()?.read(&mut |buffer| {
+            let mut count = 0;
+            // SAFETY: by the header's rules the callback may be called; it may write the whole buffer.
+            let value = unsafe { read(user.get(), buffer.as_mut_ptr(), buffer.len(), &mut count) };
+            verdict("read callback", value).map(|()| count)
+        })
+    })
+}
+
+/// Writes the sums over what has been stored so far to `*stats`. After pxds_ingest_finish() they are final.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_get_stats(
+    ingest: *mut pxds_ingest,
+    stats: *mut pxds_ingest_stats,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, ingest) = unsafe { (OutStruct::new(stats, "stats")?, args::handle(ingest, "ingest")?) };
+        let IngestStats { size, chunks, new_chunks, new_size, stored_bytes } = ingest.0.enter()?.stats();
+        let struct_size = size_of::<pxds_ingest_stats>();
+        out.set(pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_size, stored_bytes });
+        Ok(())
+    })
+}
+
+/// Stores the last chunk and gives the index, complete but not yet written: see pxds_index_writer_save().
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
+/// Errors: as pxds_ingest_write().
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_finish(
+    ingest: *mut pxds_ingest,
+    out: *mut *mut pxds_index_writer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, ingest) = unsafe { (Out::handle(out, "out")?, args::handle(ingest, "ingest")?) };
+        out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.finish()?));
+        Ok(())
+    })
+}
+
+/// After PXDS_ERR_CANCELLED: gives the index of the chunks that were stored, which is that of the start of the stream.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_STATE at any other time, and the second time.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_partial(
+    ingest: *mut pxds_ingest,
+    out: *mut *mut pxds_index_writer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, ingest) = unsafe { (Out::handle(out, "out")?, args::handle(ingest, "ingest")?) };
+        out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.partial()?));
+        Ok(())
+    })
+}
+
+/// Frees an ingest. NULL is fine.
+///
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_ingest_free(ingest: *mut pxds_ingest) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free_exclusive(ingest, |ingest| ingest.0.is_busy()) })
+}

@@ -1,0 +1,39 @@
+//! The C boundary: `include/pxds.h` is generated from this module.
+//!
+//! Every export is `guard(err, || { read the arguments; call the core; write the outputs })`. Raw pointers are read in
+//! [`args`] alone; the two classes of handles are the types [`handle::Shared`] and [`handle::Exclusive`]; statuses are
+//! made from kinds in [`status`]. Doc comments here are the header's: written for a reader of C.
+
+#![allow(unsafe_code)]
+// The names are C's.
+#![allow(non_camel_case_types)]
+// The header's opening comment states the rules for every pointer once; `args` checks what can be checked.
+#![allow(clippy::missing_safety_doc)]
+
+mod args;
+mod guard;
+mod handle;
+
+pub mod status;
+
+pub mod version;
+
+pub mod error;
+
+pub mod buffer;
+
+pub mod digest;
+
+pub mod callback;
+
+pub mod blob;
+
+pub mod chunker;
+
+pub mod store;
+
+pub mod index;
+
+pub mod ingest;
+
+pub mod restore;
