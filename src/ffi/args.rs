@@ -203,6 +203,10 @@ pub(super) unsafe trait SizeFirst: Copy {
     const NAME: &'static str;
 }
 
+/// No structure of this API will ever be larger: a larger size is a variable that nobody has initialised, and as many
+/// bytes behind it are not the caller's to be written.
+const MAX_STRUCT_SIZE: usize = 1024;
+
 unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
     // SAFETY: the caller's: every such structure begins with its size.
     let stated = unsafe { pointer.cast::<usize>().read_unaligned() };
@@ -213,7 +217,9 @@ unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
             size_of::<T>()
         )));
     }
-    check_len(stated, T::NAME)?;
+    if stated > MAX_STRUCT_SIZE {
+        return Err(wrong(format!("{}.struct_size is {stated}: the structure is not initialised", T::NAME)));
+    }
     Ok(stated)
 }
 
