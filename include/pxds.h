@@ -1522,8 +1522,6 @@ void pxds_restorer_free(pxds_restorer *restorer);
 }  // extern "C"
 #endif  // __cplusplus
 
-#endif  /* PXDS_H */
-
 /* Initialisers of the structures: their size, then zeros. */
 #define PXDS_BLOB_INFO_INIT { sizeof(pxds_blob_info), { 0 }, 0, 0, 0, 0, 0 }
 #define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0 }
@@ -1535,3 +1533,5 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_CHUNK_INFO_INIT { sizeof(pxds_chunk_info), 0, 0, { 0 } }
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0 }
+
+#endif  /* PXDS_H */

@@ -111,7 +111,8 @@ fn load<'a>(
         Error::new(Kind::Limit, format!("{len} bytes are more than the {BLOB_MAX_SIZE} of a blob"))
     })?;
     let blob = store.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
-    codec
-        .decode_exact(blob, &chunk.digest, len, decoded)
-        .map_err(|error| error.with_path(&store.chunk_path(&chunk.digest)))
+    codec.decode_exact(blob, &chunk.digest, len, decoded).map_err(|error| {
+        let path = store.chunk_path(&chunk.digest);
+        error.context(path.display()).with_path(&path)
+    })
 }

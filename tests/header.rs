@@ -16,7 +16,14 @@ fn generate(root: &Path) -> String {
     }
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
-    compact(&String::from_utf8(header).unwrap())
+    trailer_into_guard(&compact(&String::from_utf8(header).unwrap()))
+}
+
+/// Moves what cbindgen puts behind the include guard into it.
+fn trailer_into_guard(header: &str) -> String {
+    const END: &str = "#endif  /* PXDS_H */\n";
+    let (guarded, trailer) = header.split_once(END).unwrap();
+    format!("{guarded}{}\n{END}", trailer.trim_start())
 }
 
 /// Puts comments of one line onto one line.
