@@ -123,7 +123,10 @@
 /** Nothing is brought to the disk. */
 #define PXDS_SYNC_NONE 1
 
-/** Each chunk, and its name, when it is inserted; an index when it is saved. */
+/**
+ * Each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses chunks that
+ * somebody else may not have synced, the whole file system.
+ */
 #define PXDS_SYNC_FILE 2
 
 /** The whole file system of the store once before an index is saved; then the index. */

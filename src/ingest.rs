@@ -84,6 +84,8 @@ impl Default for IngestOptions {
 pub struct StoredIndex {
     writer: DynamicWriter,
     store: Store,
+    /// It names chunks that this ingest has not written, and that may not be on the disk yet.
+    reused: bool,
     /// `None` once the index is saved.
     lock: Option<SharedLock>,
 }
@@ -93,6 +95,7 @@ impl StoredIndex {
     ///
     /// Errors: as [`DynamicWriter::add`].
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
+        self.reused = true;
         self.writer.add(end, digest)
     }
 
@@ -116,7 +119,7 @@ impl StoredIndex {
         if self.lock.is_none() {
             return Err(Error::new(Kind::State, "the index is saved, and its chunks are no longer held"));
         }
-        self.store.sync_before_index()?;
+        self.store.sync_before_index(self.reused)?;
         let (dir, _) = sys::split_file_path(path)?;
         let owner = self.store.owner_below(&dir);
         self.writer.save(path, self.store.sync_level() != SyncLevel::None, owner)?;
@@ -211,7 +214,7 @@ impl Ingest {
         }
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let index = StoredIndex { writer, store: store.clone(), lock: Some(lock) };
+        let index = StoredIndex { writer, store: store.clone(), reused: false, lock: Some(lock) };
         let engine = Engine {
             store: store.clone(),
             codec: Codec::new(),
@@ -329,7 +332,9 @@ impl Engine {
         };
         let size = data.len() as u64;
         let offset = self.stats.size;
-        self.index.as_mut().ok_or_else(no_index)?.add(offset + size, &digest)?;
+        let index = self.index.as_mut().ok_or_else(no_index)?;
+        index.writer.add(offset + size, &digest)?;
+        index.reused |= existed;
         self.stats.size += size;
         self.stats.chunks += 1;
         if !existed {

@@ -29,7 +29,8 @@ pub const PXDS_LAYOUT_HEX4: u32 = 2;
 pub const PXDS_SYNC_DEFAULT: u32 = 0;
 /// Nothing is brought to the disk.
 pub const PXDS_SYNC_NONE: u32 = 1;
-/// Each chunk, and its name, when it is inserted; an index when it is saved.
+/// Each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses chunks that
+/// somebody else may not have synced, the whole file system.
 pub const PXDS_SYNC_FILE: u32 = 2;
 /// The whole file system of the store once before an index is saved; then the index.
 pub const PXDS_SYNC_FILESYSTEM: u32 = 3;

@@ -44,7 +44,8 @@ const STRIPES: usize = 64;
 pub enum SyncLevel {
     /// Never.
     None,
-    /// Each chunk and its name, when it is inserted.
+    /// Each chunk and its name, when it is inserted; the whole file system before an index that re-uses a chunk,
+    /// which may have been written at another level.
     File,
     /// The whole file system, once, before an index that needs the chunks gets its name.
     #[default]
@@ -274,10 +275,12 @@ impl Store {
         self.0.base.sync_filesystem()
     }
 
-    /// What must be on the disk before an index that needs this store's chunks may appear.
-    pub fn sync_before_index(&self) -> Result<()> {
+    /// Brings to the disk what must be there before an index of this store's chunks may appear. `reused`: some of
+    /// them were written by somebody else, who may not have synced them.
+    pub fn sync_before_index(&self, reused: bool) -> Result<()> {
         match self.0.sync {
             SyncLevel::Filesystem => self.sync(),
+            SyncLevel::File if reused => self.sync(),
             SyncLevel::None | SyncLevel::File => Ok(()),
         }
     }
