@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     check(pxds_index_writer_save(writer, index_path, &err));
 
     check(pxds_index_open(index_path, PXDS_INDEX_DYNAMIC, &index, &err));
-    check(pxds_restorer_new(store, &restorer, &err));
+    check(pxds_restorer_new(store, NULL, &restorer, &err));
     check(pxds_restorer_write_file(restorer, index, argv[3], NULL, &err));
 
     printf("stored %" PRIu64 " bytes as %" PRIu64 " chunks, %" PRIu64 " of them new\n", stats.size,

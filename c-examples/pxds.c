@@ -102,7 +102,7 @@ struct meter {
     uint64_t known; /* the part of size that the store had already */
 };
 
-static int32_t on_chunk(void *user, const pxds_chunk_result *chunk)
+static int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;
     const double mib = 1024.0 * 1024.0;
@@ -634,7 +634,7 @@ static int cmd_get(const struct args *args)
 
     if (pxds_store_open(args->operand[0], &options, &store, &err) < 0 ||
         pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
-        pxds_restorer_new(store, &restorer, &err) < 0 ||
+        pxds_restorer_new(store, NULL, &restorer, &err) < 0 ||
         (is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, &err)
                       : pxds_restorer_write_file(restorer, index, out, NULL, &err)) < 0)
         rc = fail(err);
@@ -668,7 +668,7 @@ static void print_index_info(const pxds_index_info *info, const uint8_t *compute
 static int cmd_index(const struct args *args)
 {
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
-    pxds_chunk_info chunk = PXDS_CHUNK_INFO_INIT;
+    pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT;
     uint8_t computed[PXDS_DIGEST_SIZE];
     pxds_index *index = NULL;
     pxds_error *err = NULL;

@@ -8,7 +8,10 @@
  * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
  * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
  *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
- * Outputs.   Are reset at the start, so that a failure leaves NULL or zeros, unless the function says more.
+ *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or PANIC;
+ *            one on an exclusive handle PXDS_ERR_BUSY or STATE; one that touches files PXDS_ERR_IO or NOT_FOUND.
+ * Outputs.   Are reset at the start, so that a failure leaves NULL or zeros, unless the function says more. They must
+ *            not overlap inputs.
  * Ownership. What comes through **out is the caller's and is freed by the function of its type, which takes NULL,
  *            cannot fail and commits nothing. Handles keep what they need: the order of frees does not matter.
  * Bytes.     A pointer, then a length. NULL with length 0 is the empty slice. Paths are bytes that end in NUL.
@@ -23,7 +26,8 @@
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
  * fork().    A child may free what it inherited, and nothing else; that touches no file and no lock of the parent.
- * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead.
+ * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead. (Rust's
+ *            runtime notes it on stderr; the library itself prints nothing.)
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK
@@ -171,6 +175,9 @@
 /** pxds_ingest_options.flags: store chunks uncompressed. */
 #define PXDS_INGEST_NO_COMPRESS 1
 
+/** pxds_restorer_options.flags: do not compare the csum in the header of an index with its entries, as for salvage. */
+#define PXDS_RESTORER_ANY_CSUM 1
+
 /** Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive. */
 typedef struct pxds_blob_codec pxds_blob_codec;
 
@@ -209,7 +216,7 @@ typedef struct pxds_index_writer pxds_index_writer;
  *
  * Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
  * pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
- * it can only be freed. Freed before it is finished it leaves chunks that no index names, which garbage collection
+ * it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished it leaves chunks that no index names, which garbage collection
  * takes.
  */
 typedef struct pxds_ingest pxds_ingest;
@@ -220,8 +227,8 @@ typedef struct pxds_lock pxds_lock;
 /**
  * Turns indexes back into the bytes that they describe. Exclusive.
  *
- * Every chunk's CRC, digest and length is checked before a byte of it is given out. Memory: one chunk, encoded and
- * decoded, re-used from call to call.
+ * The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
+ * of it is. Memory: one chunk, encoded and decoded, re-used from call to call.
  */
 typedef struct pxds_restorer pxds_restorer;
 
@@ -270,8 +277,8 @@ typedef struct {
 /**
  * Where a stream is cut. Sizes are in bytes; 0 in a field stands for what pxds_chunker_config_init() would put there.
  *
- * A chunk ends where it has at least `min` bytes and (hash & mask) >= threshold, and at `max` bytes in any case.
- * min <= avg <= max, mask = 2^k - 1, threshold <= mask. See docs/format.md, 4.
+ * A chunk ends where it has at least `min` bytes and (hash & mask) >= threshold, and at `max` bytes in any case, but
+ * never before its 65th byte. min <= avg <= max, mask = 2^k - 1, threshold <= mask. See docs/format.md, 4.
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_CHUNKER_CONFIG_INIT. */
@@ -311,7 +318,10 @@ typedef struct {
     uint32_t owner_gid;
     /** 0. */
     uint32_t reserved;
-    /** Takes notices, on the thread of the call that they come from; NULL for none. Valid while the store lives. */
+    /**
+     * Takes notices, on the thread of the call that they come from; NULL for none. It may be called until the store
+     * and everything that was made from it have been freed.
+     */
     pxds_notice_fn notice;
     /** Handed to `notice`. */
     void *notice_user;
@@ -388,7 +398,7 @@ typedef struct {
 
 /** A chunk of an index: bytes `start` to `end` (exclusive) of the file. */
 typedef struct {
-    /** Bytes of this structure; set by PXDS_CHUNK_INFO_INIT. */
+    /** Bytes of this structure; set by PXDS_INDEX_CHUNK_INFO_INIT. */
     size_t struct_size;
     /** Offset of the first byte. */
     uint64_t start;
@@ -396,7 +406,7 @@ typedef struct {
     uint64_t end;
     /** The chunk's name. */
     uint8_t digest[32];
-} pxds_chunk_info;
+} pxds_index_chunk_info;
 
 /** A chunk that has been stored. */
 typedef struct {
@@ -414,13 +424,13 @@ typedef struct {
     uint32_t existed;
     /** 0. */
     uint32_t reserved;
-} pxds_chunk_result;
+} pxds_ingest_chunk;
 
 /**
  * Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
  * PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
  */
-typedef int32_t (*pxds_chunk_fn)(void *user, const pxds_chunk_result *chunk);
+typedef int32_t (*pxds_ingest_chunk_fn)(void *user, const pxds_ingest_chunk *chunk);
 
 /** How a stream is ingested. */
 typedef struct {
@@ -437,7 +447,7 @@ typedef struct {
     /** The 16 bytes of the index's uuid; NULL for random ones. */
     const uint8_t *uuid;
     /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
-    pxds_chunk_fn on_chunk;
+    pxds_ingest_chunk_fn on_chunk;
     /** Handed to `on_chunk`. */
     void *user;
 } pxds_ingest_options;
@@ -464,6 +474,16 @@ typedef struct {
     /** Bytes of their files. */
     uint64_t stored_bytes;
 } pxds_ingest_stats;
+
+/** How a restorer works. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_RESTORER_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_RESTORER_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+} pxds_restorer_options;
 
 /**
  * Takes the next bytes of a stream, and says in `*taken` how many of them: all, or fewer to be given the rest again.
@@ -1081,7 +1101,9 @@ pxds_status pxds_store_chunk_path(const pxds_store *store,
  * the first insert until an index names the chunks. `result` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is no
- * file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+ * file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would replace
+ * the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice
+ * callback, after the chunk was stored).
  * Threads: shared.
  * Since: 0.1
  */
@@ -1229,7 +1251,8 @@ void pxds_lock_free(pxds_lock *lock);
  * csum is not, see pxds_index_check_csum().
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM,
+ * PXDS_ERR_CORRUPT (it shrinks meanwhile).
  * Threads: any.
  * Since: 0.1
  */
@@ -1243,7 +1266,7 @@ pxds_status pxds_index_open(const char *path, uint32_t kind, pxds_index **out, p
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_index_read(const void *data, size_t data_len, uint32_t kind, pxds_index **out, pxds_error **err);
+pxds_status pxds_index_parse(const void *data, size_t data_len, uint32_t kind, pxds_index **out, pxds_error **err);
 
 /**
  * Writes what the index says of itself to `*info`.
@@ -1261,7 +1284,7 @@ pxds_status pxds_index_get_info(const pxds_index *index, pxds_index_info *info, 
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_index_chunk(const pxds_index *index, uint64_t i, pxds_chunk_info *chunk, pxds_error **err);
+pxds_status pxds_index_chunk(const pxds_index *index, uint64_t i, pxds_index_chunk_info *chunk, pxds_error **err);
 
 /**
  * Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
@@ -1323,7 +1346,8 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
 /**
  * Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
  *
- * A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE.
+ * A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
+ * ingest add only chunks that are in the store and have been touched since the ingest began.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, or above 2^63 - 1), PXDS_ERR_STATE (finished,
  * or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
@@ -1344,7 +1368,8 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 /**
  * Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
  *
- * A hold on the store stays until the writer is freed: store the bytes before that.
+ * For a writer that came out of an ingest the chunks are on the disk first, by the store's sync level, and the hold on
+ * the store stays until the writer is freed: store the bytes before that.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
@@ -1354,13 +1379,15 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
- * Completes the index and writes it to `path`, whole or not at all, replacing what is there.
+ * Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
  *
- * Before the file gets its name the chunks are on the disk, and when this returns the file is: for a writer that came
- * out of an ingest by the store's sync level, otherwise always. A hold on the store ends when this succeeds.
+ * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest follows
+ * the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
+ * when it succeeds. A writer of your own knows no store: call pxds_store_sync() first.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled, or saved
- * before and no longer holding the store).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
+ * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled; saved before and no longer holding the store; or a sync of the store
+ * has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1455,22 +1482,25 @@ pxds_status pxds_ingest_partial(pxds_ingest *ingest, pxds_index_writer **out, px
 void pxds_ingest_free(pxds_ingest *ingest);
 
 /**
- * Makes a restorer that takes its chunks from `store`.
+ * Makes a restorer that takes its chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_restorer_new(const pxds_store *store, pxds_restorer **out, pxds_error **err);
+pxds_status pxds_restorer_new(const pxds_store *store,
+                              const pxds_restorer_options *options,
+                              pxds_restorer **out,
+                              pxds_error **err);
 
 /**
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
  *
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
- * written whole, after a failure too.
+ * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY,
  * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
@@ -1500,8 +1530,8 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
  * Writes the whole file of `index` to `path`.
  *
  * A new or regular file gets its name when all of it is there, on the disk unless the store's sync level is
- * PXDS_SYNC_NONE; a failure leaves what was there before. A device, fifo or socket is written in place. `written`,
- * which may be NULL, gets the bytes that were written, after a failure too.
+ * PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
+ * place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure too.
  *
  * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
  * Threads: exclusive for the restorer, shared for the index.
@@ -1533,8 +1563,9 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
-#define PXDS_CHUNK_INFO_INIT { sizeof(pxds_chunk_info), 0, 0, { 0 } }
+#define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0 }
+#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0 }
 
 #endif  /* PXDS_H */

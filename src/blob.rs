@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE, field};
 use crate::hash::sha256;
-use crate::limits::BLOB_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, blob_len};
 
 /// What PBS compresses with.
 const ZSTD_LEVEL: i32 = 1;
@@ -95,14 +95,17 @@ impl<'a> Blob<'a> {
         }
     }
 
-    /// A size that the decoded data cannot exceed, without decoding it: exact for plain data and for frames that
-    /// state their size.
+    /// A size that the decoded data of a blob cannot exceed, found without decoding it: exact for plain data and for
+    /// frames that state their size, and never above [`BLOB_MAX_SIZE`].
     ///
     /// Errors: `Key`, `Corrupt`.
-    pub fn decoded_bound(&self) -> Result<u64> {
+    pub fn decoded_bound(&self) -> Result<usize> {
         match self.plain()? {
-            Some(data) => Ok(data.len() as u64),
-            None => zstd_safe::decompress_bound(self.payload()).map_err(broken_frame),
+            Some(data) => Ok(data.len()),
+            None => {
+                let bound = zstd_safe::decompress_bound(self.payload()).map_err(broken_frame)?;
+                Ok(usize::try_from(bound).map_or(BLOB_MAX_SIZE, |bound| bound.min(BLOB_MAX_SIZE)))
+            }
         }
     }
 }
@@ -165,15 +168,15 @@ impl Codec {
     ///
     /// Errors: `Limit` above [`BLOB_MAX_SIZE`]; `TooSmall`; `NoMemory`.
     pub fn encode(&mut self, data: &[u8], compress: bool, out: &mut [u8]) -> Result<usize> {
-        check_encode_size(data.len())?;
-        let too_small = Error::new(Kind::TooSmall, format!("{} bytes are too few to encode {}", out.len(), data.len()));
-        let Some((header, room)) = out.split_at_mut_checked(BLOB_HEADER_SIZE) else { return Err(too_small) };
+        blob_len(data.len() as u64)?;
+        let capacity = out.len();
+        let too_small = || Error::new(Kind::TooSmall, format!("{capacity} bytes are too few to encode {}", data.len()));
+        let (header, room) = out.split_at_mut_checked(BLOB_HEADER_SIZE).ok_or_else(too_small)?;
         let compressed = if compress { self.deflate(data, room)? } else { None };
         let payload_len = match compressed {
             Some(len) => len,
             None => {
-                let Some(payload) = room.get_mut(..data.len()) else { return Err(too_small) };
-                payload.copy_from_slice(data);
+                room.get_mut(..data.len()).ok_or_else(too_small)?.copy_from_slice(data);
                 data.len()
             }
         };
@@ -224,7 +227,7 @@ impl Codec {
     ///
     /// Errors: as [`Codec::encode`].
     pub fn encode_vec(&mut self, data: &[u8], compress: bool) -> Result<Vec<u8>> {
-        check_encode_size(data.len())?;
+        blob_len(data.len() as u64)?;
         let mut out = Vec::new();
         reserve(&mut out, BLOB_HEADER_SIZE + data.len())?;
         out.resize(BLOB_HEADER_SIZE + data.len(), 0);
@@ -236,16 +239,21 @@ impl Codec {
 
     /// Decodes `blob` into the start of `out`, compares the digest if one is given, and gives the length.
     ///
-    /// Errors: `Key`, `Corrupt`; `TooSmall` if the data does not fit, see [`Blob::decoded_bound`]; `NoMemory`.
+    /// Errors: `Key`, `Corrupt`; `TooSmall` if the data does not fit, see [`Blob::decoded_bound`]; `Limit` above
+    /// [`BLOB_MAX_SIZE`]; `NoMemory`.
     pub fn decode(&mut self, blob: Blob<'_>, digest: Option<&Digest>, out: &mut [u8]) -> Result<usize> {
-        let too_small = |room| Error::new(Kind::TooSmall, format!("the decoded blob does not fit into {room} bytes"));
+        let room = out.len();
+        let too_small = || Error::new(Kind::TooSmall, format!("the decoded blob does not fit into {room} bytes"));
         let len = match blob.plain()? {
             Some(data) => {
-                let room = out.len();
-                out.get_mut(..data.len()).ok_or_else(|| too_small(room))?.copy_from_slice(data);
+                out.get_mut(..data.len()).ok_or_else(too_small)?.copy_from_slice(data);
                 data.len()
             }
-            None => self.inflate(blob.payload(), out)?.ok_or_else(|| too_small(out.len()))?,
+            None => match self.inflate(blob.payload(), out)? {
+                Some(len) => len,
+                None if room < blob.decoded_bound()? => return Err(too_small()),
+                None => return Err(longer_than_bound(&blob, BLOB_MAX_SIZE)),
+            },
         };
         check_digest(&out[..len], digest)?;
         Ok(len)
@@ -255,19 +263,20 @@ impl Codec {
     ///
     /// Errors: `Key`, `Corrupt`; `Limit` if the data is longer; `NoMemory`.
     pub fn decode_vec(&mut self, blob: Blob<'_>, digest: Option<&Digest>, max_len: usize) -> Result<Vec<u8>> {
-        let too_long = || Error::new(Kind::Limit, format!("the decoded blob is longer than {max_len} bytes"));
         let mut out = Vec::new();
         match blob.plain()? {
-            Some(data) if data.len() > max_len => return Err(too_long()),
+            Some(data) if data.len() > max_len => return Err(too_long(max_len)),
             Some(data) => {
                 reserve(&mut out, data.len())?;
                 out.extend_from_slice(data);
             }
             None => {
-                let bound = usize::try_from(blob.decoded_bound()?).unwrap_or(usize::MAX);
-                reserve(&mut out, bound.min(max_len))?;
-                self.inflate(blob.payload(), &mut out)?.filter(|&len| len <= max_len).ok_or_else(too_long)?;
-                out.shrink_to_fit();
+                reserve(&mut out, blob.decoded_bound()?.min(max_len))?;
+                match self.inflate(blob.payload(), &mut out)? {
+                    Some(len) if len <= max_len => out.shrink_to_fit(),
+                    Some(_) => return Err(too_long(max_len)),
+                    None => return Err(longer_than_bound(&blob, max_len)),
+                }
             }
         }
         check_digest(&out, digest)?;
@@ -294,8 +303,7 @@ impl Codec {
             None => {
                 scratch.clear();
                 // No more than the input can expand to: `len` comes from an index, which may lie.
-                let bound = usize::try_from(blob.decoded_bound()?).unwrap_or(usize::MAX);
-                reserve(scratch, bound.min(len))?;
+                reserve(scratch, blob.decoded_bound()?.min(len))?;
                 self.inflate(blob.payload(), scratch)?.ok_or_else(|| wrong_len("more"))?;
                 scratch
             }
@@ -314,9 +322,7 @@ impl Codec {
         if blob.form().encrypted {
             return Ok(());
         }
-        let len = usize::try_from(size).ok().filter(|&len| len <= BLOB_MAX_SIZE).ok_or_else(|| {
-            Error::new(Kind::Limit, format!("{size} bytes are more than the {BLOB_MAX_SIZE} of a blob"))
-        })?;
+        let len = blob_len(size)?;
         self.decode_exact(blob, digest, len, &mut Vec::new()).map(drop)
     }
 
@@ -333,11 +339,16 @@ impl Codec {
     }
 }
 
-fn check_encode_size(len: usize) -> Result<()> {
-    if len > BLOB_MAX_SIZE {
-        return Err(Error::new(Kind::Limit, format!("{len} bytes are more than the {BLOB_MAX_SIZE} of a blob")));
+fn too_long(max_len: usize) -> Error {
+    Error::new(Kind::Limit, format!("the decoded blob is longer than {max_len} bytes"))
+}
+
+/// The error for data that did not fit into the room that its bound, or `max_len`, has given it.
+fn longer_than_bound(blob: &Blob<'_>, max_len: usize) -> Error {
+    match zstd_safe::decompress_bound(blob.payload()) {
+        Ok(bound) if bound > max_len as u64 => too_long(max_len),
+        _ => Error::new(Kind::Corrupt, "the blob's compressed data is longer than its frames say"),
     }
-    Ok(())
 }
 
 fn no_room(code: zstd_safe::ErrorCode) -> bool {
@@ -453,6 +464,22 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_lies_about_its_size_is_damaged() {
+        // Magic, single segment with a size of one byte: 10, then one block of 1000 equal bytes.
+        let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 10, 0x43, 0x1f, 0, b'x'];
+        let mut raw = [&crate::format::MAGIC_COMPRESSED_BLOB[..], &[0; 4], &frame].concat();
+        update_crc(&mut raw).unwrap();
+        let blob = Blob::load(&raw).unwrap();
+        let mut codec = Codec::new();
+        assert_eq!(codec.decode(blob, None, &mut [0; 9]).unwrap_err().kind(), Kind::TooSmall);
+        assert_eq!(blob.decoded_bound().unwrap(), 10);
+        for room in [10, 5000] {
+            assert_eq!(codec.decode(blob, None, &mut vec![0; room]).unwrap_err().kind(), Kind::Corrupt);
+        }
+        assert_eq!(codec.decode_vec(blob, None, 1 << 20).unwrap_err().kind(), Kind::Corrupt);
+    }
+
+    #[test]
     fn encrypted_blobs_ask_for_a_key() {
         let mut codec = Codec::new();
         for compressed in [false, true] {
@@ -471,7 +498,8 @@ mod tests {
 
     #[test]
     fn too_large_is_refused_before_anything_is_allocated() {
-        assert_eq!(check_encode_size(BLOB_MAX_SIZE + 1).unwrap_err().kind(), Kind::Limit);
+        assert_eq!(blob_len(BLOB_MAX_SIZE as u64 + 1).unwrap_err().kind(), Kind::Limit);
+        assert_eq!(blob_len(u64::MAX).unwrap_err().kind(), Kind::Limit);
         assert_eq!(encode_bound(BLOB_MAX_SIZE + 1), None);
         assert_eq!(encode_bound(BLOB_MAX_SIZE), Some(crate::limits::BLOB_MAX_ENCODED_SIZE));
     }

@@ -169,6 +169,11 @@ impl Error {
         self.0.errno
     }
 
+    /// Whether the device failed to give or take the data (EIO).
+    pub fn is_of_the_device(&self) -> bool {
+        self.0.errno == Some(libc::EIO)
+    }
+
     /// The file or directory that it is about.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()

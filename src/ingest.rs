@@ -21,11 +21,17 @@ use crate::format::BLOB_HEADER_SIZE;
 use crate::hash::sha256;
 use crate::index::{DynamicWriter, Summary};
 use crate::limits::BLOB_MAX_SIZE;
-use crate::store::{InsertOptions, SharedLock, Store, SyncLevel};
-use crate::sys;
+use crate::store::{InsertOptions, NoticeLevel, SharedLock, Store, SyncLevel};
+use crate::sys::{self, Output};
 
 /// Bytes asked of a reader at a time: small enough to be scanned while they are in the processor's cache.
 const STEP: usize = 256 << 10;
+
+/// Plain bytes of the largest chunk that PBS's server takes.
+const PBS_MAX_CHUNK: u64 = 16 << 20;
+
+/// The smallest average that PBS's tools use.
+const PBS_MIN_AVG: u64 = 64 << 10;
 
 /// A chunk that has been stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +110,10 @@ impl StoredIndex {
         self.writer.summary()
     }
 
-    /// Completes it and gives the bytes of its file; see [`DynamicWriter::finish`]. The store stays held.
+    /// Completes it and gives the bytes of its file; see [`DynamicWriter::finish`]. The chunks are on the disk first, by
+    /// the store's sync level. The store stays held.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
+        self.store.sync_before_index(self.reused)?;
         self.writer.finish(max_len)
     }
 
@@ -119,11 +127,19 @@ impl StoredIndex {
         if self.lock.is_none() {
             return Err(Error::new(Kind::State, "the index is saved, and its chunks are no longer held"));
         }
+        let output = Output::at(path)?;
         self.store.sync_before_index(self.reused)?;
-        let (dir, _) = sys::split_file_path(path)?;
-        let owner = self.store.owner_below(&dir);
-        self.writer.save(path, self.store.sync_level() != SyncLevel::None, owner)?;
+        let below = self.store.is_below(output.dir());
+        let owner = if below { self.store.owner() } else { None };
+        self.writer.save_to(&output, self.store.sync_level() != SyncLevel::None, owner)?;
         self.lock = None;
+        if below && self.summary().count == 0 {
+            let message = format!(
+                "{}: Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one in a datastore",
+                path.display()
+            );
+            self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
+        }
         Ok(())
     }
 }
@@ -212,6 +228,7 @@ impl Ingest {
                 format!("chunks of up to {} bytes do not fit into blobs of {BLOB_MAX_SIZE}", config.max),
             ));
         }
+        warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
         let index = StoredIndex { writer, store: store.clone(), reused: false, lock: Some(lock) };
@@ -321,6 +338,19 @@ impl Ingest {
         self.pending.consume(start);
         Ok(count > 0)
     }
+}
+
+/// Says what PBS would make of an unusual configuration (docs/format.md, 4.2).
+fn warn_about(config: &Config, store: &Store) -> Result<()> {
+    let (level, what) = if config.max > PBS_MAX_CHUNK {
+        (NoticeLevel::Warning, "its server takes no chunks above 16 MiB")
+    } else if config.avg < PBS_MIN_AVG {
+        (NoticeLevel::Info, "its tools use averages from 64 KiB to 4 MiB")
+    } else {
+        return Ok(());
+    };
+    let message = format!("an average chunk size of {} is unusual for Proxmox Backup Server: {what}", config.avg);
+    store.notice(level, &message, None)
 }
 
 impl Engine {

@@ -1,7 +1,19 @@
 //! Every maximum, with its reason.
 
+use crate::error::{Error, Kind, Result};
+
 /// Plain bytes of one blob: PBS's limit (docs/format.md, 1.2).
 pub const BLOB_MAX_SIZE: usize = 128 << 20;
+
+/// `len` as the plain length of a blob.
+///
+/// Errors: `Limit` above [`BLOB_MAX_SIZE`].
+pub fn blob_len(len: u64) -> Result<usize> {
+    usize::try_from(len)
+        .ok()
+        .filter(|&len| len <= BLOB_MAX_SIZE)
+        .ok_or_else(|| Error::new(Kind::Limit, format!("{len} bytes are more than the {BLOB_MAX_SIZE} of a blob")))
+}
 
 /// Bytes of one encoded blob: the largest payload behind the largest header.
 pub const BLOB_MAX_ENCODED_SIZE: usize = BLOB_MAX_SIZE + 44;
@@ -12,6 +24,6 @@ pub const CHUNKER_MAX_AVG: u64 = 1 << 31;
 /// The largest virtual size of an index: file offsets are signed 64-bit numbers.
 pub const INDEX_MAX_SIZE: u64 = i64::MAX as u64;
 
-/// Bytes of one index file: 2^32 dynamic entries, which is 16 PiB of stream at 4 MiB a chunk.
-/// It bounds what opening an index may allocate, together with the length of the file itself.
-pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 32);
+/// Bytes of one index file: 2^28 dynamic entries, which is 16 TiB of stream even at 64 KiB a chunk. It bounds what
+/// opening an index may allocate, together with the length of the file itself.
+pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 28);

@@ -15,7 +15,7 @@ use pxds::chunker::{Config, DynamicChunker};
 use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, Index};
 use pxds::ingest::{Ingest, IngestOptions};
-use pxds::restore::Restorer;
+use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::{Store, StoreOptions, SyncLevel};
 
 const SIZE: usize = 256 << 20;
@@ -85,7 +85,7 @@ impl<'a> Bench<'a> {
         let (mut encoder, mut decoder) = (Codec::new(), Codec::new());
         let mut encoded = vec![0; self.config.max as usize + 12];
         let mut decoded = Vec::new();
-        let mut restorer = Restorer::new(&self.full);
+        let mut restorer = Restorer::new(&self.full, RestoreOptions::default());
         let mut round = 0;
         vec![
             row("scan", Box::new(move || self.scan())),

@@ -71,6 +71,30 @@ pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, name: &str)
     Ok(unsafe { std::slice::from_raw_parts_mut(pointer.cast(), len) })
 }
 
+/// Room for a string of `capacity` bytes with its NUL, reset to the empty one.
+pub(super) unsafe fn text_mut<'a>(pointer: *mut c_char, capacity: usize, name: &str) -> Result<&'a mut [u8]> {
+    // SAFETY: the caller's.
+    let room = unsafe { bytes_mut(pointer.cast(), capacity, name) }?;
+    if let [first, ..] = room {
+        *first = 0;
+    }
+    Ok(room)
+}
+
+/// Writes `text` and a NUL.
+///
+/// Errors: `TooSmall`.
+pub(super) fn write_text(room: &mut [u8], text: &[u8]) -> Result<()> {
+    let needed = text.len() + 1;
+    let capacity = room.len();
+    let Some(room) = room.get_mut(..needed) else {
+        return Err(Error::new(Kind::TooSmall, format!("{capacity} bytes are too few for a text of {needed}")));
+    };
+    room[..text.len()].copy_from_slice(text);
+    room[text.len()] = 0;
+    Ok(())
+}
+
 fn check_len(len: usize, name: &str) -> Result<()> {
     if isize::try_from(len).is_err() {
         return Err(wrong(format!("{name} cannot have {len} bytes")));
@@ -196,11 +220,13 @@ impl<T> Out<'_, *const T> {
 ///
 /// # Safety
 ///
-/// The type is `repr(C)`, begins with `struct_size: usize`, all-zero bytes are a value of it, and it has no padding
-/// that matters: every byte behind the size may be copied.
+/// The type is `repr(C)`, begins with `struct_size: usize`, and all-zero bytes are a value of it.
 pub(super) unsafe trait SizeFirst: Copy {
     /// Its name in C.
     const NAME: &'static str;
+
+    /// Its size in the first release that had it. To be written out when a field is appended.
+    const MIN_SIZE: usize = size_of::<Self>();
 }
 
 /// No structure of this API will ever be larger: a larger size is a variable that nobody has initialised, and as many
@@ -210,11 +236,11 @@ const MAX_STRUCT_SIZE: usize = 1024;
 unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
     // SAFETY: the caller's: every such structure begins with its size.
     let stated = unsafe { pointer.cast::<usize>().read_unaligned() };
-    if stated < size_of::<T>() {
+    if stated < T::MIN_SIZE {
         return Err(wrong(format!(
             "{}.struct_size is {stated} and must be at least {}: initialise the structure with its _INIT macro",
             T::NAME,
-            size_of::<T>()
+            T::MIN_SIZE
         )));
     }
     if stated > MAX_STRUCT_SIZE {
@@ -223,22 +249,25 @@ unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
     Ok(stated)
 }
 
-/// The options that a caller passed, or zeros for NULL. A longer structure, of a later release, is accepted when what
-/// this release does not know is zero.
+/// The options that a caller passed, or zeros for NULL. In a shorter structure, of an earlier release, what it lacks is
+/// zero; a longer one, of a later release, is accepted when what this release does not know is zero.
 pub(super) unsafe fn options<T: SizeFirst>(pointer: *const T) -> Result<T> {
+    // SAFETY: of the trait: zeros are a value.
+    let mut options: T = unsafe { std::mem::zeroed() };
     if pointer.is_null() {
-        // SAFETY: of the trait: zeros are a value.
-        return Ok(unsafe { std::mem::zeroed() });
+        return Ok(options);
     }
     // SAFETY: the caller's.
     let stated = unsafe { stated_size(pointer) }?;
     // SAFETY: the caller's: it points to as many bytes as it states.
-    let all = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), stated) };
-    if all[size_of::<T>()..].iter().any(|&byte| byte != 0) {
+    let bytes = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), stated) };
+    let (known, unknown) = bytes.split_at(stated.min(size_of::<T>()));
+    if unknown.iter().any(|&byte| byte != 0) {
         return Err(wrong(format!("{} has a field that this version of pxds does not know", T::NAME)));
     }
-    // SAFETY: it has at least the bytes of `T`, and every value of its fields is one.
-    Ok(unsafe { pointer.read_unaligned() })
+    // SAFETY: `options` has room for them, and by the trait any bytes the caller may put there are a value.
+    unsafe { (&raw mut options).cast::<u8>().copy_from_nonoverlapping(known.as_ptr(), known.len()) };
+    Ok(options)
 }
 
 /// An output structure, zeroed behind its size when it is taken.
@@ -256,11 +285,10 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         }
         // SAFETY: the caller's.
         let stated = unsafe { stated_size(pointer) }?;
-        let out = OutStruct { pointer, stated, lives: PhantomData };
         let rest = stated - size_of::<usize>();
         // SAFETY: the caller's: it points to as many bytes as it states.
         unsafe { pointer.cast::<u8>().add(size_of::<usize>()).write_bytes(0, rest) };
-        Ok(out)
+        Ok(OutStruct { pointer, stated, lives: PhantomData })
     }
 
     /// An output that may be NULL.
@@ -269,12 +297,60 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         if pointer.is_null() { Ok(None) } else { unsafe { Self::new(pointer, "") }.map(Some) }
     }
 
-    /// Writes it, but for its size, which stays as the caller stated it.
+    /// Writes as much of it as the caller's structure has, but for its size, which stays as the caller stated it.
     pub(super) fn set(&self, value: T) {
-        // SAFETY: not NULL, at least this long, and begins with its size.
+        let len = self.stated.min(size_of::<T>());
+        // SAFETY: the caller's structure has at least `len` bytes, more than its size at the start.
         unsafe {
-            self.pointer.write_unaligned(value);
+            self.pointer.cast::<u8>().copy_from_nonoverlapping((&raw const value).cast(), len);
             self.pointer.cast::<usize>().write_unaligned(self.stated);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As of a later release: `first` and `second` were there from the start, `third` is new.
+    #[repr(C)]
+    #[derive(Clone, Copy)]
+    struct Grown {
+        struct_size: usize,
+        first: u64,
+        second: u64,
+        third: u64,
+    }
+
+    const OLD: usize = 24;
+    const NOW: usize = 32;
+
+    // SAFETY: repr(C), begins with its size, integers throughout.
+    unsafe impl SizeFirst for Grown {
+        const NAME: &'static str = "grown";
+        const MIN_SIZE: usize = OLD;
+    }
+
+    #[test]
+    fn sizes_that_differ_mix() {
+        let of_size = |size: usize| [size as u64, 1, 2, 3, 4, 5];
+        // SAFETY: more bytes than any size states.
+        let read = |bytes: [u64; 6]| unsafe { options(bytes.as_ptr().cast::<Grown>()) };
+        let fields = |grown: Grown| (grown.first, grown.second, grown.third);
+        assert_eq!(fields(read(of_size(OLD)).unwrap()), (1, 2, 0));
+        assert_eq!(fields(read(of_size(NOW)).unwrap()), (1, 2, 3));
+        for refused in [0, OLD - 1, NOW + 8, MAX_STRUCT_SIZE + 1] {
+            assert_eq!(read(of_size(refused)).err().unwrap().kind(), Kind::Argument, "{refused}");
+        }
+        assert_eq!(fields(read([NOW as u64 + 8, 1, 2, 3, 0, 5]).unwrap()), (1, 2, 3));
+
+        for (size, after) in [(OLD, [7, 8, 3, 4, 5]), (NOW, [7, 8, 9, 4, 5]), (NOW + 8, [7, 8, 9, 0, 5])] {
+            let mut bytes = of_size(size);
+            // SAFETY: as above.
+            let out = unsafe { OutStruct::new(bytes.as_mut_ptr().cast::<Grown>(), "out").unwrap() };
+            out.set(Grown { struct_size: NOW, first: 7, second: 8, third: 9 });
+            assert_eq!(bytes[0], size as u64);
+            assert_eq!(bytes[1..], after);
         }
     }
 }

@@ -243,7 +243,7 @@ pub unsafe extern "C" fn pxds_blob_decode(
             Ok(len) => out_len.set(len),
             Err(error) => {
                 if error.kind() == Kind::TooSmall {
-                    out_len.set(usize::try_from(blob.decoded_bound()?).unwrap_or(usize::MAX));
+                    out_len.set(blob.decoded_bound()?);
                 }
                 return Err(error);
             }

@@ -18,8 +18,8 @@ pub const PXDS_CHUNKER_DEFAULT_AVG: u64 = 4194304;
 
 /// Where a stream is cut. Sizes are in bytes; 0 in a field stands for what pxds_chunker_config_init() would put there.
 ///
-/// A chunk ends where it has at least `min` bytes and (hash & mask) >= threshold, and at `max` bytes in any case.
-/// min <= avg <= max, mask = 2^k - 1, threshold <= mask. See docs/format.md, 4.
+/// A chunk ends where it has at least `min` bytes and (hash & mask) >= threshold, and at `max` bytes in any case, but
+/// never before its 65th byte. min <= avg <= max, mask = 2^k - 1, threshold <= mask. See docs/format.md, 4.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_chunker_config {

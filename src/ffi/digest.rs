@@ -6,8 +6,7 @@ use super::args::{self, Out};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::status::pxds_status;
-use crate::digest::{DIGEST_HEX_LEN, Digest};
-use crate::error::{Error, Kind};
+use crate::digest::Digest;
 use crate::hash::sha256;
 
 /// Bytes of a digest, which is a SHA-256 hash.
@@ -28,9 +27,12 @@ pub unsafe extern "C" fn pxds_digest_compute(
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
+        // The output is reset behind the computation: it may be where the data is.
         // SAFETY: the header's rules for inputs and outputs.
-        let (digest, data) = unsafe { (Out::array(digest, "digest")?, args::bytes(data, data_len, "data")?) };
-        digest.set(sha256(data).0);
+        let computed = unsafe { args::bytes(data, data_len, "data") }.map(sha256);
+        // SAFETY: as above.
+        let digest = unsafe { Out::array(digest, "digest")? };
+        digest.set(computed?.0);
         Ok(())
     })
 }
@@ -50,18 +52,9 @@ pub unsafe extern "C" fn pxds_digest_to_hex(
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
-        // SAFETY: the header's rules for outputs.
-        let hex = unsafe { args::bytes_mut(hex.cast(), hex_capacity, "hex")? };
-        hex.iter_mut().take(1).for_each(|first| *first = 0);
-        // SAFETY: the header's rules for inputs.
-        let digest = unsafe { args::digest(digest, "digest")? };
-        let Some(room) = hex.get_mut(..PXDS_DIGEST_HEX_SIZE) else {
-            let message = format!("{hex_capacity} bytes are too few for a digest of {PXDS_DIGEST_HEX_SIZE}");
-            return Err(Error::new(Kind::TooSmall, message));
-        };
-        room[..DIGEST_HEX_LEN].copy_from_slice(&digest.to_hex());
-        room[DIGEST_HEX_LEN] = 0;
-        Ok(())
+        // SAFETY: the header's rules for inputs and outputs.
+        let (hex, digest) = unsafe { (args::text_mut(hex, hex_capacity, "hex")?, args::digest(digest, "digest")?) };
+        args::write_text(hex, &digest.to_hex())
     })
 }
 
@@ -78,8 +71,10 @@ pub unsafe extern "C" fn pxds_digest_from_hex(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (digest, hex) = unsafe { (Out::array(digest, "digest")?, args::string(hex, "hex")?) };
-        digest.set(Digest::from_hex(hex)?.0);
+        let parsed = unsafe { args::string(hex, "hex") }.and_then(Digest::from_hex);
+        // SAFETY: as above.
+        let digest = unsafe { Out::array(digest, "digest")? };
+        digest.set(parsed?.0);
         Ok(())
     })
 }

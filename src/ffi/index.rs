@@ -60,8 +60,8 @@ unsafe impl SizeFirst for pxds_index_info {
 /// A chunk of an index: bytes `start` to `end` (exclusive) of the file.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct pxds_chunk_info {
-    /// Bytes of this structure; set by PXDS_CHUNK_INFO_INIT.
+pub struct pxds_index_chunk_info {
+    /// Bytes of this structure; set by PXDS_INDEX_CHUNK_INFO_INIT.
     pub struct_size: usize,
     /// Offset of the first byte.
     pub start: u64,
@@ -72,8 +72,8 @@ pub struct pxds_chunk_info {
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_chunk_info {
-    const NAME: &'static str = "pxds_chunk_info";
+unsafe impl SizeFirst for pxds_index_chunk_info {
+    const NAME: &'static str = "pxds_index_chunk_info";
 }
 
 /// An index, read whole into memory and checked. Shared.
@@ -120,7 +120,7 @@ impl Writer {
 
     fn save(&mut self, path: &std::path::Path) -> Result<()> {
         match self {
-            Writer::Free(writer) => writer.save(path, true, None),
+            Writer::Free(writer) => writer.save(path, true),
             Writer::Stored(index) => index.save(path),
         }
     }
@@ -148,7 +148,8 @@ fn kind_filter(kind: u32) -> Result<Option<IndexKind>> {
 /// csum is not, see pxds_index_check_csum().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM,
+/// PXDS_ERR_CORRUPT (it shrinks meanwhile).
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -173,7 +174,7 @@ pub unsafe extern "C" fn pxds_index_open(
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_index_read(
+pub unsafe extern "C" fn pxds_index_parse(
     data: *const c_void,
     data_len: usize,
     kind: u32,
@@ -230,7 +231,7 @@ pub unsafe extern "C" fn pxds_index_get_info(
 pub unsafe extern "C" fn pxds_index_chunk(
     index: *const pxds_index,
     i: u64,
-    chunk: *mut pxds_chunk_info,
+    chunk: *mut pxds_index_chunk_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard(err, || {
@@ -238,7 +239,12 @@ pub unsafe extern "C" fn pxds_index_chunk(
         let (out, index) = unsafe { (OutStruct::new(chunk, "chunk")?, args::handle(index, "index")?) };
         let chunk = usize::try_from(i).ok().and_then(|i| index.core().chunk(i));
         let Some(ChunkInfo { start, end, digest }) = chunk else { return Ok(PXDS_NONE) };
-        out.set(pxds_chunk_info { struct_size: size_of::<pxds_chunk_info>(), start, end, digest: digest.0 });
+        out.set(pxds_index_chunk_info {
+            struct_size: size_of::<pxds_index_chunk_info>(),
+            start,
+            end,
+            digest: digest.0,
+        });
         Ok(PXDS_OK)
     })
 }
@@ -343,7 +349,8 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
 
 /// Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
 ///
-/// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE.
+/// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
+/// ingest add only chunks that are in the store and have been touched since the ingest began.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, or above 2^63 - 1), PXDS_ERR_STATE (finished,
 /// or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
@@ -395,7 +402,8 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
 
 /// Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
 ///
-/// A hold on the store stays until the writer is freed: store the bytes before that.
+/// For a writer that came out of an ingest the chunks are on the disk first, by the store's sync level, and the hold on
+/// the store stays until the writer is freed: store the bytes before that.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
@@ -416,13 +424,15 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
     })
 }
 
-/// Completes the index and writes it to `path`, whole or not at all, replacing what is there.
+/// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
 ///
-/// Before the file gets its name the chunks are on the disk, and when this returns the file is: for a writer that came
-/// out of an ingest by the store's sync level, otherwise always. A hold on the store ends when this succeeds.
+/// A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest follows
+/// the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
+/// when it succeeds. A writer of your own knows no store: call pxds_store_sync() first.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled, or saved
-/// before and no longer holding the store).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
+/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled; saved before and no longer holding the store; or a sync of the store
+/// has failed before).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

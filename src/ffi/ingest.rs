@@ -18,7 +18,7 @@ use crate::sys::CallerFd;
 /// A chunk that has been stored.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct pxds_chunk_result {
+pub struct pxds_ingest_chunk {
     /// Bytes of this structure.
     pub struct_size: usize,
     /// Where the chunk begins in the stream.
@@ -37,7 +37,7 @@ pub struct pxds_chunk_result {
 
 /// Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
 /// PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
-pub type pxds_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, chunk: *const pxds_chunk_result) -> i32>;
+pub type pxds_ingest_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, chunk: *const pxds_ingest_chunk) -> i32>;
 
 /// pxds_ingest_options.flags: store chunks uncompressed.
 pub const PXDS_INGEST_NO_COMPRESS: u32 = 1;
@@ -59,7 +59,7 @@ pub struct pxds_ingest_options {
     /// The 16 bytes of the index's uuid; NULL for random ones.
     pub uuid: *const u8,
     /// Is told of each chunk; NULL for none. Valid while the ingest lives.
-    pub on_chunk: pxds_chunk_fn,
+    pub on_chunk: pxds_ingest_chunk_fn,
     /// Handed to `on_chunk`.
     pub user: *mut c_void,
 }
@@ -96,7 +96,7 @@ unsafe impl SizeFirst for pxds_ingest_stats {
 ///
 /// Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
 /// pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
-/// it can only be freed. Freed before it is finished it leaves chunks that no index names, which garbage collection
+/// it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished it leaves chunks that no index names, which garbage collection
 /// takes.
 pub struct pxds_ingest(Exclusive<Ingest>);
 
@@ -124,9 +124,9 @@ unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Res
     }
 }
 
-fn c_result(chunk: &ChunkResult) -> pxds_chunk_result {
-    pxds_chunk_result {
-        struct_size: size_of::<pxds_chunk_result>(),
+fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {
+    pxds_ingest_chunk {
+        struct_size: size_of::<pxds_ingest_chunk>(),
         offset: chunk.offset,
         size: chunk.size,
         stored_size: chunk.stored_size,

@@ -58,7 +58,8 @@ pub struct pxds_store_options {
     pub owner_gid: u32,
     /// 0.
     pub reserved: u32,
-    /// Takes notices, on the thread of the call that they come from; NULL for none. Valid while the store lives.
+    /// Takes notices, on the thread of the call that they come from; NULL for none. It may be called until the store
+    /// and everything that was made from it have been freed.
     pub notice: pxds_notice_fn,
     /// Handed to `notice`.
     pub notice_user: *mut c_void,
@@ -325,24 +326,16 @@ pub unsafe extern "C" fn pxds_store_chunk_path(
     path_len: *mut usize,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
+    guard_ok(err, || {
         // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
-        let (out_len, room) =
-            unsafe { (Out::new(path_len, "path_len"), args::bytes_mut(path.cast(), path_capacity, "path")) };
+        let (out_len, room) = unsafe { (Out::new(path_len, "path_len"), args::text_mut(path, path_capacity, "path")) };
         let (out_len, room) = (out_len?, room?);
-        room.iter_mut().take(1).for_each(|first| *first = 0);
         // SAFETY: the header's rules for inputs.
         let (store, digest) = unsafe { (args::handle(store, "store")?, args::digest(digest, "digest")?) };
         let chunk_path = store.core().chunk_path(&digest);
         let bytes = chunk_path.as_os_str().as_bytes();
         out_len.set(bytes.len() + 1);
-        let Some(room) = room.get_mut(..bytes.len() + 1) else {
-            let message = format!("{path_capacity} bytes are too few for a path of {}", bytes.len() + 1);
-            return Err(Error::new(Kind::TooSmall, message));
-        };
-        room[..bytes.len()].copy_from_slice(bytes);
-        room[bytes.len()] = 0;
-        Ok(PXDS_OK)
+        args::write_text(room, bytes)
     })
 }
 
@@ -353,7 +346,9 @@ pub unsafe extern "C" fn pxds_store_chunk_path(
 /// the first insert until an index names the chunks. `result` may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is no
-/// file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+/// file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would replace
+/// the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice
+/// callback, after the chunk was stored).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -15,15 +15,18 @@ pub struct DynamicIndex {
     entries: Vec<u8>,
 }
 
+/// Checks that so many bytes of entries are whole entries.
+pub(super) fn check_len(len: usize) -> Result<()> {
+    if !len.is_multiple_of(DYNAMIC_ENTRY_SIZE) {
+        let message = format!("{len} bytes of entries are no multiple of {DYNAMIC_ENTRY_SIZE}");
+        return Err(Error::new(Kind::Format, message));
+    }
+    Ok(())
+}
+
 impl DynamicIndex {
-    /// Checks that `entries` are whole and that their ends do not fall.
+    /// Checks that the ends of `entries`, which are whole, do not fall.
     pub(super) fn new(header: IndexHeader, entries: Vec<u8>) -> Result<Self> {
-        if !entries.len().is_multiple_of(DYNAMIC_ENTRY_SIZE) {
-            return Err(Error::new(
-                Kind::Format,
-                format!("{} bytes of entries are no multiple of {DYNAMIC_ENTRY_SIZE}", entries.len()),
-            ));
-        }
         let mut start = 0;
         for (i, entry) in entries.chunks_exact(DYNAMIC_ENTRY_SIZE).enumerate() {
             let end = u64::from_le_bytes(field(entry, 0));

@@ -15,28 +15,28 @@ pub struct FixedIndex {
     digests: Vec<u8>,
 }
 
+/// Checks the sizes, and that so many bytes of digests are what they ask for.
+pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
+    let wrong = |message: String| Err(Error::new(Kind::Format, message));
+    let &IndexHeader { size, chunk_size, .. } = header;
+    if !chunk_size.is_power_of_two() {
+        return wrong(format!("a chunk size of {chunk_size} is no power of two"));
+    }
+    if size > INDEX_MAX_SIZE || chunk_size > INDEX_MAX_SIZE {
+        return wrong(format!("a size of {size} in chunks of {chunk_size} is too large"));
+    }
+    // Both are below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
+    let wanted = u128::from(size.div_ceil(chunk_size)) * FIXED_ENTRY_SIZE as u128;
+    if len as u128 != wanted {
+        return wrong(format!("{len} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}"));
+    }
+    Ok(())
+}
+
 impl FixedIndex {
-    /// Checks the sizes, and that there are as many digests as they ask for.
-    pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Result<Self> {
-        let IndexHeader { size, chunk_size, .. } = header;
-        if !chunk_size.is_power_of_two() {
-            return Err(Error::new(Kind::Format, format!("a chunk size of {chunk_size} is no power of two")));
-        }
-        if size > INDEX_MAX_SIZE || chunk_size > INDEX_MAX_SIZE {
-            return Err(Error::new(Kind::Format, format!("a size of {size} in chunks of {chunk_size} is too large")));
-        }
-        // Both are below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
-        let wanted = u128::from(size.div_ceil(chunk_size)) * FIXED_ENTRY_SIZE as u128;
-        if digests.len() as u128 != wanted {
-            return Err(Error::new(
-                Kind::Format,
-                format!(
-                    "{} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}",
-                    digests.len()
-                ),
-            ));
-        }
-        Ok(FixedIndex { header, digests })
+    /// An index whose header has been checked against its digests.
+    pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Self {
+        FixedIndex { header, digests }
     }
 
     /// The fields of the header as they are stored.

@@ -52,47 +52,42 @@ pub enum Index {
 impl Index {
     /// Opens the index file at `path`; with `kind`, no other kind is accepted.
     ///
-    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long.
+    /// Nothing is allocated for the entries before the header fits the length of the file.
+    ///
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long; `Corrupt` if it
+    /// shrinks meanwhile.
     pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let (mut file, len) = sys::open_regular(path)?;
-        let entries_len = check_file_len(len).map_err(|error| describe(error, path))?;
+        let describe = |error: Error| error.context(path.display()).with_path(path);
         let mut header = [0; INDEX_HEADER_SIZE];
+        let entries_len = entries_len(len).map_err(describe)?;
         sys::read_exact(&mut file, &mut header, path)?;
+        let (found, header) = check_header(&header, entries_len, kind).map_err(describe)?;
         let mut entries = Vec::new();
-        reserve(&mut entries, entries_len)?;
-        entries.resize(entries_len, 0);
-        sys::read_exact(&mut file, &mut entries, path)?;
-        Self::from_parts(&header, entries, kind).map_err(|error| describe(error, path))
+        sys::read_up_to(&file, entries_len, &mut entries).map_err(describe)?;
+        if entries.len() < entries_len {
+            return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
+        }
+        Self::from_parts(found, header, entries).map_err(describe)
     }
 
     /// Reads an index from the bytes of its file.
     ///
     /// Errors: `Format`, `Limit`, `NoMemory`.
     pub fn from_bytes(bytes: &[u8], kind: Option<IndexKind>) -> Result<Self> {
-        check_file_len(bytes.len() as u64)?;
+        let entries_len = entries_len(bytes.len() as u64)?;
         let (header, body) = bytes.split_first_chunk().ok_or_else(|| too_short(bytes.len() as u64))?;
+        let (found, header) = check_header(header, entries_len, kind)?;
         let mut entries = Vec::new();
         reserve(&mut entries, body.len())?;
         entries.extend_from_slice(body);
-        Self::from_parts(header, entries, kind)
+        Self::from_parts(found, header, entries)
     }
 
-    fn from_parts(header: &[u8; INDEX_HEADER_SIZE], entries: Vec<u8>, kind: Option<IndexKind>) -> Result<Self> {
-        let header = IndexHeader::from_bytes(header);
-        let found = match header.magic {
-            MAGIC_DYNAMIC_INDEX => IndexKind::Dynamic,
-            MAGIC_FIXED_INDEX => IndexKind::Fixed,
-            magic => {
-                let magic = u64::from_be_bytes(magic);
-                return Err(Error::new(Kind::Format, format!("{magic:016x} is no magic of an index")));
-            }
-        };
-        if kind.is_some_and(|kind| kind != found) {
-            return Err(Error::new(Kind::Format, format!("it is a {found:?} index").to_lowercase()));
-        }
-        Ok(match found {
+    fn from_parts(kind: IndexKind, header: IndexHeader, entries: Vec<u8>) -> Result<Self> {
+        Ok(match kind {
             IndexKind::Dynamic => Index::Dynamic(DynamicIndex::new(header, entries)?),
-            IndexKind::Fixed => Index::Fixed(FixedIndex::new(header, entries)?),
+            IndexKind::Fixed => Index::Fixed(FixedIndex::new(header, entries)),
         })
     }
 
@@ -164,8 +159,8 @@ impl Index {
     }
 }
 
-/// Gives the bytes of entries in a file of `len` bytes.
-fn check_file_len(len: u64) -> Result<usize> {
+/// Bytes of entries in a file of `len` bytes.
+fn entries_len(len: u64) -> Result<usize> {
     if len > INDEX_MAX_FILE_SIZE {
         return Err(Error::new(Kind::Limit, format!("{len} bytes are more than an index may have")));
     }
@@ -173,10 +168,31 @@ fn check_file_len(len: u64) -> Result<usize> {
     usize::try_from(entries).map_err(|_| Error::new(Kind::Limit, format!("{len} bytes are too many for this machine")))
 }
 
-fn too_short(len: u64) -> Error {
-    Error::new(Kind::Format, format!("{len} bytes are too few for an index"))
+/// Reads the header of an index with so many bytes of entries, and checks all that can be without them.
+fn check_header(
+    header: &[u8; INDEX_HEADER_SIZE],
+    entries_len: usize,
+    kind: Option<IndexKind>,
+) -> Result<(IndexKind, IndexHeader)> {
+    let header = IndexHeader::from_bytes(header);
+    let found = match header.magic {
+        MAGIC_DYNAMIC_INDEX => IndexKind::Dynamic,
+        MAGIC_FIXED_INDEX => IndexKind::Fixed,
+        magic => {
+            let magic = u64::from_be_bytes(magic);
+            return Err(Error::new(Kind::Format, format!("{magic:016x} is no magic of an index")));
+        }
+    };
+    if kind.is_some_and(|kind| kind != found) {
+        return Err(Error::new(Kind::Format, format!("it is a {found:?} index").to_lowercase()));
+    }
+    match found {
+        IndexKind::Dynamic => dynamic::check_len(entries_len)?,
+        IndexKind::Fixed => fixed::check_header(&header, entries_len)?,
+    }
+    Ok((found, header))
 }
 
-fn describe(error: Error, path: &Path) -> Error {
-    error.context(path.display()).with_path(path)
+fn too_short(len: u64) -> Error {
+    Error::new(Kind::Format, format!("{len} bytes are too few for an index"))
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{DYNAMIC_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX};
 use crate::hash::Hasher;
 use crate::limits::INDEX_MAX_SIZE;
-use crate::sys::{self, Dir, Owner, TempFile};
+use crate::sys::{self, Dir, Output, Owner};
 
 /// Mode of an index file.
 const MODE: u32 = 0o644;
@@ -127,19 +127,22 @@ impl DynamicWriter {
         Ok(bytes)
     }
 
-    /// Completes the index and writes it to `path`, whole or not at all, replacing what is there.
+    /// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
     ///
     /// With `sync` it is on the disk when this returns.
     ///
-    /// Errors: `State` after a refused entry; `NotFound`, `Io`.
-    pub fn save(&mut self, path: &Path, sync: bool, owner: Option<Owner>) -> Result<()> {
+    /// Errors: `State` after a refused entry; `Exists` if something that is no regular file has the name; `NotFound`, `Io`.
+    pub fn save(&mut self, path: &Path, sync: bool) -> Result<()> {
+        self.save_to(&Output::at(path)?, sync, None)
+    }
+
+    /// As [`DynamicWriter::save`], into a file of this owner if one is given.
+    pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
-        let (parent, name) = sys::split_file_path(path)?;
-        let dir = Dir::open(&parent)?;
-        let mut file = TempFile::create(&dir, &name, MODE)?;
-        file.set_mode_and_owner(MODE, owner)?;
+        let mut file = output.replace(0o600)?;
         file.write(&self.summary().header.to_bytes())?;
         self.entries.write_to(&mut file)?;
+        file.set_owner_and_mode(owner, MODE)?;
         file.commit(sync)
     }
 
@@ -222,8 +225,8 @@ mod tests {
         assert!(spilled.entries.spilled_len() > 2 << 20);
         assert_eq!(spilled.finish(usize::MAX).unwrap(), expected);
         let path = scratch.path().join("x.didx");
-        spilled.save(&path, true, None).unwrap();
-        spilled.save(&path, false, None).unwrap();
+        spilled.save(&path, true).unwrap();
+        spilled.save(&path, false).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), expected);
         assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 1);
     }

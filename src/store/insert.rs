@@ -2,12 +2,13 @@
 
 use std::io::Read;
 
+use super::access::is_chunk;
 use super::layout::ChunkName;
 use super::{CHUNK_DIR_MODE, NoticeLevel, Store, SyncLevel};
 use crate::blob::{Blob, Codec, update_crc};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
-use crate::format::{BLOB_HEADER_SIZE, BlobForm};
+use crate::format::BlobForm;
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::sys::{FileKind, Stat, TempFile};
 
@@ -34,7 +35,12 @@ pub struct Inserted {
 enum Verdict {
     Keep,
     Replace,
+    /// It is no chunk: go on as if it were not there.
+    Ignore,
 }
+
+/// A file of so many bytes had the chunk's name and was too short to be one.
+struct Leftover(u64);
 
 impl Store {
     /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
@@ -56,8 +62,7 @@ impl Store {
             Err(_) if options.raw => None,
             Err(error) => return Err(error.with_digest(digest)),
         };
-        let _one_at_a_time = self.stripe(digest);
-        self.insert_locked(digest, blob, form).map_err(|error| error.with_digest(digest))
+        self.under_stripe(digest, || self.insert_locked(digest, blob, form))
     }
 
     /// Checks that the encoded `blob` holds the `size` bytes that `digest` names, as far as that can be told without a
@@ -78,51 +83,91 @@ impl Store {
             mended = copy;
             &mended
         };
-        let _one_at_a_time = self.stripe(digest);
-        match self.load(digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()) {
-            Err(error) if matches!(error.kind(), Kind::Corrupt | Kind::Limit) || is_no_blob(&error) => {
-                self.write_chunk(digest, blob)
+        self.under_stripe(digest, || {
+            if self.is_damaged(digest)? {
+                Ok((self.write_chunk(digest, blob)?, None))
+            } else {
+                self.insert_locked(digest, blob, Some(parsed.form()))
             }
-            _ => self.insert_locked(digest, blob, Some(parsed.form())),
-        }
-        .map_err(|error| error.with_digest(digest))
+        })
     }
 
-    fn insert_locked(&self, digest: &Digest, blob: &[u8], form: Option<BlobForm>) -> Result<Inserted> {
+    /// Does `insert` while nobody else changes the chunk, and then says what it has found.
+    ///
+    /// The notice comes last: its callback may use the store.
+    fn under_stripe(
+        &self,
+        digest: &Digest,
+        insert: impl FnOnce() -> Result<(Inserted, Option<Leftover>)>,
+    ) -> Result<Inserted> {
+        let (inserted, leftover) = {
+            let _one_at_a_time = self.stripe(digest);
+            insert().map_err(|error| error.with_digest(digest))?
+        };
+        if let Some(Leftover(size)) = leftover {
+            let path = self.chunk_path(digest);
+            let message =
+                format!("{}: its {size} bytes were no blob but what a crash has left; replaced", path.display());
+            self.notice(NoticeLevel::Warning, &message, Some(&path))?;
+        }
+        Ok(inserted)
+    }
+
+    /// Whether the chunk's file is there, long enough to be one, and cannot be loaded.
+    fn is_damaged(&self, digest: &Digest) -> Result<bool> {
+        if self.find(digest)?.is_none() {
+            return Ok(false);
+        }
+        match self.load(digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()) {
+            Ok(_) => Ok(false),
+            Err(error) => match error.kind() {
+                Kind::Corrupt | Kind::Format | Kind::Limit => Ok(true),
+                Kind::Io if error.is_of_the_device() => Ok(true),
+                Kind::NotFound => Ok(false),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn insert_locked(
+        &self,
+        digest: &Digest,
+        blob: &[u8],
+        form: Option<BlobForm>,
+    ) -> Result<(Inserted, Option<Leftover>)> {
         let chunks = &self.0.chunks;
+        let mut leftover = None;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
             let Some(stat) = chunks.stat(name.as_c_str())? else { continue };
             match self.judge(&name, stat, blob, form)? {
                 // It may have been removed meanwhile.
                 Verdict::Keep if chunks.touch(name.as_c_str())? => {
-                    return Ok(Inserted { existed: true, stored_size: stat.size });
+                    return Ok((Inserted { existed: true, stored_size: stat.size }, leftover));
                 }
-                Verdict::Keep | Verdict::Replace => break,
+                Verdict::Keep => {}
+                Verdict::Replace => break,
+                Verdict::Ignore => leftover = Some(Leftover(stat.size)),
             }
         }
-        self.write_chunk(digest, blob)
+        Ok((self.write_chunk(digest, blob)?, leftover))
     }
 
     /// The table, for a file that is there.
     fn judge(&self, name: &ChunkName, stat: Stat, blob: &[u8], form: Option<BlobForm>) -> Result<Verdict> {
-        let path = self.0.chunks.join(name.as_c_str());
+        let refuse = |kind, why: &str| {
+            let path = self.0.chunks.join(name.as_c_str());
+            Err(Error::new(kind, format!("{}: {why}", path.display())).with_path(&path))
+        };
         if stat.kind != FileKind::File {
-            return Err(Error::new(Kind::Exists, format!("{} is not a regular file", path.display())).with_path(&path));
+            return refuse(Kind::Exists, "it is not a regular file");
         }
-        if stat.size < BLOB_HEADER_SIZE as u64 {
-            let message =
-                format!("{}: its {} bytes are no blob but what a crash has left; replaced", path.display(), stat.size);
-            self.notice(NoticeLevel::Warning, &message, &path)?;
-            return Ok(Verdict::Replace);
+        if !is_chunk(&stat) {
+            return Ok(Verdict::Ignore);
         }
-        let new_size = blob.len() as u64;
-        if stat.size == new_size {
-            return Ok(Verdict::Keep);
-        }
-        let refuse = |kind, why: &str| Err(Error::new(kind, format!("{}: {why}", path.display())).with_path(&path));
         let encrypted = form.is_some_and(|form| form.encrypted);
-        if !encrypted && stat.size < new_size {
+        let new_size = blob.len() as u64;
+        if stat.size == new_size || (!encrypted && stat.size < new_size) {
             return Ok(Verdict::Keep);
         }
         match (form, self.stored_form(name)?) {
@@ -136,7 +181,11 @@ impl Store {
             (_, Some(old)) if old.encrypted => {
                 refuse(Kind::CryptMode, "an unencrypted blob cannot replace an encrypted chunk")
             }
-            _ => Ok(Verdict::Replace),
+            // Bytes that are no blob never replace one.
+            (None, Some(_)) => Ok(Verdict::Keep),
+            // Smaller wins, but not if it is damaged: then what is there is the better one.
+            (Some(_), _) => Blob::load(blob).map(|_| Verdict::Replace),
+            (None, None) => Ok(Verdict::Replace),
         }
     }
 
@@ -153,7 +202,7 @@ impl Store {
     fn write_chunk(&self, digest: &Digest, blob: &[u8]) -> Result<Inserted> {
         let name = ChunkName::new(self.0.layout, digest);
         let mut file = self.create_in_its_dir(&name, digest)?;
-        file.set_mode_and_owner(CHUNK_MODE, self.0.owner)?;
+        file.set_owner_and_mode(self.0.owner, CHUNK_MODE)?;
         file.write(blob)?;
         file.commit(self.0.sync == SyncLevel::File)?;
         Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
@@ -173,9 +222,4 @@ impl Store {
         }
         TempFile::create(chunks, name.as_c_str(), 0o600)
     }
-}
-
-/// The file is there and regular, but its bytes are no blob.
-fn is_no_blob(error: &Error) -> bool {
-    error.kind() == Kind::Format && error.digest().is_some()
 }

@@ -58,7 +58,7 @@ pub(super) struct DirName {
 
 impl DirName {
     pub(super) fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+        c_str(&self.bytes)
     }
 }
 
@@ -69,32 +69,35 @@ const NAME_CAPACITY: usize = 4 + 1 + DIGEST_HEX_LEN + 6 + 1;
 #[derive(Clone, Copy)]
 pub(super) struct ChunkName {
     bytes: [u8; NAME_CAPACITY],
+    len: usize,
 }
 
 impl ChunkName {
     pub(super) fn new(layout: Layout, digest: &Digest) -> Self {
-        Self::with_suffix(layout, digest, b"")
+        let hex = digest.to_hex();
+        let empty = ChunkName { bytes: [0; NAME_CAPACITY], len: 0 };
+        empty.with(&hex[..layout.digits()]).with(b"/").with(&hex)
     }
 
     /// The name of the chunk's bad copy `n`, 0 to 9 (docs/format.md, 5.8).
-    pub(super) fn bad(layout: Layout, digest: &Digest, n: u8) -> Self {
-        Self::with_suffix(layout, digest, &[b'.', b'0' + n % 10, b'.', b'b', b'a', b'd'])
+    pub(super) fn bad(&self, n: u8) -> Self {
+        self.with(&[b'.', b'0' + n % 10, b'.', b'b', b'a', b'd'])
     }
 
-    fn with_suffix(layout: Layout, digest: &Digest, suffix: &[u8]) -> Self {
-        let hex = digest.to_hex();
-        let mut bytes = [0; NAME_CAPACITY];
-        let mut at = 0;
-        for part in [&hex[..layout.digits()], b"/", &hex, suffix] {
-            bytes[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
-        ChunkName { bytes }
+    fn with(mut self, part: &[u8]) -> Self {
+        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+        self.len += part.len();
+        self
     }
 
     pub(super) fn as_c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+        c_str(&self.bytes)
     }
+}
+
+/// The string in `bytes`, whose last byte is never written and stays zero.
+fn c_str(bytes: &[u8]) -> &CStr {
+    CStr::from_bytes_until_nul(bytes).expect("the last byte is zero")
 }
 
 /// Reads the name of a file in a directory of chunks: a chunk, or its bad copy of that number.
@@ -169,7 +172,7 @@ mod tests {
         let name = |name: ChunkName| name.as_c_str().to_str().unwrap().to_owned();
         assert_eq!(name(ChunkName::new(Layout::Hex2, &digest)), format!("a0/{hex}"));
         assert_eq!(name(ChunkName::new(Layout::Hex4, &digest)), format!("a0a1/{hex}"));
-        assert_eq!(name(ChunkName::bad(Layout::Hex4, &digest, 9)), format!("a0a1/{hex}.9.bad"));
+        assert_eq!(name(ChunkName::new(Layout::Hex4, &digest).bad(9)), format!("a0a1/{hex}.9.bad"));
         for layout in [Layout::Hex2, Layout::Hex4] {
             for i in [0, 1, 0xab, layout.dir_count() - 1] {
                 assert_eq!(layout.dir_number(layout.dir_name(i).as_c_str().to_bytes()), Some(i));

@@ -10,15 +10,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Store;
 use crate::error::{Error, Kind, Result};
-use crate::sys::{self, LockFile, LockMode};
+use crate::sys::{self, LockFile, LockMode, ProcessMark};
 
 /// Who holds the lock through one open store.
 #[derive(Debug, Default)]
-pub(super) struct Locks(Mutex<Holders>);
+pub(super) struct Locks {
+    holders: Mutex<Holders>,
+    /// Where the locks were taken: not in a forked child.
+    process: ProcessMark,
+}
 
 #[derive(Debug, Default)]
 struct Holders {
-    /// Opened when the lock is first taken, so that reading needs none.
+    /// Open while anybody holds the lock.
     file: Option<LockFile>,
     /// When each shared holder began, by ticket.
     shared: BTreeMap<u64, i64>,
@@ -29,7 +33,7 @@ struct Holders {
 impl Locks {
     fn holders(&self) -> MutexGuard<'_, Holders> {
         // Every change below is complete before anything can panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -38,14 +42,12 @@ impl Locks {
 pub struct SharedLock {
     store: Store,
     ticket: u64,
-    process: u32,
 }
 
 /// Garbage collection's hold on the store. Dropping it lets go.
 #[derive(Debug)]
 pub struct ExclusiveLock {
     store: Store,
-    process: u32,
 }
 
 impl Store {
@@ -60,7 +62,7 @@ impl Store {
         let ticket = holders.next_ticket;
         holders.next_ticket += 1;
         holders.shared.insert(ticket, sys::now());
-        Ok(SharedLock { store: self.clone(), ticket, process: std::process::id() })
+        Ok(SharedLock { store: self.clone(), ticket })
     }
 
     /// Holds the store against every other process and every other open store; never waits.
@@ -73,7 +75,7 @@ impl Store {
         }
         self.lock_file(&mut holders, LockMode::Exclusive)?;
         holders.exclusive = true;
-        Ok(ExclusiveLock { store: self.clone(), process: std::process::id() })
+        Ok(ExclusiveLock { store: self.clone() })
     }
 
     /// When the oldest of this open store's writers began, in seconds since 1970.
@@ -83,13 +85,19 @@ impl Store {
 
     fn lock_file(&self, holders: &mut Holders, mode: LockMode) -> Result<()> {
         let base = &self.0.base;
-        let file = match holders.file.take() {
-            Some(file) => file,
-            None => LockFile::open(base, c".lock", self.0.owner)?,
-        };
-        let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
-        holders.file = Some(file);
-        if locked? { Ok(()) } else { Err(self.busy()) }
+        loop {
+            let file = match holders.file.take() {
+                Some(file) => file,
+                None => LockFile::open(base, c".lock", self.0.owner)?,
+            };
+            let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
+            // A file that was removed or replaced meanwhile is let go of; the holders that it had, if any, stay with it.
+            let current = !holders.shared.is_empty() || file.is_still(base, c".lock")?;
+            if current {
+                holders.file = Some(file);
+                return if locked? { Ok(()) } else { Err(self.busy()) };
+            }
+        }
     }
 
     fn busy(&self) -> Error {
@@ -101,11 +109,16 @@ impl Store {
         .with_path(&path)
     }
 
-    /// Brings the file's lock down to what the holders left need. Closing the file lets go as well, so a failure
-    /// here holds too much for too long, never too little.
-    fn settle(&self, holders: &Holders) {
-        if let Some(file) = holders.file.as_ref().filter(|_| !holders.exclusive) {
-            let _ = if holders.shared.is_empty() { file.unlock() } else { file.try_lock(LockMode::Shared).map(drop) };
+    /// Brings the file's lock down to what the holders left need, and closes the file if that is nothing. A failure here
+    /// holds too much for too long, never too little.
+    fn settle(&self, holders: &mut Holders) {
+        let Some(file) = holders.file.as_ref().filter(|_| !holders.exclusive) else { return };
+        if holders.shared.is_empty() {
+            // Closing would do, but for a child that has inherited the file.
+            let _ = file.unlock();
+            holders.file = None;
+        } else {
+            let _ = file.try_lock(LockMode::Shared);
         }
     }
 }
@@ -114,20 +127,20 @@ impl Drop for SharedLock {
     fn drop(&mut self) {
         // A forked child shares the parent's lock and must not let go of it; and the mutex may have been held by a
         // thread that the child does not have.
-        if self.process == std::process::id() {
+        if self.store.0.locks.process.is_here() {
             let mut holders = self.store.0.locks.holders();
             holders.shared.remove(&self.ticket);
-            self.store.settle(&holders);
+            self.store.settle(&mut holders);
         }
     }
 }
 
 impl Drop for ExclusiveLock {
     fn drop(&mut self) {
-        if self.process == std::process::id() {
+        if self.store.0.locks.process.is_here() {
             let mut holders = self.store.0.locks.holders();
             holders.exclusive = false;
-            self.store.settle(&holders);
+            self.store.settle(&mut holders);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 
 use super::{c_path, retry};
-use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::error::{Error, Kind, Result};
 
 /// An open directory. Names given to its methods are relative to it.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Dir {
 
 /// What sort of file a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileKind {
     /// A regular file.
     File,
     /// A directory.
@@ -34,7 +34,9 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy)]
 pub struct Stat {
     /// What sort of file it is.
-    pub kind: Kind,
+    pub kind: FileKind,
+    /// It is a symbolic link that was not followed.
+    pub is_link: bool,
     /// Length in bytes.
     pub size: u64,
     /// Time of the last access, in seconds since 1970.
@@ -43,6 +45,10 @@ pub struct Stat {
     pub mode: u32,
     /// Who owns it.
     pub owner: Owner,
+    /// The file system that it is in.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
 }
 
 /// User and group of a file.
@@ -58,14 +64,17 @@ impl Stat {
     fn from_raw(raw: &libc::stat) -> Self {
         Stat {
             kind: match raw.st_mode & libc::S_IFMT {
-                libc::S_IFREG => Kind::File,
-                libc::S_IFDIR => Kind::Dir,
-                _ => Kind::Other,
+                libc::S_IFREG => FileKind::File,
+                libc::S_IFDIR => FileKind::Dir,
+                _ => FileKind::Other,
             },
+            is_link: raw.st_mode & libc::S_IFMT == libc::S_IFLNK,
             size: u64::try_from(raw.st_size).unwrap_or(0),
             atime: raw.st_atime,
             mode: raw.st_mode & 0o7777,
             owner: Owner { uid: raw.st_uid, gid: raw.st_gid },
+            device: raw.st_dev,
+            inode: raw.st_ino,
         }
     }
 }
@@ -88,6 +97,22 @@ impl Dir {
             Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(source) => Err(self.error("open directory", name, &source)),
         }
+    }
+
+    /// Opens the directory at `path` for reaching files in it by name, which takes less permission than listing it.
+    /// Neither [`Dir::sync`] nor [`Dir::sync_filesystem`] works on it.
+    pub fn open_for_names(path: &Path) -> Result<Self> {
+        let c_path = c_path(path)?;
+        let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_PATH | libc::O_DIRECTORY, 0)
+            .map_err(|source| Error::io("open directory", path, &source))?;
+        Ok(Dir { fd, path: path.to_path_buf() })
+    }
+
+    /// The same directory once more, wherever it has been moved.
+    pub fn reopen(&self) -> Result<Self> {
+        let fd = open_at(self.raw(), c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)
+            .map_err(|source| Error::io("open directory", &self.path, &source))?;
+        Ok(Dir { fd, path: self.path.clone() })
     }
 
     /// As it was opened.
@@ -151,7 +176,7 @@ impl Dir {
         }
     }
 
-    /// Makes the directory `name`; false if something of that name is there.
+    /// Makes the directory `name`, of this owner if one is given; false if something of that name is there.
     ///
     /// The mode is subject to the umask.
     pub fn make_dir(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<bool> {
@@ -161,12 +186,23 @@ impl Dir {
             Err(source) if source.raw_os_error() == Some(libc::EEXIST) => return Ok(false),
             Err(source) => return Err(self.error("make directory", name, &source)),
         }
-        if let Some(Owner { uid, gid }) = owner {
-            // SAFETY: `name` ends in NUL.
-            retry(|| unsafe { libc::fchownat(self.raw(), name.as_ptr(), uid, gid, libc::AT_SYMLINK_NOFOLLOW) })
-                .map_err(|source| self.error("change the owner of", name, &source))?;
+        if let Some(owner) = owner
+            && let Err(error) = self.change_owner(name, owner)
+        {
+            // Better none than one that its owner cannot use.
+            let _ = self.remove_dir(name);
+            return Err(error);
         }
         Ok(true)
+    }
+
+    /// Gives `name`, `c"."` for the directory itself, to `owner`.
+    pub fn change_owner(&self, name: &CStr, owner: Owner) -> Result<()> {
+        let Owner { uid, gid } = owner;
+        // SAFETY: `name` ends in NUL.
+        retry(|| unsafe { libc::fchownat(self.raw(), name.as_ptr(), uid, gid, libc::AT_SYMLINK_NOFOLLOW) })
+            .map(drop)
+            .map_err(|source| self.error("change the owner of", name, &source))
     }
 
     /// Renames `from` to `to` in this directory, replacing what is there.
@@ -221,26 +257,11 @@ impl Dir {
     ///
     /// Errors: `Io`; `Format` if it is not a regular file. Never waits for a fifo's other end.
     pub fn open_read(&self, name: &CStr) -> Result<Option<(File, Stat)>> {
-        let fd = match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
-            Ok(fd) => fd,
-            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => return Ok(None),
-            Err(source) => return Err(self.error("open", name, &source)),
-        };
-        let stat = stat_fd(fd.as_raw_fd()).map_err(|source| self.error("stat", name, &source))?;
-        if stat.kind != Kind::File {
-            let path = self.join(name);
-            return Err(
-                Error::new(ErrorKind::Format, format!("{} is not a regular file", path.display())).with_path(&path)
-            );
+        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
+            Ok(fd) => checked_regular(fd, &|| self.join(name)).map(Some),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(source) => Err(self.error("open", name, &source)),
         }
-        Ok(Some((File::from(fd), stat)))
-    }
-
-    /// Opens `name` for writing in place, making it if it is not there; the mode is subject to the umask.
-    pub fn open_write(&self, name: &CStr) -> Result<File> {
-        open_at(self.raw(), name, libc::O_WRONLY | libc::O_CREAT, 0o666)
-            .map(File::from)
-            .map_err(|source| self.error("open", name, &source))
     }
 
     /// Opens `name` with `flags`, for the other modules here.
@@ -331,7 +352,24 @@ fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn stat_fd(fd: RawFd) -> io::Result<Stat> {
+/// Opens the regular file at `path` for reading and gives its length.
+pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
+    let c_path = c_path(path)?;
+    let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_NONBLOCK, 0)
+        .map_err(|source| Error::io("open", path, &source))?;
+    checked_regular(fd, &|| path.to_path_buf()).map(|(file, stat)| (file, stat.size))
+}
+
+fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
+    let stat = stat_fd(fd.as_raw_fd()).map_err(|source| Error::io("stat", &path(), &source))?;
+    if stat.kind != FileKind::File {
+        let path = path();
+        return Err(Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(&path));
+    }
+    Ok((File::from(fd), stat))
+}
+
+pub(super) fn stat_fd(fd: RawFd) -> io::Result<Stat> {
     let mut raw = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: `raw` has room for the structure.
     retry(|| unsafe { libc::fstat(fd, raw.as_mut_ptr()) })?;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::dir::{Dir, Owner};
+use super::dir::{Dir, Owner, stat_fd};
 use super::retry;
 use crate::error::Result;
 
@@ -23,26 +23,25 @@ pub enum LockMode {
 /// The lock belongs to the open file: a child process that inherits it shares it, and must not call
 /// [`LockFile::unlock`].
 #[derive(Debug)]
-pub struct LockFile(File);
+pub struct LockFile {
+    file: File,
+    writable: bool,
+}
 
 impl LockFile {
     /// Opens `name`, making it with mode 0644 if it is not there. Where it cannot be opened for writing it is
     /// opened for reading, which is enough for a shared lock.
     pub fn open(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
-        let read_only =
-            |source: &io::Error| matches!(source.raw_os_error(), Some(libc::EACCES | libc::EROFS | libc::EPERM));
+        let refused = [libc::EACCES, libc::EROFS, libc::EPERM];
         match dir.open_with(name, libc::O_RDWR, 0) {
-            Ok(file) => return Ok(LockFile(file)),
-            Err(source) if read_only(&source) => {
-                return dir
-                    .open_with(name, libc::O_RDONLY, 0)
-                    .map(LockFile)
-                    .map_err(|source| dir.error("open", name, &source));
+            Ok(file) => Ok(LockFile { file, writable: true }),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Self::create(dir, name, owner),
+            Err(source) if source.raw_os_error().is_some_and(|errno| refused.contains(&errno)) => {
+                let file = dir.open_with(name, libc::O_RDONLY, 0).map_err(|source| dir.error("open", name, &source))?;
+                Ok(LockFile { file, writable: false })
             }
-            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => {}
-            Err(source) => return Err(dir.error("open", name, &source)),
+            Err(source) => Err(dir.error("open", name, &source)),
         }
-        Self::create(dir, name, owner)
     }
 
     /// Makes `name` if it is not there, and opens it.
@@ -50,12 +49,16 @@ impl LockFile {
         let file = dir
             .open_with(name, libc::O_RDWR | libc::O_CREAT, 0o644)
             .map_err(|source| dir.error("create", name, &source))?;
-        if let Some(Owner { uid, gid }) = owner {
-            // SAFETY: plain call on an owned descriptor.
-            retry(|| unsafe { libc::fchown(file.as_raw_fd(), uid, gid) })
-                .map_err(|source| dir.error("change the owner of", name, &source))?;
+        if let Some(owner) = owner {
+            dir.change_owner(name, owner)?;
         }
-        Ok(LockFile(file))
+        Ok(LockFile { file, writable: true })
+    }
+
+    /// Whether `name` is still this file: a lock on one that has been removed keeps nobody out.
+    pub fn is_still(&self, dir: &Dir, name: &CStr) -> Result<bool> {
+        let own = stat_fd(self.file.as_raw_fd()).map_err(|source| dir.error("stat", name, &source))?;
+        Ok(dir.stat(name)?.is_some_and(|there| (there.device, there.inode) == (own.device, own.inode)))
     }
 
     /// Takes the lock, or changes how it is held, without waiting; false if another holder is in the way.
@@ -64,6 +67,9 @@ impl LockFile {
             LockMode::Shared => libc::F_RDLCK,
             LockMode::Exclusive => libc::F_WRLCK,
         };
+        if mode == LockMode::Exclusive && !self.writable {
+            return Err(io::Error::from_raw_os_error(libc::EACCES));
+        }
         match self.set(kind) {
             Ok(()) => Ok(true),
             Err(source) if matches!(source.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
@@ -82,6 +88,6 @@ impl LockFile {
         request.l_type = kind as libc::c_short;
         request.l_whence = libc::SEEK_SET as libc::c_short;
         // SAFETY: `request` is a valid flock structure for the length of the call.
-        retry(|| unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
+        retry(|| unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
     }
 }

@@ -7,20 +7,24 @@
 
 mod dir;
 mod lock;
+mod output;
+mod process;
 mod temp;
 
-pub use dir::{Dir, DirNames, Kind as FileKind, Owner, Stat};
+pub use dir::{Dir, DirNames, FileKind, Owner, Stat};
 pub use lock::{LockFile, LockMode};
+pub use output::Output;
+pub use process::ProcessMark;
 pub use temp::{TempFile, anonymous, temporary_name};
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve};
 
 /// Calls `f` until it is not interrupted; a negative result is the errno.
 fn retry<T: Copy + Default + PartialOrd>(mut f: impl FnMut() -> T) -> io::Result<T> {
@@ -62,28 +66,48 @@ pub fn make_dirs(path: &Path) -> Result<()> {
 /// The directory and the name of the file that `path` stands for.
 ///
 /// Errors: `Argument` if it names no file.
-pub fn split_file_path(path: &Path) -> Result<(PathBuf, CString)> {
-    let no_file = || Error::new(Kind::Argument, format!("{} names no file", path.display())).with_path(path);
-    if path.as_os_str().as_bytes().ends_with(b"/") {
-        return Err(no_file());
-    }
-    let name = path.file_name().ok_or_else(no_file)?;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-        _ => PathBuf::from("."),
+fn split_file_path(path: &Path) -> Result<(PathBuf, CString)> {
+    let bytes = path.as_os_str().as_bytes();
+    // By hand: std would take "dir/." and "dir/" for "dir".
+    let (parent, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
+        Some(0) => (&b"/"[..], &bytes[1..]),
+        Some(slash) => (&bytes[..slash], &bytes[slash + 1..]),
+        None => (&b"."[..], bytes),
     };
-    Ok((parent, c_path(Path::new(name))?))
+    if matches!(name, b"" | b"." | b"..") {
+        return Err(Error::new(Kind::Argument, format!("{} names no file", path.display())).with_path(path));
+    }
+    Ok((PathBuf::from(OsStr::from_bytes(parent)), c_path(Path::new(OsStr::from_bytes(name)))?))
 }
 
 /// Opens the regular file at `path` for reading and gives its length.
 ///
 /// Errors: `NotFound`, `Io`; `Format` if it is not a regular file.
 pub fn open_regular(path: &Path) -> Result<(File, u64)> {
-    let (parent, name) = split_file_path(path)?;
-    let dir = Dir::open(&parent)?;
-    let (file, stat) =
-        dir.open_read(&name)?.ok_or_else(|| Error::io("open", path, &io::Error::from_raw_os_error(libc::ENOENT)))?;
-    Ok((file, stat.size))
+    dir::open_regular(path)
+}
+
+/// Reads the next `len` bytes of `file` into `out`, replacing what it has, or fewer if the file ends before.
+///
+/// The room is reserved at once and not cleared first.
+///
+/// Errors: `NoMemory`; `Io`, without a path.
+pub fn read_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    reserve(out, len)?;
+    while out.len() < len {
+        let want = len - out.len();
+        let room = out.spare_capacity_mut().as_mut_ptr();
+        // SAFETY: `len` bytes have been reserved, so `room` has at least `want`.
+        let count = retry(|| unsafe { libc::read(file.as_raw_fd(), room.cast(), want) })
+            .map_err(|source| Error::os("read", "it", &source))? as usize;
+        if count == 0 {
+            break;
+        }
+        // SAFETY: the call has filled `count` bytes of the room.
+        unsafe { out.set_len(out.len() + count) };
+    }
+    Ok(())
 }
 
 /// Fills `out` from `file`; `path` is for errors.
@@ -134,8 +158,7 @@ impl CallerFd<'_> {
     pub fn read(&self, out: &mut [u8]) -> Result<usize> {
         let fd = self.0.as_raw_fd();
         // SAFETY: `out` is writable for its length.
-        retry(|| unsafe { libc::read(fd, out.as_mut_ptr().cast(), out.len()) })
-            .map(|count| count as usize)
+        self.when_ready(libc::POLLIN, || unsafe { libc::read(fd, out.as_mut_ptr().cast(), out.len()) })
             .map_err(|source| Error::os("read", &format!("from descriptor {fd}"), &source))
     }
 
@@ -144,13 +167,29 @@ impl CallerFd<'_> {
         let fd = self.0.as_raw_fd();
         while !data.is_empty() {
             // SAFETY: `data` is readable for its length.
-            let written = retry(|| unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) })
+            let written = self
+                .when_ready(libc::POLLOUT, || unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) })
                 .map_err(|source| Error::os("write", &format!("to descriptor {fd}"), &source))?;
             if written == 0 {
                 return Err(Error::new(Kind::Io, format!("descriptor {fd} takes no more bytes")));
             }
-            data = &data[written as usize..];
+            data = &data[written..];
         }
         Ok(())
+    }
+
+    /// Makes a call that moves bytes; on a descriptor that does not block, waits until it may succeed.
+    fn when_ready(&self, events: libc::c_short, mut call: impl FnMut() -> isize) -> io::Result<usize> {
+        loop {
+            match retry(&mut call) {
+                Ok(count) => return Ok(count as usize),
+                Err(source) if source.kind() == io::ErrorKind::WouldBlock => {
+                    let mut wait = libc::pollfd { fd: self.0.as_raw_fd(), events, revents: 0 };
+                    // SAFETY: one valid structure.
+                    retry(|| unsafe { libc::poll(&raw mut wait, 1, -1) })?;
+                }
+                Err(source) => return Err(source),
+            }
+        }
     }
 }

@@ -43,17 +43,18 @@ impl<'a> TempFile<'a> {
         }
     }
 
-    /// Sets exactly this mode, whatever the umask, and the owner if one is given.
-    pub fn set_mode_and_owner(&self, mode: u32, owner: Option<Owner>) -> Result<()> {
+    /// Sets the owner, if one is given, then exactly this mode, whatever the umask.
+    pub fn set_owner_and_mode(&self, owner: Option<Owner>, mode: u32) -> Result<()> {
         let fd = self.file.as_raw_fd();
-        // SAFETY: plain call on an owned descriptor.
-        retry(|| unsafe { libc::fchmod(fd, mode) }).map_err(|source| self.error("change the mode of", &source))?;
         if let Some(Owner { uid, gid }) = owner {
             // SAFETY: plain call on an owned descriptor.
             retry(|| unsafe { libc::fchown(fd, uid, gid) })
                 .map_err(|source| self.error("change the owner of", &source))?;
         }
-        Ok(())
+        // SAFETY: plain call on an owned descriptor.
+        retry(|| unsafe { libc::fchmod(fd, mode) })
+            .map(drop)
+            .map_err(|source| self.error("change the mode of", &source))
     }
 
     /// Appends `data`.
@@ -71,14 +72,17 @@ impl<'a> TempFile<'a> {
 
     /// Gives the file its name, replacing what has it.
     ///
-    /// With `sync` the content is on the disk before the name, and the name when this returns.
+    /// With `sync` the content is on the disk before the name, and the name when this returns. Should the very last
+    /// step fail, the sync of the directory, the file has its name already.
     pub fn commit(mut self, sync: bool) -> Result<()> {
+        let mut parent = None;
         if sync {
             self.file.sync_all().map_err(|source| self.error("sync", &source))?;
+            parent = Some(self.dir.open_parent_of(self.target)?);
         }
         self.dir.rename(&self.name, self.target)?;
         self.committed = true;
-        if sync { self.dir.open_parent_of(self.target)?.sync() } else { Ok(()) }
+        parent.map_or(Ok(()), |parent| parent.sync())
     }
 
     fn error(&self, action: &str, source: &io::Error) -> Error {
@@ -172,7 +176,7 @@ mod tests {
 
         let mut temp = TempFile::create(&dir, c"file", 0o600).unwrap();
         temp.write(b"whole").unwrap();
-        temp.set_mode_and_owner(0o644, None).unwrap();
+        temp.set_owner_and_mode(None, 0o644).unwrap();
         temp.commit(true).unwrap();
         let names: Vec<_> = dir.names().unwrap().map(Result::unwrap).collect();
         assert_eq!(names, [c"file".to_owned()]);

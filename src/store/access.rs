@@ -1,0 +1,127 @@
+//! Looking at, touching, loading and setting aside single chunks (docs/format.md, 5.4 to 5.8).
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::Store;
+use super::layout::ChunkName;
+use crate::blob::Blob;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::BLOB_HEADER_SIZE;
+use crate::sys::{self, FileKind, Stat};
+
+/// Whether a file can be a chunk. One that is too short for a blob is what a crash has left.
+pub(super) fn is_chunk(stat: &Stat) -> bool {
+    stat.kind == FileKind::File && stat.size >= BLOB_HEADER_SIZE as u64
+}
+
+impl Store {
+    /// The path at which the chunk `digest` is written.
+    pub fn chunk_path(&self, digest: &Digest) -> PathBuf {
+        self.0.chunks.join(ChunkName::new(self.0.layout, digest).as_c_str())
+    }
+
+    /// The length of the file of chunk `digest`, or `None`. A file that is too short for a blob is none.
+    pub fn has(&self, digest: &Digest) -> Result<Option<u64>> {
+        Ok(self.find(digest)?.map(|(_, stat)| stat.size))
+    }
+
+    /// Touches the chunk `digest` if the store has it, as [`Store::has`] sees it, and gives its length.
+    pub fn touch_if_present(&self, digest: &Digest) -> Result<Option<u64>> {
+        match self.find(digest)? {
+            Some((name, stat)) if self.0.chunks.touch(name.as_c_str())? => Ok(Some(stat.size)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Sets the access time of the chunk `digest` to now; the modification time stays.
+    ///
+    /// Errors: `NotFound`; `Io`, with EPERM if the file belongs to somebody else.
+    pub fn touch(&self, digest: &Digest) -> Result<()> {
+        match self.touch_if_present(digest)? {
+            Some(_) => Ok(()),
+            None => Err(self.not_found(digest)),
+        }
+    }
+
+    /// Loads the blob of chunk `digest` into `out`, replacing what it has, and checks its structure and CRC.
+    ///
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Limit` above `max_len` bytes; `Format`, `Corrupt`.
+    pub fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+        let name = self.read(digest, max_len, out)?;
+        Blob::load(out).map_err(|error| self.describe(error, &name, digest))
+    }
+
+    /// As [`Store::load`], whatever the bytes are; for salvage.
+    pub fn load_raw(&self, digest: &Digest, max_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        self.read(digest, max_len, out).map(drop)
+    }
+
+    fn read(&self, digest: &Digest, max_len: usize, out: &mut Vec<u8>) -> Result<ChunkName> {
+        let (name, file, stat) = self.open_chunk(digest)?.ok_or_else(|| self.not_found(digest))?;
+        let too_long = || Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size));
+        usize::try_from(stat.size)
+            .ok()
+            .filter(|&len| len <= max_len)
+            .ok_or_else(too_long)
+            .and_then(|len| sys::read_up_to(&file, len, out))
+            .map_err(|error| self.describe(error, &name, digest))?;
+        Ok(name)
+    }
+
+    /// Renames the file of chunk `digest` to a bad-chunk name and gives the number in it; `None` if there is no such
+    /// chunk. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
+    pub fn mark_bad(&self, digest: &Digest) -> Result<Option<u8>> {
+        let _one_at_a_time = self.stripe(digest);
+        // The file that a load would read.
+        let Some((name, ..)) = self.open_chunk(digest)? else { return Ok(None) };
+        let chunks = &self.0.chunks;
+        let mut number = 0;
+        while number < 9 && chunks.lstat(name.bad(number).as_c_str())?.is_some() {
+            number += 1;
+        }
+        match chunks.rename(name.as_c_str(), name.bad(number).as_c_str()) {
+            Ok(()) => Ok(Some(number)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error.with_digest(digest)),
+        }
+    }
+
+    /// The file that holds the chunk, if there is one.
+    pub(super) fn find(&self, digest: &Digest) -> Result<Option<(ChunkName, Stat)>> {
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            if let Some(stat) = self.0.chunks.stat(name.as_c_str())?.filter(is_chunk) {
+                return Ok(Some((name, stat)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the file that holds the chunk, or else what has its name.
+    fn open_chunk(&self, digest: &Digest) -> Result<Option<(ChunkName, File, Stat)>> {
+        let mut leftover = None;
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            let opened = self.0.chunks.open_read(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
+            let Some((file, stat)) = opened else { continue };
+            if is_chunk(&stat) {
+                return Ok(Some((name, file, stat)));
+            }
+            leftover.get_or_insert((name, file, stat));
+        }
+        Ok(leftover)
+    }
+
+    fn describe(&self, error: Error, name: &ChunkName, digest: &Digest) -> Error {
+        let path = self.0.chunks.join(name.as_c_str());
+        error.context(path.display()).with_path(&path).with_digest(digest)
+    }
+
+    fn not_found(&self, digest: &Digest) -> Error {
+        Error::new(Kind::NotFound, format!("chunk {digest} is not in the store {}", self.path().display()))
+            .with_path(&self.chunk_path(digest))
+            .with_digest(digest)
+    }
+}

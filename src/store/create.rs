@@ -1,0 +1,126 @@
+//! Making a store (docs/format.md, 5.1).
+
+use std::ffi::CString;
+use std::path::Path;
+
+use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
+use crate::error::{Error, Kind, Result};
+use crate::sys::{self, Dir, LockFile, Owner};
+
+impl Store {
+    /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
+    ///
+    /// `progress` is told after each of the 65536 directories of [`Layout::Hex4`] how many there are; its error stops
+    /// the work. `.chunks` appears complete or not at all.
+    ///
+    /// Errors: `Exists` if there is a `.chunks`; `NotFound`, `Io`; those of `progress`.
+    pub fn create(
+        path: &Path,
+        options: &StoreOptions,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Self> {
+        let base = make_base(path, options.owner)?;
+        if base.lstat(c".chunks")?.is_some() {
+            return Err(exists(&base));
+        }
+        let owner = options.owner.or(base.stat_self()?.owner.for_new_files());
+        let mut chunks = NewChunkDirs::start(&base, owner)?;
+        chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, progress)?;
+        LockFile::create(&base, c".lock", owner)?;
+        chunks.commit(options.sync != SyncLevel::None)?;
+        Self::with_base(base, options)
+    }
+}
+
+fn make_base(path: &Path, owner: Option<Owner>) -> Result<Dir> {
+    let path = sys::absolute(path)?;
+    match Dir::open(&path) {
+        Err(error) if error.kind() == Kind::NotFound => {
+            sys::make_dirs(&path)?;
+            let base = Dir::open(&path)?;
+            owner.map_or(Ok(()), |owner| base.change_owner(c".", owner))?;
+            Ok(base)
+        }
+        other => other,
+    }
+}
+
+fn exists(base: &Dir) -> Error {
+    let path = base.join(c".chunks");
+    Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path)
+}
+
+/// A `.chunks` in the making, under a temporary name; dropped before it is committed it is removed.
+struct NewChunkDirs<'a> {
+    base: &'a Dir,
+    name: CString,
+    /// How many directories of which layout may be in it.
+    made: Option<(Layout, u32)>,
+    committed: bool,
+}
+
+impl<'a> NewChunkDirs<'a> {
+    fn start(base: &'a Dir, owner: Option<Owner>) -> Result<Self> {
+        loop {
+            let name = sys::temporary_name(c".chunks")?;
+            if base.make_dir(&name, CHUNK_DIR_MODE, owner)? {
+                return Ok(NewChunkDirs { base, name, made: None, committed: false });
+            }
+        }
+    }
+
+    fn fill(
+        &mut self,
+        layout: Layout,
+        owner: Option<Owner>,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
+        if layout == Layout::Hex2 {
+            return Ok(());
+        }
+        let count = layout.dir_count();
+        let chunks = self.open()?.ok_or_else(|| Error::new(Kind::Io, "the new .chunks has vanished"))?;
+        for i in 0..count {
+            self.made = Some((layout, i + 1));
+            chunks.make_dir(layout.dir_name(i).as_c_str(), CHUNK_DIR_MODE, owner)?;
+            progress(u64::from(i) + 1, u64::from(count))?;
+        }
+        Ok(())
+    }
+
+    fn commit(mut self, sync: bool) -> Result<()> {
+        if sync {
+            self.base.sync_filesystem()?;
+        }
+        self.base.rename_new(&self.name, c".chunks").map_err(|error| match error.kind() {
+            Kind::Exists => exists(self.base),
+            _ => error,
+        })?;
+        if sync && let Err(error) = self.base.sync() {
+            // If even this fails, the store stays: it is complete.
+            self.committed = self.base.rename(c".chunks", &self.name).is_err();
+            return Err(error);
+        }
+        self.committed = true;
+        Ok(())
+    }
+
+    fn open(&self) -> Result<Option<Dir>> {
+        self.base.open_dir(&self.name)
+    }
+}
+
+impl Drop for NewChunkDirs<'_> {
+    fn drop(&mut self) {
+        if self.committed {
+            return;
+        }
+        // What cannot be removed stays under a name that nothing looks at.
+        if let (Some((layout, made)), Ok(Some(chunks))) = (self.made, self.open()) {
+            for i in 0..made {
+                let _ = chunks.remove_dir(layout.dir_name(i).as_c_str());
+            }
+        }
+        let _ = self.base.remove_dir(&self.name);
+    }
+}
