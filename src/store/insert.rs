@@ -50,13 +50,7 @@ impl Store {
     /// Errors: `Format` if `blob` is no blob; `Limit` if it is too long; `Exists` if something that is not a file has
     /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
     pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
-        if blob.len() > BLOB_MAX_ENCODED_SIZE {
-            return Err(Error::new(
-                Kind::Limit,
-                format!("{} bytes are more than the {BLOB_MAX_ENCODED_SIZE} of an encoded blob", blob.len()),
-            )
-            .with_digest(digest));
-        }
+        check_len(digest, blob)?;
         let form = match Blob::parse(blob) {
             Ok(blob) => Some(blob.form()),
             Err(_) if options.raw => None,
@@ -70,6 +64,7 @@ impl Store {
     ///
     /// Errors: as [`Store::insert`], and `Corrupt` if the check fails.
     pub fn insert_verified(&self, codec: &mut Codec, digest: &Digest, size: u64, blob: &[u8]) -> Result<Inserted> {
+        check_len(digest, blob)?;
         let parsed = Blob::parse(blob).map_err(|error| error.with_digest(digest))?;
         codec.verify_unencrypted(parsed, size, digest).map_err(|error| error.with_digest(digest))?;
         let mended;
@@ -222,4 +217,13 @@ impl Store {
         }
         TempFile::create(chunks, name.as_c_str(), 0o600)
     }
+}
+
+/// Longer than any blob, and nothing could load it again.
+fn check_len(digest: &Digest, blob: &[u8]) -> Result<()> {
+    if blob.len() > BLOB_MAX_ENCODED_SIZE {
+        let message = format!("{} bytes are more than the {BLOB_MAX_ENCODED_SIZE} of an encoded blob", blob.len());
+        return Err(Error::new(Kind::Limit, message).with_digest(digest));
+    }
+    Ok(())
 }
