@@ -1,0 +1,153 @@
+# Builds libpxds (Rust, by cargo) and everything around it (C).
+#
+#   make                    build/pxds, build/libpxds.so, build/libpxds.a, build/examples/
+#   make demo               a tour of the tool
+#   make test [STRICT=1]    every test; STRICT=1 fails where one had to be skipped;
+#                           ONLY='c-* tool' runs these alone
+#   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
+#
+# Less often: lint, bench, header, check-faults, install-strip, uninstall, clean.
+
+CARGO   ?= cargo
+PYTHON  ?= python3
+INSTALL ?= install
+STRIP   ?= strip
+CFLAGS  ?= -O2 -g
+
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+
+# Each number is written down once, where cargo needs it.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+ABI     := $(shell sed -n 's/^const ABI: &str = "\(.*\)";/\1/p' build.rs)
+
+# What a program needs besides libpxds.a. `make test` compares it with what rustc says.
+STATIC_LIBS ?= -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
+SHARED := build/libpxds.so.$(VERSION)
+LINKS  := build/libpxds.so.$(ABI) build/libpxds.so
+STATIC := build/libpxds.a
+TOOL   := build/pxds
+
+EXAMPLE_SOURCES := $(filter-out c-examples/pxds.c,$(wildcard c-examples/*.c))
+EXAMPLES        := $(EXAMPLE_SOURCES:c-examples/%.c=build/examples/%)
+C_SOURCES       := $(wildcard c-examples/*.c tests/c/*.c)
+SHELL_SCRIPTS   := .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
+
+STD      := -std=c99
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
+COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
+
+.DELETE_ON_ERROR:
+.PHONY: all demo test check-faults header lint bench install install-strip uninstall clean cargo
+
+all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES)
+
+# cargo knows what is out of date. A copy is renewed only when it differs, so that nothing is
+# linked again without need.
+cargo:
+	$(CARGO) build --release --locked
+
+$(SHARED): cargo
+	@mkdir -p build
+	@cmp -s $(TARGET)/libpxds.so $@ || $(INSTALL) -m 755 $(TARGET)/libpxds.so $@
+
+$(STATIC): cargo
+	@mkdir -p build
+	@cmp -s $(TARGET)/libpxds.a $@ || $(INSTALL) -m 644 $(TARGET)/libpxds.a $@
+
+build/libpxds.so.$(ABI): $(SHARED)
+	@ln -sf libpxds.so.$(VERSION) $@
+
+build/libpxds.so: build/libpxds.so.$(ABI)
+	@ln -sf libpxds.so.$(ABI) $@
+
+# Found in place, and after an install under any prefix that has bin/ beside lib/.
+$(TOOL): c-examples/pxds.c include/pxds.h $(SHARED) $(LINKS)
+	$(COMPILE) -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+
+build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)
+	@mkdir -p $(@D)
+	$(COMPILE) -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN/..'
+
+demo: all
+	sh scripts/demo.sh
+
+# ---- checks ----
+
+# Not by the environment: cargo would build zstd again for a CC that it had not seen before.
+RUN_TESTS = $(PYTHON) tests/run CC='$(CC)' CXX='$(CXX)' CARGO='$(CARGO)' MAKE='$(MAKE)' \
+    VERSION='$(VERSION)' ABI='$(ABI)' STATIC_LIBS='$(STATIC_LIBS)'
+
+test: all
+	@set -f; $(RUN_TESTS) $(if $(filter-out 0,$(STRICT)),--strict) $(ONLY)
+
+# Every fault at every system call; `make test` tries a sample.
+check-faults: all
+	@set -f; $(RUN_TESTS) --strict --every-fault 'fault-*'
+
+header:
+	PXDS_REGENERATE=1 $(CARGO) test --release --locked --test header
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c tests/c/*.c"
+	@for file in $(C_SOURCES); do \
+	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
+	done
+	@if command -v $(CXX) >/dev/null; then \
+	    $(CXX) -std=c++11 -Iinclude $(WARNINGS) -fsyntax-only tests/cpp/*.cpp; \
+	else echo 'lint: no C++ compiler, tests/cpp was not checked'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
+	else echo 'lint: no shellcheck, the scripts were not checked'; fi
+
+bench:
+	$(CARGO) bench --locked --bench pxds
+
+# ---- installation ----
+
+# $(call relative,DIR): DIR with ${prefix} for PREFIX at its start, for pkg-config.
+relative = $(patsubst $(PREFIX)/%,$${prefix}/%,$(1))
+FILL = sed -e 's|@VERSION@|$(VERSION)|g' -e 's|@ABI@|$(ABI)|g' -e 's|@STATIC_LIBS@|$(STATIC_LIBS)|g'
+
+install:
+	@for file in $(TOOL) $(SHARED) $(STATIC); do \
+	    test -f $$file || { echo "install: no $$file; run make first" >&2; exit 1; }; \
+	done
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(INCLUDEDIR)' \
+	    '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(LIBDIR)/cmake/Pxds'
+	$(INSTALL) -m 755 $(TOOL) '$(DESTDIR)$(BINDIR)/pxds'
+	$(INSTALL) -m 644 include/pxds.h '$(DESTDIR)$(INCLUDEDIR)/pxds.h'
+	$(INSTALL) -m 644 $(STATIC) '$(DESTDIR)$(LIBDIR)/libpxds.a'
+	$(INSTALL) -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)/libpxds.so.$(VERSION)'
+	ln -sf libpxds.so.$(VERSION) '$(DESTDIR)$(LIBDIR)/libpxds.so.$(ABI)'
+	ln -sf libpxds.so.$(ABI) '$(DESTDIR)$(LIBDIR)/libpxds.so'
+	$(FILL) -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(call relative,$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(call relative,$(INCLUDEDIR))|' \
+	    pxds.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/pxds.pc'
+	$(FILL) -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    cmake/PxdsConfig.cmake.in > '$(DESTDIR)$(LIBDIR)/cmake/Pxds/PxdsConfig.cmake'
+	$(FILL) cmake/PxdsConfigVersion.cmake.in \
+	    > '$(DESTDIR)$(LIBDIR)/cmake/Pxds/PxdsConfigVersion.cmake'
+	chmod 644 '$(DESTDIR)$(LIBDIR)/pkgconfig/pxds.pc' '$(DESTDIR)$(LIBDIR)'/cmake/Pxds/*.cmake
+
+install-strip: install
+	$(STRIP) '$(DESTDIR)$(BINDIR)/pxds'
+	$(STRIP) --strip-unneeded '$(DESTDIR)$(LIBDIR)/libpxds.so.$(VERSION)'
+
+uninstall:
+	rm -f '$(DESTDIR)$(BINDIR)/pxds' '$(DESTDIR)$(INCLUDEDIR)/pxds.h' \
+	    '$(DESTDIR)$(LIBDIR)/libpxds.a' '$(DESTDIR)$(LIBDIR)/libpxds.so' \
+	    '$(DESTDIR)$(LIBDIR)/libpxds.so.$(ABI)' '$(DESTDIR)$(LIBDIR)/libpxds.so.$(VERSION)' \
+	    '$(DESTDIR)$(LIBDIR)/pkgconfig/pxds.pc' \
+	    '$(DESTDIR)$(LIBDIR)/cmake/Pxds/PxdsConfig.cmake' \
+	    '$(DESTDIR)$(LIBDIR)/cmake/Pxds/PxdsConfigVersion.cmake'
+	-rmdir '$(DESTDIR)$(LIBDIR)/cmake/Pxds'
+
+clean:
+	rm -rf build
+	$(CARGO) clean

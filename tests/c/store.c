@@ -1,0 +1,310 @@
+/* Stores: made, opened, locked, and places that are none. */
+#include "chunk.h"
+
+/* ---- create and open ---- */
+
+static void test_create(void)
+{
+    pxds_store *store = NULL, *again = NULL;
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    struct stat st;
+
+    options.layout = PXDS_LAYOUT_HEX2;
+    OK(pxds_store_create(in_dir("store"), &options, NULL, NULL, &store, &err));
+    EQUAL(PXDS_LAYOUT_HEX2, pxds_store_layout(store));
+    CHECK(pxds_store_path(store)[0] == '/');
+    CHECK(stat(in_dir("store/.chunks"), &st) == 0 && S_ISDIR(st.st_mode));
+    CHECK(stat(in_dir("store/.lock"), &st) == 0 && S_ISREG(st.st_mode));
+    IS(PXDS_ERR_EXISTS, pxds_store_create(in_dir("store"), &options, NULL, NULL, &again, &err));
+    CHECK(again == NULL);
+    pxds_store_free(store);
+    pxds_store_free(NULL);
+}
+
+static void test_default_layout(void)
+{
+    pxds_store *store = new_store();
+
+    EQUAL(PXDS_LAYOUT_HEX2, pxds_store_layout(store));
+    pxds_store_free(store);
+    EQUAL(0, pxds_store_layout(NULL));
+    CHECK(pxds_store_path(NULL) == NULL);
+}
+
+/* An empty directory, or one that holds other things, becomes a store. */
+static void test_create_in_a_directory(void)
+{
+    pxds_store *store = NULL;
+
+    need(mkdir(in_dir("store"), 0755) == 0, "mkdir");
+    need(mkdir(in_dir("store/lost+found"), 0700) == 0, "mkdir");
+    OK(pxds_store_create(in_dir("store"), NULL, NULL, NULL, &store, &err));
+    pxds_store_free(store);
+    CHECK(exists(in_dir("store/lost+found")));
+}
+
+static void test_open_or_create(void)
+{
+    pxds_store *store = NULL;
+    struct chunk one = chunk(1);
+
+    OK(pxds_store_open_or_create(in_dir("store"), NULL, &store, &err));
+    insert(store, &one, 0);
+    pxds_store_free(store);
+    OK(pxds_store_open_or_create(in_dir("store"), NULL, &store, &err));
+    check_loads(store, &one);
+    pxds_store_free(store);
+}
+
+/* A relative path is resolved at once: the store stays where it is when the process moves on. */
+static void test_relative_path(void)
+{
+    pxds_store *store = NULL;
+    struct chunk one = chunk(1);
+    int here = open(".", O_RDONLY);
+
+    need(here >= 0 && chdir(in_dir(".")) == 0, "chdir");
+    OK(pxds_store_create("store", NULL, NULL, NULL, &store, &err));
+    need(fchdir(here) == 0, "fchdir");
+    close(here);
+    CHECK(pxds_store_path(store)[0] == '/');
+    insert(store, &one, 0);
+    check_loads(store, &one);
+    CHECK(exists(path_of(store, &one)));
+    pxds_store_free(store);
+}
+
+static void test_what_is_no_store(void)
+{
+    pxds_store *store = NULL;
+
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_open(in_dir("missing"), NULL, &store, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_open(in_dir("."), NULL, &store, &err));
+    CHECK(says(".chunks"));
+    write_all(in_dir("file"), "x", 1);
+    IS(PXDS_ERR_IO, pxds_store_open(in_dir("file"), NULL, &store, &err));
+    EQUAL(ENOTDIR, pxds_error_errno(err));
+    CHECK(says(in_dir("file")));
+    IS(PXDS_ERR_IO, pxds_store_create(in_dir("file"), NULL, NULL, NULL, &store, &err));
+    IS(PXDS_ERR_IO, pxds_store_open_or_create(in_dir("file/below"), NULL, &store, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_open(NULL, NULL, &store, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_open("", NULL, &store, &err));
+    CHECK(store == NULL);
+    IS(PXDS_ERR_ARGUMENT, pxds_store_open(in_dir("file"), NULL, NULL, &err));
+}
+
+struct creation {
+    unsigned calls;
+    uint64_t last, total, cancel_at;
+};
+
+static int32_t on_create(void *user, const pxds_progress *progress)
+{
+    struct creation *creation = user;
+
+    creation->calls++;
+    creation->last = progress->done;
+    creation->total = progress->total;
+    return creation->cancel_at > 0 && progress->done >= creation->cancel_at ? 42 : 0;
+}
+
+/* 65536 directories take a while; whoever waits sees how far it is, and may stop it. */
+static void test_hex4(void)
+{
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    struct creation creation = {0, 0, 0, 1000};
+    pxds_store *store = NULL;
+    struct chunk one = chunk(1);
+    char hex[PXDS_DIGEST_HEX_SIZE], tail[16];
+
+    options.layout = PXDS_LAYOUT_HEX4;
+    IS(PXDS_ERR_CANCELLED,
+       pxds_store_create(in_dir("stopped"), &options, on_create, &creation, &store, &err));
+    EQUAL(42, pxds_error_callback_value(err));
+    CHECK(store == NULL);
+    CHECK(creation.last < 65536);
+    EQUAL(65536, creation.total);
+
+    creation.calls = 0, creation.cancel_at = 0;
+    OK(pxds_store_create(in_dir("store"), &options, on_create, &creation, &store, &err));
+    CHECK(creation.calls > 1);
+    EQUAL(65536, creation.last);
+    EQUAL(PXDS_LAYOUT_HEX4, pxds_store_layout(store));
+    CHECK(exists(in_dir("store/.chunks/0000")) && exists(in_dir("store/.chunks/ffff")));
+    insert(store, &one, 0);
+    OK(pxds_digest_to_hex(one.digest, hex, sizeof hex, &err));
+    snprintf(tail, sizeof tail, "/%.4s/%.8s", hex, hex);
+    CHECK(strstr(path_of(store, &one), tail) != NULL);
+    pxds_store_free(store);
+
+    store = open_store(); /* the layout is found, not remembered */
+    EQUAL(PXDS_LAYOUT_HEX4, pxds_store_layout(store));
+    check_loads(store, &one);
+    pxds_store_free(store);
+}
+
+static void test_mixed_layouts(void)
+{
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_store *store = new_store();
+    struct chunk old = chunk(1), new = chunk(2);
+
+    insert(store, &old, 0);
+    pxds_store_free(store);
+    store = NULL;
+    need(mkdir(in_dir("store/.chunks/0000"), 0750) == 0, "mkdir");
+    IS(PXDS_ERR_FORMAT, pxds_store_open(in_dir("store"), NULL, &store, &err));
+    CHECK(store == NULL);
+    options.flags = PXDS_STORE_MIXED;
+    OK(pxds_store_open(in_dir("store"), &options, &store, &err));
+    EQUAL(PXDS_LAYOUT_HEX4, pxds_store_layout(store));
+    check_loads(store, &old);
+    insert(store, &new, 0);
+    check_loads(store, &new);
+    IS(PXDS_OK, pxds_store_has(store, old.digest, NULL, &err));
+    pxds_store_free(store);
+}
+
+/* ---- locks ---- */
+
+static void test_locks_between_handles(void)
+{
+    pxds_store *ours = new_store(), *theirs = open_store();
+    pxds_lock *lock = NULL, *other = NULL;
+
+    OK(pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &lock, &err));
+    IS(PXDS_ERR_BUSY, pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    CHECK(other == NULL);
+    CHECK(says(".lock"));
+    CHECK(pxds_error_path(err) != NULL && strstr(pxds_error_path(err), "store/.lock") != NULL);
+    IS(PXDS_ERR_BUSY, pxds_store_lock(theirs, PXDS_LOCK_EXCLUSIVE, &other, &err));
+    pxds_lock_free(lock);
+
+    OK(pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    OK(pxds_store_lock(ours, PXDS_LOCK_SHARED, &lock, &err));
+    pxds_lock_free(lock);
+    IS(PXDS_ERR_BUSY, pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &lock, &err));
+    pxds_lock_free(other);
+    OK(pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &lock, &err));
+    pxds_lock_free(lock);
+    pxds_lock_free(NULL);
+    pxds_store_free(theirs);
+    pxds_store_free(ours);
+}
+
+/* Within one handle shared locks may stand beside the exclusive one, which is there once. */
+static void test_locks_of_one_handle(void)
+{
+    pxds_store *ours = new_store(), *theirs = open_store();
+    pxds_lock *first = NULL, *second = NULL, *exclusive = NULL, *other = NULL;
+
+    OK(pxds_store_lock(ours, PXDS_LOCK_SHARED, &first, &err));
+    OK(pxds_store_lock(ours, PXDS_LOCK_SHARED, &second, &err));
+    OK(pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &exclusive, &err));
+    IS(PXDS_ERR_BUSY, pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &other, &err));
+    pxds_lock_free(first);
+    IS(PXDS_ERR_BUSY, pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    pxds_lock_free(exclusive);
+    OK(pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    pxds_lock_free(other);
+    IS(PXDS_ERR_BUSY, pxds_store_lock(theirs, PXDS_LOCK_EXCLUSIVE, &other, &err));
+    pxds_lock_free(second);
+    OK(pxds_store_lock(theirs, PXDS_LOCK_EXCLUSIVE, &other, &err));
+    pxds_lock_free(other);
+    IS(PXDS_ERR_ARGUMENT, pxds_store_lock(ours, 0, &other, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_lock(ours, 3, &other, &err));
+    pxds_store_free(theirs);
+    pxds_store_free(ours);
+}
+
+static void test_lock_outlives_the_store_handle(void)
+{
+    pxds_store *ours = new_store(), *theirs = open_store();
+    pxds_lock *lock = NULL, *other = NULL;
+
+    OK(pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &lock, &err));
+    pxds_store_free(ours);
+    IS(PXDS_ERR_BUSY, pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    pxds_lock_free(lock);
+    OK(pxds_store_lock(theirs, PXDS_LOCK_SHARED, &other, &err));
+    pxds_lock_free(other);
+    pxds_store_free(theirs);
+}
+
+/* Reading needs no lock, and so no right to write. */
+static void test_read_only(void)
+{
+    pxds_store *store = new_store();
+    struct chunk one = chunk(1), two = chunk(2);
+    char directory[4300];
+
+    insert(store, &one, 0);
+    pxds_store_free(store);
+    if (geteuid() == 0)
+        return; /* no mode keeps root out; the tests of the tool mount read-only */
+    store = open_store();
+    snprintf(directory, sizeof directory, "%s", path_of(store, &one));
+    *strrchr(directory, '/') = '\0';
+    pxds_store_free(store);
+    need(chmod(directory, 0555) == 0, directory);
+    need(chmod(in_dir("store/.chunks"), 0555) == 0, "chmod");
+    need(chmod(in_dir("store/.lock"), 0444) == 0, "chmod");
+    need(chmod(in_dir("store"), 0555) == 0, "chmod");
+    store = open_store();
+    check_loads(store, &one);
+    IS(PXDS_ERR_IO, pxds_store_insert(store, two.digest, two.blob, two.blob_len, 0, NULL, &err));
+    EQUAL(EACCES, pxds_error_errno(err));
+    pxds_store_free(store);
+    chmod(in_dir("store"), 0755);
+    chmod(in_dir("store/.chunks"), 0755);
+    chmod(directory, 0755);
+}
+
+/* ---- options ---- */
+
+static void test_options(void)
+{
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_store *store = NULL;
+    struct chunk one = chunk(1);
+
+    options.layout = 3;
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
+    options.layout = 0, options.sync = 4;
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
+    options.sync = 0, options.flags = 4;
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
+    options.flags = 0, options.reserved = 1;
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
+    CHECK(store == NULL && !exists(in_dir("a")));
+
+    options.reserved = 0;
+    options.flags = PXDS_STORE_SET_OWNER;
+    options.owner_uid = (uint32_t)geteuid();
+    options.owner_gid = (uint32_t)getegid();
+    for (uint32_t sync = PXDS_SYNC_NONE; sync <= PXDS_SYNC_FILESYSTEM; sync++) {
+        options.sync = sync;
+        OK(pxds_store_open_or_create(in_dir("store"), &options, &store, &err));
+        insert(store, &one, sync != PXDS_SYNC_NONE);
+        OK(pxds_store_sync(store, &err));
+        pxds_store_free(store);
+    }
+}
+
+int main(void)
+{
+    RUN(test_create);
+    RUN(test_default_layout);
+    RUN(test_create_in_a_directory);
+    RUN(test_open_or_create);
+    RUN(test_relative_path);
+    RUN(test_what_is_no_store);
+    RUN(test_hex4);
+    RUN(test_mixed_layouts);
+    RUN(test_locks_between_handles);
+    RUN(test_locks_of_one_handle);
+    RUN(test_lock_outlives_the_store_handle);
+    RUN(test_read_only);
+    RUN(test_options);
+    return check_done();
+}

@@ -1,0 +1,395 @@
+"""The tool, build/pxds: round trips, command lines, output that programs read, and failures."""
+
+import json
+import os
+import subprocess
+
+import support
+from support import TOOL, TestCase, random_data, read, tree, write
+
+HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+ENDS = [1670, 5716, 7382, 8457, 16517, 22010, 30399, 34509, 36228, 46181, 47416, 52886, 54228,
+        62724, 65125, 65536]
+
+
+def generated(length):
+    """x0 = 1, x <- x * 1103515245 + 12345 mod 2^32, byte = bits 16 to 23: data with known cuts."""
+    x, out = 1, bytearray()
+    for _ in range(length):
+        x = (x * 1103515245 + 12345) & 0xFFFFFFFF
+        out.append(x >> 16 & 255)
+    return bytes(out)
+
+
+class StoreCase(TestCase):
+    """Each test has a store."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.path("store")
+        self.index = self.path("store", "a.didx")
+        self.pxds("init", self.store)
+
+    def put(self, data, index=None, *options, **keywords):
+        write(self.path("file"), data)
+        return self.pxds(
+            "put", self.store, self.path("file"), index or self.index, *options, **keywords
+        )
+
+    def chunk_files(self):
+        return sorted(
+            os.path.join(self.store, name)
+            for name in tree(self.store)
+            if name.startswith(".chunks")
+        )
+
+
+class RoundTrips(StoreCase):
+    def test_sizes(self):
+        for number, size in enumerate((0, 1, 63, 64, 65, 1024, 4096, 100000, 1 << 20)):
+            data = random_data(size, number)
+            index = self.path("store", f"{size}.didx")
+            self.put(data, index, "--avg", "4096")
+            self.assert_restores(self.store, index, data)
+
+    def test_default_average(self):
+        data = random_data(9 << 20)
+        self.put(data)
+        self.assert_restores(self.store, self.index, data)
+
+    def test_compressible(self):
+        data = b"the same words again and again, " * 100000
+        summary = json.loads(self.put(data, None, "--json").stdout)
+        self.assertLess(summary["stored_bytes"], 20000)
+        self.assert_restores(self.store, self.index, data)
+
+    def test_no_compress(self):
+        data = b"x" * 100000
+        summary = json.loads(self.put(data, None, "--json", "--no-compress").stdout)
+        self.assertEqual(summary["stored_bytes"], 100012)
+        self.assert_restores(self.store, self.index, data)
+
+    def test_streams(self):
+        data = random_data(300000)
+        self.pxds("put", self.store, "-", self.index, input=data)
+        done = self.pxds("get", self.store, self.index, "-")
+        self.assertTrue(done.stdout == data)
+        self.assertEqual(done.stderr, b"")
+
+    def test_pipes_at_both_ends(self):
+        script = (
+            'head -c 3000000 /dev/urandom | tee in | "$0" put "$1" - "$2" >/dev/null &&'
+            ' "$0" get "$1" "$2" - | cmp - in'
+        )
+        subprocess.run(
+            ["sh", "-c", script, TOOL, self.store, self.index], cwd=self.dir, check=True
+        )
+
+    def test_deduplication(self):
+        data = random_data(200000)
+        first = json.loads(self.put(data, None, "--json", "--avg", "4096").stdout)
+        before = self.chunk_files()
+        again = json.loads(
+            self.put(data, self.path("store", "b.didx"), "--json", "--avg", "4096").stdout
+        )
+        self.assertEqual(self.chunk_files(), before)
+        self.assertEqual(first["new_chunks"], len(before))
+        self.assertEqual((again["new_chunks"], again["stored_bytes"]), (0, 0))
+        self.assertEqual(again["csum"], first["csum"])
+        moved = data[:100000] + b"some more" + data[100000:]
+        third = json.loads(
+            self.put(moved, self.path("store", "c.didx"), "--json", "--avg", "4096").stdout
+        )
+        self.assertLessEqual(third["new_chunks"], 5)
+
+    def test_sync_levels(self):
+        for level in ("none", "file", "filesystem"):
+            data = random_data(50000, len(level))
+            self.put(data, None, "--sync", level, "--avg=4K")
+            self.assert_restores(self.store, self.index, data)
+
+    def test_hex4(self):
+        store = self.path("wide")
+        self.pxds("init", store, "--layout", "hex4")
+        self.assertEqual(len(os.listdir(os.path.join(store, ".chunks"))), 65536)
+        data = random_data(100000)
+        self.pxds("put", store, "-", os.path.join(store, "a.didx"), "--avg", "4096", input=data)
+        self.assert_restores(store, os.path.join(store, "a.didx"), data)
+
+    def test_replaced_index_and_output(self):
+        self.put(b"first")
+        self.put(b"second")
+        self.assert_restores(self.store, self.index, b"second")
+        write(self.path("restored"), b"what stood here before, and was longer")
+        self.assert_restores(self.store, self.index, b"second")
+
+    def test_output_that_is_no_file(self):
+        self.put(b"data")
+        self.pxds("get", self.store, self.index, "/dev/null")
+        self.assertTrue(os.path.exists("/dev/null") and not os.path.isfile("/dev/null"))
+
+    def test_nothing_is_left_behind(self):
+        self.put(random_data(100000), None, "--avg", "4096")
+        self.assert_restores(self.store, self.index, random_data(100000))
+        self.assert_no_leftovers(self.dir)
+
+    def test_odd_names(self):
+        for name in ("with space", "new\nline", "-dash", b"\xff\xfe", "ü"):
+            path = os.path.join(os.fsencode(self.dir), os.fsencode(name))
+            write(path, b"data")
+            index = os.path.join(os.fsencode(self.store), b"index " + os.fsencode(name))
+            self.pxds("put", self.store, path, index)
+            self.pxds("get", self.store, index, path + b".out")
+            self.assertEqual(read(path + b".out"), b"data")
+
+
+class OtherCommands(StoreCase):
+    def test_chunk(self):
+        data = generated(65536)
+        write(self.path("file"), data)
+        lines = self.pxds("chunk", self.path("file"), "--avg", "4096").stdout.decode().splitlines()
+        self.assertEqual([int(line.split()[0]) for line in lines], ENDS)
+        self.assertEqual(sum(int(line.split()[1]) for line in lines), 65536)
+        self.assertEqual(
+            self.pxds("chunk", "-", "--avg=4096", input=data).stdout.decode().splitlines(), lines
+        )
+        self.assertEqual(self.pxds("chunk", "-", input=b"hello").stdout.decode(), f"5 5 {HELLO}\n")
+        self.assertEqual(self.pxds("chunk", "-", input=b"").stdout, b"")
+
+    def test_chunk_and_put_agree(self):
+        data = random_data(150000)
+        chunked = self.pxds("chunk", "-", "--avg", "4096", input=data).stdout.decode().splitlines()
+        self.put(data, None, "--avg", "4096")
+        listed = self.pxds("index", self.index, "--entries").stdout.decode().splitlines()
+        entries = [line.split() for line in listed if line[:1].isdigit()]
+        self.assertEqual(
+            [(end, digest) for _, _, end, digest in entries],
+            [(line.split()[0], line.split()[2]) for line in chunked],
+        )
+
+    def test_index(self):
+        summary = json.loads(self.put(b"hello", None, "--json").stdout)
+        text = self.pxds("index", self.index).stdout.decode()
+        self.assertIn(summary["csum"], text)
+        self.assertIn("size: 5\n", text)
+        self.assertIn("chunks: 1\n", text)
+        self.assertNotIn(HELLO, text)
+        text = self.pxds("index", self.index, "--entries").stdout.decode()
+        self.assertIn(f"0 0 5 {HELLO}\n", text)
+
+    def test_blob(self):
+        data = b"data " * 1000
+        write(self.path("data"), data)
+        for options in ([], ["--compress"]):
+            blob, out = self.path("blob"), self.path("out")
+            self.pxds("blob", "encode", self.path("data"), blob, *options)
+            self.assertEqual(len(read(blob)) < 200, bool(options))
+            self.pxds("blob", "decode", blob, out)
+            self.assertEqual(read(out), data)
+            info = self.pxds("blob", "info", blob).stdout.decode()
+            self.assertIn("compressed" if options else "plain", info)
+        encoded = self.pxds("blob", "encode", "-", input=data).stdout
+        self.assertEqual(self.pxds("blob", "decode", "-", "-", input=encoded).stdout, data)
+
+    def test_damaged_blob(self):
+        encoded = bytearray(self.pxds("blob", "encode", "-", input=b"some data").stdout)
+        encoded[-1] ^= 1
+        self.error("blob", "decode", "-", self.path("out"), input=bytes(encoded))
+        self.assertFalse(os.path.exists(self.path("out")))
+        self.assertIn(b"WRONG", self.pxds("blob", "info", "-", input=bytes(encoded)).stdout)
+        self.error("blob", "info", "-", input=b"too short")
+        self.error("blob", "decode", "-", input=b"")
+
+
+class CommandLines(StoreCase):
+    def test_help(self):
+        overview = self.pxds("--help").stdout.decode()
+        self.assertEqual(self.pxds("-h").stdout.decode(), overview)
+        commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
+        self.assertEqual(set(commands), {"init", "put", "get", "index", "chunk", "blob"})
+        for command in commands:
+            done = self.pxds(command, "--help")
+            self.assertIn(f"usage: pxds {command} ".encode(), done.stdout)
+            self.assertEqual(done.stderr, b"")
+            self.assertEqual(self.pxds(command, "-h").stdout, done.stdout)
+        for text in (overview, done.stdout.decode()):
+            self.assertLessEqual(max(map(len, text.splitlines())), 90)
+
+    def test_version(self):
+        version = self.pxds("--version").stdout.decode()
+        self.assertRegex(version, r"\Apxds \d+\.\d+\.\d+\n\Z")
+
+    def test_usage_errors(self):
+        for arguments in (
+            [],
+            ["nonsense"],
+            ["--nonsense"],
+            ["put"],
+            ["put", self.store, "a"],
+            ["put", self.store, "a", "b", "c"],
+            ["put", self.store, "a", "b", "--nonsense"],
+            ["put", self.store, "a", "b", "--entries"],
+            ["put", self.store, "a", "b", "--avg"],
+            ["put", self.store, "a", "b", "--avg", "many"],
+            ["put", self.store, "a", "b", "--avg", "-1"],
+            ["put", self.store, "a", "b", "--avg", "0"],
+            ["put", self.store, "a", "b", "--avg", "99999999999999999999"],
+            ["put", self.store, "a", "b", "--avg", "17179869184G"],
+            ["put", self.store, "a", "b", "--sync", "sometimes"],
+            ["put", self.store, "a", "b", "--json=yes"],
+            ["init", self.path("new"), "--layout", "hex3"],
+            ["blob", "recode", "-"],
+            ["blob", "encode"],
+            ["get", self.store, "a"],
+        ):
+            with self.subTest(arguments=arguments):
+                done = self.pxds(*arguments, code=2, input=b"")
+                self.assertEqual(done.stdout, b"")
+                self.assertIn(b"--help", done.stderr)
+                self.assertLessEqual(done.stderr.count(b"\n"), 3)
+        self.assertFalse(os.path.exists(self.path("new")))
+
+    def test_options_and_operands_in_any_order(self):
+        data = random_data(50000)
+        write(self.path("file"), data)
+        operands = [self.store, self.path("file"), self.index]
+        summaries = {
+            self.pxds("put", *line).stdout
+            for line in (
+                ["--json", "--avg", "4096", *operands],
+                [operands[0], "--avg", "4096", operands[1], "--json", operands[2]],
+                [*operands, "--avg=4K", "--json"],
+                ["--avg", "4096", "--json", "--", *operands],
+            )
+        }
+        self.assertEqual({json.loads(each)["size"] for each in summaries}, {50000})
+        self.assertEqual(len({json.loads(each)["chunks"] for each in summaries}), 1)
+
+    def test_json_is_all_of_stdout(self):
+        done = self.put(random_data(50000), self.path("outside.didx"), "--json", "--avg", "4096")
+        summary = json.loads(done.stdout)
+        self.assertEqual(set(summary), {"size", "chunks", "new_chunks", "stored_bytes", "csum"})
+        self.assertEqual(summary["size"], 50000)
+        self.assertRegex(summary["csum"], "^[0-9a-f]{64}$")
+        self.assertEqual(done.stdout.count(b"\n"), 1)
+
+    def test_summary_in_words(self):
+        done = self.put(b"hello")
+        self.assertEqual(done.stderr, b"")
+        self.assertIn(b"bytes: 5\n", done.stdout)
+
+    def test_warning_for_an_index_outside_the_store(self):
+        done = self.put(b"hello", self.path("outside.didx"))
+        self.assertIn(b"outside.didx", done.stderr)
+        self.assertIn(b"garbage collection", done.stderr)
+        os.symlink(self.store, self.path("link"))
+        self.assertEqual(self.put(b"hello", self.path("link", "in.didx")).stderr, b"")
+
+
+class Failures(StoreCase):
+    def setUp(self):
+        super().setUp()
+        self.data = random_data(100000)
+        self.put(self.data, None, "--avg", "4096")
+
+    def assert_get_fails(self, *words, index=None):
+        """A failed get leaves no file of that name, nor an old one changed."""
+        out = self.path("out")
+        message = self.error("get", self.store, index or self.index, out)
+        for word in words:
+            self.assertIn(word, message)
+        self.assertFalse(os.path.exists(out))
+        write(out, b"old")
+        self.error("get", self.store, index or self.index, out)
+        self.assertEqual(read(out), b"old")
+        os.unlink(out)
+        self.assert_no_leftovers(self.dir)
+        return message
+
+    def a_chunk(self):
+        path = self.chunk_files()[3]
+        return path, os.path.basename(path)
+
+    def test_missing_chunk(self):
+        path, digest = self.a_chunk()
+        os.unlink(path)
+        self.assert_get_fails(digest, self.store, "is not in the store")
+
+    def test_truncated_chunk(self):
+        path, digest = self.a_chunk()
+        for size in (0, 5, 12, len(read(path)) - 1):
+            os.truncate(path, size)
+            self.assert_get_fails(digest)
+
+    def test_flipped_bits(self):
+        path, digest = self.a_chunk()
+        good = read(path)
+        for at in (0, 8, 12, len(good) // 2, len(good) - 1):
+            bad = bytearray(good)
+            bad[at] ^= 0x10
+            write(path, bad)
+            self.assert_get_fails(digest)
+        write(path, good)
+        self.assert_restores(self.store, self.index, self.data)
+
+    def test_chunk_under_a_wrong_name(self):
+        path, digest = self.a_chunk()
+        other = self.chunk_files()[5]
+        write(path, read(other))
+        self.assert_get_fails(digest)
+
+    def test_wrong_index(self):
+        write(self.path("no.didx"), b"this is no index")
+        self.assert_get_fails("no.didx", index=self.path("no.didx"))
+        write(self.path("cut.didx"), read(self.index)[:-7])
+        self.assert_get_fails("cut.didx", index=self.path("cut.didx"))
+        self.assert_get_fails("missing.didx", "No such file", index=self.path("missing.didx"))
+        self.assert_get_fails(index=self.store)
+        another = self.path("another")
+        self.pxds("init", another)
+        self.store = another
+        self.assert_get_fails("another", "is not in the store", index=self.path("store", "a.didx"))
+
+    def test_put_fails(self):
+        before = tree(self.store)
+        self.assertIn("missing", self.error("put", self.store, self.path("missing"), self.index))
+        self.assertIn("directory", self.error("put", self.store, self.dir, self.index))
+        message = self.error("put", self.path("no-store"), self.path("file"), self.index)
+        self.assertIn("no-store", message)
+        message = self.error("put", self.store, self.path("file"), self.path("no-dir", "a.didx"))
+        self.assertIn("no-dir", message)
+        self.error("put", self.store, self.path("file"), self.index, "--avg", "4095")
+        self.assertEqual(tree(self.store), before)
+        self.assert_no_leftovers(self.dir)
+
+    def test_init_fails(self):
+        self.assertIn("exist", self.error("init", self.store))
+        write(self.path("a-file"), b"")
+        self.assertIn("a-file", self.error("init", self.path("a-file")))
+        self.assert_restores(self.store, self.index, self.data)
+
+    def test_full_output(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        message = self.error("get", self.store, self.index, "/dev/full")
+        self.assertIn("No space left", message)
+        for arguments in (["index", self.index], ["get", self.store, self.index, "-"], ["--help"]):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run(
+                    [TOOL, *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+                )
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"No space left", done.stderr)
+
+    def test_closed_streams(self):
+        done = subprocess.run(
+            ["sh", "-c", '"$@" <&- >&- 2>&-', "sh", TOOL, "put", self.store, self.path("file"),
+             self.index],
+            check=False,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assert_restores(self.store, self.index, self.data)
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,35 @@
+"""A store that may be read and not written: get works, and put fails in clear words."""
+
+import os
+import subprocess
+
+import mounts
+import support
+from support import random_data, tree, write
+
+
+class ReadOnly(mounts.MountCase):
+    def test_get_works_and_put_fails(self):
+        data = random_data(50000)
+        store = self.path("store")
+        index = os.path.join(store, "a.didx")
+        write(self.path("file"), data)
+        self.pxds("init", store)
+        self.pxds("put", store, self.path("file"), index, "--avg", "4096")
+        before = tree(store)
+        self.mount("--bind", store, store)
+        subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
+        self.assert_restores(store, index, data)
+        for what in (data, random_data(50000, 2)):  # chunks to touch, and chunks to write
+            write(self.path("file"), what)
+            message = self.error(
+                "put", store, self.path("file"), os.path.join(store, "b.didx"), "--avg", "4096"
+            )
+            self.assertIn("Read-only file system", message)
+            self.assertIn(store, message)
+        self.assertIn("Read-only file system", self.error("init", os.path.join(store, "below")))
+        self.assertEqual(tree(store), before)
+
+
+if __name__ == "__main__":
+    support.main(before=mounts.enter)

@@ -1,0 +1,104 @@
+"""What the Python tests share: where things are, how to run the tool, how a test program ends."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, "build")
+TOOL = os.path.join(BUILD, "pxds")
+LIBRARY = os.path.join(BUILD, "libpxds.so")
+
+
+def random_data(length, seed=1):
+    """Bytes that do not compress, the same in every run."""
+    return random.Random(seed).randbytes(length)
+
+
+def needs_strace(test):
+    """Skips a test or a class of tests where nothing can be traced."""
+    if shutil.which("strace") is None:
+        return unittest.skip("no strace (Debian: strace)")(test)
+    done = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False)
+    return unittest.skipIf(done.returncode != 0, "strace may not trace here")(test)
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def tree(directory):
+    """Every file below a directory: relative path -> content."""
+    found = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                found[os.path.relpath(path, directory)] = read(path)
+    return found
+
+
+class TestCase(unittest.TestCase):
+    """A test with a directory of its own, `self.dir`, and the tool at hand."""
+
+    maxDiff = 2000
+
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="pxds-test-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def pxds(self, *args, code=0, under=(), **options):
+        """Runs the tool and checks its exit status; gives stdout and stderr as bytes."""
+        done = subprocess.run(
+            [*under, TOOL, *args], capture_output=True, timeout=300, check=False, **options
+        )
+        if done.returncode != code:
+            self.fail(
+                f"pxds {' '.join(map(str, args))}: exit status {done.returncode}, not {code}\n"
+                f"{done.stdout[-2000:]!r}\n{done.stderr.decode(errors='replace')}"
+            )
+        if code == 1:
+            self.assertTrue(done.stderr.startswith(b"pxds: "), done.stderr)
+        return done
+
+    def error(self, *args, code=1, **options):
+        """What the tool says on stderr when it fails."""
+        return self.pxds(*args, code=code, **options).stderr.decode(errors="replace")
+
+    def assert_restores(self, store, index, data):
+        out = self.path("restored")
+        self.pxds("get", store, index, out)
+        self.assertTrue(read(out) == data, f"{index} restores to other bytes")
+        os.unlink(out)
+
+    def assert_no_leftovers(self, *directories):
+        """No temporary file, whatever its name: chunks, locks and what the test made itself."""
+        left = [name for each in directories for name in tree(each) if "tmp" in name]
+        self.assertEqual(left, [])
+
+
+def main(before=None):
+    """Runs the tests of a program and prints its result as tests/run reads it."""
+    if before is not None:
+        before()
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    failed = len(result.failures) + len(result.errors)
+    for test, reason in result.skipped:
+        print(f"skip: {test.id().removeprefix('__main__.')}: {reason}")
+    passed = max(0, result.testsRun - failed - len(result.skipped))
+    print(f"{passed} passed, {failed} failed, {len(result.skipped)} skipped")
+    sys.exit(failed > 0)
