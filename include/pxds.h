@@ -798,7 +798,8 @@ pxds_status pxds_blob_encode_buffer(pxds_blob_codec *codec,
  * data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
  * there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
+ * PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -837,7 +838,7 @@ pxds_status pxds_blob_decode_buffer(pxds_blob_codec *codec,
  * Returns PXDS_NONE for a compressed blob.
  *
  * Owns: `*data` points into `blob`.
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT.
  * Threads: any.
  * Since: 0.1
  */

@@ -86,12 +86,12 @@ impl<'a> Blob<'a> {
 
     /// The data itself if the blob is plain; `None` if it is compressed.
     ///
-    /// Errors: `Key` if it is encrypted.
+    /// Errors: `Key` if it is encrypted; `Limit` above [`BLOB_MAX_SIZE`].
     pub fn plain(&self) -> Result<Option<&'a [u8]>> {
         match self.form {
             BlobForm { encrypted: true, .. } => Err(need_key()),
             BlobForm { compressed: true, .. } => Ok(None),
-            _ => Ok(Some(self.payload())),
+            _ => blob_len(self.payload().len() as u64).map(|_| Some(self.payload())),
         }
     }
 
@@ -242,7 +242,8 @@ impl Codec {
     /// Errors: `Key`, `Corrupt`; `TooSmall` if the data does not fit, see [`Blob::decoded_bound`]; `Limit` above
     /// [`BLOB_MAX_SIZE`]; `NoMemory`.
     pub fn decode(&mut self, blob: Blob<'_>, digest: Option<&Digest>, out: &mut [u8]) -> Result<usize> {
-        let room = out.len();
+        let room = out.len().min(BLOB_MAX_SIZE);
+        let out = &mut out[..room];
         let too_small = || Error::new(Kind::TooSmall, format!("the decoded blob does not fit into {room} bytes"));
         let len = match blob.plain()? {
             Some(data) => {
@@ -252,7 +253,7 @@ impl Codec {
             None => match self.inflate(blob.payload(), out)? {
                 Some(len) => len,
                 None if room < blob.decoded_bound()? => return Err(too_small()),
-                None => return Err(longer_than_bound(&blob, BLOB_MAX_SIZE)),
+                None => return Err(longer_than_bound(&blob, room)),
             },
         };
         check_digest(&out[..len], digest)?;
@@ -263,6 +264,7 @@ impl Codec {
     ///
     /// Errors: `Key`, `Corrupt`; `Limit` if the data is longer; `NoMemory`.
     pub fn decode_vec(&mut self, blob: Blob<'_>, digest: Option<&Digest>, max_len: usize) -> Result<Vec<u8>> {
+        let max_len = max_len.min(BLOB_MAX_SIZE);
         let mut out = Vec::new();
         match blob.plain()? {
             Some(data) if data.len() > max_len => return Err(too_long(max_len)),

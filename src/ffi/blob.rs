@@ -212,7 +212,8 @@ fn parse_for_decoding(blob: &[u8], flags: u32) -> Result<Blob<'_>> {
 /// data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
 /// there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
+/// PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -292,7 +293,7 @@ pub unsafe extern "C" fn pxds_blob_decode_buffer(
 /// Returns PXDS_NONE for a compressed blob.
 ///
 /// Owns: `*data` points into `blob`.
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

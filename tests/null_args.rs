@@ -1,0 +1,390 @@
+//! Every function of the C interface with every pointer NULL: a status, no crash, and every output reset.
+//!
+//! A pointer that may be NULL by the header changes nothing when it is; any other is PXDS_ERR_ARGUMENT. Each function
+//! is also called with structures that state a wrong size. `abi/pxds.symbols` says which functions there are, the
+//! header how many pointers each takes.
+
+#![allow(unsafe_code)]
+#![allow(clippy::undocumented_unsafe_blocks, reason = "the arguments are right, or NULL, which is the point")]
+
+#[path = "common/call.rs"]
+mod call;
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::{CStr, c_char, c_void};
+use std::fs::File;
+use std::path::Path;
+use std::ptr::{null, null_mut};
+
+use call::{Call, DATA, try_every_mistake};
+use pxds::ffi::blob::*;
+use pxds::ffi::buffer::*;
+use pxds::ffi::callback::pxds_progress;
+use pxds::ffi::chunker::*;
+use pxds::ffi::digest::*;
+use pxds::ffi::error::*;
+use pxds::ffi::index::*;
+use pxds::ffi::ingest::*;
+use pxds::ffi::restore::*;
+use pxds::ffi::status::*;
+use pxds::ffi::store::*;
+use pxds::ffi::version::*;
+
+const LEN: usize = DATA.len();
+
+/// A function that returns a status: what it returns for right arguments, and the call.
+struct Function {
+    name: &'static str,
+    expected: pxds_status,
+    run: fn(&Call) -> pxds_status,
+}
+
+macro_rules! functions {
+    ($call:ident: $($name:ident($($argument:expr),* $(,)?) = $expected:expr;)*) => {
+        [$(Function {
+            name: stringify!($name),
+            expected: $expected,
+            run: |$call: &Call| unsafe { $name($($argument),*) },
+        }),*]
+    };
+}
+
+/// The functions that return a status.
+fn functions() -> impl IntoIterator<Item = Function> {
+    functions! { c:
+        pxds_error_digest(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out_digest()) = PXDS_OK;
+        pxds_error_offset(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out::<u64>()) = PXDS_OK;
+
+        pxds_digest_compute(c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
+        pxds_digest_to_hex(c.must(c.digest()), c.out_text::<65>(), 65, c.err()) = PXDS_OK;
+        pxds_digest_from_hex(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
+
+        pxds_blob_codec_new(c.options(codec_options()), c.out_handle(pxds_blob_codec_free), c.err()) = PXDS_OK;
+        pxds_blob_encode(
+            c.must(c.codec()), c.must(data(c)), LEN, 0, c.must(room(c)), 100, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_blob_encode_buffer(
+            c.must(c.codec()), c.must(data(c)), LEN, 0, c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_blob_decode(
+            c.must(c.codec()), c.must(c.blob()), c.blob_len(), 0, c.may(c.digest()), c.must(room(c)), 100,
+            c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_blob_decode_buffer(
+            c.must(c.codec()), c.must(c.blob()), c.blob_len(), 0, c.may(c.digest()), 100,
+            c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_blob_decode_borrow(
+            c.must(c.blob()), c.blob_len(), 0, c.may(c.digest()), c.out::<*const u8>(), c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_blob_parse(c.must(c.blob()), c.blob_len(), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_blob_check_crc(c.must(c.blob()), c.blob_len(), c.err()) = PXDS_OK;
+        pxds_blob_update_crc(c.must(c.blob()), c.blob_len(), c.err()) = PXDS_OK;
+        pxds_blob_verify_unencrypted(
+            c.must(c.codec()), c.must(c.blob()), c.blob_len(), LEN as u64, c.must(c.digest()), c.err(),
+        ) = PXDS_OK;
+
+        pxds_chunker_config_init(c.out_struct(), 4096, c.err()) = PXDS_OK;
+        pxds_chunker_new(c.options(chunker_config()), c.out_handle(pxds_chunker_free), c.err()) = PXDS_OK;
+        pxds_chunker_new_fixed(4096, c.out_handle(pxds_chunker_free), c.err()) = PXDS_OK;
+        pxds_chunker_scan(c.must(c.chunker()), c.must(data(c)), LEN, c.out::<usize>(), c.err()) = PXDS_CUT;
+        pxds_chunker_reset(c.must(c.chunker()), c.err()) = PXDS_OK;
+        pxds_buzhash_new(c.out_handle(pxds_buzhash_free), c.err()) = PXDS_OK;
+        pxds_buzhash_init(c.must(c.buzhash()), c.must(data(c)), LEN, c.err()) = PXDS_OK;
+        pxds_buzhash_update(c.must(c.buzhash()), c.must(data(c)), LEN, c.err()) = PXDS_OK;
+        pxds_buzhash_sum(c.must(c.buzhash()), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_buzhash_reset(c.must(c.buzhash()), c.err()) = PXDS_OK;
+
+        pxds_store_create(
+            c.must(c.path("new")), c.options(c.store_options()), c.may(Some(progress)), c.may(user(c)),
+            c.out_handle(pxds_store_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_open(
+            c.must(path_of_store(c)), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_open_or_create(
+            c.must(c.path("new")), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_chunk_path(
+            c.must(c.store()), c.must(c.digest()), c.out_text::<4096>(), 4096, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_store_insert(
+            c.must(c.store()), c.must(c.digest()), c.must(c.blob()), c.blob_len(), 0, c.may_struct(), c.err(),
+        ) = PXDS_OK;
+        pxds_store_insert_verified(
+            c.must(c.store()), c.must(c.codec()), c.must(c.digest()), LEN as u64, c.must(c.blob()), c.blob_len(),
+            c.may_struct(), c.err(),
+        ) = PXDS_OK;
+        pxds_store_load(
+            c.must(c.stored()), c.must(c.digest()), 0, 100, c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_has(c.must(c.stored()), c.must(c.digest()), c.may_out::<u64>(), c.err()) = PXDS_OK;
+        pxds_store_touch(c.must(c.stored()), c.must(c.digest()), c.err()) = PXDS_OK;
+        pxds_store_mark_bad(c.must(c.stored()), c.must(c.digest()), c.may_out::<u32>(), c.err()) = PXDS_OK;
+        pxds_store_sync(c.must(c.store()), c.err()) = PXDS_OK;
+        pxds_store_chunks(c.must(c.store()), c.out_handle(pxds_chunk_iter_free), c.err()) = PXDS_OK;
+        pxds_chunk_iter_next(c.must(c.iter()), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_store_lock(c.must(c.store()), PXDS_LOCK_SHARED, c.out_handle(pxds_lock_free), c.err()) = PXDS_OK;
+
+        pxds_index_open(c.must(saved_index(c)), PXDS_INDEX_ANY, c.out_handle(pxds_index_free), c.err()) = PXDS_OK;
+        pxds_index_parse(
+            c.must(c.bytes(&c.index_bytes())), c.index_bytes().len(), PXDS_INDEX_ANY, c.out_handle(pxds_index_free),
+            c.err(),
+        ) = PXDS_OK;
+        pxds_index_get_info(c.must(c.index()), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_chunk(c.must(c.index()), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_chunk_from_offset(c.must(c.index()), 3, c.out::<u64>(), c.may_out::<u64>(), c.err()) = PXDS_OK;
+        pxds_index_compute_csum(c.must(c.index()), c.out_digest(), c.may_out::<u64>(), c.err()) = PXDS_OK;
+        pxds_index_check_csum(c.must(c.index()), c.err()) = PXDS_OK;
+        pxds_index_writer_new_dynamic(0, c.may(c.digest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
+        pxds_index_writer_add(c.must(c.writer()), 1 << 40, c.must(c.digest()), c.err()) = PXDS_OK;
+        pxds_index_writer_get_info(c.must(c.writer()), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_writer_finish(c.must(c.writer()), 1 << 20, c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_index_writer_save(c.must(c.writer()), c.must(c.path("new.didx")), c.err()) = PXDS_OK;
+
+        pxds_ingest_new(
+            c.must(c.store()), c.options(c.ingest_options()), c.out_handle(pxds_ingest_free), c.err(),
+        ) = PXDS_OK;
+        pxds_ingest_write(c.must(c.ingest()), c.must(data(c)), LEN, c.err()) = PXDS_OK;
+        pxds_ingest_read_fd(c.must(c.ingest()), file(c), c.err()) = PXDS_OK;
+        pxds_ingest_read(c.must(c.ingest()), c.must(Some(read)), c.may(user(c)), c.err()) = PXDS_OK;
+        pxds_ingest_get_stats(c.must(c.ingest()), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_ingest_finish(c.must(c.ingest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
+        pxds_ingest_partial(c.must(c.cancelled_ingest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
+
+        pxds_restorer_new(
+            c.must(c.store()), c.options(restorer_options()), c.out_handle(pxds_restorer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write_fd(
+            c.must(c.restorer()), c.must(c.index()), file(c), c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write(
+            c.must(c.restorer()), c.must(c.index()), c.must(Some(write)), c.may(user(c)), c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write_file(
+            c.must(c.restorer()), c.must(c.index()), c.must(c.path("new")), c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
+    }
+}
+
+// ---- arguments that are right ----
+
+fn data(c: &Call) -> *mut c_void {
+    c.bytes(DATA)
+}
+
+fn room(c: &Call) -> *mut c_void {
+    c.bytes(&[0; 100])
+}
+
+fn user(c: &Call) -> *mut c_void {
+    c.bytes(b"user")
+}
+
+fn hex(c: &Call) -> *const c_char {
+    c.bytes(&[&[b'a'; 64][..], b"\0"].concat()).cast_const().cast()
+}
+
+fn path_of_store(c: &Call) -> *const c_char {
+    unsafe { pxds_store_path(c.store()) }
+}
+
+fn saved_index(c: &Call) -> *const c_char {
+    let path = c.path("saved.didx");
+    assert_eq!(unsafe { pxds_index_writer_save(c.writer(), path, null_mut()) }, PXDS_OK);
+    path
+}
+
+/// A descriptor of a new file, closed after the call.
+fn file(c: &Call) -> i32 {
+    let path = unsafe { CStr::from_ptr(c.path("file")) }.to_str().unwrap();
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
+    c.closed_at_the_end(file)
+}
+
+/// An error with a digest and an offset.
+fn error_of_a_chunk(c: &Call) -> *const pxds_error {
+    let (writer, mut error) = (c.writer(), null_mut());
+    // Not behind the end of the chunk that the writer has.
+    assert_eq!(unsafe { pxds_index_writer_add(writer, 1, c.digest(), &mut error) }, PXDS_ERR_ARGUMENT);
+    c.make(pxds_error_free, |out| {
+        unsafe { out.write(error) };
+        PXDS_OK
+    })
+}
+
+fn codec_options() -> pxds_blob_codec_options {
+    pxds_blob_codec_options { struct_size: size_of::<pxds_blob_codec_options>(), flags: 0, reserved: 0 }
+}
+
+fn restorer_options() -> pxds_restorer_options {
+    pxds_restorer_options { struct_size: size_of::<pxds_restorer_options>(), flags: 0, reserved: 0 }
+}
+
+fn chunker_config() -> pxds_chunker_config {
+    let struct_size = size_of::<pxds_chunker_config>();
+    pxds_chunker_config { struct_size, avg: 4096, min: 0, max: 0, mask: 0, threshold: 0 }
+}
+
+unsafe extern "C" fn progress(_user: *mut c_void, _progress: *const pxds_progress) -> i32 {
+    0
+}
+
+unsafe extern "C" fn read(_user: *mut c_void, _data: *mut u8, _capacity: usize, data_len: *mut usize) -> i32 {
+    unsafe { data_len.write(0) };
+    0
+}
+
+unsafe extern "C" fn write(_user: *mut c_void, _data: *const u8, data_len: usize, taken: *mut usize) -> i32 {
+    unsafe { taken.write(data_len) };
+    0
+}
+
+// ---- the others ----
+
+macro_rules! null_gives {
+    ($($name:ident = $value:ident if $check:expr;)*) => {
+        [$({
+            let $value = unsafe { $name(null()) };
+            assert!($check, stringify!($name));
+            stringify!($name)
+        }),*]
+    };
+}
+
+/// Getters of one handle: what they give for NULL.
+fn getters() -> impl IntoIterator<Item = &'static str> {
+    null_gives! {
+        pxds_error_status = status if status == PXDS_OK;
+        pxds_error_message = message if unsafe { CStr::from_ptr(message) }.is_empty();
+        pxds_error_errno = errno if errno == 0;
+        pxds_error_path = path if path.is_null();
+        pxds_error_callback_value = value if value == 0;
+        pxds_buffer_data = data if data.is_null();
+        pxds_buffer_len = len if len == 0;
+        pxds_store_path = path if path.is_null();
+        pxds_store_layout = layout if layout == PXDS_LAYOUT_DEFAULT;
+    }
+}
+
+macro_rules! take_null {
+    ($($name:ident),* $(,)?) => {
+        [$({
+            unsafe { $name(null_mut()) };
+            stringify!($name)
+        }),*]
+    };
+}
+
+/// What frees handles takes NULL.
+fn frees() -> impl IntoIterator<Item = &'static str> {
+    take_null![
+        pxds_error_free,
+        pxds_buffer_free,
+        pxds_blob_codec_free,
+        pxds_chunker_free,
+        pxds_buzhash_free,
+        pxds_store_free,
+        pxds_chunk_iter_free,
+        pxds_lock_free,
+        pxds_index_free,
+        pxds_index_writer_free,
+        pxds_ingest_free,
+        pxds_restorer_free,
+    ]
+}
+
+macro_rules! name_of_each {
+    ($($name:ident),* $(,)?) => {
+        [$({
+            let _ = $name;
+            stringify!($name)
+        }),*]
+    };
+}
+
+fn without_pointers() -> impl IntoIterator<Item = &'static str> {
+    name_of_each![pxds_status_name, pxds_version, pxds_version_number, pxds_abi_version, pxds_blob_encode_bound]
+}
+
+// ---- tests ----
+
+fn project_file(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// How many parameters of each function in the header are pointers, functions among them.
+fn pointers_in_the_header() -> BTreeMap<String, usize> {
+    let header = project_file("include/pxds.h");
+    let code: String = header.lines().filter(|line| !line.trim_start().starts_with(['/', '*', '#'])).collect();
+    let mut found = BTreeMap::new();
+    for prototype in code.split(';').filter(|text| text.trim_end().ends_with(')') && !text.contains("typedef")) {
+        let (before, parameters) = prototype.split_once('(').unwrap();
+        let name = before.rsplit([' ', '*']).next().unwrap();
+        let is_pointer = |parameter: &&str| parameter.contains('*') || parameter.contains("_fn ");
+        found.insert(name.to_owned(), parameters.split(',').filter(is_pointer).count());
+    }
+    found
+}
+
+#[test]
+fn every_mistake_in_a_pointer_is_survived() {
+    let in_the_header = pointers_in_the_header();
+    let mut wrong = Vec::new();
+    for Function { name, expected, run } in functions() {
+        let (pointers, complaints) = try_every_mistake(expected, run);
+        wrong.extend(complaints.into_iter().map(|complaint| format!("{name}, {complaint}")));
+        assert_eq!(Some(&pointers), in_the_header.get(name), "pointers of {name}: have all been tried?");
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_function_has_been_tried() {
+    let symbols = project_file("abi/pxds.symbols");
+    let symbols: BTreeSet<_> = symbols.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let tried: Vec<_> = functions()
+        .into_iter()
+        .map(|function| function.name)
+        .chain(getters())
+        .chain(frees())
+        .chain(without_pointers())
+        .collect();
+    let distinct: BTreeSet<_> = tried.iter().copied().collect();
+    assert_eq!(tried.len(), distinct.len(), "tried twice");
+    assert_eq!(distinct, symbols);
+}
+
+/// NULL with length 0 is the empty slice, wherever bytes are read.
+#[test]
+fn null_with_length_0_is_the_empty_slice() {
+    struct Nothing(fn(&Call) -> pxds_status, pxds_status);
+    let functions = [
+        Nothing(|c| unsafe { pxds_digest_compute(null(), 0, c.out_digest(), null_mut()) }, PXDS_OK),
+        Nothing(
+            |c| unsafe {
+                let out = c.out_handle(pxds_buffer_free);
+                pxds_blob_encode_buffer(c.codec(), null(), 0, 0, out, null_mut())
+            },
+            PXDS_OK,
+        ),
+        Nothing(|c| unsafe { pxds_blob_check_crc(null(), 0, c.err()) }, PXDS_ERR_FORMAT),
+        Nothing(|c| unsafe { pxds_blob_parse(null(), 0, c.out_struct(), c.err()) }, PXDS_ERR_FORMAT),
+        Nothing(|c| unsafe { pxds_chunker_scan(c.chunker(), null(), 0, c.out(), null_mut()) }, PXDS_OK),
+        Nothing(|c| unsafe { pxds_buzhash_init(c.buzhash(), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(|c| unsafe { pxds_buzhash_update(c.buzhash(), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(|c| unsafe { pxds_ingest_write(c.ingest(), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(
+            |c| unsafe { pxds_store_insert(c.store(), c.digest(), null(), 0, 0, null_mut(), null_mut()) },
+            PXDS_ERR_FORMAT,
+        ),
+        Nothing(
+            |c| unsafe { pxds_index_parse(null(), 0, PXDS_INDEX_ANY, c.out_handle(pxds_index_free), null_mut()) },
+            PXDS_ERR_FORMAT,
+        ),
+    ];
+    for (number, Nothing(run, expected)) in functions.into_iter().enumerate() {
+        assert_eq!(run(&Call::right()), expected, "number {number}");
+    }
+}
