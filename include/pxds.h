@@ -440,7 +440,10 @@ typedef struct {
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
-    /** Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. */
+    /**
+     * Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
+     * average that is unusual for Proxmox Backup Server brings a notice of the store's.
+     */
     const pxds_chunker_config *chunker;
     /** Creation time of the index, in seconds since 1970; NULL for now. */
     const int64_t *ctime;

@@ -273,6 +273,8 @@ fn chunks_and_bad_copies_are_seen_and_nothing_else() {
             fs::write(store.path().join(".chunks").join(foreign), b"").unwrap();
         }
         fs::create_dir(store.path().join(".chunks/lost+found")).unwrap();
+        // A name of a chunk that no file has.
+        fs::create_dir_all(store.chunk_path(&sha256(b"a directory"))).unwrap();
 
         let mut found: Vec<_> =
             entries(&store).into_iter().map(|entry| (entry.digest, entry.bad, entry.stored_size)).collect();

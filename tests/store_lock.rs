@@ -188,6 +188,24 @@ fn a_lock_file_that_was_replaced_is_noticed() {
     }
 }
 
+/// So is one that was replaced after somebody had been in the way.
+#[test]
+fn a_lock_file_that_was_replaced_is_noticed_after_busy() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let other = reopen(&store);
+    let on_the_old_file = other.lock_exclusive().unwrap();
+    assert_busy(store.lock_shared(), &store);
+    fs::remove_file(lock_file(&store)).unwrap();
+    fs::write(lock_file(&store), b"").unwrap();
+    let lock = store.lock_exclusive().unwrap();
+    assert_others_get(&store, false, false);
+    drop(on_the_old_file);
+    assert_others_get(&store, false, false);
+    drop(lock);
+    assert_others_get(&store, true, true);
+}
+
 #[test]
 fn the_oldest_writer_is_known() {
     let scratch = Scratch::new();

@@ -52,7 +52,8 @@ pub struct pxds_ingest_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB.
+    /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
+    /// average that is unusual for Proxmox Backup Server brings a notice of the store's.
     pub chunker: *const pxds_chunker_config,
     /// Creation time of the index, in seconds since 1970; NULL for now.
     pub ctime: *const i64,
