@@ -1,6 +1,7 @@
 """The example programs: what each of them prints."""
 
 import os
+import shlex
 import subprocess
 
 import support
@@ -43,6 +44,20 @@ class Examples(TestCase):
             )
             self.assertEqual(read(self.path("out")), data)
         self.example("put_get", code=2)
+
+    def test_readme(self):
+        text = read(os.path.join(ROOT, "README.md")).decode()
+        write(self.path("backup.c"), text.split("```c\n")[1].split("```")[0].encode())
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include"]
+        link = ["-o", self.path("backup"), f"-L{BUILD}", "-lpxds", f"-Wl,-rpath,{BUILD}"]
+        subprocess.run([*compiler, *flags, self.path("backup.c"), *link], check=True)
+        data = random_data(100000)
+        write(self.path("backup.tar"), data)
+        subprocess.run([self.path("backup")], cwd=self.path("."), check=True)
+        index, out = self.path("store/backup.didx"), self.path("out")
+        subprocess.run([os.path.join(BUILD, "pxds"), "get", self.path("store"), index, out], check=True)
+        self.assertEqual(read(out), data)
 
     def test_each_has_a_test(self):
         sources = {name[:-2] for name in os.listdir(os.path.join(ROOT, "c-examples"))
