@@ -39,6 +39,7 @@
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
  * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
  * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add
+ * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
  * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
  */
 
@@ -273,6 +274,52 @@ typedef struct {
     /** Bytes behind the header. */
     uint64_t payload_len;
 } pxds_blob_info;
+
+/** The header of an unencrypted blob: 12 bytes. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_BLOB_HEADER_INIT. */
+    size_t struct_size;
+    /** The first 8 bytes. */
+    uint8_t magic[8];
+    /** CRC-32 of the payload. */
+    uint32_t crc;
+    /** 0. */
+    uint32_t reserved;
+} pxds_blob_header;
+
+/** The header of an encrypted blob: 44 bytes. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_BLOB_ENCRYPTED_HEADER_INIT. */
+    size_t struct_size;
+    /** The first 8 bytes. */
+    uint8_t magic[8];
+    /** CRC-32 of the payload. */
+    uint32_t crc;
+    /** 0. */
+    uint32_t reserved;
+    /** What the cipher began with. */
+    uint8_t iv[16];
+    /** What authenticates the payload. */
+    uint8_t tag[16];
+} pxds_blob_encrypted_header;
+
+/** The header of an index of either kind: 4096 bytes. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_INDEX_HEADER_INIT. */
+    size_t struct_size;
+    /** The first 8 bytes: PXDS_MAGIC_DYNAMIC_INDEX or PXDS_MAGIC_FIXED_INDEX. */
+    uint8_t magic[8];
+    /** For display. */
+    uint8_t uuid[16];
+    /** When it was made, in seconds since 1970. */
+    int64_t ctime;
+    /** SHA-256 of the entries. */
+    uint8_t csum[32];
+    /** Fixed: bytes of the image. Dynamic: 0. */
+    uint64_t size;
+    /** Fixed: bytes of every chunk but the last. Dynamic: 0. */
+    uint64_t chunk_size;
+} pxds_index_header;
 
 /**
  * Where a stream is cut. Sizes are in bytes; 0 in a field stands for what pxds_chunker_config_init() would put there.
@@ -569,6 +616,24 @@ typedef int32_t (*pxds_write_fn)(void *user, const uint8_t *data, size_t data_le
 
 /** A defect of this library, found by a panic; the handle it struck is dead. */
 #define PXDS_ERR_PANIC -99
+
+/** First 8 bytes of an uncompressed, unencrypted blob; an initialiser. */
+#define PXDS_MAGIC_UNCOMPRESSED_BLOB { 66, 171, 56, 7, 190, 131, 112, 161, }
+
+/** First 8 bytes of a compressed, unencrypted blob; an initialiser. */
+#define PXDS_MAGIC_COMPRESSED_BLOB { 49, 185, 88, 66, 111, 182, 163, 127, }
+
+/** First 8 bytes of an encrypted, uncompressed blob; an initialiser. */
+#define PXDS_MAGIC_ENCRYPTED_BLOB { 123, 103, 133, 190, 34, 45, 76, 240, }
+
+/** First 8 bytes of an encrypted, compressed blob; an initialiser. */
+#define PXDS_MAGIC_ENCR_COMPR_BLOB { 230, 89, 27, 191, 11, 191, 216, 11, }
+
+/** First 8 bytes of a fixed index; an initialiser. */
+#define PXDS_MAGIC_FIXED_INDEX { 47, 127, 65, 237, 145, 253, 15, 205, }
+
+/** First 8 bytes of a dynamic index; an initialiser. */
+#define PXDS_MAGIC_DYNAMIC_INDEX { 28, 145, 78, 165, 25, 186, 179, 205, }
 
 #ifdef __cplusplus
 extern "C" {
@@ -895,6 +960,92 @@ pxds_status pxds_blob_verify_unencrypted(pxds_blob_codec *codec,
                                          uint64_t size,
                                          const uint8_t *digest,
                                          pxds_error **err);
+
+/**
+ * Writes the header bytes of a blob with this magic, 12 or 44, to `*header_len`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if it is no magic of a blob.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_header_len(const uint8_t *magic, size_t *header_len, pxds_error **err);
+
+/**
+ * 1 if a blob with this magic is compressed, 0 if not, if it is no magic of a blob, and for NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+int32_t pxds_blob_magic_is_compressed(const uint8_t *magic);
+
+/**
+ * 1 if a blob with this magic is encrypted, 0 if not, if it is no magic of a blob, and for NULL.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+int32_t pxds_blob_magic_is_encrypted(const uint8_t *magic);
+
+/**
+ * Reads the header of an unencrypted blob from the first 12 of `data_len` bytes. The magic is not judged.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if there are fewer bytes.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_header_read(const void *data, size_t data_len, pxds_blob_header *header, pxds_error **err);
+
+/**
+ * Writes the header of an unencrypted blob to the first 12 of `capacity` bytes. The magic is not judged.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_header_write(const pxds_blob_header *header, void *data, size_t capacity, pxds_error **err);
+
+/**
+ * Reads the header of an encrypted blob from the first 44 of `data_len` bytes. The magic is not judged.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if there are fewer bytes.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_encrypted_header_read(const void *data,
+                                            size_t data_len,
+                                            pxds_blob_encrypted_header *header,
+                                            pxds_error **err);
+
+/**
+ * Writes the header of an encrypted blob to the first 44 of `capacity` bytes. The magic is not judged.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_blob_encrypted_header_write(const pxds_blob_encrypted_header *header,
+                                             void *data,
+                                             size_t capacity,
+                                             pxds_error **err);
+
+/**
+ * Reads the header of an index from the first 4096 of `data_len` bytes. The magic is not judged; reserved bytes are
+ * ignored, and so are the sizes unless the magic is a fixed index's.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if there are fewer bytes.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_header_read(const void *data, size_t data_len, pxds_index_header *header, pxds_error **err);
+
+/**
+ * Writes the header of an index to the first 4096 of `capacity` bytes, reserved ones as zeros.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also for sizes in the header of a dynamic index), PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_header_write(const pxds_index_header *header, void *data, size_t capacity, pxds_error **err);
 
 /**
  * Fills `*config` with what PBS uses for the average size `avg`: a power of two from 2 to 2^31, or 0 for the default.
@@ -1561,6 +1712,9 @@ void pxds_restorer_free(pxds_restorer *restorer);
 
 /* Initialisers of the structures: their size, then zeros. */
 #define PXDS_BLOB_INFO_INIT { sizeof(pxds_blob_info), { 0 }, 0, 0, 0, 0, 0 }
+#define PXDS_BLOB_HEADER_INIT { sizeof(pxds_blob_header), { 0 }, 0, 0 }
+#define PXDS_BLOB_ENCRYPTED_HEADER_INIT { sizeof(pxds_blob_encrypted_header), { 0 }, 0, 0, { 0 }, { 0 } }
+#define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
 #define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0 }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
 #define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL }

@@ -69,6 +69,61 @@ impl BlobForm {
 /// Offset of the stored CRC in a blob, of 4 bytes.
 pub const BLOB_CRC_OFFSET: usize = 8;
 
+/// The header of an unencrypted blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobHeader {
+    /// Tells the form.
+    pub magic: [u8; 8],
+    /// CRC-32 of the payload.
+    pub crc: u32,
+}
+
+impl BlobHeader {
+    /// Reads the fields; the magic is not judged.
+    pub fn from_bytes(bytes: &[u8; BLOB_HEADER_SIZE]) -> Self {
+        BlobHeader { magic: field(bytes, 0), crc: u32::from_le_bytes(field(bytes, BLOB_CRC_OFFSET)) }
+    }
+
+    /// The bytes of the header.
+    pub fn to_bytes(&self) -> [u8; BLOB_HEADER_SIZE] {
+        let mut bytes = [0; BLOB_HEADER_SIZE];
+        bytes[..8].copy_from_slice(&self.magic);
+        bytes[BLOB_CRC_OFFSET..].copy_from_slice(&self.crc.to_le_bytes());
+        bytes
+    }
+}
+
+/// The header of an encrypted blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncryptedBlobHeader {
+    /// Magic and CRC, as in an unencrypted blob.
+    pub start: BlobHeader,
+    /// What the cipher began with.
+    pub iv: [u8; 16],
+    /// What authenticates the payload.
+    pub tag: [u8; 16],
+}
+
+impl EncryptedBlobHeader {
+    /// Reads the fields; the magic is not judged.
+    pub fn from_bytes(bytes: &[u8; ENCRYPTED_BLOB_HEADER_SIZE]) -> Self {
+        EncryptedBlobHeader {
+            start: BlobHeader::from_bytes(&field(bytes, 0)),
+            iv: field(bytes, BLOB_HEADER_SIZE),
+            tag: field(bytes, BLOB_HEADER_SIZE + 16),
+        }
+    }
+
+    /// The bytes of the header.
+    pub fn to_bytes(&self) -> [u8; ENCRYPTED_BLOB_HEADER_SIZE] {
+        let mut bytes = [0; ENCRYPTED_BLOB_HEADER_SIZE];
+        bytes[..BLOB_HEADER_SIZE].copy_from_slice(&self.start.to_bytes());
+        bytes[BLOB_HEADER_SIZE..BLOB_HEADER_SIZE + 16].copy_from_slice(&self.iv);
+        bytes[BLOB_HEADER_SIZE + 16..].copy_from_slice(&self.tag);
+        bytes
+    }
+}
+
 /// The header of either kind of index; `size` and `chunk_size` are zero in a dynamic one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexHeader {
@@ -153,6 +208,17 @@ mod tests {
         assert_eq!(BlobForm::from_magic(&[0; 8]), None);
         assert_eq!(BlobForm::from_magic(&MAGIC_UNCOMPRESSED_BLOB[..7]), None);
         assert_eq!(BlobForm::from_magic(&MAGIC_DYNAMIC_INDEX), None);
+    }
+
+    #[test]
+    fn blob_headers_are_where_they_should_be() {
+        let bytes: [u8; 44] = std::array::from_fn(|i| i as u8);
+        let header = EncryptedBlobHeader::from_bytes(&bytes);
+        assert_eq!(header.start.magic, [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(header.start.crc, 0x0b0a_0908);
+        assert_eq!((header.iv[0], header.iv[15], header.tag[0], header.tag[15]), (12, 27, 28, 43));
+        assert_eq!(header.to_bytes(), bytes);
+        assert_eq!(header.start.to_bytes(), bytes[..12]);
     }
 
     #[test]

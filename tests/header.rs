@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// The boundary's files in the order of the header.
-const SOURCES: [&str; 12] = [
-    "status", "version", "error", "buffer", "digest", "callback", "blob", "chunker", "store", "index", "ingest",
-    "restore",
+const SOURCES: [&str; 13] = [
+    "status", "version", "error", "buffer", "digest", "callback", "blob", "format", "chunker", "store", "index",
+    "ingest", "restore",
 ];
 
 fn generate(root: &Path) -> String {

@@ -24,6 +24,7 @@ use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
+use pxds::ffi::format::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
 use pxds::ffi::restore::*;
@@ -84,6 +85,16 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_blob_verify_unencrypted(
             c.must(c.codec()), c.must(c.blob()), c.blob_len(), LEN as u64, c.must(c.digest()), c.err(),
         ) = PXDS_OK;
+
+        pxds_blob_header_len(c.must(c.bytes(&PXDS_MAGIC_COMPRESSED_BLOB)).cast(), c.out::<usize>(), c.err()) = PXDS_OK;
+        pxds_blob_header_read(c.must(room(c)), 100, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_blob_header_write(c.input_struct(blob_header()), c.must(room(c)), 100, c.err()) = PXDS_OK;
+        pxds_blob_encrypted_header_read(c.must(room(c)), 100, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_blob_encrypted_header_write(
+            c.input_struct(encrypted_header()), c.must(room(c)), 100, c.err(),
+        ) = PXDS_OK;
+        pxds_index_header_read(c.must(page(c)), 4096, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_header_write(c.input_struct(index_header()), c.must(page(c)), 4096, c.err()) = PXDS_OK;
 
         pxds_chunker_config_init(c.out_struct(), 4096, c.err()) = PXDS_OK;
         pxds_chunker_new(c.options(chunker_config()), c.out_handle(pxds_chunker_free), c.err()) = PXDS_OK;
@@ -178,6 +189,22 @@ fn room(c: &Call) -> *mut c_void {
     c.bytes(&[0; 100])
 }
 
+fn page(c: &Call) -> *mut c_void {
+    c.bytes(&[0; 4096])
+}
+
+fn blob_header() -> pxds_blob_header {
+    pxds_blob_header { struct_size: size_of::<pxds_blob_header>(), ..unsafe { std::mem::zeroed() } }
+}
+
+fn encrypted_header() -> pxds_blob_encrypted_header {
+    pxds_blob_encrypted_header { struct_size: size_of::<pxds_blob_encrypted_header>(), ..unsafe { std::mem::zeroed() } }
+}
+
+fn index_header() -> pxds_index_header {
+    pxds_index_header { struct_size: size_of::<pxds_index_header>(), ..unsafe { std::mem::zeroed() } }
+}
+
 fn user(c: &Call) -> *mut c_void {
     c.bytes(b"user")
 }
@@ -263,6 +290,8 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_error_callback_value = value if value == 0;
         pxds_buffer_data = data if data.is_null();
         pxds_buffer_len = len if len == 0;
+        pxds_blob_magic_is_compressed = is if is == 0;
+        pxds_blob_magic_is_encrypted = is if is == 0;
         pxds_store_path = path if path.is_null();
         pxds_store_layout = layout if layout == PXDS_LAYOUT_DEFAULT;
     }

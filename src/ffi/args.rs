@@ -270,6 +270,12 @@ pub(super) unsafe fn options<T: SizeFirst>(pointer: *const T) -> Result<T> {
     Ok(options)
 }
 
+/// A structure that a caller passed, which must not be NULL.
+pub(super) unsafe fn structure<T: SizeFirst>(pointer: *const T, name: &str) -> Result<T> {
+    // SAFETY: the caller's.
+    if pointer.is_null() { Err(null(name)) } else { unsafe { options(pointer) } }
+}
+
 /// An output structure, zeroed behind its size when it is taken.
 pub(super) struct OutStruct<'a, T> {
     pointer: *mut T,

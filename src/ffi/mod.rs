@@ -28,6 +28,8 @@ pub mod callback;
 
 pub mod blob;
 
+pub mod format;
+
 pub mod chunker;
 
 pub mod store;

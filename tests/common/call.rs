@@ -159,6 +159,12 @@ impl Call {
         self.pointer(options.cast_const(), None, true)
     }
 
+    /// A structure that is read; NULL is refused.
+    pub(crate) fn input_struct<T: 'static>(&self, input: T) -> *const T {
+        let input = self.structure(input);
+        self.pointer(input.cast_const(), Some(PXDS_ERR_ARGUMENT), true)
+    }
+
     /// An output structure; NULL is refused.
     pub(crate) fn out_struct<T: 'static>(&self) -> *mut T {
         self.struct_output(Some(PXDS_ERR_ARGUMENT))
