@@ -38,7 +38,8 @@
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
  * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
- * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add
+ * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add,
+ *                 pxds_index_writer_new_fixed, pxds_index_writer_set, pxds_index_writer_clone_index
  * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
  * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
  */
@@ -173,6 +174,9 @@
 /** Bytes of an entry of a fixed index. */
 #define PXDS_INDEX_FIXED_ENTRY_SIZE 32
 
+/** pxds_index_writer_new_fixed() flag: accept chunks without a digest; they stay zeros, which name no chunk. */
+#define PXDS_INDEX_ALLOW_INCOMPLETE 1
+
 /** pxds_ingest_options.flags: store chunks uncompressed. */
 #define PXDS_INGEST_NO_COMPRESS 1
 
@@ -206,7 +210,7 @@ typedef struct pxds_error pxds_error;
 typedef struct pxds_index pxds_index;
 
 /**
- * A dynamic index in the making. Exclusive.
+ * An index in the making. Exclusive.
  *
  * One that comes out of an ingest holds the store's process lock until it is saved or freed.
  */
@@ -1499,7 +1503,65 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
                                           pxds_error **err);
 
 /**
- * Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
+ * Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two, 33 bytes of memory a chunk.
+ *
+ * Its digests come with pxds_index_writer_set() and pxds_index_writer_add_chunk(), in any order. `flags`: 0 or
+ * PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4 reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see
+ * pxds_index_writer_new_dynamic().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_new_fixed(int64_t ctime,
+                                        const uint8_t *uuid,
+                                        uint64_t size,
+                                        uint64_t chunk_size,
+                                        uint32_t flags,
+                                        pxds_index_writer **out,
+                                        pxds_error **err);
+
+/**
+ * Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, and for a dynamic index), PXDS_ERR_STATE
+ * (finished).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t i, const uint8_t *digest, pxds_error **err);
+
+/**
+ * Sets the digest of the chunk of `len` bytes that ends at `end`, of a fixed index.
+ *
+ * That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if it is none, and for a dynamic index), PXDS_ERR_STATE (finished).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_add_chunk(pxds_index_writer *writer,
+                                        uint64_t end,
+                                        uint64_t len,
+                                        const uint8_t *digest,
+                                        pxds_error **err);
+
+/**
+ * Takes the digests of `earlier`, a fixed index of the same chunk size, for the chunks that both have.
+ *
+ * What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also for indexes that are not fixed, and for another chunk size), PXDS_ERR_STATE (finished).
+ * Threads: exclusive for the writer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_clone_index(pxds_index_writer *writer,
+                                          const pxds_index *earlier,
+                                          pxds_error **err);
+
+/**
+ * Appends to a dynamic index the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
  *
  * A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
  * ingest add only chunks that are in the store and have been touched since the ingest began.
@@ -1527,7 +1589,7 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
  * the store stays until the writer is freed: store the bytes before that.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled, or incomplete), PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1541,12 +1603,14 @@ pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, 
  * when it succeeds. A writer of your own knows no store: call pxds_store_sync() first.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
- * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled; saved before and no longer holding the store; or a sync of the store
+ * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store
  * has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, pxds_error **err);
+pxds_status pxds_index_writer_save(pxds_index_writer *writer,
+                                   const char *path,
+                                   pxds_error **err);
 
 /**
  * Frees a writer. NULL is fine. An index that was not saved leaves no trace.

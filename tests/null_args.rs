@@ -149,6 +149,12 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_index_compute_csum(c.must(c.index()), c.out_digest(), c.may_out::<u64>(), c.err()) = PXDS_OK;
         pxds_index_check_csum(c.must(c.index()), c.err()) = PXDS_OK;
         pxds_index_writer_new_dynamic(0, c.may(c.digest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
+        pxds_index_writer_new_fixed(
+            0, c.may(c.digest()), 12, 8, 0, c.out_handle(pxds_index_writer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_index_writer_set(c.must(fixed_writer(c)), 0, c.must(c.digest()), c.err()) = PXDS_OK;
+        pxds_index_writer_add_chunk(c.must(fixed_writer(c)), 12, 4, c.must(c.digest()), c.err()) = PXDS_OK;
+        pxds_index_writer_clone_index(c.must(fixed_writer(c)), c.must(fixed_index(c)), c.err()) = PXDS_OK;
         pxds_index_writer_add(c.must(c.writer()), 1 << 40, c.must(c.digest()), c.err()) = PXDS_OK;
         pxds_index_writer_get_info(c.must(c.writer()), c.out_struct(), c.err()) = PXDS_OK;
         pxds_index_writer_finish(c.must(c.writer()), 1 << 20, c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
@@ -203,6 +209,23 @@ fn encrypted_header() -> pxds_blob_encrypted_header {
 
 fn index_header() -> pxds_index_header {
     pxds_index_header { struct_size: size_of::<pxds_index_header>(), ..unsafe { std::mem::zeroed() } }
+}
+
+fn fixed_writer(c: &Call) -> *mut pxds_index_writer {
+    c.make(pxds_index_writer_free, |out| unsafe {
+        pxds_index_writer_new_fixed(0, null(), 12, 8, PXDS_INDEX_ALLOW_INCOMPLETE, out, null_mut())
+    })
+}
+
+fn fixed_index(c: &Call) -> *mut pxds_index {
+    let (writer, mut buffer) = (fixed_writer(c), null_mut());
+    unsafe {
+        assert_eq!(pxds_index_writer_finish(writer, 1 << 20, &mut buffer, null_mut()), PXDS_OK);
+        let (data, len) = (pxds_buffer_data(buffer).cast(), pxds_buffer_len(buffer));
+        let index = c.make(pxds_index_free, |out| pxds_index_parse(data, len, PXDS_INDEX_FIXED, out, null_mut()));
+        pxds_buffer_free(buffer);
+        index
+    }
 }
 
 fn user(c: &Call) -> *mut c_void {

@@ -7,7 +7,7 @@ use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use pxds::hash::sha256;
-use pxds::index::{ChunkInfo, DynamicWriter, Index, IndexKind};
+use pxds::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
 use serde_json::Value;
 
 /// Opens a file of the vectors as the kind that its extension names, both ways of opening it.
@@ -311,4 +311,58 @@ fn the_test_values_of_the_documentation() {
     let csum = "bbc3dca27d4d3ebf516639d842a4d3969dbeb99d3b374f0527d8ef6537cbef25";
     assert_eq!((Digest(writer.summary().header.csum).to_string().as_str(), file.len()), (csum, 4176));
     assert_eq!(Index::from_bytes(&file, None).unwrap().size(), 12);
+}
+
+fn fixed_writer_of(case: &Value) -> FixedWriter {
+    let uuid = case["uuid"].as_str().map(|uuid| unhex(uuid).try_into().unwrap());
+    let ctime = case["ctime"].as_i64().unwrap_or(0);
+    let number = |name: &str| case[name].as_u64().unwrap();
+    FixedWriter::new(ctime, uuid, number("size"), number("chunk_size")).unwrap()
+}
+
+#[test]
+fn fixed_indexes_are_written_byte_for_byte() {
+    let vectors = vector_json("index/index.json");
+    let mut written = 0;
+    for case in vectors.get_list("fixed") {
+        // PBS makes no index of size 0; `part.fidx` has its own test.
+        if case["uuid"].is_null() {
+            continue;
+        }
+        let name = case.get_str("file");
+        let mut writer = fixed_writer_of(case);
+        // From the end: the order does not matter.
+        for (i, digest) in case.get_list("digests").iter().enumerate().rev() {
+            writer.set(i, &digest_of(digest)).unwrap();
+        }
+        assert_eq!(kind(writer.set(writer.count(), &sha256(b""))), Kind::Argument, "{name}");
+        for check in case.get_list("check_chunk_alignment") {
+            let number = |name: &str| check[name].as_u64().unwrap();
+            let mut probe = fixed_writer_of(case);
+            let added = probe.add_chunk(number("end"), number("len"), &sha256(b"probe"));
+            assert_eq!(added.is_ok(), check["result"]["ok"].as_bool().unwrap(), "{name}: {check}");
+            if let Some(position) = check["result"]["value"].as_u64() {
+                let mut probe = probe.allow_incomplete();
+                let index = Index::from_bytes(&probe.finish(usize::MAX).unwrap(), None).unwrap();
+                assert_eq!(index.chunk(position as usize).unwrap().digest, sha256(b"probe"), "{name}: {check}");
+            }
+        }
+        assert_eq!(writer.finish(usize::MAX).unwrap(), vector_bytes(name), "{name}");
+        written += 1;
+    }
+    assert_eq!(written, 6);
+}
+
+#[test]
+fn an_incomplete_fixed_index_is_pbs_s_when_it_is_allowed() {
+    let vectors = vector_json("index/index.json");
+    let case = vectors.get_list("fixed").iter().find(|case| case["file"] == "index/part.fidx").unwrap();
+    let mut writer = fixed_writer_of(case);
+    writer.set(1, &digest_of(&case.get_list("digests")[1])).unwrap();
+    // PBS writes it without a word.
+    assert_eq!(kind(writer.finish(usize::MAX)), Kind::State);
+    let mut writer = writer.allow_incomplete();
+    let bytes = writer.finish(usize::MAX).unwrap();
+    assert_eq!(bytes[4096..], vector_bytes("index/part.fidx")[4096..]);
+    assert_eq!(Digest(writer.summary().header.csum), case.get_digest("csum"));
 }

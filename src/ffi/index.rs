@@ -11,7 +11,8 @@ use super::handle::{Exclusive, Shared};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::index::{ChunkInfo, DynamicWriter, Index, IndexKind, Summary};
+use crate::format::MAGIC_FIXED_INDEX;
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary};
 use crate::ingest::StoredIndex;
 
 /// Either kind.
@@ -86,41 +87,58 @@ impl pxds_index {
     }
 }
 
-/// A dynamic index in the making. Exclusive.
+/// pxds_index_writer_new_fixed() flag: accept chunks without a digest; they stay zeros, which name no chunk.
+pub const PXDS_INDEX_ALLOW_INCOMPLETE: u32 = 1;
+
+/// An index in the making. Exclusive.
 ///
 /// One that comes out of an ingest holds the store's process lock until it is saved or freed.
 pub struct pxds_index_writer(Exclusive<Writer>);
 
 enum Writer {
-    Free(DynamicWriter),
+    Dynamic(DynamicWriter),
+    Fixed(FixedWriter),
     Stored(StoredIndex),
 }
 
 impl Writer {
     fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self {
-            Writer::Free(writer) => writer.add(end, digest),
+            Writer::Dynamic(writer) => writer.add(end, digest),
             Writer::Stored(index) => index.add(end, digest),
+            Writer::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
+        }
+    }
+
+    fn fixed(&mut self) -> Result<&mut FixedWriter> {
+        match self {
+            Writer::Fixed(writer) => Ok(writer),
+            Writer::Dynamic(_) | Writer::Stored(_) => {
+                Err(Error::new(Kind::Argument, "the writer makes a dynamic index"))
+            }
         }
     }
 
     fn summary(&self) -> Summary {
         match self {
-            Writer::Free(writer) => writer.summary(),
+            Writer::Dynamic(writer) => writer.summary(),
+            Writer::Fixed(writer) => writer.summary(),
             Writer::Stored(index) => index.summary(),
         }
     }
 
     fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         match self {
-            Writer::Free(writer) => writer.finish(max_len),
+            Writer::Dynamic(writer) => writer.finish(max_len),
+            Writer::Fixed(writer) => writer.finish(max_len),
             Writer::Stored(index) => index.finish(max_len),
         }
     }
 
     fn save(&mut self, path: &std::path::Path) -> Result<()> {
         match self {
-            Writer::Free(writer) => writer.save(path, true),
+            Writer::Dynamic(writer) => writer.save(path, true),
+            Writer::Fixed(writer) => writer.save(path, true),
             Writer::Stored(index) => index.save(path),
         }
     }
@@ -342,12 +360,111 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
         let writer = DynamicWriter::new(ctime, uuid)?;
-        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Free(writer))));
+        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Dynamic(writer))));
         Ok(())
     })
 }
 
-/// Appends the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
+/// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two, 33 bytes of memory a chunk.
+///
+/// Its digests come with pxds_index_writer_set() and pxds_index_writer_add_chunk(), in any order. `flags`: 0 or
+/// PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4 reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see
+/// pxds_index_writer_new_dynamic().
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_new_fixed(
+    ctime: i64,
+    uuid: *const u8,
+    size: u64,
+    chunk_size: u64,
+    flags: u32,
+    out: *mut *mut pxds_index_writer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
+        args::flags(flags, PXDS_INDEX_ALLOW_INCOMPLETE, "flags")?;
+        let mut writer = FixedWriter::new(ctime, uuid, size, chunk_size)?;
+        if flags & PXDS_INDEX_ALLOW_INCOMPLETE != 0 {
+            writer = writer.allow_incomplete();
+        }
+        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Fixed(writer))));
+        Ok(())
+    })
+}
+
+/// Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, and for a dynamic index), PXDS_ERR_STATE
+/// (finished).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_set(
+    writer: *mut pxds_index_writer,
+    i: u64,
+    digest: *const u8,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
+        let i = usize::try_from(i).unwrap_or(usize::MAX);
+        writer.0.enter()?.fixed()?.set(i, &digest)
+    })
+}
+
+/// Sets the digest of the chunk of `len` bytes that ends at `end`, of a fixed index.
+///
+/// That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if it is none, and for a dynamic index), PXDS_ERR_STATE (finished).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_add_chunk(
+    writer: *mut pxds_index_writer,
+    end: u64,
+    len: u64,
+    digest: *const u8,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
+        writer.0.enter()?.fixed()?.add_chunk(end, len, &digest)
+    })
+}
+
+/// Takes the digests of `earlier`, a fixed index of the same chunk size, for the chunks that both have.
+///
+/// What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also for indexes that are not fixed, and for another chunk size), PXDS_ERR_STATE (finished).
+/// Threads: exclusive for the writer, shared for the index.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_clone_index(
+    writer: *mut pxds_index_writer,
+    earlier: *const pxds_index,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        let (writer, earlier) = unsafe { (args::handle(writer, "writer")?, args::handle(earlier, "earlier")?) };
+        match earlier.core() {
+            Index::Fixed(earlier) => writer.0.enter()?.fixed()?.clone_index(earlier),
+            Index::Dynamic(_) => Err(Error::new(Kind::Argument, "the earlier index is a dynamic one")),
+        }
+    })
+}
+
+/// Appends to a dynamic index the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
 ///
 /// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
 /// ingest add only chunks that are in the store and have been touched since the ingest began.
@@ -387,11 +504,11 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
         let Summary { header, count, size } = writer.0.enter()?.summary();
         info.set(pxds_index_info {
             struct_size: size_of::<pxds_index_info>(),
-            kind: PXDS_INDEX_DYNAMIC,
+            kind: if header.magic == MAGIC_FIXED_INDEX { PXDS_INDEX_FIXED } else { PXDS_INDEX_DYNAMIC },
             reserved: 0,
             size,
             count,
-            chunk_size: 0,
+            chunk_size: header.chunk_size,
             ctime: header.ctime,
             uuid: header.uuid,
             csum: header.csum,
@@ -406,7 +523,7 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
 /// the store stays until the writer is freed: store the bytes before that.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled, or incomplete), PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -431,7 +548,7 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
 /// when it succeeds. A writer of your own knows no store: call pxds_store_sync() first.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
-/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled; saved before and no longer holding the store; or a sync of the store
+/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store
 /// has failed before).
 /// Threads: exclusive.
 /// Since: 0.1

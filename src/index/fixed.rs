@@ -15,20 +15,26 @@ pub struct FixedIndex {
     digests: Vec<u8>,
 }
 
-/// Checks the sizes, and that so many bytes of digests are what they ask for.
-pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
-    let wrong = |message: String| Err(Error::new(Kind::Format, message));
-    let &IndexHeader { size, chunk_size, .. } = header;
+/// Checks that an image of `size` bytes can be in chunks of `chunk_size`.
+pub(super) fn check_sizes(size: u64, chunk_size: u64) -> Result<()> {
     if !chunk_size.is_power_of_two() {
-        return wrong(format!("a chunk size of {chunk_size} is no power of two"));
+        return Err(Error::new(Kind::Format, format!("a chunk size of {chunk_size} is no power of two")));
     }
     if size > INDEX_MAX_SIZE || chunk_size > INDEX_MAX_SIZE {
-        return wrong(format!("a size of {size} in chunks of {chunk_size} is too large"));
+        return Err(Error::new(Kind::Format, format!("a size of {size} in chunks of {chunk_size} is too large")));
     }
+    Ok(())
+}
+
+/// Checks the sizes in the header, and that so many bytes of digests are what they ask for.
+pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
+    let &IndexHeader { size, chunk_size, .. } = header;
+    check_sizes(size, chunk_size)?;
     // Both are below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
     let wanted = u128::from(size.div_ceil(chunk_size)) * FIXED_ENTRY_SIZE as u128;
     if len as u128 != wanted {
-        return wrong(format!("{len} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}"));
+        let message = format!("{len} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}");
+        return Err(Error::new(Kind::Format, message));
     }
     Ok(())
 }

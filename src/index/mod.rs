@@ -1,15 +1,17 @@
 //! Indexes: which chunks, in which order, make up a file (docs/format.md, 6).
 //!
 //! An [`Index`] is read whole into memory, 40 or 32 bytes a chunk, and stays readable whatever happens to its file.
-//! A [`DynamicWriter`] makes a dynamic one.
+//! A [`DynamicWriter`] makes a dynamic one, a [`FixedWriter`] a fixed one.
 
 mod dynamic;
 mod fixed;
+mod fixed_writer;
 mod spool;
 mod writer;
 
 pub use dynamic::DynamicIndex;
 pub use fixed::FixedIndex;
+pub use fixed_writer::FixedWriter;
 pub use writer::{DynamicWriter, Summary};
 
 use std::path::Path;

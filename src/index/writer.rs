@@ -11,7 +11,7 @@ use crate::limits::INDEX_MAX_SIZE;
 use crate::sys::{self, Dir, Output, Owner};
 
 /// Mode of an index file.
-const MODE: u32 = 0o644;
+pub(super) const MODE: u32 = 0o644;
 
 /// What a writer has so far.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +48,7 @@ enum State {
 impl DynamicWriter {
     /// An empty index of the creation time `ctime`, with a random uuid unless one is given.
     pub fn new(ctime: i64, uuid: Option<[u8; 16]>) -> Result<Self> {
-        let uuid = match uuid {
-            Some(uuid) => uuid,
-            None => random_uuid()?,
-        };
+        let uuid = uuid.map_or_else(random_uuid, Ok)?;
         Ok(DynamicWriter {
             uuid,
             ctime,
@@ -160,7 +157,7 @@ fn failed() -> Error {
 }
 
 /// A random uuid, version 4.
-fn random_uuid() -> Result<[u8; 16]> {
+pub(super) fn random_uuid() -> Result<[u8; 16]> {
     let mut uuid = sys::random::<16>()?;
     uuid[6] = uuid[6] & 0x0f | 0x40;
     uuid[8] = uuid[8] & 0x3f | 0x80;

@@ -349,6 +349,53 @@ static void test_open_refuses(void)
     CHECK(index == NULL);
 }
 
+/* A fixed index: digests in any order, what is missing is refused, a later one starts from it. */
+static void test_fixed_writer(void)
+{
+    pxds_index_info info = PXDS_INDEX_INFO_INIT;
+    pxds_index_writer *writer = NULL, *dynamic = NULL;
+    pxds_buffer *buffer = NULL;
+    pxds_index *index = NULL;
+    uint8_t hello[32], world[32];
+
+    OK(pxds_digest_compute("hello", 5, hello, &err));
+    OK(pxds_digest_compute("world!!", 7, world, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_new_fixed(0, NULL, 12, 12, 0, &writer, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_new_fixed(0, NULL, 12, 8, 2, &writer, &err));
+    IS(PXDS_ERR_LIMIT, pxds_index_writer_new_fixed(0, NULL, INT64_MAX, 1, 0, &writer, &err));
+    CHECK(writer == NULL);
+
+    OK(pxds_index_writer_new_fixed(0, NULL, 12, 8, 0, &writer, &err));
+    OK(pxds_index_writer_add_chunk(writer, 12, 4, world, &err));
+    IS(PXDS_ERR_STATE, pxds_index_writer_finish(writer, SIZE_MAX, &buffer, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_set(writer, 2, hello, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add_chunk(writer, 11, 4, hello, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add(writer, 12, hello, &err));
+    OK(pxds_index_writer_set(writer, 0, hello, &err));
+    OK(pxds_index_writer_save(writer, in_dir("x.fidx"), &err));
+    IS(PXDS_ERR_STATE, pxds_index_writer_set(writer, 0, hello, &err));
+    pxds_index_writer_free(writer);
+
+    OK(pxds_index_open(in_dir("x.fidx"), PXDS_INDEX_FIXED, &index, &err));
+    OK(pxds_index_check_csum(index, &err));
+    OK(pxds_index_writer_new_fixed(0, NULL, 16, 8, PXDS_INDEX_ALLOW_INCOMPLETE, &writer, &err));
+    OK(pxds_index_writer_clone_index(writer, index, &err));
+    OK(pxds_index_writer_get_info(writer, &info, &err));
+    CHECK(info.kind == PXDS_INDEX_FIXED && info.count == 2 && info.size == 16 &&
+          info.chunk_size == 8);
+    OK(pxds_index_writer_finish(writer, SIZE_MAX, &buffer, &err));
+    CHECK(memcmp(pxds_buffer_data(buffer) + 4096, hello, 32) == 0);
+    CHECK(pxds_buffer_data(buffer)[4096 + 32] == 0); /* the short chunk is another one now */
+    OK(pxds_index_writer_new_dynamic(0, NULL, &dynamic, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_set(dynamic, 0, hello, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_clone_index(dynamic, index, &err));
+
+    pxds_buffer_free(buffer);
+    pxds_index_writer_free(dynamic);
+    pxds_index_writer_free(writer);
+    pxds_index_free(index);
+}
+
 int main(void)
 {
     RUN(test_known_index);
@@ -363,5 +410,6 @@ int main(void)
     RUN(test_fixed);
     RUN(test_damaged);
     RUN(test_open_refuses);
+    RUN(test_fixed_writer);
     return check_done();
 }
