@@ -44,7 +44,6 @@
  * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
  */
 
-
 #ifndef PXDS_H
 #define PXDS_H
 
@@ -1600,7 +1599,8 @@ pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, 
  *
  * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest follows
  * the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
- * when it succeeds. A writer of your own knows no store: call pxds_store_sync() first.
+ * when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own knows no
+ * store: call pxds_store_sync() first.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
  * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store

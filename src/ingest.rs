@@ -122,24 +122,24 @@ impl StoredIndex {
     /// Before the file gets its name the chunks are on the disk, and when this returns the file is, unless the
     /// store's sync level is [`SyncLevel::None`].
     ///
-    /// Errors: `State` if it is saved already; those of [`DynamicWriter::save`].
+    /// An empty index below the store brings a notice before anything is written.
+    ///
+    /// Errors: `State` if it is saved already; those of [`DynamicWriter::save`]; that of the notice.
     pub fn save(&mut self, path: &Path) -> Result<()> {
         if self.lock.is_none() {
             return Err(Error::new(Kind::State, "the index is saved, and its chunks are no longer held"));
         }
         let output = Output::at(path)?;
-        self.store.sync_before_index(self.reused)?;
         let below = self.store.is_below(output.dir());
+        if below && self.summary().count == 0 {
+            let what = "Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one";
+            let message = format!("{}: {what}", path.display());
+            self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
+        }
+        self.store.sync_before_index(self.reused)?;
         let owner = if below { self.store.owner() } else { None };
         self.writer.save_to(&output, self.store.sync_level() != SyncLevel::None, owner)?;
         self.lock = None;
-        if below && self.summary().count == 0 {
-            let message = format!(
-                "{}: Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one in a datastore",
-                path.display()
-            );
-            self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
-        }
         Ok(())
     }
 }

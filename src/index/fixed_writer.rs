@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::writer::{MODE, Summary, random_uuid};
+use super::writer::{Summary, random_uuid, write_file};
 use super::{FixedIndex, fixed};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
@@ -156,11 +156,7 @@ impl FixedWriter {
     /// As [`FixedWriter::save`], into a file of this owner if one is given.
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
-        let mut file = output.replace(0o600)?;
-        file.write(&self.summary().header.to_bytes())?;
-        file.write(&self.digests)?;
-        file.set_owner_and_mode(owner, MODE)?;
-        file.commit(sync)
+        write_file(output, sync, owner, &self.summary().header, |file| file.write(&self.digests))
     }
 
     fn complete(&mut self) -> Result<()> {

@@ -8,10 +8,10 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{DYNAMIC_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX};
 use crate::hash::Hasher;
 use crate::limits::INDEX_MAX_SIZE;
-use crate::sys::{self, Dir, Output, Owner};
+use crate::sys::{self, Dir, Output, Owner, TempFile};
 
 /// Mode of an index file.
-pub(super) const MODE: u32 = 0o644;
+const MODE: u32 = 0o644;
 
 /// What a writer has so far.
 #[derive(Debug, Clone, Copy)]
@@ -136,11 +136,8 @@ impl DynamicWriter {
     /// As [`DynamicWriter::save`], into a file of this owner if one is given.
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
-        let mut file = output.replace(0o600)?;
-        file.write(&self.summary().header.to_bytes())?;
-        self.entries.write_to(&mut file)?;
-        file.set_owner_and_mode(owner, MODE)?;
-        file.commit(sync)
+        let header = self.summary().header;
+        write_file(output, sync, owner, &header, |file| self.entries.write_to(file))
     }
 
     fn complete(&mut self) -> Result<()> {
@@ -150,6 +147,21 @@ impl DynamicWriter {
         self.state = State::Finished;
         Ok(())
     }
+}
+
+/// Writes an index file, header and `entries`, under its name when it is whole.
+pub(super) fn write_file(
+    output: &Output,
+    sync: bool,
+    owner: Option<Owner>,
+    header: &IndexHeader,
+    entries: impl FnOnce(&mut TempFile<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut file = output.replace(0o600)?;
+    file.write(&header.to_bytes())?;
+    entries(&mut file)?;
+    file.set_owner_and_mode(owner, MODE)?;
+    file.commit(sync)
 }
 
 fn failed() -> Error {
