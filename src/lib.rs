@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
 //! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`sys`] |
-//! | 2 | [`blob`], [`index`] |
+//! | 2 | [`blob`], [`index`], [`name`] |
 //! | 3 | [`store`] |
 //! | 4 | [`ingest`], [`restore`] |
 //! | 5 | [`ffi`] |
@@ -32,6 +32,7 @@ pub mod sys;
 
 pub mod blob;
 pub mod index;
+pub mod name;
 
 pub mod store;
 

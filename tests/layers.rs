@@ -22,7 +22,7 @@ use lexer::{Found, Token, paths, tokens, without_tests};
 const LAYERS: [&[&str]; 6] = [
     &["error", "digest", "limits"],
     &["format", "chunker", "hash", "sys"],
-    &["blob", "index"],
+    &["blob", "index", "name"],
     &["store"],
     &["ingest", "restore"],
     &["ffi"],

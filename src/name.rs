@@ -1,0 +1,599 @@
+//! Names of namespaces, groups, snapshots and archives, and the one place that turns them into paths
+//! (docs/format.md, 7.1 to 7.3 and 7.8).
+//!
+//! Whoever holds one of these types holds a checked name: no path built from it leaves the store.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::error::{Error, Kind, Result};
+use crate::hash::sha256;
+
+/// Bytes of the longest file name.
+const NAME_MAX: usize = 255;
+
+/// Components of the deepest namespace.
+pub const NAMESPACE_MAX_DEPTH: usize = 7;
+
+/// Bytes of the longest namespace, `a/b/c`; each component counts one more for its separator.
+pub const NAMESPACE_MAX_LEN: usize = 256;
+
+/// Bytes of a time, `2020-06-26T13:56:05Z`.
+pub const TIME_LEN: usize = 20;
+
+/// First and last second that has a name: the years 0000 to 9999.
+const TIMES: std::ops::RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+
+const DAY: i64 = 86_400;
+
+/// What was backed up. Ordered as PBS sorts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BackupType {
+    /// A container.
+    Ct,
+    /// A host.
+    Host,
+    /// A virtual machine.
+    Vm,
+}
+
+impl BackupType {
+    /// Every one, in order.
+    pub const ALL: [BackupType; 3] = [BackupType::Ct, BackupType::Host, BackupType::Vm];
+
+    /// As it is written: `ct`, `host` or `vm`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BackupType::Ct => "ct",
+            BackupType::Host => "host",
+            BackupType::Vm => "vm",
+        }
+    }
+
+    /// Reads `ct`, `host` or `vm`, exactly.
+    ///
+    /// Errors: `Argument`.
+    pub fn parse(text: &str) -> Result<Self> {
+        let found = BackupType::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| refuse("backup type", text, "it is none of ct, host, vm"))
+    }
+}
+
+impl fmt::Display for BackupType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn refuse(what: &str, text: &str, why: &str) -> Error {
+    // A name can be as long as its sender likes; an error need not be.
+    let shown: String = text.chars().take(80).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    Error::new(Kind::Argument, format!("{shown:?}{more} is no {what}: {why}"))
+}
+
+/// Whether `text` begins with an ASCII letter, digit or `_`, and goes on with those, `.` or `-`.
+fn is_safe_id(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    match text.as_bytes() {
+        [first, rest @ ..] => word(*first) && rest.iter().all(|&byte| word(byte) || matches!(byte, b'.' | b'-')),
+        [] => false,
+    }
+}
+
+fn check_component(what: &str, text: &str) -> Result<()> {
+    if !is_safe_id(text) {
+        return Err(refuse(what, text, "it must be letters, digits and _ . -, and not begin with . or -"));
+    }
+    if text.len() > NAME_MAX {
+        return Err(refuse(what, text, "it has more than 255 bytes"));
+    }
+    Ok(())
+}
+
+/// Checks the id of a group.
+///
+/// Errors: `Argument`.
+pub fn check_id(id: &str) -> Result<()> {
+    check_component("backup id", id)
+}
+
+/// Checks who owns a group: `user@realm` or `user@realm!token`.
+///
+/// Errors: `Argument`.
+pub fn check_owner(owner: &str) -> Result<()> {
+    let parts = owner.rsplit_once('@').map(|(user, rest)| (user, rest.split_once('!').unwrap_or((rest, "token"))));
+    let user_byte = |char: char| !char.is_whitespace() && !char.is_control() && !matches!(char, ':' | '/');
+    match parts {
+        Some((user, (realm, token)))
+            if !user.is_empty()
+                && user.chars().all(user_byte)
+                && owner.len() <= NAME_MAX
+                && is_safe_id(realm)
+                && is_safe_id(token) =>
+        {
+            Ok(())
+        }
+        _ => Err(refuse("owner", owner, "it must be user@realm or user@realm!token")),
+    }
+}
+
+/// A namespace, `a/b/c`; the root is empty. Ordered by its bytes, so that one comes before those below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Namespace(String);
+
+impl Namespace {
+    /// The namespace of a store's own directory.
+    pub fn root() -> Self {
+        Namespace::default()
+    }
+
+    /// Reads `a/b/c`, or nothing for the root.
+    ///
+    /// Errors: `Argument`.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Ok(Self::root());
+        }
+        // Before it is taken apart: hostile ones can be long.
+        if text.len() > NAMESPACE_MAX_LEN {
+            return Err(refuse("namespace", text, "it has more than 256 bytes"));
+        }
+        text.split('/').try_fold(Self::root(), |namespace, component| namespace.join(component))
+    }
+
+    /// The namespace `component` below this one.
+    ///
+    /// Errors: `Argument` for a bad name, an eighth level, or more than 256 bytes.
+    pub fn join(&self, component: &str) -> Result<Self> {
+        check_component("namespace", component)?;
+        if self.depth() == NAMESPACE_MAX_DEPTH {
+            return Err(refuse("namespace", component, "there are seven levels at most"));
+        }
+        if self.0.len() + component.len() + 1 > NAMESPACE_MAX_LEN {
+            return Err(refuse("namespace", component, "the whole has more than 256 bytes"));
+        }
+        Ok(Namespace(match self.is_root() {
+            true => component.to_owned(),
+            false => format!("{}/{component}", self.0),
+        }))
+    }
+
+    /// `a/b/c`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its components, the topmost first.
+    pub fn components(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|component| !component.is_empty())
+    }
+
+    /// How many components.
+    pub fn depth(&self) -> usize {
+        self.components().count()
+    }
+
+    /// The one that it is in; `None` for the root.
+    pub fn parent(&self) -> Option<Namespace> {
+        (!self.is_root()).then(|| Namespace(self.0.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned()))
+    }
+
+    /// Whether it is `other` or lies below it.
+    pub fn is_within(&self, other: &Namespace) -> bool {
+        match self.0.strip_prefix(&other.0) {
+            Some(rest) => other.is_root() || rest.is_empty() || rest.starts_with('/'),
+            None => false,
+        }
+    }
+
+    /// Its directory below the store, `ns/a/ns/b`; empty for the root.
+    pub fn path(&self) -> String {
+        let path: Vec<_> = self.components().map(|component| format!("ns/{component}")).collect();
+        path.join("/")
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A group: all backups of one thing. Ordered by namespace, type and id; ids that are numbers come first, by value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Group {
+    namespace: Namespace,
+    kind: BackupType,
+    id: String,
+}
+
+impl Group {
+    /// The group of `kind` and `id` in `namespace`.
+    ///
+    /// Errors: `Argument` for a bad id.
+    pub fn new(namespace: Namespace, kind: BackupType, id: &str) -> Result<Self> {
+        check_id(id)?;
+        Ok(Group { namespace, kind, id: id.to_owned() })
+    }
+
+    /// Reads its path below the store, `[ns/a/[ns/b/]]host/x`.
+    ///
+    /// Errors: `Argument`.
+    pub fn parse(path: &str) -> Result<Self> {
+        let (namespace, rest) = split_namespaces(path)?;
+        match rest.split_once('/') {
+            Some((kind, id)) => Group::new(namespace, BackupType::parse(kind)?, id),
+            None => Err(refuse("group", path, "it must be [ns/NAME/...]TYPE/ID")),
+        }
+    }
+
+    /// The namespace that it is in.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> BackupType {
+        self.kind
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its directory below the store, `ns/a/host/x`.
+    pub fn path(&self) -> String {
+        let separator = if self.namespace.is_root() { "" } else { "/" };
+        format!("{}{separator}{}", self.namespace.path(), self.name())
+    }
+
+    /// `host/x`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.id)
+    }
+
+    /// What ids are sorted by. That numbers of equal value differ in length makes the order total.
+    fn id_order(&self) -> (bool, u64, usize, &str) {
+        match self.id.parse::<u64>() {
+            Ok(number) => (false, number, self.id.len(), ""),
+            Err(_) => (true, 0, 0, &self.id),
+        }
+    }
+}
+
+impl Ord for Group {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.namespace, self.kind, self.id_order()).cmp(&(&other.namespace, other.kind, other.id_order()))
+    }
+}
+
+impl PartialOrd for Group {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
+/// A snapshot: one backup of a group, named by its time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Snapshot {
+    group: Group,
+    time: i64,
+}
+
+impl Snapshot {
+    /// The snapshot of `group` at `time`, in seconds since 1970.
+    ///
+    /// Errors: `Argument` outside the years 0000 to 9999.
+    pub fn new(group: Group, time: i64) -> Result<Self> {
+        check_time(time)?;
+        Ok(Snapshot { group, time })
+    }
+
+    /// Reads its path below the store, `[ns/a/[ns/b/]]host/x/2020-06-26T13:56:05Z`.
+    ///
+    /// Errors: `Argument`.
+    pub fn parse(path: &str) -> Result<Self> {
+        match path.rsplit_once('/') {
+            Some((group, time)) => Snapshot::new(Group::parse(group)?, parse_time(time)?),
+            None => Err(refuse("snapshot", path, "it must be [ns/NAME/...]TYPE/ID/TIME")),
+        }
+    }
+
+    /// The group that it is in.
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Its time, in seconds since 1970.
+    pub fn time(&self) -> i64 {
+        self.time
+    }
+
+    /// The name of its directory in the group's.
+    pub fn time_name(&self) -> String {
+        time_name(self.time)
+    }
+
+    /// Its directory below the store.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.group.path(), self.time_name())
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path())
+    }
+}
+
+/// Takes the leading `ns/NAME/` pairs off a path.
+fn split_namespaces(path: &str) -> Result<(Namespace, &str)> {
+    let mut namespace = Namespace::root();
+    let mut rest = path;
+    while let Some(below) = rest.strip_prefix("ns/") {
+        let (component, after) =
+            below.split_once('/').ok_or_else(|| refuse("group or snapshot", path, "it ends in a namespace"))?;
+        namespace = namespace.join(component)?;
+        rest = after;
+    }
+    Ok((namespace, rest))
+}
+
+fn check_time(time: i64) -> Result<()> {
+    if !TIMES.contains(&time) {
+        return Err(Error::new(Kind::Argument, format!("the time {time} is outside the years 0000 to 9999")));
+    }
+    Ok(())
+}
+
+/// `time`, in seconds since 1970, as a snapshot's name: `2020-06-26T13:56:05Z`.
+///
+/// Errors: `Argument` outside the years 0000 to 9999.
+pub fn format_time(time: i64) -> Result<String> {
+    check_time(time)?;
+    Ok(time_name(time))
+}
+
+/// As [`format_time`], of a time within the years.
+fn time_name(time: i64) -> String {
+    let (days, seconds) = (time.div_euclid(DAY), time.rem_euclid(DAY));
+    let (year, month, day) = civil_from_days(days);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// Reads the name of a snapshot. Only a name that [`format_time`] would give is one: no 30th of February, no second 60.
+///
+/// Errors: `Argument`.
+pub fn parse_time(text: &str) -> Result<i64> {
+    let invalid = || refuse("snapshot time", text, "it must be a valid YYYY-MM-DDTHH:MM:SSZ");
+    let bytes: &[u8; TIME_LEN] = text.as_bytes().try_into().map_err(|_| invalid())?;
+    let number = |at: usize, len: usize| {
+        bytes[at..at + len].iter().try_fold(0, |number, byte| match byte {
+            b'0'..=b'9' => Some(number * 10 + i64::from(byte - b'0')),
+            _ => None,
+        })
+    };
+    let fields =
+        (|| Some([number(0, 4)?, number(5, 2)?, number(8, 2)?, number(11, 2)?, number(14, 2)?, number(17, 2)?]))();
+    let [year, month, day, hour, minute, second] = fields.ok_or_else(invalid)?;
+    if !(1..=12).contains(&month) {
+        return Err(invalid());
+    }
+    let time = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
+    // Separators and fields that are out of range show here.
+    if TIMES.contains(&time) && time_name(time) == text { Ok(time) } else { Err(invalid()) }
+}
+
+/// Days in 400 years, after which the calendar repeats.
+const ERA: i64 = 146_097;
+/// Days from 0000-03-01 to 1970-01-01. Years begin in March here, so that a leap day is the last of its year.
+const EPOCH: i64 = 719_468;
+
+/// Days since 1970 of a date of the Gregorian calendar.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * ERA + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - EPOCH
+}
+
+/// Year, month and day of so many days since 1970.
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days + EPOCH;
+    let (era, day_of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+/// What an archive is, by its extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveKind {
+    /// A dynamic index, `.didx`.
+    Dynamic,
+    /// A fixed index, `.fidx`.
+    Fixed,
+    /// A blob, `.blob`.
+    Blob,
+}
+
+impl ArchiveKind {
+    /// The kind of the archive `name`.
+    ///
+    /// Errors: `Argument` for any other extension.
+    pub fn of(name: &str) -> Result<Self> {
+        match name.rsplit_once('.') {
+            Some((_, "didx")) => Ok(ArchiveKind::Dynamic),
+            Some((_, "fidx")) => Ok(ArchiveKind::Fixed),
+            Some((_, "blob")) => Ok(ArchiveKind::Blob),
+            _ => Err(refuse("archive name", name, "it must end in .didx, .fidx or .blob")),
+        }
+    }
+}
+
+/// Checks the name of an archive that is to be written or read, and gives its kind.
+///
+/// Errors: `Argument`.
+pub fn check_archive(name: &str) -> Result<ArchiveKind> {
+    check_component("archive name", name)?;
+    ArchiveKind::of(name)
+}
+
+/// Whether a file of a snapshot's directory is one of its archives: any name that ends in one of the extensions and has no
+/// line break before it.
+pub fn is_archive_file(name: &str) -> bool {
+    ArchiveKind::of(name).is_ok() && !name.contains('\n')
+}
+
+/// The lock file of a group, snapshot or manifest, below the directory of a store's lock files, as newer PBS names it: a
+/// directory, empty for the root namespace, and a name. `path` is relative to the namespace, `host/x/...`.
+pub fn lock_file(namespace: &Namespace, path: &str) -> (String, String) {
+    let dir = namespace.as_str().replace('/', ":");
+    let mut name = String::new();
+    for (i, byte) in path.bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if i == 0 => name.push_str("\\x2e"),
+            b'_' | b'.' => name.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => name.push(byte.into()),
+            _ => name.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    if name.len() < NAME_MAX {
+        return (dir, name);
+    }
+    let (first, last) = (&name[..80], &name[name.len() - 80..]);
+    let separator = if dir.is_empty() { "" } else { "/" };
+    (format!("{dir}{separator}hashed"), format!("{first}...{last}-{}", sha256(path.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_bounded() {
+        let seven = ["a"; 7].join("/");
+        assert_eq!(Namespace::parse(&seven).unwrap().depth(), 7);
+        assert_eq!(Namespace::parse(&seven).unwrap().path(), ["ns/a"; 7].join("/"));
+        assert!(Namespace::parse(&format!("{seven}/a")).is_err());
+        // A separator counts for the first component too.
+        assert!(Namespace::parse(&"x".repeat(255)).is_ok());
+        assert!(Namespace::parse(&"x".repeat(256)).is_err());
+        let long = "x".repeat(127);
+        assert!(Namespace::parse(&format!("{long}/{long}x")).is_ok());
+        assert!(Namespace::parse(&format!("{long}/{long}xy")).is_err());
+    }
+
+    #[test]
+    fn parents_and_within() {
+        let ns = |text: &str| Namespace::parse(text).unwrap();
+        assert_eq!(ns("a/b").parent(), Some(ns("a")));
+        assert_eq!(ns("a").parent(), Some(Namespace::root()));
+        assert_eq!(ns("").parent(), None);
+        for (inner, outer, within) in [
+            ("a/b", "a", true),
+            ("a", "a", true),
+            ("ab", "a", false),
+            ("a", "", true),
+            ("", "a", false),
+            ("", "", true),
+        ] {
+            assert_eq!(ns(inner).is_within(&ns(outer)), within, "{inner:?} in {outer:?}");
+        }
+    }
+
+    #[test]
+    fn paths_that_climb_are_refused() {
+        let long = "x".repeat(256);
+        for id in ["", ".", "..", "../x", "a/b", "-a", ".a", "a b", "a\0", "a\n", "é", &long] {
+            assert!(check_id(id).is_err(), "{id:?}");
+            assert!(Group::parse(&format!("host/{id}")).is_err(), "{id:?}");
+            assert!(Group::parse(&format!("ns/{id}/host/x")).is_err(), "{id:?}");
+            assert!(Snapshot::parse(&format!("host/{id}/2020-06-26T13:56:05Z")).is_err(), "{id:?}");
+            assert!(check_archive(&format!("{id}.blob")).is_err() || id == "", "{id:?}");
+        }
+        for path in ["", "host", "host/", "/host/x", "host//x", "Host/x", "ns/a", "ns//host/x", "a/host/x", "host/x/y"]
+        {
+            assert!(Group::parse(path).is_err(), "{path:?}");
+        }
+        assert!(check_archive(".blob").is_err());
+    }
+
+    #[test]
+    fn paths_round_trip() {
+        for path in ["host/x", "ns/a/vm/100", "ns/ns/ns/host/ct/c-1.test_x"] {
+            assert_eq!(Group::parse(path).unwrap().path(), path);
+            let snapshot = format!("{path}/2020-06-26T13:56:05Z");
+            assert_eq!(Snapshot::parse(&snapshot).unwrap().path(), snapshot);
+            assert_eq!(Snapshot::parse(&snapshot).unwrap().time(), 1_593_179_765);
+        }
+        assert_eq!(Group::parse("ns/ns/ns/host/ct/1").unwrap().namespace().as_str(), "ns/host");
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_round_trips() {
+        let mut last = String::new();
+        for time in TIMES.step_by(DAY as usize * 13 + 7) {
+            let name = format_time(time).unwrap();
+            assert!(name > last, "{name} after {last}");
+            assert_eq!(parse_time(&name).unwrap(), time);
+            last = name;
+        }
+        assert!(format_time(TIMES.start() - 1).is_err() && format_time(TIMES.end() + 1).is_err());
+        assert!(format_time(i64::MIN).is_err() && format_time(i64::MAX).is_err());
+    }
+
+    #[test]
+    fn owners() {
+        for owner in ["root@pam", "a.b+c@pbs", "u@r!token-1", "a@b@pam"] {
+            check_owner(owner).unwrap();
+        }
+        for owner in ["", "root", "@pam", "root@", "root@pam!", "ro ot@pam", "a/b@pam", "root@pam\n", "root@-x"] {
+            assert!(check_owner(owner).is_err(), "{owner:?}");
+        }
+    }
+
+    #[test]
+    fn lock_files() {
+        let root = Namespace::root();
+        let (dir, name) = lock_file(&root, "vm/100/2022-05-02T08:11:33Z");
+        assert_eq!((dir.as_str(), name.as_str()), ("", "vm-100-2022\\x2d05\\x2d02T08\\x3a11\\x3a33Z"));
+        let ns = Namespace::parse("a/b").unwrap();
+        assert_eq!(lock_file(&ns, "host/x").0, "a:b");
+        assert_eq!(
+            lock_file(&ns, "host/x/2022-05-02T08:11:33Z/.index.json.lck").1.split_once("Z-").unwrap().1,
+            ".index.json.lck"
+        );
+        let long = format!("host/{}", "-".repeat(100));
+        let (dir, name) = lock_file(&ns, &long);
+        assert_eq!(dir, "a:b/hashed");
+        assert_eq!(
+            name,
+            format!(
+                "{}...{}-{}",
+                &format!("host-{}", "\\x2d".repeat(100))[..80],
+                "\\x2d".repeat(20),
+                sha256(long.as_bytes())
+            )
+        );
+    }
+}
