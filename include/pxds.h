@@ -143,6 +143,12 @@
 /** pxds_store_options.flags: accept a store with both layouts; write four digits, read either. */
 #define PXDS_STORE_MIXED 2
 
+/**
+ * pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed; what
+ * needs chunks is PXDS_ERR_NOT_FOUND.
+ */
+#define PXDS_STORE_BARE 4
+
 /** Inserting flag: store any bytes, not only a blob. */
 #define PXDS_INSERT_RAW 1
 
@@ -375,6 +381,14 @@ typedef struct {
     pxds_notice_fn notice;
     /** Handed to `notice`. */
     void *notice_user;
+    /**
+     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that locks
+     * groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+     * docs/format.md, 7.8.
+     */
+    const char *store_name;
+    /** With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks. */
+    const char *lock_dir;
 } pxds_store_options;
 
 /** How far a long call is. */
@@ -1781,7 +1795,7 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
 #define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0 }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
-#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }

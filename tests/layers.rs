@@ -19,11 +19,12 @@ use std::path::{Path, PathBuf};
 
 use lexer::{Found, Token, paths, tokens, without_tests};
 
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["error", "digest", "limits"],
     &["format", "chunker", "hash", "sys"],
     &["blob", "index", "name"],
     &["store"],
+    &["snapshot"],
     &["ingest", "restore"],
     &["ffi"],
 ];

@@ -111,6 +111,13 @@ pub(super) unsafe fn string<'a>(pointer: *const c_char, name: &str) -> Result<&'
     Ok(unsafe { CStr::from_ptr(pointer) }.to_bytes())
 }
 
+/// A string that ends in NUL and must be UTF-8.
+pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+    // SAFETY: the caller's.
+    let bytes = unsafe { string(pointer, name) }?;
+    std::str::from_utf8(bytes).map_err(|_| wrong(format!("{name} is not UTF-8")))
+}
+
 /// A path, which is not empty.
 pub(super) unsafe fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
     // SAFETY: the caller's.

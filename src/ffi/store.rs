@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::blob::pxds_blob_codec;
@@ -13,10 +14,12 @@ use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
 use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
+use crate::name;
 use crate::store::{
     ChunkEntry, Chunks, ExclusiveLock, InsertOptions, Inserted, Layout, SharedLock, Store, StoreOptions, SyncLevel,
+    TreeLocks,
 };
-use crate::sys::Owner;
+use crate::sys::{self, Owner};
 
 /// Of a new store: PXDS_LAYOUT_HEX2.
 pub const PXDS_LAYOUT_DEFAULT: u32 = 0;
@@ -39,6 +42,12 @@ pub const PXDS_SYNC_FILESYSTEM: u32 = 3;
 pub const PXDS_STORE_SET_OWNER: u32 = 1;
 /// pxds_store_options.flags: accept a store with both layouts; write four digits, read either.
 pub const PXDS_STORE_MIXED: u32 = 2;
+/// pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed; what
+/// needs chunks is PXDS_ERR_NOT_FOUND.
+pub const PXDS_STORE_BARE: u32 = 4;
+
+/// Where a running Proxmox Backup Server from 3.4 on has its lock files.
+const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
 
 /// How a store is made or opened.
 #[repr(C)]
@@ -63,9 +72,15 @@ pub struct pxds_store_options {
     pub notice: pxds_notice_fn,
     /// Handed to `notice`.
     pub notice_user: *mut c_void,
+    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that locks
+    /// groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+    /// docs/format.md, 7.8.
+    pub store_name: *const c_char,
+    /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
+    pub lock_dir: *const c_char,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that is not followed.
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_store_options {
     const NAME: &'static str = "pxds_store_options";
 }
@@ -169,7 +184,7 @@ enum Lock {
 unsafe fn read_options(options: *const pxds_store_options) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED, "options.flags")?;
+    args::flags(options.flags, PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_BARE, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
     let owner = Owner { uid: options.owner_uid, gid: options.owner_gid };
@@ -188,8 +203,29 @@ unsafe fn read_options(options: *const pxds_store_options) -> Result<StoreOption
         },
         owner: (options.flags & PXDS_STORE_SET_OWNER != 0).then_some(owner),
         mixed: options.flags & PXDS_STORE_MIXED != 0,
+        bare: options.flags & PXDS_STORE_BARE != 0,
+        // SAFETY: the caller's.
+        tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),
     })
+}
+
+unsafe fn read_tree_locks(options: &pxds_store_options) -> Result<TreeLocks> {
+    let &pxds_store_options { store_name, lock_dir, .. } = options;
+    if store_name.is_null() {
+        return match lock_dir.is_null() {
+            true => Ok(TreeLocks::Directories),
+            false => Err(Error::new(Kind::Argument, "options.lock_dir needs options.store_name")),
+        };
+    }
+    // SAFETY: the caller's.
+    let (store, dir) = unsafe {
+        let dir =
+            if lock_dir.is_null() { Path::new(DEFAULT_LOCK_DIR) } else { args::path(lock_dir, "options.lock_dir")? };
+        (args::text(store_name, "options.store_name")?, dir)
+    };
+    name::check_store(store)?;
+    Ok(TreeLocks::Files { dir: sys::absolute(dir)?, store: store.to_owned() })
 }
 
 /// Makes a store in the directory `path`, which is made if it is missing, and opens it.

@@ -1,6 +1,8 @@
 //! Looking at, touching, loading and setting aside single chunks (docs/format.md, 5.4 to 5.8).
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::Store;
@@ -19,7 +21,7 @@ pub(super) fn is_chunk(stat: &Stat) -> bool {
 impl Store {
     /// The path at which the chunk `digest` is written.
     pub fn chunk_path(&self, digest: &Digest) -> PathBuf {
-        self.0.chunks.join(ChunkName::new(self.0.layout, digest).as_c_str())
+        self.path_of(&ChunkName::new(self.0.layout, digest))
     }
 
     /// The length of the file of chunk `digest`, or `None`. A file that is too short for a blob is none.
@@ -30,7 +32,7 @@ impl Store {
     /// Touches the chunk `digest` if the store has it, as [`Store::has`] sees it, and gives its length.
     pub fn touch_if_present(&self, digest: &Digest) -> Result<Option<u64>> {
         match self.find(digest)? {
-            Some((name, stat)) if self.0.chunks.touch(name.as_c_str())? => Ok(Some(stat.size)),
+            Some((name, stat)) if self.chunk_dir()?.touch(name.as_c_str())? => Ok(Some(stat.size)),
             _ => Ok(None),
         }
     }
@@ -76,7 +78,7 @@ impl Store {
         let _one_at_a_time = self.stripe(digest);
         // The file that a load would read.
         let Some((name, ..)) = self.open_chunk(digest)? else { return Ok(None) };
-        let chunks = &self.0.chunks;
+        let chunks = self.chunk_dir()?;
         let mut number = 0;
         while number < 9 && chunks.lstat(name.bad(number).as_c_str())?.is_some() {
             number += 1;
@@ -92,7 +94,7 @@ impl Store {
     pub(super) fn find(&self, digest: &Digest) -> Result<Option<(ChunkName, Stat)>> {
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            if let Some(stat) = self.0.chunks.stat(name.as_c_str())?.filter(is_chunk) {
+            if let Some(stat) = self.chunk_dir()?.stat(name.as_c_str())?.filter(is_chunk) {
                 return Ok(Some((name, stat)));
             }
         }
@@ -104,7 +106,7 @@ impl Store {
         let mut leftover = None;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            let opened = self.0.chunks.open_read(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
+            let opened = self.chunk_dir()?.open_read(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
             let Some((file, stat)) = opened else { continue };
             if is_chunk(&stat) {
                 return Ok(Some((name, file, stat)));
@@ -114,8 +116,13 @@ impl Store {
         Ok(leftover)
     }
 
+    /// The path of a chunk's file, for messages.
+    pub(super) fn path_of(&self, name: &ChunkName) -> PathBuf {
+        self.path().join(".chunks").join(OsStr::from_bytes(name.as_c_str().to_bytes()))
+    }
+
     fn describe(&self, error: Error, name: &ChunkName, digest: &Digest) -> Error {
-        let path = self.0.chunks.join(name.as_c_str());
+        let path = self.path_of(name);
         error.context(path.display()).with_path(&path).with_digest(digest)
     }
 

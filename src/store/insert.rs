@@ -130,7 +130,7 @@ impl Store {
         blob: &[u8],
         form: Option<BlobForm>,
     ) -> Result<(Inserted, Option<Leftover>)> {
-        let chunks = &self.0.chunks;
+        let chunks = self.chunk_dir()?;
         let mut leftover = None;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
@@ -151,7 +151,7 @@ impl Store {
     /// The table, for a file that is there.
     fn judge(&self, name: &ChunkName, stat: Stat, blob: &[u8], form: Option<BlobForm>) -> Result<Verdict> {
         let refuse = |kind, why: &str| {
-            let path = self.0.chunks.join(name.as_c_str());
+            let path = self.path_of(name);
             Err(Error::new(kind, format!("{}: {why}", path.display())).with_path(&path))
         };
         if stat.kind != FileKind::File {
@@ -186,10 +186,9 @@ impl Store {
 
     /// The form that the magic of the stored chunk announces, `None` for an unknown magic or a vanished file.
     fn stored_form(&self, name: &ChunkName) -> Result<Option<BlobForm>> {
-        let Some((mut file, _)) = self.0.chunks.open_read(name.as_c_str())? else { return Ok(None) };
+        let Some((mut file, _)) = self.chunk_dir()?.open_read(name.as_c_str())? else { return Ok(None) };
         let mut magic = [0; 8];
-        file.read_exact(&mut magic)
-            .map_err(|source| Error::io("read", &self.0.chunks.join(name.as_c_str()), &source))?;
+        file.read_exact(&mut magic).map_err(|source| Error::io("read", &self.path_of(name), &source))?;
         Ok(BlobForm::from_magic(&magic))
     }
 
@@ -204,7 +203,7 @@ impl Store {
     }
 
     fn create_in_its_dir<'a>(&'a self, name: &'a ChunkName, digest: &Digest) -> Result<TempFile<'a>> {
-        let chunks = &self.0.chunks;
+        let chunks = self.chunk_dir()?;
         match TempFile::create(chunks, name.as_c_str(), 0o600) {
             Err(error) if error.kind() == Kind::NotFound => {}
             other => return other,

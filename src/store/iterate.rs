@@ -37,7 +37,7 @@ impl Store {
         let mut dirs = Vec::new();
         for layout in self.layouts() {
             let mut numbers = Vec::new();
-            for name in self.0.chunks.names()? {
+            for name in self.chunk_dir()?.names()? {
                 numbers.extend(layout.dir_number(name?.to_bytes()));
             }
             numbers.sort_unstable();
@@ -65,7 +65,7 @@ impl Chunks {
             }
             self.current = None;
             let Some((layout, number)) = self.dirs.next() else { return Ok(None) };
-            let dir = self.store.0.chunks.open_dir(layout.dir_name(number).as_c_str())?;
+            let dir = self.store.chunk_dir()?.open_dir(layout.dir_name(number).as_c_str())?;
             if let Some(dir) = dir {
                 let names = dir.names()?;
                 self.current = Some((dir, names, layout, number));

@@ -117,6 +117,7 @@ pub(super) fn parse_file_name(name: &[u8]) -> Option<(Digest, Option<u8>)> {
 }
 
 /// What a `.chunks` directory turns out to have.
+#[derive(Default)]
 pub(super) struct Detected {
     /// The layout to write; `None` in an empty directory.
     pub(super) layout: Option<Layout>,

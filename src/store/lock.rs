@@ -84,6 +84,8 @@ impl Store {
     }
 
     fn lock_file(&self, holders: &mut Holders, mode: LockMode) -> Result<()> {
+        // A bare directory has nothing to write to, and gets no lock file.
+        self.chunk_dir()?;
         let base = &self.0.base;
         loop {
             let file = match holders.file.take() {

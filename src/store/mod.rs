@@ -22,14 +22,14 @@ pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::sys::{self, Dir, Owner};
-use layout::detect;
+use layout::{Detected, detect};
 use lock::Locks;
 
 /// Mode of a chunk directory, as PBS sets it.
@@ -74,14 +74,33 @@ pub struct StoreOptions {
     pub owner: Option<Owner>,
     /// Accept a store with both layouts: write four digits, read either.
     pub mixed: bool,
+    /// Do without `.chunks` if it is missing: there are only snapshots to look at then.
+    pub bare: bool,
+    /// What groups and snapshots are locked with.
+    pub tree_locks: TreeLocks,
     /// Takes notices.
     pub notice: Option<Notice>,
 }
 
+/// What groups and snapshots are locked with (docs/format.md, 7.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TreeLocks {
+    /// Their own directories, as PBS did before 3.4.
+    #[default]
+    Directories,
+    /// Files below `dir/store`, as PBS does from 3.4 on: needed where one that is running shares the store.
+    Files {
+        /// The directory of all lock files, absolute.
+        dir: PathBuf,
+        /// The store's name in PBS.
+        store: String,
+    },
+}
+
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreOptions { layout, sync, owner, mixed, notice: _ } = self;
-        write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed} }}")
+        let StoreOptions { layout, sync, owner, mixed, bare, tree_locks, notice: _ } = self;
+        write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, {tree_locks:?} }}")
     }
 }
 
@@ -91,7 +110,8 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     base: Dir,
-    chunks: Dir,
+    /// `None` in a bare directory.
+    chunks: Option<Dir>,
     /// `.chunks` is on another file system than the directory that it is in.
     chunks_elsewhere: bool,
     layout: Layout,
@@ -100,6 +120,7 @@ struct Inner {
     sync: SyncLevel,
     sync_failed: AtomicBool,
     owner: Option<Owner>,
+    tree_locks: TreeLocks,
     notice: Option<Notice>,
     stripes: [Mutex<()>; STRIPES],
     locks: Locks,
@@ -108,7 +129,7 @@ struct Inner {
 impl Store {
     /// Opens the store at `path`.
     ///
-    /// Errors: `NotFound` if there is no `.chunks`; `Io`; `Format` if both layouts are there and
+    /// Errors: `NotFound` if there is no `.chunks`, unless [`StoreOptions::bare`] does without; `Io`; `Format` if both layouts are there and
     /// [`StoreOptions::mixed`] is off.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self> {
         Self::with_base(Dir::open(&sys::absolute(path)?)?, options)
@@ -118,6 +139,7 @@ impl Store {
     ///
     /// Errors: as [`Store::open`] and [`Store::create`].
     pub fn open_or_create(path: &Path, options: &StoreOptions) -> Result<Self> {
+        let options = &StoreOptions { bare: false, ..options.clone() };
         match Self::open(path, options) {
             Err(error) if error.kind() == Kind::NotFound => {}
             other => return other,
@@ -130,15 +152,15 @@ impl Store {
     }
 
     fn with_base(base: Dir, options: &StoreOptions) -> Result<Self> {
-        let chunks = base.open_dir(c".chunks")?.ok_or_else(|| {
-            let path = base.path();
-            Error::new(Kind::NotFound, format!("{} is no chunk store: it has no .chunks", path.display()))
-                .with_path(path)
-        })?;
-        let detected = detect(&chunks, options.mixed)?;
-        let stat = chunks.stat_self()?;
+        let chunks = base.open_dir(c".chunks")?;
+        if chunks.is_none() && !options.bare {
+            return Err(no_chunks(&base));
+        }
+        let detected = chunks.as_ref().map_or(Ok(Detected::default()), |chunks| detect(chunks, options.mixed))?;
+        let base_stat = base.stat_self()?;
+        let stat = chunks.as_ref().map_or(Ok(base_stat), Dir::stat_self)?;
         Ok(Store(Arc::new(Inner {
-            chunks_elsewhere: stat.device != base.stat_self()?.device,
+            chunks_elsewhere: stat.device != base_stat.device,
             base,
             chunks,
             layout: detected.layout.or(options.layout).unwrap_or(Layout::Hex2),
@@ -146,10 +168,18 @@ impl Store {
             sync: options.sync,
             sync_failed: AtomicBool::new(false),
             owner: options.owner.or(stat.owner.for_new_files()),
+            tree_locks: options.tree_locks.clone(),
             notice: options.notice.clone(),
             stripes: std::array::from_fn(|_| Mutex::new(())),
             locks: Locks::default(),
         })))
+    }
+
+    /// The directory of the chunks.
+    ///
+    /// Errors: `NotFound` in a bare directory.
+    fn chunk_dir(&self) -> Result<&Dir> {
+        self.0.chunks.as_ref().ok_or_else(|| no_chunks(&self.0.base))
     }
 
     /// The store's directory, from the root.
@@ -184,7 +214,8 @@ impl Store {
     ///
     /// Errors: `Io`; `State` ever after, because the system reports what it could not write only once.
     pub fn sync(&self) -> Result<()> {
-        let Inner { base, chunks, chunks_elsewhere, sync_failed, .. } = &*self.0;
+        let Inner { base, chunks_elsewhere, sync_failed, .. } = &*self.0;
+        let chunks = self.0.chunks.as_ref().unwrap_or(base);
         if sync_failed.load(Ordering::Relaxed) {
             let path = self.path();
             let message = format!("{}: an earlier sync has failed, and chunks may be lost", path.display());
@@ -206,6 +237,16 @@ impl Store {
             SyncLevel::File if reused => self.sync(),
             SyncLevel::None | SyncLevel::File => Ok(()),
         }
+    }
+
+    /// What groups and snapshots are locked with.
+    pub fn tree_locks(&self) -> &TreeLocks {
+        &self.0.tree_locks
+    }
+
+    /// Whether there are chunks at all: not in a bare directory.
+    pub fn has_chunks(&self) -> bool {
+        self.0.chunks.is_some()
     }
 
     /// The store's directory once more, for files beside the chunks.
@@ -230,6 +271,11 @@ impl Store {
         // It guards no data, so a panic under it leaves nothing half-done.
         self.0.stripes[usize::from(digest.0[0]) % STRIPES].lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn no_chunks(base: &Dir) -> Error {
+    let path = base.path();
+    Error::new(Kind::NotFound, format!("{} is no chunk store: it has no .chunks", path.display())).with_path(path)
 }
 
 impl fmt::Debug for Store {

@@ -1,13 +1,12 @@
 //! An open directory and what is done below it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 
 use super::{c_path, retry};
 use crate::error::{Error, Kind, Result};
@@ -115,6 +114,15 @@ impl Dir {
         Ok(Dir { fd, path: self.path.clone() })
     }
 
+    /// The directory that `fd` is open on; `path` is for messages.
+    pub(super) fn from_parts(fd: OwnedFd, path: PathBuf) -> Self {
+        Dir { fd, path }
+    }
+
+    pub(super) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// As it was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -139,9 +147,12 @@ impl Dir {
         self.stat_with(name, 0)
     }
 
-    /// The facts of `name` itself; `None` if it is not there.
+    /// The facts of `name` itself; `None` if it is not there, for want of a directory in its path also.
     pub fn lstat(&self, name: &CStr) -> Result<Option<Stat>> {
-        self.stat_with(name, libc::AT_SYMLINK_NOFOLLOW)
+        match self.stat_with(name, libc::AT_SYMLINK_NOFOLLOW) {
+            Err(error) if error.errno() == Some(libc::ENOTDIR) => Ok(None),
+            other => other,
+        }
     }
 
     fn stat_with(&self, name: &CStr, flags: i32) -> Result<Option<Stat>> {
@@ -284,68 +295,9 @@ impl Dir {
             .map(drop)
             .map_err(|source| Error::io("sync the file system of", &self.path, &source))
     }
-
-    /// The names in the directory, in no order, without `.` and `..`.
-    pub fn names(&self) -> Result<DirNames> {
-        let error = |source: io::Error| Error::io("list", &self.path, &source);
-        // Opened anew: a copy of the descriptor would share its position with other listings.
-        let fd = open_at(self.raw(), c".", libc::O_RDONLY | libc::O_DIRECTORY, 0).map_err(error)?.into_raw_fd();
-        // SAFETY: `fd` is an open directory; the stream owns it if the call succeeds.
-        match NonNull::new(unsafe { libc::fdopendir(fd) }) {
-            Some(stream) => Ok(DirNames { stream, path: self.path.clone() }),
-            None => {
-                let source = io::Error::last_os_error();
-                // SAFETY: the call failed, so `fd` is still ours.
-                drop(unsafe { OwnedFd::from_raw_fd(fd) });
-                Err(error(source))
-            }
-        }
-    }
 }
 
-/// The names in a directory; see [`Dir::names`].
-#[derive(Debug)]
-pub struct DirNames {
-    stream: NonNull<libc::DIR>,
-    path: PathBuf,
-}
-
-// SAFETY: a directory stream is bound to no thread; `&mut self` keeps its users one at a time.
-unsafe impl Send for DirNames {}
-
-impl Iterator for DirNames {
-    type Item = Result<CString>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            // SAFETY: the errno of this thread; readdir tells its end from an error by it alone.
-            unsafe { *libc::__errno_location() = 0 };
-            // SAFETY: the stream is open, and one at a time uses it.
-            let entry = unsafe { libc::readdir(self.stream.as_ptr()) };
-            if entry.is_null() {
-                let source = io::Error::last_os_error();
-                return match source.raw_os_error() {
-                    Some(0) => None,
-                    _ => Some(Err(Error::io("list", &self.path, &source))),
-                };
-            }
-            // SAFETY: the entry is valid until the next readdir, and its name ends in NUL.
-            let name = unsafe { CStr::from_ptr((&raw const (*entry).d_name).cast()) };
-            if name != c"." && name != c".." {
-                return Some(Ok(name.to_owned()));
-            }
-        }
-    }
-}
-
-impl Drop for DirNames {
-    fn drop(&mut self) {
-        // SAFETY: the stream is open and not used again.
-        unsafe { libc::closedir(self.stream.as_ptr()) };
-    }
-}
-
-fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+pub(super) fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
     // SAFETY: `name` ends in NUL.
     let fd = retry(|| unsafe { libc::openat(dir, name.as_ptr(), flags | libc::O_CLOEXEC, mode) })?;
     // SAFETY: the call succeeded, so `fd` is open and ours alone.
@@ -360,7 +312,7 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
     checked_regular(fd, &|| path.to_path_buf()).map(|(file, stat)| (file, stat.size))
 }
 
-fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
+pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
     let stat = stat_fd(fd.as_raw_fd()).map_err(|source| Error::io("stat", &path(), &source))?;
     if stat.kind != FileKind::File {
         let path = path();

@@ -6,16 +6,22 @@
 #![allow(unsafe_code)]
 
 mod dir;
+mod entries;
+mod flock;
 mod lock;
 mod output;
 mod process;
 mod temp;
+mod tree;
 
-pub use dir::{Dir, DirNames, FileKind, Owner, Stat};
+pub use dir::{Dir, FileKind, Owner, Stat};
+pub use entries::{DirEntries, DirEntry, DirNames};
+pub use flock::{Attempt, Flock, pause};
 pub use lock::{LockFile, LockMode};
 pub use output::Output;
 pub use process::ProcessMark;
 pub use temp::{TempFile, anonymous, temporary_name};
+pub use tree::c_name;
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;

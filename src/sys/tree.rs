@@ -1,0 +1,193 @@
+//! Directories below a directory, reached and removed without following links.
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+
+use super::dir::{Dir, FileKind, Owner, Stat, checked_regular, open_at};
+use super::temp::TempFile;
+use crate::error::{Error, Kind, Result};
+
+/// Directories below one another that are removed: more are an attack, or not ours.
+const MAX_DEPTH: usize = 32;
+
+impl Dir {
+    /// Opens the directory `name`; `None` if there is none, or a link or another file has the name.
+    pub fn open_child(&self, name: &CStr) -> Result<Option<Dir>> {
+        let none = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP];
+        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0) {
+            Ok(fd) => Ok(Some(Dir::from_parts(fd, self.join(name)))),
+            Err(source) if source.raw_os_error().is_some_and(|errno| none.contains(&errno)) => Ok(None),
+            Err(source) => Err(self.error("open directory", name, &source)),
+        }
+    }
+
+    /// Opens the directory `path`, names separated by `/`, one after the other as [`Dir::open_child`] does.
+    pub fn open_below(&self, path: &str) -> Result<Option<Dir>> {
+        let mut dir = self.reopen()?;
+        for name in components(path) {
+            match dir.open_child(&c_name(name)?)? {
+                Some(child) => dir = child,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(dir))
+    }
+
+    /// Opens the directory `name` after making it if it is missing; true if it was.
+    ///
+    /// Errors: `Exists` if something that is no directory has the name; `Io`.
+    pub fn open_or_make_child(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<(Dir, bool)> {
+        // Twice: it may be removed in between.
+        for _ in 0..2 {
+            let made = self.make_dir(name, mode, owner)?;
+            if let Some(child) = self.open_child(name)? {
+                return Ok((child, made));
+            }
+        }
+        let path = self.join(name);
+        Err(Error::new(Kind::Exists, format!("{} is not a directory", path.display())).with_path(&path))
+    }
+
+    /// Opens the regular file `name` itself for reading; `None` if it is not there.
+    ///
+    /// Errors: `Io`; `Format` if it is a link, or no regular file.
+    pub fn open_file(&self, name: &CStr) -> Result<Option<(File, Stat)>> {
+        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW, 0) {
+            Ok(fd) => checked_regular(fd, &|| self.join(name)).map(Some),
+            Err(source) => match source.raw_os_error() {
+                Some(libc::ENOENT) => Ok(None),
+                Some(libc::ELOOP | libc::ENXIO) => {
+                    let path = self.join(name);
+                    Err(Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(&path))
+                }
+                _ => Err(self.error("open", name, &source)),
+            },
+        }
+    }
+
+    /// Writes `data` to the file `name`, whole or not at all, replacing what has the name; with `sync` it is on the disk
+    /// when this returns.
+    pub fn replace_file(&self, name: &CStr, data: &[u8], mode: u32, owner: Option<Owner>, sync: bool) -> Result<()> {
+        let mut file = TempFile::create(self, name, 0o600)?;
+        file.write(data)?;
+        file.set_owner_and_mode(owner, mode)?;
+        file.commit(sync)
+    }
+
+    /// Makes the empty file `name`, of this owner if one is given; what has the name already stays as it is.
+    pub fn make_file(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<()> {
+        match self.open_with(name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, mode) {
+            Ok(_) => owner.map_or(Ok(()), |owner| self.change_owner(name, owner)),
+            Err(source) if source.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+            Err(source) => Err(self.error("create", name, &source)),
+        }
+    }
+
+    /// Removes `name` and, if it is a directory, all that is in it; links are removed, not followed. False if it is not
+    /// there.
+    pub fn remove_tree(&self, name: &CStr) -> Result<bool> {
+        let Some(top) = self.open_child(name)? else { return self.unlink(name) };
+        let mut open = vec![(top, name.to_owned())];
+        while let Some((dir, _)) = open.last() {
+            if let Some(name) = dir.remove_files()? {
+                if open.len() == MAX_DEPTH {
+                    let path = dir.join(&name);
+                    let message = format!("{}: directories are too deep to be removed", path.display());
+                    return Err(Error::new(Kind::Limit, message).with_path(&path));
+                }
+                if let Some(child) = dir.open_child(&name)? {
+                    open.push((child, name));
+                }
+                continue;
+            }
+            let Some((_, name)) = open.pop() else { break };
+            open.last().map_or(self, |(parent, _)| parent).remove_dir(&name)?;
+        }
+        Ok(true)
+    }
+
+    /// Removes what is no directory, until it meets one and gives its name.
+    fn remove_files(&self) -> Result<Option<CString>> {
+        for entry in self.entries()? {
+            let entry = entry?;
+            match self.kind_of(&entry)? {
+                Some(FileKind::Dir) => return Ok(Some(entry.name)),
+                Some(_) => drop(self.unlink(&entry.name)?),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn components(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|name| !name.is_empty())
+}
+
+/// A name for the kernel.
+///
+/// Errors: `Argument` if it holds a NUL byte.
+pub fn c_name(name: &str) -> Result<CString> {
+    CString::new(name).map_err(|_| Error::new(Kind::Argument, format!("the name {name:?} holds a NUL byte")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_not_followed() {
+        let scratch = Scratch::new();
+        let root = scratch.path();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir_all(root.join("outside")).unwrap();
+        fs::write(root.join("outside/kept"), "x").unwrap();
+        symlink(root.join("outside"), root.join("a/link")).unwrap();
+        symlink(root.join("outside/kept"), root.join("a/file")).unwrap();
+        let dir = Dir::open(root).unwrap();
+        assert!(dir.open_below("a/b").unwrap().is_some());
+        assert!(dir.open_below("a/link").unwrap().is_none());
+        assert!(dir.open_below("a/file").unwrap().is_none());
+        assert!(dir.open_below("a/none/x").unwrap().is_none());
+        let a = dir.open_child(c"a").unwrap().unwrap();
+        assert_eq!(a.open_file(c"file").unwrap_err().kind(), Kind::Format);
+        assert_eq!(a.open_file(c"b").unwrap_err().kind(), Kind::Format);
+        assert!(a.open_file(c"none").unwrap().is_none());
+        assert!(dir.remove_tree(c"a").unwrap());
+        assert!(!root.join("a").exists());
+        assert_eq!(fs::read(root.join("outside/kept")).unwrap(), b"x");
+        assert!(!dir.remove_tree(c"a").unwrap());
+    }
+
+    #[test]
+    fn trees_are_removed_to_a_depth() {
+        let scratch = Scratch::new();
+        let dir = Dir::open(scratch.path()).unwrap();
+        let deep = |levels: usize| scratch.path().join(vec!["d"; levels].join("/"));
+        for i in 1..=MAX_DEPTH {
+            fs::create_dir_all(deep(i)).unwrap();
+            fs::write(deep(i).join("file"), "x").unwrap();
+        }
+        assert!(dir.remove_tree(c"d").unwrap());
+        fs::create_dir_all(deep(MAX_DEPTH + 1)).unwrap();
+        assert_eq!(dir.remove_tree(c"d").unwrap_err().kind(), Kind::Limit);
+    }
+
+    #[test]
+    fn made_once() {
+        let scratch = Scratch::new();
+        let dir = Dir::open(scratch.path()).unwrap();
+        assert!(dir.open_or_make_child(c"x", 0o755, None).unwrap().1);
+        assert!(!dir.open_or_make_child(c"x", 0o755, None).unwrap().1);
+        dir.make_file(c"f", 0o644, None).unwrap();
+        fs::write(scratch.path().join("f"), "x").unwrap();
+        dir.make_file(c"f", 0o644, None).unwrap();
+        assert_eq!(fs::read(scratch.path().join("f")).unwrap(), b"x");
+        assert_eq!(dir.open_or_make_child(c"f", 0o755, None).unwrap_err().kind(), Kind::Exists);
+        dir.replace_file(c"f", b"new", 0o600, None, true).unwrap();
+        assert_eq!(fs::read(scratch.path().join("f")).unwrap(), b"new");
+    }
+}
