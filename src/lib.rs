@@ -11,8 +11,9 @@
 //! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`sys`] |
 //! | 2 | [`blob`], [`index`], [`name`] |
 //! | 3 | [`store`] |
-//! | 4 | [`ingest`], [`restore`] |
-//! | 5 | [`ffi`] |
+//! | 4 | [`snapshot`] |
+//! | 5 | [`ingest`], [`restore`] |
+//! | 6 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
 //! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
@@ -35,6 +36,8 @@ pub mod index;
 pub mod name;
 
 pub mod store;
+
+pub mod snapshot;
 
 pub mod ingest;
 pub mod restore;

@@ -27,3 +27,6 @@ pub const INDEX_MAX_SIZE: u64 = i64::MAX as u64;
 /// Bytes of one index file: 2^28 dynamic entries, which is 16 TiB of stream even at 64 KiB a chunk. It bounds what
 /// opening an index may allocate, together with the length of the file itself.
 pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 28);
+
+/// Bytes of a group's notes, and of its owner file: a text that somebody has typed.
+pub const NOTES_MAX_SIZE: usize = 1 << 20;

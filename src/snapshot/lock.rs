@@ -1,0 +1,171 @@
+//! Locks on groups, snapshots and manifests (docs/format.md, 7.8).
+
+use std::path::{Path, PathBuf};
+
+use super::MANIFEST_NAME;
+use crate::error::{Error, Kind, Result};
+use crate::name::{Group, Namespace, Snapshot, lock_file};
+use crate::store::{Store, TreeLocks};
+use crate::sys::{self, Attempt, Dir, Flock, LockMode, Owner, c_name};
+
+/// How long the lock of a manifest is waited for, and how often it is tried.
+const MANIFEST_WAIT_MS: u64 = 5000;
+const RETRY_MS: u64 = 20;
+
+/// Attempts to lock what others keep replacing.
+const MAX_REPLACED: u32 = 100;
+
+/// Mode of the directories of lock files, less the umask.
+const LOCK_DIR_MODE: u32 = 0o755;
+
+/// A hold on a group, snapshot or manifest. Dropping it lets go.
+#[derive(Debug)]
+pub struct TreeLock {
+    _flock: Flock,
+}
+
+/// What to lock: a directory of the tree, or a file of its own.
+enum Target {
+    Directory(String),
+    Manifest(String),
+    File { dir: PathBuf, name: String },
+}
+
+impl Store {
+    /// Holds a group alone; never waits.
+    ///
+    /// Errors: `Busy`, with the path; `NotFound`, `Io`.
+    pub fn lock_group(&self, group: &Group) -> Result<TreeLock> {
+        let path = group.path();
+        let target = self.target(group.namespace(), &group.name(), || Target::Directory(path.clone()))?;
+        let lock = self.lock_now(&target, LockMode::Exclusive)?;
+        self.open_group(group)?.ok_or_else(|| self.missing("group", &path)).map(|_| lock)
+    }
+
+    /// Holds a snapshot, alone or beside others that share it; never waits.
+    ///
+    /// Errors: `Busy`, with the path; `NotFound`, `Io`.
+    pub fn lock_snapshot(&self, snapshot: &Snapshot, mode: LockMode) -> Result<TreeLock> {
+        let target = self.snapshot_target(snapshot)?;
+        let lock = self.lock_now(&target, mode)?;
+        self.open_snapshot(snapshot).map(|_| lock)
+    }
+
+    /// Holds a manifest alone, after waiting for it for 5 seconds at most.
+    ///
+    /// Errors: `Busy`, with the path; `NotFound` if there is no manifest; `Io`.
+    pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
+        let (group, time) = (snapshot.group(), snapshot.time_name());
+        let target = self.target(group.namespace(), &format!("{}/{time}/.index.json.lck", group.name()), || {
+            let path = snapshot.path();
+            match self.tree_locks() {
+                TreeLocks::Directories => Target::Manifest(path),
+                TreeLocks::Files { dir, store } => {
+                    Target::File { dir: dir.join(store).join(path), name: format!("{time}.index.json.lck") }
+                }
+            }
+        })?;
+        let mut waited = 0;
+        loop {
+            match self.lock_now(&target, LockMode::Exclusive) {
+                Err(error) if error.kind() == Kind::Busy && waited < MANIFEST_WAIT_MS => sys::pause(RETRY_MS),
+                other => return other,
+            }
+            waited += RETRY_MS;
+        }
+    }
+
+    /// Removes the lock file of a snapshot that is gone, if it had one.
+    pub(super) fn remove_lock_file(&self, snapshot: &Snapshot) -> Result<()> {
+        if let Target::File { dir, name } = self.snapshot_target(snapshot)? {
+            Dir::open(&dir)?.unlink(&c_name(&name)?)?;
+        }
+        Ok(())
+    }
+
+    fn snapshot_target(&self, snapshot: &Snapshot) -> Result<Target> {
+        let group = snapshot.group();
+        let name = format!("{}/{}", group.name(), snapshot.time_name());
+        self.target(group.namespace(), &name, || Target::Directory(snapshot.path()))
+    }
+
+    /// The lock file of `path`, relative to the namespace, or else what `old` says.
+    fn target(&self, namespace: &Namespace, path: &str, old: impl FnOnce() -> Target) -> Result<Target> {
+        match self.tree_locks() {
+            TreeLocks::Files { dir, store } if !has_old_locking(dir)? => {
+                let (below, name) = lock_file(namespace, path);
+                Ok(Target::File { dir: dir.join(store).join(below), name })
+            }
+            _ => Ok(old()),
+        }
+    }
+
+    fn lock_now(&self, target: &Target, mode: LockMode) -> Result<TreeLock> {
+        for _ in 0..MAX_REPLACED {
+            let (attempt, path) = self.attempt(target, mode)?;
+            match attempt {
+                Attempt::Taken(flock) => return Ok(TreeLock { _flock: flock }),
+                Attempt::Held => return Err(busy(&path)),
+                Attempt::Missing => return Err(not_there(&path)),
+                Attempt::Replaced => {}
+            }
+        }
+        Err(Error::new(Kind::Busy, "what is to be locked is replaced again and again"))
+    }
+
+    /// Tries once; gives the path that was tried too.
+    fn attempt(&self, target: &Target, mode: LockMode) -> Result<(Attempt, PathBuf)> {
+        match target {
+            Target::File { dir, name } => {
+                let dir = open_lock_dir(dir, self.owner())?;
+                let name = c_name(name)?;
+                Ok((Flock::on_lock_file(&dir, &name, self.owner(), mode)?, dir.join(&name)))
+            }
+            Target::Directory(path) => {
+                let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+                let full = self.path().join(path);
+                match self.open_base()?.open_below(parent)? {
+                    Some(parent) => Ok((Flock::on_dir(&parent, &c_name(name)?, mode)?, full)),
+                    None => Ok((Attempt::Missing, full)),
+                }
+            }
+            Target::Manifest(path) => {
+                let full = self.path().join(path).join(MANIFEST_NAME);
+                match self.open_base()?.open_below(path)? {
+                    Some(dir) => Ok((Flock::on_file(&dir, &c_name(MANIFEST_NAME)?, mode)?, full)),
+                    None => Ok((Attempt::Missing, full)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether PBS has been upgraded and not restarted since: then it still locks as before 3.4.
+fn has_old_locking(lock_dir: &Path) -> Result<bool> {
+    let Some(parent) = lock_dir.parent() else { return Ok(false) };
+    match Dir::open_for_names(parent) {
+        Ok(dir) => Ok(dir.stat(c"old-locking")?.is_some()),
+        Err(error) if error.kind() == Kind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a directory of lock files; what is missing is made, and given to `owner`.
+fn open_lock_dir(path: &Path, owner: Option<Owner>) -> Result<Dir> {
+    match Dir::open(path) {
+        Err(error) if error.kind() == Kind::NotFound => {}
+        other => return other,
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Dir::open(path) };
+    let parent = open_lock_dir(parent, owner)?;
+    parent.make_dir(&c_name(&name.to_string_lossy())?, LOCK_DIR_MODE, owner)?;
+    Dir::open(path)
+}
+
+fn not_there(path: &Path) -> Error {
+    Error::new(Kind::NotFound, format!("{} is not there", path.display())).with_path(path)
+}
+
+fn busy(path: &Path) -> Error {
+    Error::new(Kind::Busy, format!("{} is locked: another program is using it", path.display())).with_path(path)
+}

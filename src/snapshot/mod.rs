@@ -1,0 +1,66 @@
+//! The tree of namespaces, groups and snapshots beside the chunks (docs/format.md, 7).
+//!
+//! # Contract
+//!
+//! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads or
+//!   writes outside the store's directory.
+//! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it.
+//! - A snapshot appears and disappears whole: it is made, and removed, under a temporary name that nothing lists.
+//! - Protected snapshots are never removed.
+//!
+//! # Locks
+//!
+//! | lock | held |
+//! |---|---|
+//! | group, exclusive | while a backup runs in it, and while it is removed |
+//! | snapshot, exclusive | while it is made, removed, protected or unprotected |
+//! | snapshot, shared | while it is read, or is what the next backup builds on |
+//! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
+//!
+//! They are taken in this order, after the store's process lock. All but the manifest's are taken at once or not at all.
+//! [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
+
+mod list;
+mod lock;
+mod manage;
+mod work;
+
+pub use list::{ArchiveFile, SnapshotInfo};
+pub use lock::TreeLock;
+pub use manage::{Destroyed, NewGroup};
+pub use work::WorkDir;
+
+use crate::error::{Error, Kind, Result};
+use crate::name::{Group, Snapshot};
+use crate::store::Store;
+use crate::sys::Dir;
+
+/// The manifest of a snapshot: where it is, the snapshot is finished.
+pub const MANIFEST_NAME: &str = "index.json.blob";
+
+/// The marker of a protected snapshot.
+const PROTECTED_NAME: &str = ".protected";
+
+/// Mode of the tree's directories, less the umask.
+const DIR_MODE: u32 = 0o755;
+
+/// Mode of the tree's files, whatever the umask.
+const FILE_MODE: u32 = 0o644;
+
+impl Store {
+    fn open_group(&self, group: &Group) -> Result<Option<Dir>> {
+        self.open_base()?.open_below(&group.path())
+    }
+
+    /// Opens the directory of a snapshot.
+    ///
+    /// Errors: `NotFound`, `Io`.
+    pub fn open_snapshot(&self, snapshot: &Snapshot) -> Result<Dir> {
+        self.open_base()?.open_below(&snapshot.path())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
+    }
+
+    fn missing(&self, what: &str, path: &str) -> Error {
+        let full = self.path().join(path);
+        Error::new(Kind::NotFound, format!("there is no {what} {}", full.display())).with_path(&full)
+    }
+}

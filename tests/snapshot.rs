@@ -1,0 +1,483 @@
+//! Namespaces, groups and snapshots (docs/format.md, 7).
+
+mod common;
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use common::{Scratch, failure};
+use pxds::error::Kind;
+use pxds::name::{Group, Namespace, Snapshot};
+use pxds::snapshot::Destroyed;
+use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
+use pxds::sys::LockMode;
+
+const TIME: &str = "2020-06-26T13:56:05Z";
+
+fn group(path: &str) -> Group {
+    Group::parse(path).unwrap()
+}
+
+fn snapshot(path: &str) -> Snapshot {
+    Snapshot::parse(path).unwrap()
+}
+
+fn namespace(path: &str) -> Namespace {
+    Namespace::parse(path).unwrap()
+}
+
+/// A directory of snapshots without chunks, and the notices that come of reading it.
+struct Bare {
+    scratch: Scratch,
+    notices: Arc<Mutex<Vec<String>>>,
+}
+
+impl Bare {
+    fn new(dirs: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        for dir in dirs {
+            fs::create_dir_all(scratch.join(dir)).unwrap();
+        }
+        Bare { scratch, notices: Arc::default() }
+    }
+
+    fn store(&self) -> Store {
+        let notices = self.notices.clone();
+        let options = StoreOptions {
+            bare: true,
+            sync: SyncLevel::None,
+            notice: Some(Arc::new(move |_, message, path| {
+                assert!(message.contains(path.unwrap().to_str().unwrap()), "{message}");
+                notices.lock().unwrap().push(path.unwrap().file_name().unwrap().to_string_lossy().into_owned());
+                Ok(())
+            })),
+            ..StoreOptions::default()
+        };
+        Store::open(self.scratch.path(), &options).unwrap()
+    }
+
+    /// The names that were skipped since the last time.
+    fn skipped(&self) -> Vec<String> {
+        let mut names = std::mem::take(&mut *self.notices.lock().unwrap());
+        names.sort();
+        names
+    }
+
+    fn touch(&self, path: &str) {
+        fs::write(self.scratch.join(path), "").unwrap();
+    }
+}
+
+/// Another program's hold on a directory or file.
+fn flock(path: &Path, exclusive: bool) -> Option<File> {
+    let file = File::open(path).unwrap();
+    let operation = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    #[allow(unsafe_code)]
+    // SAFETY: plain call on an open descriptor.
+    let result = unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) };
+    (result == 0).then_some(file)
+}
+
+#[test]
+fn a_bare_directory_has_snapshots_and_no_chunks() {
+    let bare = Bare::new(&[&format!("host/x/{TIME}")]);
+    assert_eq!(failure(Store::open(bare.scratch.path(), &StoreOptions::default())).kind(), Kind::NotFound);
+    let store = bare.store();
+    assert_eq!(store.groups(&Namespace::root()).unwrap(), [group("host/x")]);
+    assert_eq!(failure(store.has(&pxds::hash::sha256(b""))).kind(), Kind::NotFound);
+    assert_eq!(failure(store.lock_shared()).kind(), Kind::NotFound);
+    assert!(!bare.scratch.join(".lock").exists());
+}
+
+#[test]
+fn groups_come_in_order_and_the_rest_is_skipped() {
+    let bare = Bare::new(&[
+        "vm/100",
+        "vm/99",
+        "vm/a",
+        "host/b",
+        "ct/1",
+        "other/x",
+        "lost+found",
+        "ns/a/host/y",
+        "host/-bad",
+        "host/.hidden",
+    ]);
+    bare.touch("host/file");
+    symlink(bare.scratch.join("ct"), bare.scratch.join("host/link")).unwrap();
+    let store = bare.store();
+    let names: Vec<_> = store.groups(&Namespace::root()).unwrap().iter().map(Group::path).collect();
+    assert_eq!(names, ["ct/1", "host/b", "vm/99", "vm/100", "vm/a"]);
+    assert_eq!(bare.skipped(), ["-bad", ".hidden"]);
+    assert_eq!(store.groups(&namespace("a")).unwrap(), [group("ns/a/host/y")]);
+    assert_eq!(failure(store.groups(&namespace("none"))).kind(), Kind::NotFound);
+}
+
+#[test]
+fn namespaces_are_found_below_each_other() {
+    let bare = Bare::new(&["ns/b/ns/c", "ns/a", "ns/a.b", "ns/.bad", "ns/b/ns/-"]);
+    bare.touch("ns/file");
+    let store = bare.store();
+    let names = |ns: &str, recursive| -> Vec<String> {
+        store.namespaces(&namespace(ns), recursive).unwrap().iter().map(|ns| ns.as_str().to_owned()).collect()
+    };
+    assert_eq!(names("", false), ["a", "a.b", "b"]);
+    assert_eq!(bare.skipped(), [".bad"]);
+    assert_eq!(names("", true), ["", "a", "a.b", "b", "b/c"]);
+    assert_eq!(bare.skipped(), ["-", ".bad"]);
+    assert_eq!(names("b", true), ["b", "b/c"]);
+    assert_eq!(failure(store.namespaces(&namespace("x"), true)).kind(), Kind::NotFound);
+    // An eighth level is none.
+    fs::create_dir_all(bare.scratch.join(["ns/d"; 8].join("/"))).unwrap();
+    assert_eq!(names("d", true).len(), 7);
+}
+
+#[test]
+fn snapshots_come_by_time_and_say_what_they_are() {
+    let (old, new) = (format!("host/x/{TIME}"), "host/x/2021-01-01T00:00:00Z".to_owned());
+    let odd =
+        ["host/x/2021-02-30T00:00:00Z", "host/x/2021-13-01T00:00:00Z", "host/x/x", "host/x/2021-01-01T00:00:00.5Z"];
+    let bare = Bare::new(&[&new, &old, odd[0], odd[1], odd[2], odd[3]]);
+    fs::create_dir(bare.scratch.join(format!("host/x/{TIME}.tmp_AbC123"))).unwrap();
+    bare.touch("host/x/2022-01-01T00:00:00Z");
+    bare.touch(&format!("{old}/.protected"));
+    bare.touch(&format!("{old}/index.json.blob"));
+    // No manifest: a directory of its name.
+    fs::create_dir(bare.scratch.join(format!("{new}/index.json.blob"))).unwrap();
+    let store = bare.store();
+    let found: Vec<_> = store
+        .snapshots(&group("host/x"))
+        .unwrap()
+        .into_iter()
+        .map(|i| (i.snapshot.path(), i.protected, i.finished))
+        .collect();
+    assert_eq!(found, [(old.clone(), true, true), (new.clone(), false, false)]);
+    assert_eq!(bare.skipped().len(), 4);
+    assert_eq!(store.last_finished(&group("host/x")).unwrap(), Some(snapshot(&old)));
+    assert!(store.snapshot_info(&snapshot(&old)).unwrap().protected);
+    assert_eq!(failure(store.snapshot_info(&snapshot("host/x/2022-01-01T00:00:00Z"))).kind(), Kind::NotFound);
+    assert_eq!(failure(store.snapshots(&group("host/none"))).kind(), Kind::NotFound);
+}
+
+#[test]
+fn files_of_a_snapshot_are_regular_archives() {
+    let path = format!("host/x/{TIME}");
+    let bare = Bare::new(&[&path, &format!("{path}/dir.blob")]);
+    for name in [
+        "b.didx",
+        "a.fidx",
+        "index.json.blob",
+        "client.log.blob",
+        "odd name.blob",
+        ".blob",
+        "x.txt",
+        ".protected",
+        "x.tmp_didx",
+    ] {
+        bare.touch(&format!("{path}/{name}"));
+    }
+    fs::write(bare.scratch.join(&path).join("line\nbreak.blob"), "").unwrap();
+    fs::write(bare.scratch.join(&path).join("a.fidx"), "12345").unwrap();
+    symlink("a.fidx", bare.scratch.join(&path).join("link.fidx")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(bare.scratch.join(&path).join("s.blob")).unwrap();
+    let files = bare.store().snapshot_files(&snapshot(&path)).unwrap();
+    let names: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.size)).collect();
+    assert_eq!(
+        names,
+        [
+            (".blob", 0),
+            ("a.fidx", 5),
+            ("b.didx", 0),
+            ("client.log.blob", 0),
+            ("index.json.blob", 0),
+            ("odd name.blob", 0)
+        ]
+    );
+}
+
+#[test]
+fn a_link_in_the_way_leads_nowhere() {
+    let outside = Scratch::new();
+    fs::create_dir_all(outside.join(format!("x/{TIME}"))).unwrap();
+    fs::write(outside.join(format!("x/{TIME}/index.json.blob")), "").unwrap();
+    let bare = Bare::new(&["vm"]);
+    symlink(outside.path(), bare.scratch.join("host")).unwrap();
+    symlink(outside.path(), bare.scratch.join("vm/x")).unwrap();
+    symlink(outside.path(), bare.scratch.join("ns")).unwrap();
+    let store = bare.store();
+    assert_eq!(store.groups(&Namespace::root()).unwrap(), []);
+    assert_eq!(store.namespaces(&Namespace::root(), false).unwrap(), []);
+    for path in [format!("host/x/{TIME}"), format!("vm/x/{TIME}"), format!("ns/x/host/x/{TIME}")] {
+        let snapshot = snapshot(&path);
+        assert_eq!(failure(store.snapshot_files(&snapshot)).kind(), Kind::NotFound, "{path}");
+        assert_eq!(failure(store.set_protected(&snapshot, true)).kind(), Kind::NotFound, "{path}");
+        assert!(!store.destroy_snapshot(&snapshot).unwrap());
+        assert!(matches!(failure(store.create_snapshot(&snapshot, None)).kind(), Kind::Exists), "{path}");
+        let mut destroyed = Destroyed::default();
+        store.destroy_group(snapshot.group(), &mut destroyed).unwrap();
+        assert_eq!(destroyed, Destroyed::default());
+    }
+    assert!(outside.join(format!("x/{TIME}/index.json.blob")).exists());
+    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn groups_have_owners_and_notes() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("ns/a/host/x");
+    assert_eq!(failure(store.group_owner(&x)).kind(), Kind::NotFound);
+    assert_eq!(failure(store.create_group(&x, Some("nobody"))).kind(), Kind::Argument);
+    assert!(!store.path().join("ns").exists());
+    drop(store.create_group(&x, Some("me@pbs!token")).unwrap());
+    let dir = store.path().join("ns/a/host/x");
+    assert_eq!(fs::read(dir.join("owner")).unwrap(), b"me@pbs!token\n");
+    assert_eq!(fs::metadata(dir.join("owner")).unwrap().permissions().mode() & 0o777, 0o644);
+    assert_eq!(store.group_owner(&x).unwrap().as_deref(), Some("me@pbs!token"));
+    // The user of the token may use it, and who does not say.
+    for (owner, allowed) in
+        [(Some("me@pbs"), true), (Some("me@pbs!token"), true), (None, true), (Some("you@pbs"), false)]
+    {
+        let result = store.create_group(&x, owner);
+        assert_eq!(result.is_ok(), allowed, "{owner:?}");
+        assert!(result.map_or(true, |group| !group.is_new()));
+    }
+    store.set_group_owner(&x, "you@pbs").unwrap();
+    assert_eq!(fs::read(dir.join("owner")).unwrap(), b"you@pbs\n");
+    fs::write(dir.join("owner"), "  \n").unwrap();
+    assert_eq!(store.group_owner(&x).unwrap(), None);
+    drop(store.create_group(&x, None).unwrap());
+    assert_eq!(store.group_owner(&x).unwrap().as_deref(), Some("root@pam"));
+
+    assert_eq!(store.group_notes(&x).unwrap(), "");
+    store.set_group_notes(&x, "one\ntwo").unwrap();
+    assert_eq!(fs::read(dir.join("notes")).unwrap(), b"one\ntwo");
+    assert_eq!(store.group_notes(&x).unwrap(), "one\ntwo");
+    store.set_group_notes(&x, "").unwrap();
+    assert!(!dir.join("notes").exists());
+    assert_eq!(failure(store.set_group_notes(&x, &"x".repeat((1 << 20) + 1))).kind(), Kind::Limit);
+    fs::write(dir.join("notes"), b"\xff").unwrap();
+    assert_eq!(failure(store.group_notes(&x)).kind(), Kind::Format);
+}
+
+#[test]
+fn what_was_made_for_a_group_can_be_taken_back() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("ns/a/ns/b/host/x");
+    store.create_group(&x, None).unwrap().undo();
+    assert!(!store.path().join("ns").exists());
+    drop(store.create_group(&group("ns/a/host/y"), None).unwrap());
+    store.create_group(&x, None).unwrap().undo();
+    assert!(store.path().join("ns/a/host/y/owner").exists());
+    assert!(!store.path().join("ns/a/ns").exists());
+    store.create_group(&group("ns/a/host/y"), None).unwrap().undo();
+    assert!(store.path().join("ns/a/host/y/owner").exists());
+}
+
+#[test]
+fn protection_is_a_file_and_needs_the_lock() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("host/x/{TIME}"));
+    assert_eq!(failure(store.set_protected(&x, true)).kind(), Kind::NotFound);
+    let held = store.create_snapshot(&x, None).unwrap();
+    assert_eq!(failure(store.create_snapshot(&x, None)).kind(), Kind::Exists);
+    let error = failure(store.set_protected(&x, true));
+    assert_eq!((error.kind(), error.path()), (Kind::Busy, Some(&*store.path().join(x.path()))));
+    drop(held);
+    for _ in 0..2 {
+        store.set_protected(&x, true).unwrap();
+        assert!(store.snapshot_info(&x).unwrap().protected);
+    }
+    assert_eq!(fs::metadata(store.path().join(x.path()).join(".protected")).unwrap().len(), 0);
+    assert_eq!(failure(store.destroy_snapshot(&x)).kind(), Kind::Protected);
+    for _ in 0..2 {
+        store.set_protected(&x, false).unwrap();
+        assert!(!store.snapshot_info(&x).unwrap().protected);
+    }
+    assert!(store.destroy_snapshot(&x).unwrap());
+    assert!(!store.destroy_snapshot(&x).unwrap());
+}
+
+#[test]
+fn protected_snapshots_keep_their_group() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let paths = ["host/x/2020-01-01T00:00:00Z", "host/x/2020-01-02T00:00:00Z", "host/x/2020-01-03T00:00:00Z"];
+    for path in paths {
+        drop(store.create_snapshot(&snapshot(path), None).unwrap());
+    }
+    store.set_protected(&snapshot(paths[1]), true).unwrap();
+    let mut destroyed = Destroyed::default();
+    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    assert_eq!(destroyed, Destroyed { removed: 2, protected: 1 });
+    assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 1);
+    store.set_protected(&snapshot(paths[1]), false).unwrap();
+    let mut destroyed = Destroyed::default();
+    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    assert_eq!(destroyed, Destroyed { removed: 1, protected: 0 });
+    assert!(!store.path().join("host/x").exists());
+    // It is not there: nothing to do.
+    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+}
+
+#[test]
+fn locks_are_flocks_on_the_directories() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("host/x/{TIME}"));
+    drop(store.create_snapshot(&x, None).unwrap());
+    let (group_dir, dir) = (store.path().join("host/x"), store.path().join(x.path()));
+
+    let held = store.lock_group(x.group()).unwrap();
+    assert!(flock(&group_dir, false).is_none());
+    assert_eq!(failure(store.create_group(x.group(), None)).path(), Some(&*group_dir));
+    drop(held);
+    let foreign = flock(&group_dir, true).unwrap();
+    assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
+    let mut destroyed = Destroyed::default();
+    assert_eq!(failure(store.destroy_group(x.group(), &mut destroyed)).kind(), Kind::Busy);
+    drop(foreign);
+
+    let shared = store.lock_snapshot(&x, LockMode::Shared).unwrap();
+    assert!(flock(&dir, false).is_some());
+    assert!(flock(&dir, true).is_none());
+    assert_eq!(failure(store.destroy_snapshot(&x)).kind(), Kind::Busy);
+    drop(shared);
+    assert_eq!(
+        failure(store.lock_snapshot(&snapshot("host/x/2000-01-01T00:00:00Z"), LockMode::Shared)).kind(),
+        Kind::NotFound
+    );
+    assert_eq!(failure(store.lock_group(&group("host/none"))).kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_manifest_is_waited_for() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("host/x/{TIME}"));
+    drop(store.create_snapshot(&x, None).unwrap());
+    assert_eq!(failure(store.lock_manifest(&x)).kind(), Kind::NotFound);
+    let manifest = store.path().join(x.path()).join("index.json.blob");
+    fs::write(&manifest, "").unwrap();
+    drop(store.lock_manifest(&x).unwrap());
+    let foreign = flock(&manifest, true).unwrap();
+    let waiter = std::thread::spawn({
+        let (store, x) = (store.clone(), x.clone());
+        move || store.lock_manifest(&x).map(drop)
+    });
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(!waiter.is_finished());
+    // Replaced while it is waited for: the new one is locked.
+    fs::rename(&manifest, scratch.join("old")).unwrap();
+    fs::write(&manifest, "").unwrap();
+    waiter.join().unwrap().unwrap();
+    drop(foreign);
+}
+
+fn with_lock_files(scratch: &Scratch, store: &Store) -> Store {
+    let files = TreeLocks::Files { dir: scratch.join("run/locks"), store: "main".to_owned() };
+    let options = StoreOptions { sync: SyncLevel::None, tree_locks: files, ..StoreOptions::default() };
+    Store::open(store.path(), &options).unwrap()
+}
+
+#[test]
+fn lock_files_of_newer_servers() {
+    let scratch = Scratch::new();
+    let store = with_lock_files(&scratch, &scratch.store("store"));
+    let x = snapshot(&format!("ns/a/ns/b/host/x/{TIME}"));
+    let held = store.create_snapshot(&x, None).unwrap();
+    let dir = scratch.join("run/locks/main/a:b");
+    let file = dir.join("host-x-2020\\x2d06\\x2d26T13\\x3a56\\x3a05Z");
+    assert_eq!(fs::metadata(&file).unwrap().len(), 0);
+    assert!(flock(&file, false).is_none());
+    assert!(flock(&store.path().join(x.path()), true).is_some(), "the directory itself is free");
+    assert_eq!(failure(store.set_protected(&x, true)).path(), Some(&*file));
+    drop(held);
+    let foreign = flock(&dir.join("host-x"), true).unwrap();
+    assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
+    drop(foreign);
+    fs::write(store.path().join(x.path()).join("index.json.blob"), "").unwrap();
+    let held = store.lock_manifest(&x).unwrap();
+    assert!(flock(&dir.join("host-x-2020\\x2d06\\x2d26T13\\x3a56\\x3a05Z-.index.json.lck"), true).is_none());
+    drop(held);
+    // A lock on what does not exist is of no use.
+    assert_eq!(failure(store.lock_group(&group("host/none"))).kind(), Kind::NotFound);
+    assert!(store.destroy_snapshot(&x).unwrap());
+    assert!(!file.exists());
+    // After an upgrade without a restart the directories are locked as before.
+    fs::write(scratch.join("run/old-locking"), "").unwrap();
+    let held = store.create_snapshot(&x, None).unwrap();
+    assert!(flock(&store.path().join(x.path()), true).is_none());
+    drop(held);
+    let held = store.lock_manifest(&x).unwrap();
+    assert!(
+        flock(&scratch.join("run/locks/main").join(x.path()).join(format!("{TIME}.index.json.lck")), true).is_none()
+    );
+    drop(held);
+}
+
+#[test]
+fn removal_is_whole_or_not_at_all() {
+    // A crash between the two steps of a removal leaves what nothing lists.
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("host/x/{TIME}"));
+    drop(store.create_snapshot(&x, None).unwrap());
+    fs::rename(store.path().join(x.path()), store.path().join(format!("host/x/{TIME}.tmp_AbC123"))).unwrap();
+    assert_eq!(store.snapshots(x.group()).unwrap(), []);
+    let group = store.create_group(x.group(), None).unwrap();
+    let work = group.start_snapshot(&store, &x).unwrap();
+    assert!(!store.path().join(format!("host/x/{TIME}.tmp_AbC123")).exists(), "the next backup cleans up");
+    assert!(work.path().exists());
+    fs::create_dir(work.path().join("sub")).unwrap();
+    let path = work.path();
+    drop(work);
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_tree_of_pbs() {
+    let scratch = Scratch::new();
+    let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/store/store.tar.gz");
+    let status = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(scratch.path()).status().unwrap();
+    assert!(status.success());
+    let store = Store::open(scratch.path(), &StoreOptions::default()).unwrap();
+    let expected: serde_json::Value =
+        serde_json::from_slice(&fs::read(archive.with_file_name("store.json")).unwrap()).unwrap();
+    let listed = expected["listing"]["namespaces"].as_array().unwrap();
+    let namespaces: Vec<_> = store.namespaces(&Namespace::root(), true).unwrap();
+    let mut names: Vec<_> = listed.iter().map(|ns| ns["ns"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(namespaces.iter().map(Namespace::as_str).collect::<Vec<_>>(), names);
+    for listed in listed {
+        let ns = namespace(listed["ns"].as_str().unwrap());
+        let groups = store.groups(&ns).unwrap();
+        let listed = listed["groups"].as_array().unwrap();
+        // Here the order of ids is that of their bytes.
+        let mut names: Vec<_> = listed.iter().map(|group| group["group"].as_str().unwrap()).collect();
+        names.sort_unstable();
+        assert_eq!(groups.iter().map(Group::name).collect::<Vec<_>>(), names);
+        for listed in listed {
+            let group = groups.iter().find(|group| group.name() == listed["group"].as_str().unwrap()).unwrap();
+            assert_eq!(store.group_owner(group).unwrap().as_deref(), listed["owner"].as_str());
+            let snapshots = store.snapshots(group).unwrap();
+            let listed = listed["snapshots"].as_array().unwrap();
+            assert_eq!(snapshots.len(), listed.len());
+            for (info, listed) in snapshots.iter().zip(listed) {
+                assert_eq!(info.snapshot.path(), listed["path"].as_str().unwrap());
+                assert_eq!(info.snapshot.time(), listed["backup-time"].as_i64().unwrap());
+                assert_eq!(info.protected, listed["protected"].as_bool().unwrap());
+                assert_eq!(info.finished, listed["finished"].as_bool().unwrap());
+                let files = store.snapshot_files(&info.snapshot).unwrap();
+                let names: Vec<_> = listed["files"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+                assert_eq!(files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), names);
+            }
+        }
+    }
+}
