@@ -8,9 +8,9 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
-//! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`sys`] |
+//! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 2 | [`blob`], [`index`], [`name`] |
-//! | 3 | [`store`] |
+//! | 3 | [`manifest`], [`store`] |
 //! | 4 | [`snapshot`] |
 //! | 5 | [`ingest`], [`restore`] |
 //! | 6 | [`ffi`] |
@@ -29,12 +29,14 @@ pub mod limits;
 pub mod chunker;
 pub mod format;
 pub mod hash;
+pub mod json;
 pub mod sys;
 
 pub mod blob;
 pub mod index;
 pub mod name;
 
+pub mod manifest;
 pub mod store;
 
 pub mod snapshot;

@@ -18,6 +18,10 @@ pub fn blob_len(len: u64) -> Result<usize> {
 /// Bytes of one encoded blob: the largest payload behind the largest header.
 pub const BLOB_MAX_ENCODED_SIZE: usize = BLOB_MAX_SIZE + 44;
 
+/// Bytes of one JSON text, such as a manifest: thousands of archives. Its tree may need a hundred times as many, which
+/// is why this is no larger.
+pub const JSON_MAX_SIZE: usize = 4 << 20;
+
 /// Average that the chunker accepts: twice it, less one, must fit the 32-bit mask.
 pub const CHUNKER_MAX_AVG: u64 = 1 << 31;
 
