@@ -534,12 +534,14 @@ typedef struct {
     uint64_t size;
     /** Chunks. */
     uint64_t chunks;
-    /** Chunks that the store did not have. */
+    /** Chunks that the store did not have; the others are duplicates. */
     uint64_t new_chunks;
     /** Their plain bytes. */
     uint64_t new_size;
     /** Bytes of their files. */
     uint64_t stored_bytes;
+    /** Bytes of the files of all chunks, each counted as often as it came. */
+    uint64_t compressed_size;
 } pxds_ingest_stats;
 
 /** How a restorer works. */
@@ -1801,7 +1803,7 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0 }
+#define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0 }
 
 #endif  /* PXDS_H */

@@ -17,7 +17,7 @@ use pxds::index::{ChunkInfo, Index, IndexKind};
 use pxds::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, StoredIndex};
 use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
 use pxds::store::{NoticeLevel, Store, StoreOptions};
-use pxds::sys;
+use pxds::sys::{self, Dir};
 
 /// Chunks of 1 to 16 KiB, and an index that is the same in every run.
 fn options() -> IngestOptions {
@@ -224,6 +224,7 @@ fn a_second_ingest_stores_nothing_and_touches_everything() {
     assert!(bytes_of(second) == bytes_of(first));
     let expected = IngestStats { new_chunks: 0, new_size: 0, stored_bytes: 0, ..first_stats };
     assert_eq!(second_stats, expected);
+    assert_eq!(second_stats.duplicates(), second_stats.chunks);
     assert!(tree(store.path()) == before);
     for (path, modified) in paths.iter().zip(modified) {
         assert!(is_fresh(path), "{} is not touched", path.display());
@@ -298,6 +299,7 @@ fn the_callback_is_told_of_each_chunk_in_order() {
         assert_eq!(store.has(&told.digest).unwrap(), Some(told.stored_size));
         sums.size += told.size;
         sums.chunks += 1;
+        sums.compressed_size += told.stored_size;
         if !told.existed {
             sums.new_chunks += 1;
             sums.new_size += told.size;
@@ -492,6 +494,37 @@ fn an_index_that_cannot_be_saved_can_be_saved_elsewhere() {
     index.save(&scratch.join("directory/a.didx")).unwrap();
     assert_eq!(names(&scratch.join("directory")), ["a.didx"]);
     drop(reopen(&store).lock_exclusive().unwrap());
+}
+
+/// For a writer of a whole snapshot, who syncs once.
+#[test]
+fn an_index_can_be_saved_without_letting_go_of_the_store() {
+    let data = Rng::new(22).mixture(100_000);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let (mut index, stats) = take_in(&store, &data);
+    assert_eq!((index.kind(), index.stats()), (IndexKind::Dynamic, stats));
+    let dir = Dir::open(scratch.path()).unwrap();
+    index.save_in(&dir, c"a.didx", true, None).unwrap();
+    assert_eq!(kind(reopen(&store).lock_exclusive()), Kind::Busy, "the chunks are still held");
+    assert_eq!(names(scratch.path()), ["a.didx", "store"]);
+    assert_eq!(mode(&scratch.join("a.didx")), 0o644);
+    assert!(fs::read(scratch.join("a.didx")).unwrap() == index.finish(usize::MAX).unwrap());
+    index.save(&scratch.join("b.didx")).unwrap();
+    assert_eq!(kind(index.save_in(&dir, c"c.didx", true, None)), Kind::State, "the chunks are no longer held");
+}
+
+#[test]
+fn an_index_knows_whether_it_uses_chunks_of_others() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    assert!(!take_in(&store, b"data").0.reused());
+    assert!(take_in(&store, b"data").0.reused());
+    let (mut added, stats) = take_in(&store, b"other");
+    assert!(!added.reused());
+    added.add(9, &sha256(b"data")).unwrap();
+    assert!(added.reused());
+    assert_eq!((added.stats(), added.summary().count), (stats, 2));
 }
 
 // ---- the lock ----

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary};
-use crate::ingest::StoredIndex;
+use crate::ingest::{IndexWriter, StoredIndex};
 
 /// Either kind.
 pub const PXDS_INDEX_ANY: u32 = 0;
@@ -96,56 +96,56 @@ pub const PXDS_INDEX_ALLOW_INCOMPLETE: u32 = 1;
 pub struct pxds_index_writer(Exclusive<Writer>);
 
 enum Writer {
-    Dynamic(DynamicWriter),
-    Fixed(FixedWriter),
+    Own(IndexWriter),
     Stored(StoredIndex),
 }
 
 impl Writer {
     fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self {
-            Writer::Dynamic(writer) => writer.add(end, digest),
+            Writer::Own(IndexWriter::Dynamic(writer)) => writer.add(end, digest),
+            Writer::Own(IndexWriter::Fixed(_)) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
             Writer::Stored(index) => index.add(end, digest),
-            Writer::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
         }
     }
 
     fn fixed(&mut self) -> Result<&mut FixedWriter> {
-        match self {
-            Writer::Fixed(writer) => Ok(writer),
-            Writer::Dynamic(_) | Writer::Stored(_) => {
-                Err(Error::new(Kind::Argument, "the writer makes a dynamic index"))
-            }
-        }
+        let why = match self {
+            Writer::Own(IndexWriter::Fixed(writer)) => return Ok(writer),
+            Writer::Stored(index) if index.kind() == IndexKind::Fixed => "the index of an image has all its chunks",
+            Writer::Own(IndexWriter::Dynamic(_)) | Writer::Stored(_) => "the writer makes a dynamic index",
+        };
+        Err(Error::new(Kind::Argument, why))
     }
 
     fn summary(&self) -> Summary {
         match self {
-            Writer::Dynamic(writer) => writer.summary(),
-            Writer::Fixed(writer) => writer.summary(),
+            Writer::Own(writer) => writer.summary(),
             Writer::Stored(index) => index.summary(),
         }
     }
 
     fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         match self {
-            Writer::Dynamic(writer) => writer.finish(max_len),
-            Writer::Fixed(writer) => writer.finish(max_len),
+            Writer::Own(writer) => writer.finish(max_len),
             Writer::Stored(index) => index.finish(max_len),
         }
     }
 
     fn save(&mut self, path: &std::path::Path) -> Result<()> {
         match self {
-            Writer::Dynamic(writer) => writer.save(path, true),
-            Writer::Fixed(writer) => writer.save(path, true),
+            Writer::Own(writer) => writer.save(path, true),
             Writer::Stored(index) => index.save(path),
         }
     }
 }
 
 impl pxds_index_writer {
-    /// The writer of an ingested stream.
+    fn own(writer: IndexWriter) -> Self {
+        pxds_index_writer(Exclusive::new(Writer::Own(writer)))
+    }
+
+    /// The writer of what has been ingested.
     pub(super) fn stored(index: StoredIndex) -> Self {
         pxds_index_writer(Exclusive::new(Writer::Stored(index)))
     }
@@ -360,7 +360,7 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
         let writer = DynamicWriter::new(ctime, uuid)?;
-        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Dynamic(writer))));
+        out.hand_out(pxds_index_writer::own(IndexWriter::Dynamic(writer)));
         Ok(())
     })
 }
@@ -393,7 +393,7 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
         if flags & PXDS_INDEX_ALLOW_INCOMPLETE != 0 {
             writer = writer.allow_incomplete();
         }
-        out.hand_out(pxds_index_writer(Exclusive::new(Writer::Fixed(writer))));
+        out.hand_out(pxds_index_writer::own(IndexWriter::Fixed(writer)));
         Ok(())
     })
 }

@@ -80,12 +80,14 @@ pub struct pxds_ingest_stats {
     pub size: u64,
     /// Chunks.
     pub chunks: u64,
-    /// Chunks that the store did not have.
+    /// Chunks that the store did not have; the others are duplicates.
     pub new_chunks: u64,
     /// Their plain bytes.
     pub new_size: u64,
     /// Bytes of their files.
     pub stored_bytes: u64,
+    /// Bytes of the files of all chunks, each counted as often as it came.
+    pub compressed_size: u64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -135,6 +137,12 @@ fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {
         existed: chunk.existed.into(),
         reserved: 0,
     }
+}
+
+pub(super) fn c_stats(stats: IngestStats) -> pxds_ingest_stats {
+    let IngestStats { size, chunks, new_chunks, new_size, stored_bytes, compressed_size } = stats;
+    let struct_size = size_of::<pxds_ingest_stats>();
+    pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_size, stored_bytes, compressed_size }
 }
 
 /// Starts a stream into `store`. `options` may be NULL.
@@ -239,9 +247,7 @@ pub unsafe extern "C" fn pxds_ingest_get_stats(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, ingest) = unsafe { (OutStruct::new(stats, "stats")?, args::handle(ingest, "ingest")?) };
-        let IngestStats { size, chunks, new_chunks, new_size, stored_bytes } = ingest.0.enter()?.stats();
-        let struct_size = size_of::<pxds_ingest_stats>();
-        out.set(pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_size, stored_bytes });
+        out.set(c_stats(ingest.0.enter()?.stats()));
         Ok(())
     })
 }

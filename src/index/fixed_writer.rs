@@ -1,15 +1,16 @@
 //! Making fixed indexes (docs/format.md, 6.6).
 
+use std::ffi::CStr;
 use std::path::Path;
 
-use super::writer::{Summary, random_uuid, write_file};
+use super::writer::{Summary, TEMP_MODE, random_uuid, write_file};
 use super::{FixedIndex, fixed};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_FIXED_INDEX};
 use crate::hash::sha256;
 use crate::limits::INDEX_MAX_FILE_SIZE;
-use crate::sys::{Output, Owner};
+use crate::sys::{Dir, Output, Owner, TempFile};
 
 /// A fixed index in the making: its digests are set in any order, the last one for a position counts.
 ///
@@ -156,7 +157,14 @@ impl FixedWriter {
     /// As [`FixedWriter::save`], into a file of this owner if one is given.
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
-        write_file(output, sync, owner, &self.summary().header, |file| file.write(&self.digests))
+        write_file(output.replace(TEMP_MODE)?, sync, owner, &self.summary().header, |file| file.write(&self.digests))
+    }
+
+    /// Completes the index and writes it to `name` in `dir`, whole or not at all, replacing what is there.
+    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
+        self.complete()?;
+        let file = TempFile::create(dir, name, TEMP_MODE)?;
+        write_file(file, sync, owner, &self.summary().header, |file| file.write(&self.digests))
     }
 
     fn complete(&mut self) -> Result<()> {

@@ -1,5 +1,6 @@
 //! Making dynamic indexes (docs/format.md, 6.6).
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use super::spool::Spool;
@@ -12,6 +13,9 @@ use crate::sys::{self, Dir, Output, Owner, TempFile};
 
 /// Mode of an index file.
 const MODE: u32 = 0o644;
+
+/// Mode of an index file until it is whole.
+pub(super) const TEMP_MODE: u32 = 0o600;
 
 /// What a writer has so far.
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +141,15 @@ impl DynamicWriter {
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
         let header = self.summary().header;
-        write_file(output, sync, owner, &header, |file| self.entries.write_to(file))
+        write_file(output.replace(TEMP_MODE)?, sync, owner, &header, |file| self.entries.write_to(file))
+    }
+
+    /// Completes the index and writes it to `name` in `dir`, whole or not at all, replacing what is there.
+    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
+        self.complete()?;
+        let header = self.summary().header;
+        let file = TempFile::create(dir, name, TEMP_MODE)?;
+        write_file(file, sync, owner, &header, |file| self.entries.write_to(file))
     }
 
     fn complete(&mut self) -> Result<()> {
@@ -151,13 +163,12 @@ impl DynamicWriter {
 
 /// Writes an index file, header and `entries`, under its name when it is whole.
 pub(super) fn write_file(
-    output: &Output,
+    mut file: TempFile<'_>,
     sync: bool,
     owner: Option<Owner>,
     header: &IndexHeader,
     entries: impl FnOnce(&mut TempFile<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut file = output.replace(0o600)?;
     file.write(&header.to_bytes())?;
     entries(&mut file)?;
     file.set_owner_and_mode(owner, MODE)?;

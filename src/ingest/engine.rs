@@ -1,0 +1,154 @@
+//! What turns a whole chunk into an entry of an index.
+
+use super::{IndexWriter, StoredIndex};
+use crate::blob::Codec;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::BLOB_HEADER_SIZE;
+use crate::hash::sha256;
+use crate::store::{InsertOptions, SharedLock, Store};
+
+/// A chunk that has been stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkResult {
+    /// The chunk's name.
+    pub digest: Digest,
+    /// Where it begins in the stream or image.
+    pub offset: u64,
+    /// Its plain bytes.
+    pub size: u64,
+    /// Length of its file in the store.
+    pub stored_size: u64,
+    /// The store had it already.
+    pub existed: bool,
+}
+
+/// Sums over what has been stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IngestStats {
+    /// Plain bytes.
+    pub size: u64,
+    /// Chunks.
+    pub chunks: u64,
+    /// Chunks that the store did not have.
+    pub new_chunks: u64,
+    /// Their plain bytes.
+    pub new_size: u64,
+    /// Bytes of their files.
+    pub stored_bytes: u64,
+    /// Bytes of the files of all chunks, each counted as often as it came.
+    pub compressed_size: u64,
+}
+
+impl IngestStats {
+    /// Chunks that the store had.
+    pub fn duplicates(&self) -> u64 {
+        self.chunks - self.new_chunks
+    }
+
+    fn count(&mut self, chunk: &ChunkResult) {
+        self.size += chunk.size;
+        self.chunks += 1;
+        self.compressed_size += chunk.stored_size;
+        if !chunk.existed {
+            self.new_chunks += 1;
+            self.new_size += chunk.size;
+            self.stored_bytes += chunk.stored_size;
+        }
+    }
+}
+
+/// Told of each chunk after it has been stored; an error stops the ingest.
+pub type OnChunk = Box<dyn FnMut(&ChunkResult) -> Result<()> + Send>;
+
+/// Stores chunks, enters them into the index, counts and reports them.
+pub(super) struct Engine {
+    store: Store,
+    codec: Codec,
+    /// Grown to the largest chunk so far, and re-used.
+    encoded: Vec<u8>,
+    /// `None` once it has been handed out.
+    index: Option<StoredIndex>,
+    stats: IngestStats,
+    compress: bool,
+    on_chunk: Option<OnChunk>,
+}
+
+impl Engine {
+    /// An engine for `writer`, holding `store`, which `lock` is of.
+    pub(super) fn new(
+        store: &Store,
+        lock: SharedLock,
+        writer: IndexWriter,
+        compress: bool,
+        on_chunk: Option<OnChunk>,
+    ) -> Self {
+        Engine {
+            store: store.clone(),
+            codec: Codec::new(),
+            encoded: Vec::new(),
+            index: Some(StoredIndex::new(writer, store.clone(), lock)),
+            stats: IngestStats::default(),
+            compress,
+            on_chunk,
+        }
+    }
+
+    /// Sums over what has been stored so far.
+    pub(super) fn stats(&self) -> IngestStats {
+        self.stats
+    }
+
+    /// Hands out the index.
+    ///
+    /// Errors: `State` the second time.
+    pub(super) fn take_index(&mut self) -> Result<StoredIndex> {
+        let mut index = self.index.take().ok_or_else(no_index)?;
+        index.stats = self.stats;
+        Ok(index)
+    }
+
+    /// Stores the chunk `data`, which begins where the one before has ended.
+    pub(super) fn append_chunk(&mut self, data: &[u8]) -> Result<()> {
+        self.store_chunk(self.stats.size, data)
+    }
+
+    /// Stores the chunk `data`, which begins at `offset`.
+    pub(super) fn store_chunk(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        let digest = sha256(data);
+        let (existed, stored_size) = match self.store.touch_if_present(&digest)? {
+            Some(stored_size) => (true, stored_size),
+            None => self.insert(&digest, data)?,
+        };
+        let index = self.index.as_mut().ok_or_else(no_index)?;
+        index.reused |= existed;
+        self.enter(&ChunkResult { digest, offset, size: data.len() as u64, stored_size, existed })
+    }
+
+    /// Enters a chunk that is in the store into the index, and reports it.
+    fn enter(&mut self, chunk: &ChunkResult) -> Result<()> {
+        let index = self.index.as_mut().ok_or_else(no_index)?;
+        index.writer.add_chunk(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
+        self.stats.count(chunk);
+        match &mut self.on_chunk {
+            Some(on_chunk) => on_chunk(chunk),
+            None => Ok(()),
+        }
+    }
+
+    fn insert(&mut self, digest: &Digest, data: &[u8]) -> Result<(bool, u64)> {
+        let room = data.len() + BLOB_HEADER_SIZE;
+        if self.encoded.len() < room {
+            let missing = room - self.encoded.len();
+            reserve(&mut self.encoded, missing)?;
+            self.encoded.resize(room, 0);
+        }
+        let len = self.codec.encode(data, self.compress, &mut self.encoded)?;
+        let inserted = self.store.insert(digest, &self.encoded[..len], InsertOptions::default())?;
+        Ok((inserted.existed, inserted.stored_size))
+    }
+}
+
+fn no_index() -> Error {
+    Error::new(Kind::State, "the index has been handed out")
+}

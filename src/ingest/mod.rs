@@ -1,0 +1,52 @@
+//! Bytes in, chunks stored, index out.
+//!
+//! A stream ([`Ingest`]) is cut by its content and has a dynamic index.
+//!
+//! # Contract
+//!
+//! - The digest of a chunk is looked up before anything is compressed: a chunk that the store has is touched and
+//!   nothing more.
+//! - The store is held as a writer ([`SharedLock`](crate::store::SharedLock)) from the start until the index is saved
+//!   or dropped, so that no garbage collection takes the chunks before an index names them.
+//! - After a failure nothing more is taken.
+
+mod engine;
+mod stored;
+mod stream;
+
+pub use engine::{ChunkResult, IngestStats, OnChunk};
+pub use stored::{IndexWriter, StoredIndex};
+pub use stream::{Ingest, IngestOptions};
+
+use crate::error::{Error, Kind, Result};
+
+/// Whether more is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Cancelled,
+    Failed,
+    Finished,
+}
+
+impl State {
+    /// Errors: `State` unless it is open.
+    fn check_open(self) -> Result<()> {
+        let why = match self {
+            State::Open => return Ok(()),
+            State::Finished => "is finished",
+            State::Cancelled => "was cancelled",
+            State::Failed => "has failed before",
+        };
+        Err(Error::new(Kind::State, format!("the ingest {why}")))
+    }
+
+    /// After work that has ended so.
+    fn after(result: &Result<()>) -> State {
+        match result {
+            Ok(()) => State::Open,
+            Err(error) if error.kind() == Kind::Cancelled => State::Cancelled,
+            Err(_) => State::Failed,
+        }
+    }
+}

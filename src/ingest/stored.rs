@@ -1,0 +1,175 @@
+//! The index of what has been ingested.
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use super::IngestStats;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::index::{DynamicWriter, FixedWriter, IndexKind, Summary};
+use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
+use crate::sys::{Dir, Output, Owner};
+
+/// A writer of either kind.
+pub enum IndexWriter {
+    /// Chunks of any size, in order.
+    Dynamic(DynamicWriter),
+    /// Chunks of one size, in any order.
+    Fixed(FixedWriter),
+}
+
+impl IndexWriter {
+    /// Which kind it makes.
+    pub fn kind(&self) -> IndexKind {
+        match self {
+            IndexWriter::Dynamic(_) => IndexKind::Dynamic,
+            IndexWriter::Fixed(_) => IndexKind::Fixed,
+        }
+    }
+
+    /// What it has so far.
+    pub fn summary(&self) -> Summary {
+        match self {
+            IndexWriter::Dynamic(writer) => writer.summary(),
+            IndexWriter::Fixed(writer) => writer.summary(),
+        }
+    }
+
+    /// Adds the chunk of `len` bytes that ends at `end`; a dynamic index gets its chunks in order.
+    ///
+    /// Errors: as [`DynamicWriter::add`] and [`FixedWriter::add_chunk`].
+    pub fn add_chunk(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
+        match self {
+            IndexWriter::Dynamic(writer) => writer.add(end, digest),
+            IndexWriter::Fixed(writer) => writer.add_chunk(end, len, digest),
+        }
+    }
+
+    /// Completes it and gives the bytes of its file.
+    pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
+        match self {
+            IndexWriter::Dynamic(writer) => writer.finish(max_len),
+            IndexWriter::Fixed(writer) => writer.finish(max_len),
+        }
+    }
+
+    /// Completes it and writes it to `path`; see [`DynamicWriter::save`].
+    pub fn save(&mut self, path: &Path, sync: bool) -> Result<()> {
+        self.save_to(&Output::at(path)?, sync, None)
+    }
+
+    /// Completes it and writes it to `output`.
+    pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
+        match self {
+            IndexWriter::Dynamic(writer) => writer.save_to(output, sync, owner),
+            IndexWriter::Fixed(writer) => writer.save_to(output, sync, owner),
+        }
+    }
+
+    /// Completes it and writes it to `name` in `dir`, replacing what is there.
+    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
+        match self {
+            IndexWriter::Dynamic(writer) => writer.save_in(dir, name, sync, owner),
+            IndexWriter::Fixed(writer) => writer.save_in(dir, name, sync, owner),
+        }
+    }
+}
+
+/// The index of an ingested stream or image, not yet written. It holds the store as a writer until it is saved or dropped.
+pub struct StoredIndex {
+    pub(super) writer: IndexWriter,
+    store: Store,
+    /// It names chunks that this ingest has not written, and that may not be on the disk yet.
+    pub(super) reused: bool,
+    pub(super) stats: IngestStats,
+    /// `None` once the index is saved.
+    lock: Option<SharedLock>,
+}
+
+impl StoredIndex {
+    /// An index of chunks of `store`, which `lock` is of.
+    pub(super) fn new(writer: IndexWriter, store: Store, lock: SharedLock) -> Self {
+        StoredIndex { writer, store, reused: false, stats: IngestStats::default(), lock: Some(lock) }
+    }
+
+    /// Which kind it is.
+    pub fn kind(&self) -> IndexKind {
+        self.writer.kind()
+    }
+
+    /// Sums over what the ingest has stored; what [`StoredIndex::add`] appended is not among it.
+    pub fn stats(&self) -> IngestStats {
+        self.stats
+    }
+
+    /// Whether it names chunks that were not written by its ingest: see [`Store::sync_before_index`].
+    pub fn reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Appends a chunk of the caller's own to a dynamic index.
+    ///
+    /// Errors: as [`DynamicWriter::add`]; `Argument` for a fixed index.
+    pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
+        match &mut self.writer {
+            IndexWriter::Dynamic(writer) => {
+                self.reused = true;
+                writer.add(end, digest)
+            }
+            IndexWriter::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
+        }
+    }
+
+    /// What it has so far.
+    pub fn summary(&self) -> Summary {
+        self.writer.summary()
+    }
+
+    /// Completes it and gives the bytes of its file; see [`DynamicWriter::finish`]. The chunks are on the disk first, by
+    /// the store's sync level. The store stays held.
+    pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
+        self.store.sync_before_index(self.reused)?;
+        self.writer.finish(max_len)
+    }
+
+    /// Completes it and writes it to `path`, whole or not at all, then lets go of the store.
+    ///
+    /// Before the file gets its name the chunks are on the disk, and when this returns the file is, unless the
+    /// store's sync level is [`SyncLevel::None`].
+    ///
+    /// An empty index below the store brings a notice before anything is written.
+    ///
+    /// Errors: `State` if it is saved already; those of [`DynamicWriter::save`]; that of the notice.
+    pub fn save(&mut self, path: &Path) -> Result<()> {
+        self.check_held()?;
+        let output = Output::at(path)?;
+        let below = self.store.is_below(output.dir());
+        if below && self.summary().count == 0 {
+            let what = "Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one";
+            let message = format!("{}: {what}", path.display());
+            self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
+        }
+        self.store.sync_before_index(self.reused)?;
+        let owner = if below { self.store.owner() } else { None };
+        self.writer.save_to(&output, self.store.sync_level() != SyncLevel::None, owner)?;
+        self.lock = None;
+        Ok(())
+    }
+
+    /// Completes it and writes it to `name` in `dir`, whole or not at all, replacing what is there; for a caller who
+    /// writes more than one file. It neither syncs the store, which the caller does before the index may be relied on
+    /// ([`Store::sync_before_index`]), nor lets go of it.
+    ///
+    /// Errors: `State` if [`StoredIndex::save`] has let go of the store; `Io`.
+    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
+        self.check_held()?;
+        self.writer.save_in(dir, name, sync, owner)
+    }
+
+    fn check_held(&self) -> Result<()> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::new(Kind::State, "the index is saved, and its chunks are no longer held")),
+        }
+    }
+}
