@@ -9,16 +9,18 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_FIXED_INDEX};
 use crate::hash::sha256;
-use crate::limits::INDEX_MAX_FILE_SIZE;
+use crate::limits::{INDEX_MAX_FILE_SIZE, INDEX_MAX_SIZE};
 use crate::sys::{Dir, Output, Owner, TempFile};
 
 /// A fixed index in the making: its digests are set in any order, the last one for a position counts.
 ///
-/// It takes 33 bytes of memory a chunk from the start.
+/// It takes 33 bytes of memory a chunk: from the start, or up to twice that as it grows.
 pub struct FixedWriter {
     uuid: [u8; 16],
     ctime: i64,
     size: u64,
+    /// The size follows the chunks that are added.
+    grows: bool,
     chunk_size: u64,
     digests: Vec<u8>,
     /// Which positions have a digest: one byte each, 0 or 1.
@@ -33,22 +35,28 @@ impl FixedWriter {
     ///
     /// Errors: `Argument`; `Limit` if it would be too long; `NoMemory`.
     pub fn new(ctime: i64, uuid: Option<[u8; 16]>, size: u64, chunk_size: u64) -> Result<Self> {
-        fixed::check_sizes(size, chunk_size).map_err(|error| error.with_kind(Kind::Argument))?;
-        let count = size.div_ceil(chunk_size);
-        let room = (INDEX_MAX_FILE_SIZE - INDEX_HEADER_SIZE as u64) / FIXED_ENTRY_SIZE as u64;
-        let count = usize::try_from(count)
-            .ok()
-            .filter(|&count| count as u64 <= room)
-            .ok_or_else(|| Error::new(Kind::Limit, format!("{count} chunks are more than an index may have")))?;
-        let zeros = |len: usize| {
-            let mut bytes = Vec::new();
-            reserve(&mut bytes, len)?;
-            bytes.resize(len, 0);
-            Ok(bytes)
-        };
-        let uuid = uuid.map_or_else(random_uuid, Ok)?;
-        let (digests, set) = (zeros(count * FIXED_ENTRY_SIZE)?, zeros(count)?);
-        Ok(FixedWriter { uuid, ctime, size, chunk_size, digests, set, allow_incomplete: false, finished: false })
+        let mut writer = Self::growing(ctime, uuid, chunk_size)?;
+        writer.end_at(size)?;
+        Ok(writer)
+    }
+
+    /// An index of an image whose size is not known: it grows to the end of each chunk that
+    /// [`FixedWriter::add_chunk`] adds, until one that is short ends it.
+    ///
+    /// Errors: `Argument`.
+    pub fn growing(ctime: i64, uuid: Option<[u8; 16]>, chunk_size: u64) -> Result<Self> {
+        fixed::check_sizes(0, chunk_size).map_err(|error| error.with_kind(Kind::Argument))?;
+        Ok(FixedWriter {
+            uuid: uuid.map_or_else(random_uuid, Ok)?,
+            ctime,
+            size: 0,
+            grows: true,
+            chunk_size,
+            digests: Vec::new(),
+            set: Vec::new(),
+            allow_incomplete: false,
+            finished: false,
+        })
     }
 
     /// Accepts positions without a digest when it is finished; they stay zeros, which name no chunk.
@@ -63,13 +71,69 @@ impl FixedWriter {
         self.set.len()
     }
 
+    /// Bytes of the image, so far if it grows.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether the size follows the chunks that are added.
+    pub fn grows(&self) -> bool {
+        self.grows
+    }
+
+    /// Bytes of every chunk but the last.
+    pub fn chunk_size(&self) -> u64 {
+        self.chunk_size
+    }
+
+    /// Whether chunk `i` has a digest.
+    pub fn has(&self, i: usize) -> bool {
+        self.set.get(i) == Some(&1)
+    }
+
+    /// The first chunk without a digest.
+    pub fn first_missing(&self) -> Option<usize> {
+        self.set.iter().position(|&set| set == 0)
+    }
+
+    /// Ends the growth of an index: the image has `size` bytes.
+    ///
+    /// Errors: `Argument` for an index of another size, or one with chunks beyond; `Limit` if it would be too long;
+    /// `NoMemory`; `State` when the index is finished.
+    pub fn end_at(&mut self, size: u64) -> Result<()> {
+        self.check_open()?;
+        if size < self.size || (size > self.size && !self.grows) {
+            let message = format!("an image of {} bytes cannot be one of {size}", self.size);
+            return Err(Error::new(Kind::Argument, message).with_offset(size));
+        }
+        fixed::check_sizes(size, self.chunk_size).map_err(|error| error.with_kind(Kind::Argument))?;
+        self.grow_to(size)?;
+        self.grows = false;
+        Ok(())
+    }
+
+    /// Makes room for the digests of `size` bytes.
+    fn grow_to(&mut self, size: u64) -> Result<()> {
+        const ROOM: u64 = (INDEX_MAX_FILE_SIZE - INDEX_HEADER_SIZE as u64) / FIXED_ENTRY_SIZE as u64;
+        let count = size.div_ceil(self.chunk_size);
+        let too_many = || Error::new(Kind::Limit, format!("{count} chunks are more than an index may have"));
+        let count = usize::try_from(count).ok().filter(|&count| count as u64 <= ROOM).ok_or_else(too_many)?;
+        let digests_len = count * FIXED_ENTRY_SIZE;
+        let reserved = self.digests.try_reserve(digests_len.saturating_sub(self.digests.len()));
+        reserved
+            .and(self.set.try_reserve(count.saturating_sub(self.set.len())))
+            .map_err(|_| Error::new(Kind::NoMemory, format!("no memory for the digests of {count} chunks")))?;
+        self.digests.resize(digests_len, 0);
+        self.set.resize(count, 0);
+        self.size = size;
+        Ok(())
+    }
+
     /// Sets the digest of chunk `i`.
     ///
     /// Errors: `Argument` if there is no such chunk; `State` when the index is finished.
     pub fn set(&mut self, i: usize, digest: &Digest) -> Result<()> {
-        if self.finished {
-            return Err(Error::new(Kind::State, "the index is finished"));
-        }
+        self.check_open()?;
         let count = self.count();
         let Some(set) = self.set.get_mut(i) else {
             let message = format!("there is no chunk {i} in an index of {count}");
@@ -82,18 +146,29 @@ impl FixedWriter {
 
     /// Sets the digest of the chunk of `len` bytes that ends at `end`.
     ///
-    /// Errors: `Argument` unless that is a chunk of this index; `State` when the index is finished.
+    /// Errors: `Argument` unless that is a chunk of this index; `State` when the index is finished. Of an index that
+    /// grows, any chunk is one that begins at a multiple of the chunk size, and if it is short, ends the image: `Limit`
+    /// if that would be too long; `NoMemory`.
     pub fn add_chunk(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
-        let i = self.position(end, len).map_err(|error| error.with_offset(end).with_digest(digest))?;
+        self.check_open()?;
+        let describe = |error: Error| error.with_offset(end).with_digest(digest);
+        let i = self.position(end, len).map_err(describe)?;
+        if self.grows && end > self.size {
+            self.grow_to(end).map_err(describe)?;
+            self.grows = len == self.chunk_size;
+        }
         self.set(i, digest)
     }
 
     fn position(&self, end: u64, len: u64) -> Result<usize> {
         let (size, chunk_size) = (self.size, self.chunk_size);
-        let fits = len <= end && end <= size && (1..=chunk_size).contains(&len) && (len == chunk_size || end == size);
+        let most = if self.grows { INDEX_MAX_SIZE } else { size };
+        let last = end == size || (self.grows && end > size);
+        let fits = len <= end && end <= most && (1..=chunk_size).contains(&len) && (len == chunk_size || last);
         let start = end.saturating_sub(len);
         if !fits || !start.is_multiple_of(chunk_size) {
-            let message = format!("{len} bytes up to {end} are no chunk of {size} bytes in chunks of {chunk_size}");
+            let of = if self.grows { "a growing image" } else { &format!("{size} bytes") };
+            let message = format!("{len} bytes up to {end} are no chunk of {of} in chunks of {chunk_size}");
             return Err(Error::new(Kind::Argument, message));
         }
         usize::try_from(start / chunk_size).map_err(|_| Error::new(Kind::Internal, "a position beyond memory"))
@@ -103,6 +178,18 @@ impl FixedWriter {
     ///
     /// Errors: `Argument` if its chunks have another size; `State` when the index is finished.
     pub fn clone_index(&mut self, earlier: &FixedIndex) -> Result<()> {
+        for i in 0..self.shared_with(earlier)? {
+            if let Some(chunk) = earlier.chunk(i) {
+                self.set(i, &chunk.digest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many chunks, from the start, are the same range here and in `earlier`.
+    ///
+    /// Errors: `Argument` if its chunks have another size.
+    pub fn shared_with(&self, earlier: &FixedIndex) -> Result<usize> {
         let theirs = earlier.header().chunk_size;
         if theirs != self.chunk_size {
             let message = format!("an index in chunks of {theirs} cannot start one in chunks of {}", self.chunk_size);
@@ -112,12 +199,7 @@ impl FixedWriter {
         let whole = earlier.size().min(self.size) / theirs;
         let same_end = usize::from(earlier.size() == self.size && !self.size.is_multiple_of(theirs));
         let shared = usize::try_from(whole).unwrap_or(usize::MAX).saturating_add(same_end);
-        for i in 0..shared.min(self.count()) {
-            if let Some(chunk) = earlier.chunk(i) {
-                self.set(i, &chunk.digest)?;
-            }
-        }
-        Ok(())
+        Ok(shared.min(self.count()))
     }
 
     /// What there is so far.
@@ -167,13 +249,23 @@ impl FixedWriter {
         write_file(file, sync, owner, &self.summary().header, |file| file.write(&self.digests))
     }
 
+    /// Errors: `State`, with the offset of the first chunk that has no digest.
+    pub fn check_complete(&self) -> Result<()> {
+        let Some(missing) = self.first_missing() else { return Ok(()) };
+        let message = format!("the index is incomplete: chunk {missing} of {} has no digest", self.count());
+        Err(Error::new(Kind::State, message).with_offset(missing as u64 * self.chunk_size))
+    }
+
     fn complete(&mut self) -> Result<()> {
-        if let Some(missing) = self.set.iter().position(|&set| set == 0).filter(|_| !self.allow_incomplete) {
-            let message = format!("the index is incomplete: chunk {missing} of {} has no digest", self.count());
-            return Err(Error::new(Kind::State, message).with_offset(missing as u64 * self.chunk_size));
+        if !self.allow_incomplete {
+            self.check_complete()?;
         }
         self.finished = true;
         Ok(())
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.finished { Err(Error::new(Kind::State, "the index is finished")) } else { Ok(()) }
     }
 }
 
@@ -247,5 +339,67 @@ mod tests {
         }
         let mut other = FixedWriter::new(0, None, 20, 16).unwrap();
         assert_eq!(other.clone_index(&write(20)).unwrap_err().kind(), Kind::Argument);
+    }
+
+    #[test]
+    fn a_growing_index_is_that_of_the_size_it_grows_to() {
+        for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
+            for last in [1, 7, 8] {
+                let mut known = FixedWriter::new(0, Some([1; 16]), 16 + last, 8).unwrap();
+                let mut growing = FixedWriter::growing(0, Some([1; 16]), 8).unwrap();
+                for i in order {
+                    let (end, len) = if i == 2 { (16 + last, last) } else { (i * 8 + 8, 8) };
+                    let digest = sha256(&[i as u8]);
+                    known.add_chunk(end, len, &digest).unwrap();
+                    growing.add_chunk(end, len, &digest).unwrap();
+                }
+                assert_eq!(growing.grows(), last == 8);
+                assert_eq!(growing.finish(usize::MAX).unwrap(), known.finish(usize::MAX).unwrap(), "{order:?} {last}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_chunk_ends_the_growth() {
+        let digest = sha256(b"");
+        let mut writer = FixedWriter::growing(0, None, 8).unwrap();
+        writer.add_chunk(24, 8, &digest).unwrap();
+        let refused = |writer: &mut FixedWriter, end, len| {
+            let (size, grows) = (writer.size(), writer.grows());
+            let error = writer.add_chunk(end, len, &digest).unwrap_err();
+            assert_eq!((error.kind(), error.offset()), (Kind::Argument, Some(end)), "{end}, {len}");
+            assert_eq!((writer.size(), writer.grows()), (size, grows));
+        };
+        for (end, len) in [(9, 1), (23, 7), (25, 9), (25, 0), (33, 8), ((1 << 63) + 8, 8), (u64::MAX, 7), (3, 8)] {
+            refused(&mut writer, end, len);
+        }
+        writer.add_chunk(27, 3, &digest).unwrap();
+        assert_eq!((writer.size(), writer.count(), writer.grows()), (27, 4, false));
+        for (end, len) in [(28, 4), (32, 8), (40, 8), (26, 2)] {
+            refused(&mut writer, end, len);
+        }
+        assert_eq!(writer.finish(usize::MAX).unwrap_err().offset(), Some(0));
+        writer.add_chunk(27, 3, &sha256(b"again")).unwrap();
+    }
+
+    #[test]
+    fn growth_has_bounds() {
+        let digest = sha256(b"");
+        let mut writer = FixedWriter::growing(0, None, 1).unwrap();
+        assert_eq!(writer.add_chunk(i64::MAX as u64, 1, &digest).unwrap_err().kind(), Kind::Limit);
+        assert_eq!((writer.size(), writer.count()), (0, 0));
+        assert_eq!(writer.end_at(i64::MAX as u64).unwrap_err().kind(), Kind::Limit);
+        assert_eq!(writer.end_at(1 << 63).unwrap_err().kind(), Kind::Argument);
+        writer.add_chunk(2, 1, &digest).unwrap();
+        assert_eq!(writer.end_at(1).unwrap_err().kind(), Kind::Argument);
+        writer.end_at(3).unwrap();
+        writer.end_at(3).unwrap();
+        assert_eq!(writer.end_at(4).unwrap_err().kind(), Kind::Argument);
+        assert_eq!(writer.first_missing(), Some(0));
+        assert!(!writer.has(0) && writer.has(1) && !writer.has(2) && !writer.has(3));
+        let mut empty = FixedWriter::growing(0, None, 8).unwrap();
+        assert_eq!(fixed(&empty.finish(usize::MAX).unwrap()).count(), 0);
+        assert_eq!(empty.add_chunk(8, 8, &digest).unwrap_err().kind(), Kind::State);
+        assert_eq!(FixedWriter::growing(0, None, 0).err().unwrap().kind(), Kind::Argument);
     }
 }
