@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::{MANIFEST_NAME, PROTECTED_NAME, WorkDir};
+use super::{PROTECTED_NAME, WorkDir};
 use crate::error::Result;
+use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{Dir, FileKind, c_name};

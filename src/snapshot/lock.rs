@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::MANIFEST_NAME;
 use crate::error::{Error, Kind, Result};
+use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
 use crate::store::{Store, TreeLocks};
 use crate::sys::{self, Attempt, Dir, Flock, LockMode, Owner, c_name};

@@ -35,9 +35,6 @@ use crate::name::{Group, Snapshot};
 use crate::store::Store;
 use crate::sys::Dir;
 
-/// The manifest of a snapshot: where it is, the snapshot is finished.
-pub const MANIFEST_NAME: &str = "index.json.blob";
-
 /// The marker of a protected snapshot.
 const PROTECTED_NAME: &str = ".protected";
 
