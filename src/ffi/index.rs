@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
+use std::sync::Arc;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::buffer::pxds_buffer;
@@ -78,12 +79,17 @@ unsafe impl SizeFirst for pxds_index_chunk_info {
 }
 
 /// An index, read whole into memory and checked. Shared.
-pub struct pxds_index(Shared<Index>);
+pub struct pxds_index(Shared<Arc<Index>>);
 
 impl pxds_index {
     /// The index of the core.
     pub(super) fn core(&self) -> &Index {
         &self.0
+    }
+
+    /// The index of the core, to be kept.
+    pub(super) fn share(&self) -> Arc<Index> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -180,7 +186,7 @@ pub unsafe extern "C" fn pxds_index_open(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (Out::handle(out, "out")?, args::path(path, "path")?) };
-        out.hand_out(pxds_index(Shared::new(Index::open(path, kind_filter(kind)?)?)));
+        out.hand_out(pxds_index(Shared::new(Arc::new(Index::open(path, kind_filter(kind)?)?))));
         Ok(())
     })
 }
@@ -202,7 +208,7 @@ pub unsafe extern "C" fn pxds_index_parse(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        out.hand_out(pxds_index(Shared::new(Index::from_bytes(data, kind_filter(kind)?)?)));
+        out.hand_out(pxds_index(Shared::new(Arc::new(Index::from_bytes(data, kind_filter(kind)?)?))));
         Ok(())
     })
 }

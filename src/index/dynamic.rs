@@ -1,5 +1,7 @@
 //! Dynamic indexes (docs/format.md, 6.2).
 
+use std::sync::OnceLock;
+
 use super::ChunkInfo;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +15,8 @@ pub struct DynamicIndex {
     header: IndexHeader,
     /// As on disk; the ends have been checked.
     entries: Vec<u8>,
+    /// The hash of the entries, once somebody has asked.
+    csum: OnceLock<Digest>,
 }
 
 /// Checks that so many bytes of entries are whole entries.
@@ -36,7 +40,7 @@ impl DynamicIndex {
             }
             start = end;
         }
-        Ok(DynamicIndex { header, entries })
+        Ok(DynamicIndex { header, entries, csum: OnceLock::new() })
     }
 
     /// The fields of the header as they are stored.
@@ -81,6 +85,6 @@ impl DynamicIndex {
 
     /// The hash of the entries.
     pub fn compute_csum(&self) -> Digest {
-        sha256(&self.entries)
+        *self.csum.get_or_init(|| sha256(&self.entries))
     }
 }

@@ -1,5 +1,7 @@
 //! Fixed indexes (docs/format.md, 6.3).
 
+use std::sync::OnceLock;
+
 use super::ChunkInfo;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -13,6 +15,8 @@ pub struct FixedIndex {
     header: IndexHeader,
     /// As on disk; as many as the header's sizes ask for.
     digests: Vec<u8>,
+    /// The hash of the digests, once somebody has asked.
+    csum: OnceLock<Digest>,
 }
 
 /// Checks that an image of `size` bytes can be in chunks of `chunk_size`.
@@ -42,7 +46,7 @@ pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
 impl FixedIndex {
     /// An index whose header has been checked against its digests.
     pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Self {
-        FixedIndex { header, digests }
+        FixedIndex { header, digests, csum: OnceLock::new() }
     }
 
     /// The fields of the header as they are stored.
@@ -80,6 +84,6 @@ impl FixedIndex {
 
     /// The hash of the digests.
     pub fn compute_csum(&self) -> Digest {
-        sha256(&self.digests)
+        *self.csum.get_or_init(|| sha256(&self.digests))
     }
 }

@@ -42,6 +42,18 @@ pub struct ChunkInfo {
     pub digest: Digest,
 }
 
+impl ChunkInfo {
+    /// How many bytes.
+    pub fn len(&self) -> u64 {
+        self.end - self.start
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+}
+
 /// An index of either kind, checked.
 #[derive(Debug)]
 pub enum Index {
@@ -141,7 +153,7 @@ impl Index {
         }
     }
 
-    /// The csum that the entries should have.
+    /// The csum that the entries should have. It is computed once for an index, by whichever thread asks first.
     pub fn compute_csum(&self) -> Digest {
         match self {
             Index::Dynamic(index) => index.compute_csum(),
