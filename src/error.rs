@@ -65,8 +65,10 @@ pub enum Kind {
 }
 
 /// One failure. Cheap to move; see the module for the policy.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: Kind,
     message: String,
@@ -110,6 +112,11 @@ impl Error {
         let mut error = Error::new(kind, format!("cannot {action} {object}: {source}"));
         error.0.errno = errno;
         error
+    }
+
+    /// The device's failure, as a caller's source reports it: it has `object` and cannot read it.
+    pub fn unreadable(object: &str) -> Self {
+        Error::os("read", object, &io::Error::from_raw_os_error(libc::EIO))
     }
 
     /// A callback's wish to stop, with the value that it returned.

@@ -11,7 +11,7 @@
 //! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 2 | [`blob`], [`index`], [`name`] |
 //! | 3 | [`manifest`], [`store`] |
-//! | 4 | [`snapshot`] |
+//! | 4 | [`snapshot`], [`source`] |
 //! | 5 | [`ingest`], [`restore`] |
 //! | 6 | [`ffi`] |
 //!
@@ -40,6 +40,7 @@ pub mod manifest;
 pub mod store;
 
 pub mod snapshot;
+pub mod source;
 
 pub mod ingest;
 pub mod restore;

@@ -1,0 +1,72 @@
+//! A caller's callback as a source.
+
+use std::path::PathBuf;
+
+use super::ChunkSource;
+use crate::blob::Blob;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::store::SyncLevel;
+
+/// Gives the blob of a chunk: writes it to the start of the buffer, if that has the room, and says its length.
+pub type Get = dyn Fn(&Digest, &mut [u8]) -> Result<usize> + Send + Sync;
+
+/// Room that the first question offers: most chunks of a small average fit.
+const FIRST_ROOM: usize = 256 << 10;
+
+/// Chunks that a callback gives. Nothing that it says is believed.
+pub struct CallbackSource {
+    get: Box<Get>,
+}
+
+impl CallbackSource {
+    /// A source that asks `get`, on the thread that needs the chunk.
+    pub fn new(get: Box<Get>) -> Self {
+        CallbackSource { get }
+    }
+
+    /// Asks once, with room for `room` bytes, and gives the length of the blob; if that is more, `out` has nothing of it.
+    fn ask(&self, digest: &Digest, room: usize, out: &mut Vec<u8>) -> Result<usize> {
+        let missing = room.saturating_sub(out.len());
+        reserve(out, missing)?;
+        out.resize(room, 0);
+        let len = (self.get)(digest, out)?;
+        out.truncate(len);
+        Ok(len)
+    }
+
+    fn fetch(&self, digest: &Digest, max_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        let room = out.capacity().max(FIRST_ROOM).min(max_len);
+        let len = self.ask(digest, room, out)?;
+        if len <= room {
+            return Ok(());
+        }
+        if len > max_len {
+            return Err(Error::new(Kind::Limit, format!("{len} bytes are more than {max_len}")));
+        }
+        // Rounded up: the next chunk, somewhat longer, need not be asked for twice.
+        let room = len.checked_next_power_of_two().unwrap_or(len).min(max_len);
+        let len = self.ask(digest, room, out)?;
+        if len <= room {
+            return Ok(());
+        }
+        let message = format!("the source claims {len} bytes, after having been given the room that it asked for");
+        Err(Error::new(Kind::Argument, message))
+    }
+}
+
+impl ChunkSource for CallbackSource {
+    fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+        let describe = |error: Error| error.context(format_args!("chunk {digest}")).with_digest(digest);
+        self.fetch(digest, max_len, out).map_err(describe)?;
+        Blob::load(out).map_err(describe)
+    }
+
+    fn locate(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+
+    fn sync_level(&self) -> SyncLevel {
+        SyncLevel::default()
+    }
+}

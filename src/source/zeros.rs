@@ -1,0 +1,123 @@
+//! Chunks of zeros, known by their digest.
+
+use std::sync::{PoisonError, RwLock};
+
+use crate::digest::Digest;
+use crate::error::Result;
+use crate::hash::Hasher;
+use crate::index::ChunkInfo;
+use crate::limits::blob_len;
+
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Zeros from one remembered state of the hash to the next: a length in between costs half of that on average, and a
+/// state takes about 100 bytes.
+const STEP: usize = 4096;
+
+/// The digests of zeros of every length.
+///
+/// In a dynamic index nearly every chunk has a length of its own. So it is not digests that are remembered but states of
+/// the hash on the way, up to the greatest length that was asked for.
+#[derive(Default)]
+pub struct Zeros {
+    /// State `i` has taken `i * STEP` zeros.
+    states: RwLock<Vec<Hasher>>,
+}
+
+impl Zeros {
+    /// Nothing is computed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether `chunk`, by its digest, is nothing but zeros, if any.
+    pub fn has(&self, chunk: &ChunkInfo) -> bool {
+        blob_len(chunk.len()).is_ok_and(|len| self.digest(len) == chunk.digest)
+    }
+
+    /// The digest of `len` zeros, which are no more than a blob's.
+    fn digest(&self, len: usize) -> Digest {
+        let mut state = self.state(len / STEP);
+        state.update(&ZEROS[..len % STEP]);
+        state.digest()
+    }
+
+    fn state(&self, i: usize) -> Hasher {
+        if let Some(state) = self.states.read().unwrap_or_else(PoisonError::into_inner).get(i) {
+            return state.clone();
+        }
+        let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = match states.len().checked_sub(1) {
+            Some(last) => states[last].clone(),
+            None => Hasher::new(),
+        };
+        let mut taken = states.len().saturating_sub(1);
+        loop {
+            // Without memory nothing is remembered, and the answer is the same.
+            if taken == states.len() && states.try_reserve(1).is_ok() {
+                states.push(state.clone());
+            }
+            if taken >= i {
+                break;
+            }
+            state.update(&ZEROS[..STEP]);
+            taken += 1;
+        }
+        // Another thread may have been faster, and further.
+        states.get(i).cloned().unwrap_or(state)
+    }
+}
+
+/// Gives `len` zeros to `write`, in pieces.
+pub fn write_zeros(mut len: u64, mut write: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    while len > 0 {
+        let part = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
+        write(&ZEROS[..part])?;
+        len -= part as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::sha256;
+    use crate::limits::BLOB_MAX_SIZE;
+
+    #[test]
+    fn digests_of_zeros_in_any_order_of_lengths() {
+        let zeros = Zeros::new();
+        for len in [0, 1, 100_000, 4096, 4095, 4097, 8192, 65_536, 5, 0, 131_073, 131_072] {
+            assert_eq!(zeros.digest(len), sha256(&vec![0; len]), "{len}");
+        }
+        assert_eq!(zeros.states.read().unwrap().len(), 131_073 / STEP + 1);
+    }
+
+    #[test]
+    fn what_is_no_chunk_of_zeros() {
+        let zeros = Zeros::new();
+        let chunk = |len: u64, digest| ChunkInfo { start: 7, end: 7 + len, digest };
+        assert!(zeros.has(&chunk(100, sha256(&[0; 100]))));
+        assert!(!zeros.has(&chunk(101, sha256(&[0; 100]))));
+        assert!(!zeros.has(&chunk(100, sha256(&[1; 100]))));
+        // Longer than a blob: nothing is hashed, and nothing remembered.
+        assert!(!zeros.has(&chunk(BLOB_MAX_SIZE as u64 + 1, sha256(b""))));
+        assert!(zeros.states.read().unwrap().len() < 3);
+    }
+
+    #[test]
+    fn zeros_are_written_in_pieces() {
+        for len in [0, 1, 65_535, 65_536, 65_537, 200_000] {
+            let (mut sum, mut most) = (0, 0);
+            write_zeros(len, |piece| {
+                assert!(piece.iter().all(|&byte| byte == 0));
+                sum += piece.len() as u64;
+                most = most.max(piece.len());
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(sum, len);
+            assert!(most <= ZEROS.len());
+        }
+    }
+}
