@@ -1,54 +1,100 @@
-//! An index and a store in, bytes out.
+//! An index and a source in, bytes out (docs/format.md, 9.1 to 9.3).
 //!
 //! # Contract
 //!
 //! - The index's csum is checked first: an index that has lost its end is not taken for whole.
 //! - Every chunk is checked, CRC, digest and length, before a byte of it is given out; a failure names the chunk and
-//!   its offset. Bytes given out before stay given out (docs/format.md, 9.1).
+//!   its offset. Bytes given out before stay given out.
+//! - Zeros stand for a chunk only where its digest says that it is zeros, or where the caller has asked for it.
 //! - Memory: one encoded and one decoded chunk, re-used.
 
-use std::io::Write;
+use std::fmt;
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::blob::Codec;
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index};
-use crate::limits::{BLOB_MAX_ENCODED_SIZE, blob_len};
+use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge, write_zeros};
 use crate::store::{Store, SyncLevel};
-use crate::sys::{CallerFd, FileKind, Output};
+use crate::sys::{CallerFd, FileKind, Output, TempFile};
 
 /// Takes the next bytes, all of them.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 /// How a restorer works.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct RestoreOptions {
     /// Do not compare the csum in the header of an index with its entries, as for salvage, or where something better
     /// than the header says what it must be.
     pub any_csum: bool,
+    /// Do not load chunks that are zeros by their digest, and leave holes for them where the output is a regular file.
+    pub sparse: bool,
+    /// What every chunk must be.
+    pub required_form: Option<RequiredForm>,
+    /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
+    pub on_bad: Option<OnBad>,
+}
+
+impl fmt::Debug for RestoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RestoreOptions { any_csum, sparse, required_form, on_bad } = self;
+        let on_bad = on_bad.is_some();
+        write!(f, "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, on_bad: {on_bad} }}")
+    }
 }
 
 /// Turns indexes back into the bytes that they describe.
 pub struct Restorer {
-    store: Store,
+    source: Arc<dyn ChunkSource>,
     options: RestoreOptions,
-    codec: Codec,
-    encoded: Vec<u8>,
-    decoded: Vec<u8>,
+    loader: Loader,
+    zeros: Zeros,
     written: u64,
+}
+
+/// The next bytes of an output.
+enum Piece<'a> {
+    Data(&'a [u8]),
+    Zeros(u64),
+}
+
+/// The part of a file that is wanted.
+struct Part {
+    chunks: Range<usize>,
+    bytes: Range<u64>,
+}
+
+impl Part {
+    fn whole(index: &Index) -> Self {
+        Part { chunks: 0..index.count(), bytes: 0..index.size() }
+    }
+
+    /// The `length` bytes from `offset`, or what the file has of them.
+    ///
+    /// Errors: `Argument` if `offset` is not in the file.
+    fn range(index: &Index, offset: u64, length: u64) -> Result<Self> {
+        let size = index.size();
+        let end = offset.saturating_add(length).min(size);
+        let beyond = || {
+            let message = format!("the offset {offset} is beyond the end of a file of {size} bytes");
+            Error::new(Kind::Argument, message).with_offset(offset)
+        };
+        let (first, _) = index.chunk_from_offset(offset).ok_or_else(beyond)?;
+        let (last, _) = index.chunk_from_offset(end - 1).ok_or_else(beyond)?;
+        Ok(Part { chunks: first..last + 1, bytes: offset..end })
+    }
 }
 
 impl Restorer {
     /// A restorer that takes its chunks from `store`.
     pub fn new(store: &Store, options: RestoreOptions) -> Self {
-        Restorer {
-            store: store.clone(),
-            options,
-            codec: Codec::new(),
-            encoded: Vec::new(),
-            decoded: Vec::new(),
-            written: 0,
-        }
+        Self::from_source(Arc::new(store.clone()), options)
+    }
+
+    /// A restorer that takes its chunks from `source`.
+    pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
+        Restorer { source, options, loader: Loader::new(), zeros: Zeros::new(), written: 0 }
     }
 
     /// Bytes that the latest restore gave out, also when it failed.
@@ -58,79 +104,172 @@ impl Restorer {
 
     /// Gives the whole file of `index` to `sink`, chunk by chunk.
     ///
-    /// Errors: those of [`Store::load`] and of decoding, `Corrupt` among them, with the chunk's digest and its offset
-    /// in the file; those of `sink`.
+    /// Errors: those of [`Loader::load`], `Corrupt` among them, with the chunk's digest and its offset in the file;
+    /// those of `sink`.
     pub fn restore(&mut self, index: &Index, sink: &mut Sink<'_>) -> Result<()> {
-        self.written = 0;
-        if !self.options.any_csum {
-            index.check_csum()?;
-        }
-        for i in 0..index.count() {
-            let chunk = index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))?;
-            let data =
-                load(&self.store, &mut self.codec, &chunk, &mut self.encoded, &mut self.decoded).map_err(|error| {
-                    error
-                        .context(format_args!("chunk {i} at offset {}", chunk.start))
-                        .with_digest(&chunk.digest)
-                        .with_offset(chunk.start)
-                })?;
-            sink(data)?;
-            self.written += data.len() as u64;
-        }
-        Ok(())
+        self.run(index, None, &mut into_sink(sink))
+    }
+
+    /// As [`Restorer::restore`], for `length` bytes from `offset`, or fewer if the file ends before.
+    ///
+    /// No bytes are always there: then nothing is looked at.
+    ///
+    /// Errors: as [`Restorer::restore`]; `Argument` if `offset` is not in the file.
+    pub fn restore_range(&mut self, index: &Index, offset: u64, length: u64, sink: &mut Sink<'_>) -> Result<()> {
+        self.run(index, Some((offset, length)), &mut into_sink(sink))
     }
 
     /// Writes the whole file of `index` to a descriptor, from where it stands.
     ///
     /// Errors: as [`Restorer::restore`]; `Io`.
     pub fn restore_fd(&mut self, index: &Index, fd: CallerFd<'_>) -> Result<()> {
-        self.restore(index, &mut |data| fd.write_all(data))
+        self.to_fd(index, None, fd)
+    }
+
+    /// As [`Restorer::restore_range`], to a descriptor, from where it stands.
+    ///
+    /// Errors: as [`Restorer::restore_range`]; `Io`.
+    pub fn restore_range_fd(&mut self, index: &Index, offset: u64, length: u64, fd: CallerFd<'_>) -> Result<()> {
+        self.to_fd(index, Some((offset, length)), fd)
     }
 
     /// Writes the whole file of `index` to `path`.
     ///
-    /// A regular or new file gets its name when all of it is there, on the disk unless the store's sync level is
+    /// A regular or new file gets its name when all of it is there, on the disk unless the sync level of the source is
     /// [`SyncLevel::None`]; a failure leaves what was there before. A link is followed; a device or fifo is written in
     /// place.
     ///
     /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one; `Io`.
     pub fn restore_file(&mut self, index: &Index, path: &Path) -> Result<()> {
+        self.to_file(index, None, path)
+    }
+
+    /// As [`Restorer::restore_range`], to a file of nothing else, as [`Restorer::restore_file`] writes it.
+    ///
+    /// Errors: as both.
+    pub fn restore_range_file(&mut self, index: &Index, offset: u64, length: u64, path: &Path) -> Result<()> {
+        self.to_file(index, Some((offset, length)), path)
+    }
+
+    /// As [`Restorer::restore_range`], into the start of `out`, as many bytes as it has room for; gives how many the
+    /// file had.
+    ///
+    /// Errors: as [`Restorer::restore_range`].
+    pub fn read_range(&mut self, index: &Index, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let length = out.len() as u64;
+        let mut rest = out;
+        let room = rest.len();
+        self.run(index, Some((offset, length)), &mut |piece| {
+            let len = match &piece {
+                Piece::Data(data) => data.len(),
+                Piece::Zeros(len) => usize::try_from(*len).unwrap_or(usize::MAX),
+            };
+            let (part, behind) = std::mem::take(&mut rest)
+                .split_at_mut_checked(len)
+                .ok_or_else(|| Error::new(Kind::Internal, "a range is longer than was asked for"))?;
+            match piece {
+                Piece::Data(data) => part.copy_from_slice(data),
+                Piece::Zeros(_) => part.fill(0),
+            }
+            rest = behind;
+            Ok(())
+        })?;
+        Ok(room - rest.len())
+    }
+
+    /// Gives the wanted part, an offset and a length or else all, to `take`.
+    fn run(
+        &mut self,
+        index: &Index,
+        range: Option<(u64, u64)>,
+        take: &mut dyn FnMut(Piece<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.written = 0;
+        if range.is_some_and(|(_, length)| length == 0) {
+            return Ok(());
+        }
+        if !self.options.any_csum {
+            index.check_csum()?;
+        }
+        let part = match range {
+            Some((offset, length)) => Part::range(index, offset, length)?,
+            None => Part::whole(index),
+        };
+        for i in part.chunks {
+            let chunk = index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))?;
+            let (start, end) = (chunk.start.max(part.bytes.start), chunk.end.min(part.bytes.end));
+            let piece = match self.chunk(i, &chunk)? {
+                Piece::Data(data) => Piece::Data(&data[(start - chunk.start) as usize..(end - chunk.start) as usize]),
+                Piece::Zeros(_) => Piece::Zeros(end - start),
+            };
+            take(piece)?;
+            self.written += end - start;
+        }
+        Ok(())
+    }
+
+    /// All of a chunk, or the zeros that it is or that stand for it.
+    fn chunk(&mut self, i: usize, chunk: &ChunkInfo) -> Result<Piece<'_>> {
+        let RestoreOptions { sparse, required_form, on_bad, .. } = &self.options;
+        // The known digests are those of unencrypted data.
+        if *sparse && *required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk) {
+            return Ok(Piece::Zeros(chunk.len()));
+        }
+        match self.loader.load(&*self.source, chunk, *required_form) {
+            Ok(data) => Ok(Piece::Data(data)),
+            Err(error) => judge(error, i, chunk, on_bad.as_ref()).map(|()| Piece::Zeros(chunk.len())),
+        }
+    }
+
+    fn to_fd(&mut self, index: &Index, range: Option<(u64, u64)>, fd: CallerFd<'_>) -> Result<()> {
+        let holes = self.options.sparse && fd.can_have_holes()?;
+        self.run(index, range, &mut |piece| match piece {
+            Piece::Data(data) => fd.write_all(data),
+            Piece::Zeros(len) if holes => fd.skip_zeros(len),
+            Piece::Zeros(len) => write_zeros(len, |zeros| fd.write_all(zeros)),
+        })
+    }
+
+    fn to_file(&mut self, index: &Index, range: Option<(u64, u64)>, path: &Path) -> Result<()> {
         self.written = 0;
         let output = Output::at(path)?;
         let Some(existing) = output.existing() else {
             let mut file = output.replace(0o666)?;
-            self.restore(index, &mut |data| file.write(data))?;
+            self.to_new_file(index, range, &mut file)?;
             return file.commit(self.sync());
         };
         if existing.kind == FileKind::Other {
             let mut file = output.open_in_place()?;
-            return self
-                .restore(index, &mut |data| file.write_all(data).map_err(|source| Error::io("write", path, &source)));
+            let mut write = |data: &[u8]| {
+                std::io::Write::write_all(&mut file, data).map_err(|source| Error::io("write", path, &source))
+            };
+            return self.run(index, range, &mut into_sink(&mut write));
         }
         let mut file = output.replace(0o600)?;
-        self.restore(index, &mut |data| file.write(data))?;
+        self.to_new_file(index, range, &mut file)?;
         // Its permissions, but neither set-user-id nor the like: the content is not what they were given to.
         file.set_owner_and_mode(existing.owner.for_new_files(), existing.mode & 0o777)?;
         file.commit(self.sync())
     }
 
+    fn to_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &mut TempFile<'_>) -> Result<()> {
+        let holes = self.options.sparse;
+        self.run(index, range, &mut |piece| match piece {
+            Piece::Data(data) => file.write(data),
+            Piece::Zeros(len) if holes => file.skip_zeros(len),
+            Piece::Zeros(len) => write_zeros(len, |zeros| file.write(zeros)),
+        })
+    }
+
     fn sync(&self) -> bool {
-        self.store.sync_level() != SyncLevel::None
+        self.source.sync_level() != SyncLevel::None
     }
 }
 
-/// The checked bytes of `chunk`, in one of the buffers.
-fn load<'a>(
-    store: &Store,
-    codec: &mut Codec,
-    chunk: &ChunkInfo,
-    encoded: &'a mut Vec<u8>,
-    decoded: &'a mut Vec<u8>,
-) -> Result<&'a [u8]> {
-    let len = blob_len(chunk.end - chunk.start)?;
-    let blob = store.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
-    codec.decode_exact(blob, &chunk.digest, len, decoded).map_err(|error| {
-        let path = store.chunk_path(&chunk.digest);
-        error.context(path.display()).with_path(&path)
-    })
+/// Spells zeros out.
+fn into_sink<'a>(sink: &'a mut Sink<'_>) -> impl FnMut(Piece<'_>) -> Result<()> + 'a {
+    move |piece| match piece {
+        Piece::Data(data) => sink(data),
+        Piece::Zeros(len) => write_zeros(len, &mut *sink),
+    }
 }

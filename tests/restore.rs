@@ -205,7 +205,7 @@ fn a_wrong_csum_is_found_before_anything_is_given_out() {
         assert_eq!((kind(result), out), (Kind::Corrupt, Vec::new()));
         // For salvage.
         let mut out = Vec::new();
-        let mut restorer = Restorer::new(&store, RestoreOptions { any_csum: true });
+        let mut restorer = Restorer::new(&store, RestoreOptions { any_csum: true, ..RestoreOptions::default() });
         let mut sink = |data: &[u8]| {
             out.extend_from_slice(data);
             Ok(())

@@ -73,7 +73,8 @@ pub unsafe extern "C" fn pxds_restorer_new(
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::options(options)?) };
         args::flags(options.flags, PXDS_RESTORER_ANY_CSUM, "options.flags")?;
         args::flags(options.reserved, 0, "options.reserved")?;
-        let options = RestoreOptions { any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0 };
+        let options =
+            RestoreOptions { any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0, ..RestoreOptions::default() };
         out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.core(), options))));
         Ok(())
     })

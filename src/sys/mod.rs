@@ -11,6 +11,7 @@ mod flock;
 mod lock;
 mod output;
 mod process;
+mod sparse;
 mod temp;
 mod tree;
 

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::dir::{Dir, Owner};
@@ -85,7 +85,11 @@ impl<'a> TempFile<'a> {
         parent.map_or(Ok(()), |parent| parent.sync())
     }
 
-    fn error(&self, action: &str, source: &io::Error) -> Error {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    pub(super) fn error(&self, action: &str, source: &io::Error) -> Error {
         self.dir.error(action, self.target, source)
     }
 }
