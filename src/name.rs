@@ -464,6 +464,18 @@ pub fn check_archive(name: &str) -> Result<ArchiveKind> {
     ArchiveKind::of(name)
 }
 
+/// Checks the name of a file of a snapshot that is to be read, and gives its kind: what a listing shows can be read, also
+/// if it could not be written.
+///
+/// Errors: `Argument`.
+pub fn check_file(name: &str) -> Result<ArchiveKind> {
+    let kind = ArchiveKind::of(name)?;
+    if name.len() > NAME_MAX || name.contains(['/', '\0', '\n']) {
+        return Err(refuse("archive name", name, "it must be the name of a file"));
+    }
+    Ok(kind)
+}
+
 /// Whether a file of a snapshot's directory is one of its archives: any name that ends in one of the extensions and has no
 /// line break before it.
 pub fn is_archive_file(name: &str) -> bool {

@@ -14,6 +14,7 @@ pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;
 pub use writer::{DynamicWriter, Summary};
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::digest::Digest;
@@ -71,7 +72,14 @@ impl Index {
     /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long; `Corrupt` if it
     /// shrinks meanwhile.
     pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
-        let (mut file, len) = sys::open_regular(path)?;
+        let (file, len) = sys::open_regular(path)?;
+        Self::read(file, len, path, kind)
+    }
+
+    /// Reads the index in `file`, which is open at its start and `len` bytes long; `path` is for errors.
+    ///
+    /// Errors: as [`Index::open`].
+    pub fn read(mut file: File, len: u64, path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let describe = |error: Error| error.context(path.display()).with_path(path);
         let mut header = [0; INDEX_HEADER_SIZE];
         let entries_len = entries_len(len).map_err(describe)?;

@@ -23,11 +23,13 @@
 mod list;
 mod lock;
 mod manage;
+mod open;
 mod work;
 
 pub use list::{ArchiveFile, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup};
+pub use open::{Archive, OpenSnapshot};
 pub use work::WorkDir;
 
 use crate::error::{Error, Kind, Result};

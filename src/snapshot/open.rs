@@ -1,0 +1,194 @@
+//! Reading a snapshot, and changing what is noted about it (docs/format.md, 7.3, 8.6 and 8.7).
+
+use std::fs::File;
+
+use super::{FILE_MODE, TreeLock};
+use crate::blob::{Blob, Codec};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::BLOB_HEADER_SIZE;
+use crate::hash::sha256;
+use crate::index::{Index, IndexKind};
+use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
+use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest};
+use crate::name::{ArchiveKind, Snapshot, check_file};
+use crate::store::{NoticeLevel, Store, SyncLevel};
+use crate::sys::{self, Dir, LockMode, Stat, c_name};
+
+/// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
+pub struct OpenSnapshot {
+    store: Store,
+    snapshot: Snapshot,
+    dir: Dir,
+    manifest: Option<Manifest>,
+    _lock: TreeLock,
+}
+
+/// An index of a snapshot.
+pub struct Archive {
+    /// The index. If the manifest lists it, its csum and size are those of the manifest.
+    pub index: Index,
+    /// What the manifest says of it; `None` if it does not list it.
+    pub listed: Option<FileInfo>,
+}
+
+impl OpenSnapshot {
+    /// Opens `snapshot`, finished or not.
+    ///
+    /// Errors: `NotFound`; `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
+    pub fn open(store: &Store, snapshot: &Snapshot) -> Result<Self> {
+        let lock = store.lock_snapshot(snapshot, LockMode::Shared)?;
+        let dir = store.open_snapshot(snapshot)?;
+        let manifest = read_manifest(&dir)?;
+        Ok(OpenSnapshot { store: store.clone(), snapshot: snapshot.clone(), dir, manifest, _lock: lock })
+    }
+
+    /// Its name.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Its manifest; `None` if it is not finished.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    /// The index `name`, checked against the manifest. One that is not listed brings a notice.
+    ///
+    /// Errors: `Argument` if `name` is no index; `NotFound`; `Corrupt` if it is not what the manifest lists; those of
+    /// [`Index::open`]; that of the notice.
+    pub fn index(&self, name: &str) -> Result<Archive> {
+        let kind = match check_file(name)? {
+            ArchiveKind::Dynamic => IndexKind::Dynamic,
+            ArchiveKind::Fixed => IndexKind::Fixed,
+            ArchiveKind::Blob => return Err(Error::new(Kind::Argument, format!("{name} is a blob and no index"))),
+        };
+        let (file, stat) = self.open_file(name)?;
+        let path = self.dir.join(&c_name(name)?);
+        let index = Index::read(file, stat.size, &path, Some(kind))?;
+        let listed = self.check_listed(name, || (index.compute_csum(), index.size()))?;
+        if listed.is_some() && index.check_csum().is_err() {
+            let message = format!("{}: the csum in its header is wrong; the manifest vouches for it", path.display());
+            self.store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+        }
+        Ok(Archive { index, listed })
+    }
+
+    /// The content of the blob `name`, at most `max_len` bytes, decoded and checked against the manifest. One that is not
+    /// listed brings a notice; the manifest itself needs no listing.
+    ///
+    /// Errors: `Argument` if `name` is no blob; `NotFound`; `Corrupt` if it is not what the manifest lists, or damaged;
+    /// `Format`, `Key`, `Limit`, `NoMemory`; that of the notice.
+    pub fn blob(&self, name: &str, max_len: usize) -> Result<Vec<u8>> {
+        if check_file(name)? != ArchiveKind::Blob {
+            return Err(Error::new(Kind::Argument, format!("{name} is an index and no blob")));
+        }
+        let raw = read_blob_file(&self.dir, name, self.open_file(name)?, BLOB_MAX_ENCODED_SIZE)?;
+        if name != MANIFEST_NAME {
+            self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
+        }
+        decode(&self.dir, name, &raw, max_len)
+    }
+
+    fn open_file(&self, name: &str) -> Result<(File, Stat)> {
+        self.dir.open_file(&c_name(name)?)?.ok_or_else(|| {
+            let path = format!("{}/{name}", self.snapshot.path());
+            self.store.missing("file", &path)
+        })
+    }
+
+    /// Compares a file with what the manifest says of it; without a word there, says so.
+    fn check_listed(&self, name: &str, facts: impl FnOnce() -> (Digest, u64)) -> Result<Option<FileInfo>> {
+        let path = self.dir.join(&c_name(name)?);
+        let why = match &self.manifest {
+            Some(manifest) => match manifest.find(name) {
+                Some(listed) => {
+                    let (csum, size) = facts();
+                    manifest
+                        .verify_file(name, &csum, size)
+                        .map_err(|error| error.context(path.display()).with_path(&path))?;
+                    return Ok(Some(listed.clone()));
+                }
+                None => "the manifest does not list it, so nothing vouches for it",
+            },
+            None => "the snapshot is not finished, so nothing vouches for it",
+        };
+        self.store.notice(NoticeLevel::Warning, &format!("{}: {why}", path.display()), Some(&path))?;
+        Ok(None)
+    }
+}
+
+impl Store {
+    /// The manifest of a snapshot, without holding it.
+    ///
+    /// Errors: `NotFound` if there is no snapshot, or no manifest; `Format`, `Corrupt`, `Limit`, `Io`.
+    pub fn load_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
+        let dir = self.open_snapshot(snapshot)?;
+        read_manifest(&dir)?.ok_or_else(|| self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path())))
+    }
+
+    /// Writes the manifest of a snapshot that was made by hand, which finishes it, or replaces it.
+    ///
+    /// Everything that it lists, the chunks too, is brought to the disk first, by the store's sync level.
+    ///
+    /// Errors: `Argument` if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path; `Io`.
+    pub fn store_manifest(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<()> {
+        let group = snapshot.group();
+        if (manifest.kind(), manifest.id(), manifest.time()) != (group.kind(), group.id(), snapshot.time()) {
+            let message = format!("the manifest is not that of the snapshot {snapshot}");
+            return Err(Error::new(Kind::Argument, message));
+        }
+        let dir = self.open_snapshot(snapshot)?;
+        let _lock = match self.lock_manifest(snapshot) {
+            Err(error) if error.kind() == Kind::NotFound => None,
+            other => Some(other?),
+        };
+        self.sync_before_index(true)?;
+        self.write_manifest(&dir, manifest)
+    }
+
+    /// Changes what is noted about a snapshot: the unprotected part of its manifest.
+    ///
+    /// Errors: those of [`Store::load_manifest`] and of `change`; `Busy`, with the path, after 5 seconds of waiting.
+    pub fn update_manifest(&self, snapshot: &Snapshot, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
+        let _lock = self.lock_manifest(snapshot)?;
+        let mut manifest = self.load_manifest(snapshot)?;
+        change(&mut manifest)?;
+        self.write_manifest(&self.open_snapshot(snapshot)?, &manifest)
+    }
+
+    /// Writes a manifest into the directory of its snapshot.
+    pub fn write_manifest(&self, dir: &Dir, manifest: &Manifest) -> Result<()> {
+        let blob = Codec::new().encode_vec(&manifest.to_json()?, true)?;
+        let sync = self.sync_level() != SyncLevel::None;
+        dir.replace_file(&c_name(MANIFEST_NAME)?, &blob, FILE_MODE, self.owner(), sync)
+    }
+}
+
+fn read_manifest(dir: &Dir) -> Result<Option<Manifest>> {
+    let name = c_name(MANIFEST_NAME)?;
+    let Some(file) = dir.open_file(&name)? else { return Ok(None) };
+    // JSON that does not get smaller is stored as it is.
+    let raw = read_blob_file(dir, MANIFEST_NAME, file, JSON_MAX_SIZE + BLOB_HEADER_SIZE)?;
+    let text = decode(dir, MANIFEST_NAME, &raw, JSON_MAX_SIZE)?;
+    let path = dir.join(&name);
+    Manifest::parse(&text).map(Some).map_err(|error| error.context(path.display()).with_path(&path))
+}
+
+/// The bytes of a blob's file.
+fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: usize) -> Result<Vec<u8>> {
+    let path = dir.join(&c_name(name)?);
+    let describe = |error: Error| error.context(path.display()).with_path(&path);
+    let len = usize::try_from(stat.size).ok().filter(|&len| len <= max_len);
+    let len =
+        len.ok_or_else(|| describe(Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size))))?;
+    let mut raw = Vec::new();
+    sys::read_up_to(&file, len, &mut raw).map_err(describe)?;
+    Ok(raw)
+}
+
+fn decode(dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {
+    let path = dir.join(&c_name(name)?);
+    let decoded = Blob::load(raw).and_then(|blob| Codec::new().decode_vec(blob, None, max_len));
+    decoded.map_err(|error| error.context(path.display()).with_path(&path))
+}
