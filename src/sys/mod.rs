@@ -8,6 +8,7 @@
 mod dir;
 mod entries;
 mod flock;
+mod holes;
 mod lock;
 mod output;
 mod process;
@@ -18,6 +19,7 @@ mod tree;
 pub use dir::{Dir, FileKind, Owner, Stat};
 pub use entries::{DirEntries, DirEntry, DirNames};
 pub use flock::{Attempt, Flock, pause};
+pub use holes::Holes;
 pub use lock::{LockFile, LockMode};
 pub use output::Output;
 pub use process::ProcessMark;
