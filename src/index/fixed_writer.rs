@@ -160,6 +160,11 @@ impl FixedWriter {
         self.set(i, digest)
     }
 
+    /// Errors: `Argument`, as [`FixedWriter::add_chunk`] has it.
+    pub fn check_chunk(&self, end: u64, len: u64) -> Result<()> {
+        self.position(end, len).map(drop).map_err(|error| error.with_offset(end))
+    }
+
     fn position(&self, end: u64, len: u64) -> Result<usize> {
         let (size, chunk_size) = (self.size, self.chunk_size);
         let most = if self.grows { INDEX_MAX_SIZE } else { size };

@@ -110,24 +110,46 @@ impl Engine {
 
     /// Stores the chunk `data`, which begins where the one before has ended.
     pub(super) fn append_chunk(&mut self, data: &[u8]) -> Result<()> {
-        self.store_chunk(self.stats.size, data)
+        self.store_chunk(self.stats.size, data).map(drop)
     }
 
     /// Stores the chunk `data`, which begins at `offset`.
-    pub(super) fn store_chunk(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+    pub(super) fn store_chunk(&mut self, offset: u64, data: &[u8]) -> Result<ChunkResult> {
         let digest = sha256(data);
         let (existed, stored_size) = match self.store.touch_if_present(&digest)? {
             Some(stored_size) => (true, stored_size),
             None => self.insert(&digest, data)?,
         };
-        let index = self.index.as_mut().ok_or_else(no_index)?;
+        let index = self.index()?;
         index.reused |= existed;
-        self.enter(&ChunkResult { digest, offset, size: data.len() as u64, stored_size, existed })
+        let chunk = ChunkResult { digest, offset, size: data.len() as u64, stored_size, existed };
+        self.enter(&chunk)?;
+        Ok(chunk)
+    }
+
+    /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
+    pub(super) fn reuse_chunk(&mut self, offset: u64, size: u64, digest: &Digest) -> Result<bool> {
+        let Some(stored_size) = self.store.touch_if_present(digest)? else { return Ok(false) };
+        self.index()?.reused = true;
+        self.enter(&ChunkResult { digest: *digest, offset, size, stored_size, existed: true })?;
+        Ok(true)
+    }
+
+    /// Enters once more, at `offset`, a chunk that this engine has stored.
+    pub(super) fn repeat_chunk(&mut self, offset: u64, chunk: &ChunkResult) -> Result<()> {
+        self.enter(&ChunkResult { offset, existed: true, ..*chunk })
+    }
+
+    /// The index so far.
+    ///
+    /// Errors: `State` when it has been handed out.
+    pub(super) fn index(&mut self) -> Result<&mut StoredIndex> {
+        self.index.as_mut().ok_or_else(no_index)
     }
 
     /// Enters a chunk that is in the store into the index, and reports it.
     fn enter(&mut self, chunk: &ChunkResult) -> Result<()> {
-        let index = self.index.as_mut().ok_or_else(no_index)?;
+        let index = self.index()?;
         index.writer.add_chunk(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
         match &mut self.on_chunk {

@@ -1,6 +1,7 @@
 //! Bytes in, chunks stored, index out.
 //!
-//! A stream ([`Ingest`]) is cut by its content and has a dynamic index.
+//! A stream ([`Ingest`]) is cut by its content and has a dynamic index; an image ([`Image`]) is cut into chunks of one
+//! size, in any order, and has a fixed one.
 //!
 //! # Contract
 //!
@@ -10,11 +11,15 @@
 //!   or dropped, so that no garbage collection takes the chunks before an index names them.
 //! - After a failure nothing more is taken.
 
+mod changes;
 mod engine;
+mod image;
 mod stored;
 mod stream;
 
+pub use changes::Changes;
 pub use engine::{ChunkResult, IngestStats, OnChunk};
+pub use image::{Image, ImageOptions};
 pub use stored::{IndexWriter, StoredIndex};
 pub use stream::{Ingest, IngestOptions};
 

@@ -1,0 +1,978 @@
+//! Images into a store: chunks of one size, a fixed index, holes, and what an earlier image has already.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use common::{Rng, Scratch, age, assert_only_chunks, failure, is_fresh, kind, mode, names, quick, reopen, tree};
+use pxds::blob::Codec;
+use pxds::digest::Digest;
+use pxds::error::{Error, Kind, Result};
+use pxds::hash::sha256;
+use pxds::index::{ChunkInfo, FixedWriter, Index, IndexKind};
+use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
+use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
+use pxds::restore::{RestoreOptions, Restorer};
+use pxds::store::{NoticeLevel, Store, StoreOptions};
+use pxds::sys::{self, CallerFd, Dir};
+
+/// Bytes of a chunk, unless a test says otherwise.
+const C: usize = 4096;
+
+const CTIME: i64 = 1_234_567_890;
+const UUID: [u8; 16] = *b"0123456789abcdef";
+
+fn options_of(chunk_size: usize) -> ImageOptions {
+    ImageOptions { chunk_size: chunk_size as u64, ctime: Some(CTIME), uuid: Some(UUID), ..ImageOptions::default() }
+}
+
+fn options() -> ImageOptions {
+    options_of(C)
+}
+
+fn image(store: &Store, size: usize) -> Image {
+    Image::new(store, Some(size as u64), options()).unwrap()
+}
+
+fn growing(store: &Store) -> Image {
+    Image::new(store, None, options()).unwrap()
+}
+
+fn bytes_of(mut index: StoredIndex) -> Vec<u8> {
+    index.finish(usize::MAX).unwrap()
+}
+
+fn finish(mut image: Image) -> Vec<u8> {
+    bytes_of(image.finish().unwrap())
+}
+
+/// The index file of an image, by hand.
+fn model(data: &[u8], chunk_size: usize) -> Vec<u8> {
+    let digests: Vec<u8> = data.chunks(chunk_size).flat_map(|chunk| sha256(chunk).0).collect();
+    let mut file = [47, 127, 65, 237, 145, 253, 15, 205].to_vec();
+    file.extend(UUID);
+    file.extend(CTIME.to_le_bytes());
+    file.extend(sha256(&digests).0);
+    file.extend((data.len() as u64).to_le_bytes());
+    file.extend((chunk_size as u64).to_le_bytes());
+    file.resize(4096, 0);
+    file.extend(digests);
+    file
+}
+
+/// Checks that the index is that of `data`, and that the store has its chunks.
+#[track_caller]
+fn check(store: &Store, index: &[u8], data: &[u8], chunk_size: usize) {
+    assert!(index == model(data, chunk_size), "another index");
+    let (mut codec, mut raw) = (Codec::new(), Vec::new());
+    for chunk in data.chunks(chunk_size) {
+        let digest = sha256(chunk);
+        let blob = store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
+        assert!(codec.decode_vec(blob, Some(&digest), BLOB_MAX_SIZE).unwrap() == chunk);
+    }
+}
+
+/// An image with chunks of zeros, of noise, of both, and some that repeat.
+fn disk(rng: &mut Rng, chunks: usize, last: usize) -> Vec<u8> {
+    let mut data = Vec::new();
+    for _ in 0..chunks {
+        match rng.below(4) {
+            0 => data.resize(data.len() + C, 0),
+            1 if !data.is_empty() => data.extend_from_within(..C),
+            2 => {
+                data.extend(rng.bytes(100));
+                data.resize(data.len() + C - 100, 0);
+            }
+            _ => data.extend(rng.bytes(C)),
+        }
+    }
+    data.extend(if rng.below(2) == 0 { vec![0; last] } else { rng.bytes(last) });
+    data
+}
+
+/// A reader of `data` in steps of at most `step` bytes, less where the buffer has no room.
+fn reader(data: &[u8], step: usize) -> impl FnMut(&mut [u8]) -> Result<usize> {
+    let mut rest = data;
+    move |buffer| {
+        let (now, later) = rest.split_at(step.min(rest.len()).min(buffer.len()));
+        buffer[..now.len()].copy_from_slice(now);
+        rest = later;
+        Ok(now.len())
+    }
+}
+
+fn file_of(scratch: &Scratch, name: &str, data: &[u8]) -> File {
+    let file = File::options().read(true).write(true).create_new(true).open(scratch.join(name)).unwrap();
+    file.write_all_at(data, 0).unwrap();
+    file
+}
+
+fn read_file(image: &mut Image, file: &impl AsRawFd) -> Result<()> {
+    image.read_fd(CallerFd::new(file.as_raw_fd()).unwrap())
+}
+
+/// Sizes around the boundaries of chunks.
+const SIZES: [usize; 9] = [0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 5 * C, 5 * C + 1];
+
+// ---- what comes of an image ----
+
+#[test]
+fn every_way_in_makes_the_index_of_the_image() {
+    for (i, size) in SIZES.into_iter().enumerate() {
+        let mut rng = Rng::new(30 + i as u64);
+        let scratch = Scratch::new();
+        let data = disk(&mut rng, size / C, size % C);
+        let file = file_of(&scratch, "file", &data);
+        let mut in_any_order: Vec<_> = data.chunks(C).enumerate().collect();
+        in_any_order.reverse();
+        in_any_order.rotate_left(size / C / 2);
+        let mut number = 0;
+        let mut try_to = |what: &str, size: Option<usize>, feed: &mut dyn FnMut(&mut Image)| {
+            number += 1;
+            let store = scratch.store(&format!("store-{number}"));
+            let mut image = Image::new(&store, size.map(|size| size as u64), options()).unwrap();
+            feed(&mut image);
+            let index = image.finish().unwrap();
+            assert_eq!((index.kind(), index.stats()), (IndexKind::Fixed, image.stats()));
+            assert_eq!(image.stats().size, data.len() as u64, "{what}");
+            assert_eq!(image.stats().chunks, data.len().div_ceil(C) as u64, "{what}");
+            check(&store, &bytes_of(index), &data, C);
+        };
+        for known in [Some(size), None] {
+            try_to("write", known, &mut |image| image.write(&data).unwrap());
+            try_to("pieces", known, &mut |image| {
+                for piece in rng.pieces(&data, 3000) {
+                    if piece.len() % 2 == 0 {
+                        image.write(piece).unwrap();
+                    } else {
+                        image.read(&mut reader(piece, 700)).unwrap();
+                    }
+                }
+            });
+            try_to("read", known, &mut |image| image.read(&mut reader(&data, usize::MAX)).unwrap());
+            try_to("file", known, &mut |image| read_file(image, &file).unwrap());
+            try_to("in any order", known, &mut |image| {
+                for (i, chunk) in &in_any_order {
+                    image.write_at((i * C) as u64, chunk).unwrap();
+                }
+            });
+            try_to("pipe", known, &mut |image| {
+                let (output, mut input) = std::io::pipe().unwrap();
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        input.write_all(&data).unwrap();
+                        drop(input);
+                    });
+                    read_file(image, &output).unwrap();
+                });
+            });
+        }
+        try_to("mixture", Some(size), &mut |image| {
+            // Some chunks by themselves, the start as a stream, and the rest from the file.
+            for (i, chunk) in data.chunks(C).enumerate().filter(|(i, _)| i % 3 == 1) {
+                image.write_at((i * C) as u64, chunk).unwrap();
+            }
+            image.write(&data[..C.min(size)]).unwrap();
+            read_file(image, &file).unwrap();
+        });
+    }
+}
+
+#[test]
+fn single_bytes_make_the_same_index() {
+    let data = disk(&mut Rng::new(40), 3, 100);
+    let scratch = Scratch::new();
+    for (name, size) in [("known", Some(data.len() as u64)), ("unknown", None)] {
+        let store = scratch.store(name);
+        let mut written = Image::new(&store, size, options()).unwrap();
+        data.chunks(1).for_each(|byte| written.write(byte).unwrap());
+        check(&store, &finish(written), &data, C);
+        let mut read = Image::new(&store, size, options()).unwrap();
+        read.read(&mut reader(&data, 1)).unwrap();
+        check(&store, &finish(read), &data, C);
+    }
+}
+
+#[test]
+fn chunks_have_any_size_that_is_a_power_of_two() {
+    let data = disk(&mut Rng::new(41), 2, 77);
+    for chunk_size in [1, 2, 64, 1024, 8192, 1 << 20, BLOB_MAX_SIZE] {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let data = &data[..data.len().min(chunk_size.saturating_mul(300))];
+        for size in [Some(data.len() as u64), None] {
+            let mut image = Image::new(&store, size, options_of(chunk_size)).unwrap();
+            image.write(data).unwrap();
+            check(&store, &finish(image), data, chunk_size);
+        }
+    }
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for chunk_size in [0, 3, 4095, 2 * BLOB_MAX_SIZE, 1 << 40] {
+        assert_eq!(kind(Image::new(&store, Some(1), options_of(chunk_size))), Kind::Argument, "{chunk_size}");
+        assert_eq!(kind(Image::new(&store, None, options_of(chunk_size))), Kind::Argument, "{chunk_size}");
+    }
+    for (size, chunk_size, expected) in
+        [(1 << 63, C, Kind::Argument), (u64::MAX, C, Kind::Argument), (i64::MAX as u64, C, Kind::Limit)]
+    {
+        assert_eq!(kind(Image::new(&store, Some(size), options_of(chunk_size))), expected, "{size}");
+    }
+    // No lock is left behind.
+    drop(reopen(&store).lock_exclusive().unwrap());
+}
+
+#[test]
+fn the_default_is_4_mib_and_compression() {
+    let data = [vec![0; 9 << 20], Rng::new(42).bytes(1 << 20), vec![b'x'; 3 << 20]].concat();
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let before = sys::now();
+    let mut image = Image::new(&store, None, ImageOptions::default()).unwrap();
+    image.write(&data).unwrap();
+    let mut index = image.finish().unwrap();
+    let header = index.summary().header;
+    assert_eq!((header.size, header.chunk_size), (13 << 20, 4 << 20));
+    assert!((before..=sys::now()).contains(&header.ctime));
+    assert_eq!((header.uuid[6] >> 4, header.uuid[8] >> 6), (4, 2), "a random uuid");
+    let read = Index::from_bytes(&index.finish(usize::MAX).unwrap(), Some(IndexKind::Fixed)).unwrap();
+    // As PBS has it.
+    let zeros = Digest::from_hex(b"bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8").unwrap();
+    assert_eq!([0, 1].map(|i| read.chunk(i).unwrap().digest), [zeros; 2]);
+    let stats = image.stats();
+    assert!((1 << 20..(1 << 20) + 2000).contains(&stats.stored_bytes), "the noise, and next to nothing");
+    let zero_size = store.has(&zeros).unwrap().unwrap();
+    assert_eq!((stats.chunks, stats.new_chunks, stats.duplicates()), (4, 3, 1));
+    assert_eq!(stats.compressed_size, stats.stored_bytes + zero_size);
+
+    let plain = scratch.store("plain");
+    let mut image = Image::new(&plain, None, ImageOptions { compress: false, ..ImageOptions::default() }).unwrap();
+    image.write(&data).unwrap();
+    drop(finish(image));
+    assert_eq!(plain.has(&zeros).unwrap(), Some((4 << 20) + 12));
+}
+
+#[test]
+fn the_restored_image_is_the_image() {
+    let data = disk(&mut Rng::new(43), 20, 5);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut image = image(&store, data.len());
+    image.write(&data).unwrap();
+    let path = scratch.join("a.fidx");
+    image.finish().unwrap().save(&path).unwrap();
+    let index = Index::open(&path, Some(IndexKind::Fixed)).unwrap();
+    let mut restored = Vec::new();
+    Restorer::new(&store, RestoreOptions::default())
+        .restore(&index, &mut |bytes| {
+            restored.extend_from_slice(bytes);
+            Ok(())
+        })
+        .unwrap();
+    assert!(restored == data);
+}
+
+#[test]
+fn unusual_chunk_sizes_are_worth_a_word() {
+    let scratch = Scratch::new();
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&said);
+    let notice = Arc::new(move |level: NoticeLevel, message: &str, _: Option<&std::path::Path>| {
+        listener.lock().unwrap().push((level, message.to_owned()));
+        Ok(())
+    });
+    let store = scratch.store_with("store", &StoreOptions { notice: Some(notice), ..quick() });
+    drop(Image::new(&store, None, options_of(4 << 20)).unwrap());
+    assert!(said.lock().unwrap().is_empty());
+    drop(Image::new(&store, None, options_of(8 << 20)).unwrap());
+    assert_eq!(said.lock().unwrap().len(), 1);
+    let (level, message) = said.lock().unwrap()[0].clone();
+    assert_eq!(level, NoticeLevel::Warning);
+    assert!(message.contains("8388608"), "{message}");
+}
+
+#[test]
+fn an_empty_image_has_an_empty_index() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for size in [Some(0), None] {
+        let mut image = Image::new(&store, size, options()).unwrap();
+        let mut index = image.finish().unwrap();
+        assert_eq!(image.stats(), IngestStats::default());
+        index.save(&scratch.join("empty.fidx")).unwrap();
+        assert!(fs::read(scratch.join("empty.fidx")).unwrap() == model(b"", C));
+    }
+    assert_only_chunks(&store, &[]);
+}
+
+// ---- sizes ----
+
+#[test]
+fn there_cannot_be_more_than_the_size() {
+    let data = Rng::new(44).bytes(2 * C + 10);
+    for size in [0, 1, C, C + 5, 2 * C] {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let too_long = |error: Error| assert_eq!((error.kind(), error.offset()), (Kind::Argument, Some(size as u64)));
+        too_long(failure(image(&store, size).write(&data)));
+        too_long(failure(image(&store, size).read(&mut reader(&data, 100))));
+        let (output, mut input) = std::io::pipe().unwrap();
+        input.write_all(&data[..=size]).unwrap();
+        drop(input);
+        too_long(failure(read_file(&mut image(&store, size), &output)));
+        let mut spoiled = image(&store, size);
+        spoiled.write(&data[..size]).unwrap();
+        spoiled.write(b"").unwrap();
+        too_long(failure(spoiled.write(b"x")));
+        assert_eq!([kind(spoiled.write(b"")), kind(spoiled.finish())], [Kind::State; 2]);
+        // A file may be longer.
+        let mut good = image(&store, size);
+        read_file(&mut good, &file_of(&scratch, "longer", &data)).unwrap();
+        check(&store, &finish(good), &data[..size], C);
+    }
+}
+
+#[test]
+fn there_cannot_be_less_than_the_size() {
+    let data = Rng::new(45).bytes(3 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for (i, len) in [0, 1, C, C + 5, 3 * C - 1].into_iter().enumerate() {
+        let short = |error: Error| assert_eq!((error.kind(), error.offset()), (Kind::Corrupt, Some(len as u64)));
+        let file = file_of(&scratch, &format!("file-{i}"), &data[..len]);
+        short(failure(read_file(&mut image(&store, data.len()), &file)));
+        let (output, mut input) = std::io::pipe().unwrap();
+        input.write_all(&data[..len]).unwrap();
+        drop(input);
+        short(failure(read_file(&mut image(&store, data.len()), &output)));
+
+        // A stream of the caller's may go on, also after a look at whether all is there.
+        let mut image = image(&store, data.len());
+        image.read(&mut reader(&data[..len], 1000)).unwrap();
+        let missing = failure(image.finish());
+        assert_eq!((missing.kind(), missing.offset()), (Kind::State, Some((len / C * C) as u64)));
+        image.write(&data[len..]).unwrap();
+        check(&store, &finish(image), &data, C);
+    }
+}
+
+#[test]
+fn chunks_are_whole_and_at_their_places() {
+    let data = Rng::new(46).bytes(3 * C + 10);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut image = image(&store, data.len());
+    let size = data.len() as u64;
+    for (offset, len) in [
+        (0, 0),
+        (0, C - 1),
+        (0, C + 1),
+        (1, C),
+        (0, 10),
+        (3 * C as u64, C),
+        (3 * C as u64, 9),
+        (3 * C as u64, 11),
+        (3 * C as u64 + 1, 9),
+        (size, 0),
+        (size, 1),
+        (4 * C as u64, C),
+        (u64::MAX, 1),
+        (u64::MAX - C as u64 + 1, C),
+    ] {
+        assert_eq!(kind(image.write_at(offset, &data[..len])), Kind::Argument, "{len} bytes at {offset}");
+    }
+    // None of that has changed anything.
+    for (i, chunk) in data.chunks(C).enumerate().filter(|(i, _)| *i != 1) {
+        image.write_at((i * C) as u64, chunk).unwrap();
+    }
+    let missing = failure(image.finish());
+    assert_eq!((missing.kind(), missing.offset()), (Kind::State, Some(C as u64)));
+    image.write_at(C as u64, &data[..C]).unwrap();
+    image.write_at(C as u64, &data[C..2 * C]).unwrap();
+    check(&store, &finish(image), &data, C);
+}
+
+#[test]
+fn a_short_chunk_ends_an_image_of_unknown_size() {
+    let data = Rng::new(47).bytes(2 * C + 10);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut image = growing(&store);
+    image.write_at(2 * C as u64, &data[2 * C..]).unwrap();
+    assert_eq!(kind(image.write_at(3 * C as u64, &data[..C])), Kind::Argument);
+    assert_eq!(failure(image.finish()).offset(), Some(0));
+    image.write(&data).unwrap();
+    assert_eq!(image.stats().chunks, 3, "the last one was passed over");
+    check(&store, &finish(image), &data, C);
+
+    // What is pending when something follows it is incomplete.
+    let mut image = growing(&store);
+    image.write(&data[..C + 5]).unwrap();
+    image.write_at(2 * C as u64, &data[..C]).unwrap();
+    assert_eq!(failure(image.finish()).offset(), Some(C as u64));
+    image.write_at(C as u64, &data[C..2 * C]).unwrap();
+    check(&store, &finish(image), &[&data[..2 * C], &data[..C]].concat(), C);
+}
+
+#[test]
+fn a_file_is_not_read_in_the_middle_of_a_chunk() {
+    let data = Rng::new(48).bytes(3 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let file = file_of(&scratch, "file", &data);
+    for size in [Some(data.len() as u64), None] {
+        let mut image = Image::new(&store, size, options()).unwrap();
+        image.write(&data[..C + 1]).unwrap();
+        let error = failure(read_file(&mut image, &file));
+        assert_eq!((error.kind(), error.offset()), (Kind::State, Some(C as u64 + 1)));
+        image.write(&data[C + 1..2 * C]).unwrap();
+        read_file(&mut image, &file).unwrap();
+        check(&store, &finish(image), &data, C);
+    }
+    let mut longer = growing(&store);
+    longer.write(&[1; 4 * C]).unwrap();
+    assert_eq!(kind(read_file(&mut longer, &file)), Kind::Argument);
+}
+
+// ---- files ----
+
+#[test]
+fn a_descriptor_stays_where_it_was() {
+    let data = disk(&mut Rng::new(49), 5, 0);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut file = file_of(&scratch, "file", &data);
+    file.set_len(100 * C as u64).unwrap();
+    file.seek(SeekFrom::Start(123)).unwrap();
+    let mut image = growing(&store);
+    read_file(&mut image, &file).unwrap();
+    assert_eq!(file.stream_position().unwrap(), 123);
+    let whole = [&data[..], &vec![0; 95 * C]].concat();
+    check(&store, &finish(image), &whole, C);
+}
+
+#[test]
+fn a_sparse_file_is_the_same_as_a_dense_one() {
+    let mut rng = Rng::new(50);
+    // As large as file systems' blocks can be.
+    const C: usize = 64 << 10;
+    for size in [20 * C, 20 * C + 1, 19 * C + 4096, C / 2] {
+        let scratch = Scratch::new();
+        let mut data = vec![0; size];
+        let sparse = file_of(&scratch, "sparse", b"");
+        sparse.set_len(size as u64).unwrap();
+        for _ in 0..5 {
+            let at = rng.below(size);
+            let bytes = rng.bytes(100);
+            let len = bytes.len().min(size - at);
+            data[at..at + len].copy_from_slice(&bytes[..len]);
+            sparse.write_all_at(&bytes[..len], at as u64).unwrap();
+        }
+        let dense = file_of(&scratch, "dense", &data);
+        let mut stats = Vec::new();
+        for (name, file) in [("sparse-store", sparse), ("dense-store", dense)] {
+            let store = scratch.store(name);
+            let mut image = Image::new(&store, None, options_of(C)).unwrap();
+            read_file(&mut image, &file).unwrap();
+            stats.push(image.stats());
+            check(&store, &finish(image), &data, C);
+        }
+        assert_eq!(stats[0], stats[1]);
+        assert!(tree(&scratch.join("sparse-store")) == tree(&scratch.join("dense-store")));
+    }
+}
+
+/// Nobody reads a tebibyte in a test.
+#[test]
+fn holes_are_not_read() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let file = file_of(&scratch, "file", b"");
+    let size = (1 << 40) + 1;
+    file.set_len(size).unwrap();
+    file.write_all_at(b"x", 1 << 39).unwrap();
+    let start = Instant::now();
+    let mut image = Image::new(&store, None, options_of(4 << 20)).unwrap();
+    read_file(&mut image, &file).unwrap();
+    let stats = image.stats();
+    assert_eq!((stats.size, stats.chunks, stats.new_chunks), (size, (1 << 18) + 1, 3));
+    let index = Index::from_bytes(&finish(image), Some(IndexKind::Fixed)).unwrap();
+    assert_eq!(index.size(), size);
+    let zeros = sha256(&vec![0; 4 << 20]);
+    let mut with_data = vec![0; 4 << 20];
+    with_data[0] = b'x';
+    for i in 0..1 << 18 {
+        let expected = if i == 1 << 17 { sha256(&with_data) } else { zeros };
+        assert_eq!(index.chunk(i).unwrap().digest, expected, "{i}");
+    }
+    assert_eq!(index.chunk(1 << 18).unwrap().digest, sha256(&[0]));
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+/// Options whose callback does `work` after chunk number `after`.
+fn interrupting(after: usize, work: impl FnOnce() + Send + 'static) -> ImageOptions {
+    let (mut seen, mut work) = (0, Some(work));
+    let on_chunk = Box::new(move |_: &ChunkResult| {
+        if seen == after {
+            work.take().unwrap()();
+        }
+        seen += 1;
+        Ok(())
+    });
+    ImageOptions { on_chunk: Some(on_chunk), ..options() }
+}
+
+#[test]
+fn a_file_that_shrinks_is_an_error() {
+    let noise = Rng::new(51).bytes(8 * C);
+    for (i, (data, cut)) in [(noise.clone(), 4 * C), (noise.clone(), 4 * C + 7), (vec![], 4 * C), (vec![], 4 * C + 7)]
+        .into_iter()
+        .enumerate()
+    {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let file = file_of(&scratch, &format!("file-{i}"), &data);
+        file.set_len(8 * C as u64).unwrap();
+        let same = file.try_clone().unwrap();
+        for size in [Some(8 * C as u64), None] {
+            file.set_len(8 * C as u64).unwrap();
+            let same = same.try_clone().unwrap();
+            let options = interrupting(1, move || same.set_len(cut as u64).unwrap());
+            let mut image = Image::new(&store, size, options).unwrap();
+            let error = failure(read_file(&mut image, &file));
+            assert_eq!((error.kind(), error.offset()), (Kind::Corrupt, Some(cut as u64)), "{i}");
+            assert_eq!([kind(image.write(b"x")), kind(image.finish())], [Kind::State; 2]);
+        }
+    }
+}
+
+#[test]
+fn growth_of_a_file_is_not_seen() {
+    let data = Rng::new(52).bytes(4 * C + 100);
+    for size in [Some(data.len() as u64), None] {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let file = file_of(&scratch, "file", &data);
+        let same = file.try_clone().unwrap();
+        let more = move || same.write_all_at(&[7; 2 * C], 4 * C as u64 + 100).unwrap();
+        let mut image = Image::new(&store, size, interrupting(1, more)).unwrap();
+        read_file(&mut image, &file).unwrap();
+        check(&store, &finish(image), &data, C);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_ends_the_image() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    fs::write(scratch.join("file"), [1; C]).unwrap();
+    let write_only = File::options().write(true).open(scratch.join("file")).unwrap();
+    for file in [write_only, File::open(scratch.path()).unwrap()] {
+        let mut image = image(&store, C);
+        let error = failure(read_file(&mut image, &file));
+        assert!(error.kind() == Kind::Io && error.errno().is_some(), "{error:?}");
+        assert_eq!(kind(image.write(b"x")), Kind::State);
+    }
+}
+
+// ---- zeros ----
+
+#[test]
+fn zeros_are_asked_for_once() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let size = 10 * C + 7;
+    let zeros = sha256(&[0; C]);
+    let same = store.clone();
+    // Once the chunk is known, the store is not asked: it would have to store it again.
+    let gone = move || fs::remove_file(same.chunk_path(&zeros)).unwrap();
+    let mut image = Image::new(&store, Some(size as u64), interrupting(0, gone)).unwrap();
+    image.write(&[0; 3 * C]).unwrap();
+    image.read(&mut reader(&[0; 3 * C], 1000)).unwrap();
+    image.write_at(9 * C as u64, &[0; C]).unwrap();
+    let file = file_of(&scratch, "file", b"");
+    file.set_len(size as u64).unwrap();
+    read_file(&mut image, &file).unwrap();
+    assert_eq!(store.has(&zeros).unwrap(), None);
+    let stats = image.stats();
+    assert_eq!((stats.chunks, stats.new_chunks, stats.new_size), (11, 2, C as u64 + 7));
+    assert!(finish(image) == model(&vec![0; size], C));
+}
+
+#[test]
+fn zeros_that_the_store_has_are_touched() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut first = image(&store, C);
+    first.write(&[0; C]).unwrap();
+    drop(finish(first));
+    let path = store.chunk_path(&sha256(&[0; C]));
+    age(&path);
+    let file = file_of(&scratch, "file", b"");
+    file.set_len(5 * C as u64).unwrap();
+    let mut image = growing(&store);
+    read_file(&mut image, &file).unwrap();
+    assert!(is_fresh(&path));
+    assert_eq!((image.stats().new_chunks, image.stats().duplicates()), (0, 5));
+    assert!(image.finish().unwrap().reused());
+}
+
+#[test]
+fn repeated_zeros_of_its_own_are_not_reused() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut image = image(&store, 5 * C);
+    image.write(&[0; 5 * C]).unwrap();
+    assert!(!image.finish().unwrap().reused());
+}
+
+// ---- earlier images ----
+
+/// An image that is stored, and its index.
+fn stored(store: &Store, data: &[u8]) -> Index {
+    let mut image = image(store, data.len());
+    image.write(data).unwrap();
+    Index::from_bytes(&finish(image), None).unwrap()
+}
+
+/// A bitmap of the changed ranges.
+fn bitmap(changes: &[(u64, u64)], granularity: u64, size: usize) -> Vec<u8> {
+    let mut bits = vec![0; (size as u64).div_ceil(granularity).div_ceil(8) as usize];
+    for &(offset, len) in changes.iter().filter(|(_, len)| *len > 0) {
+        for bit in offset / granularity..=(offset + len - 1) / granularity {
+            bits[(bit / 8) as usize] |= 1 << (bit % 8);
+        }
+    }
+    bits
+}
+
+#[test]
+fn only_what_has_changed_is_read() {
+    let mut rng = Rng::new(53);
+    for round in 0..20 {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let (chunks, last) = (1 + rng.below(20), rng.below(C));
+        let before = disk(&mut rng, chunks, last);
+        let earlier = stored(&store, &before);
+        // Another size now, or the same; where both have bytes only the changes differ.
+        let size = if round % 3 == 0 { before.len() } else { 1 + rng.below(24 * C) };
+        let mut after = before.clone();
+        after.resize(size, 0);
+        if size > before.len() {
+            let tail = rng.bytes(size - before.len());
+            after[before.len()..].copy_from_slice(&tail);
+        }
+        let changes: Vec<(u64, u64)> = (0..rng.below(5))
+            .map(|_| {
+                let at = rng.below(size);
+                let len = rng.below(C).min(size - at);
+                let bytes = rng.bytes(len);
+                after[at..at + len].copy_from_slice(&bytes);
+                (at as u64, len as u64)
+            })
+            .collect();
+        // What must not be read is not there to be read.
+        let untouched = |i: usize| {
+            let (start, end) = (i * C, size.min(i * C + C));
+            let same_range = end == before.len().min(i * C + C);
+            let touched = |&(at, len): &(u64, u64)| at < end as u64 && at + len > start as u64 && len > 0;
+            same_range && !changes.iter().any(touched)
+        };
+        let reusable: Vec<usize> = (0..size.div_ceil(C)).filter(|&i| untouched(i)).collect();
+        let mut poisoned = after.clone();
+        for &i in &reusable {
+            poisoned[i * C..size.min(i * C + C)].fill(0xee);
+        }
+        let file = file_of(&scratch, "file", &poisoned);
+        // Coarser bits cover more than the changes, so that poison would be read: only as fine as a chunk here.
+        for granularity in [1, 8, 512, C as u64] {
+            let bits = bitmap(&changes, granularity, before.len().max(size));
+            let mut image = image(&store, size);
+            image.reuse(&earlier, Changes::Bitmap { bits: &bits, granularity }).unwrap();
+            assert_eq!((image.stats().chunks, image.stats().new_chunks), (reusable.len() as u64, 0));
+            read_file(&mut image, &file).unwrap();
+            check(&store, &finish(image), &after, C);
+        }
+        let mut by_ranges = image(&store, size);
+        by_ranges.reuse(&earlier, Changes::Ranges(changes.clone())).unwrap();
+        assert_eq!((by_ranges.stats().chunks, by_ranges.stats().new_chunks), (reusable.len() as u64, 0));
+        // In a stream it is passed over.
+        by_ranges.read(&mut reader(&poisoned, 1 + rng.below(5000))).unwrap();
+        check(&store, &finish(by_ranges), &after, C);
+    }
+}
+
+#[test]
+fn coarse_bits_cover_whole_stretches() {
+    let before = Rng::new(54).bytes(10 * C + 1);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &before);
+    // Bit 1 of 2: the chunks from the fourth on.
+    for (granularity, bits, reused) in
+        [(4 * C as u64, [0b010], 7), (8 * C as u64, [0b01], 3), (1 << 63, [0], 11), (1 << 63, [1], 0)]
+    {
+        let mut image = image(&store, before.len());
+        image.reuse(&earlier, Changes::Bitmap { bits: &bits, granularity }).unwrap();
+        assert_eq!(image.stats().chunks, reused, "{granularity}");
+        image.write(&before).unwrap();
+        assert_eq!(image.stats().chunks, 11);
+        check(&store, &finish(image), &before, C);
+    }
+}
+
+#[test]
+fn reused_chunks_are_touched_reported_and_counted() {
+    let data = Rng::new(55).bytes(3 * C + 5);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &data);
+    let paths: Vec<_> = data.chunks(C).map(|chunk| store.chunk_path(&sha256(chunk))).collect();
+    for path in &paths {
+        age(path);
+    }
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&log);
+    let on_chunk = Box::new(move |chunk: &ChunkResult| {
+        writer.lock().unwrap().push(*chunk);
+        Ok(())
+    });
+    let options = ImageOptions { on_chunk: Some(on_chunk), ..options() };
+    let mut image = Image::new(&store, Some(data.len() as u64), options).unwrap();
+    image.reuse(&earlier, Changes::Ranges(vec![(C as u64, 1)])).unwrap();
+    let fresh: Vec<bool> = paths.iter().map(|path| is_fresh(path)).collect();
+    assert_eq!(fresh, [true, false, true, true]);
+    let stored_size = |chunk: &[u8]| store.has(&sha256(chunk)).unwrap().unwrap();
+    let expected: Vec<ChunkResult> = [0, 2, 3]
+        .into_iter()
+        .map(|i| {
+            let chunk = data.chunks(C).nth(i).unwrap();
+            ChunkResult {
+                digest: sha256(chunk),
+                offset: (i * C) as u64,
+                size: chunk.len() as u64,
+                stored_size: stored_size(chunk),
+                existed: true,
+            }
+        })
+        .collect();
+    assert_eq!(*log.lock().unwrap(), expected);
+    let stats = image.stats();
+    assert_eq!((stats.chunks, stats.duplicates(), stats.size), (3, 3, 2 * C as u64 + 5));
+    assert_eq!(stats.compressed_size, expected.iter().map(|chunk| chunk.stored_size).sum::<u64>());
+    image.write(&data).unwrap();
+    assert!(image.finish().unwrap().reused());
+}
+
+#[test]
+fn a_chunk_that_the_store_has_lost_is_read_after_all() {
+    let data = Rng::new(56).bytes(4 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &data);
+    fs::remove_file(store.chunk_path(&sha256(&data[C..2 * C]))).unwrap();
+    fs::write(store.chunk_path(&sha256(&data[2 * C..3 * C])), b"crash").unwrap();
+    let mut image = image(&store, data.len());
+    image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
+    assert_eq!(image.stats().chunks, 2);
+    let error = failure(image.finish());
+    assert_eq!((error.kind(), error.offset()), (Kind::State, Some(C as u64)));
+    read_file(&mut image, &file_of(&scratch, "file", &data)).unwrap();
+    assert_eq!((image.stats().chunks, image.stats().new_chunks), (4, 2));
+    check(&store, &finish(image), &data, C);
+}
+
+#[test]
+fn indexes_and_changes_that_do_not_fit_change_nothing() {
+    let data = Rng::new(57).bytes(4 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &data);
+    let mut other = Image::new(&store, Some(4 * C as u64), options_of(2 * C)).unwrap();
+    other.write(&data).unwrap();
+    let other = Index::from_bytes(&finish(other), None).unwrap();
+    let mut stream = Ingest::new(&store, IngestOptions::default()).unwrap();
+    stream.write(&data).unwrap();
+    let dynamic = Index::from_bytes(&bytes_of(stream.finish().unwrap()), None).unwrap();
+    let mut damaged = model(&data, C);
+    damaged[4096] ^= 1;
+    let damaged = Index::from_bytes(&damaged, None).unwrap();
+
+    let mut image = image(&store, data.len());
+    let nothing = || Changes::Ranges(Vec::new());
+    let bits = |bits: &'static [u8], granularity| Changes::Bitmap { bits, granularity };
+    for (what, earlier, changes, expected) in [
+        ("another chunk size", &other, nothing(), Kind::Argument),
+        ("a dynamic index", &dynamic, nothing(), Kind::Argument),
+        ("a wrong csum", &damaged, nothing(), Kind::Corrupt),
+        ("beyond 2^64", &earlier, Changes::Ranges(vec![(0, 1), (u64::MAX, 2)]), Kind::Argument),
+        ("too few bits", &earlier, bits(&[0], 256), Kind::Argument),
+        ("no bits", &earlier, bits(&[], 1 << 40), Kind::Argument),
+        ("no power of two", &earlier, bits(&[0; 100], 3 * 512), Kind::Argument),
+        ("no granularity", &earlier, bits(&[0; 100], 0), Kind::Argument),
+    ] {
+        assert_eq!(kind(image.reuse(earlier, changes)), expected, "{what}");
+    }
+    assert_eq!(image.stats(), IngestStats::default());
+    image.reuse(&earlier, bits(&[0xf0], C as u64)).unwrap();
+    assert_eq!(image.stats().chunks, 4);
+    // Bits that nobody needs may be missing: the second image is longer than the first.
+    let mut longer = self::image(&store, 100 * C);
+    longer.reuse(&earlier, bits(&[0], C as u64)).unwrap();
+    assert_eq!(longer.stats().chunks, 4);
+
+    assert_eq!(kind(growing(&store).reuse(&earlier, nothing())), Kind::State);
+    drop(finish(image));
+}
+
+#[test]
+fn digests_of_zeros_name_no_chunk() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut incomplete = FixedWriter::new(0, None, 2 * C as u64, C as u64).unwrap().allow_incomplete();
+    let earlier = Index::from_bytes(&incomplete.finish(usize::MAX).unwrap(), None).unwrap();
+    let mut image = image(&store, 2 * C);
+    image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
+    assert_eq!(image.stats().chunks, 0);
+}
+
+// ---- callbacks, failures and order of calls ----
+
+#[test]
+fn a_cancelled_image_takes_no_more() {
+    let data = Rng::new(58).bytes(5 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &data);
+    let file = file_of(&scratch, "file", &data);
+    let cancelling = || {
+        let on_chunk = Box::new(|_: &ChunkResult| Err(Error::cancelled("test", 9)));
+        Image::new(&store, Some(5 * C as u64), ImageOptions { on_chunk: Some(on_chunk), ..options() }).unwrap()
+    };
+    for feed in [
+        &mut |image: &mut Image| image.write(&data) as Result<()>,
+        &mut |image: &mut Image| image.read(&mut reader(&data, 1000)),
+        &mut |image: &mut Image| image.write_at(0, &data[..C]),
+        &mut |image: &mut Image| read_file(image, &file),
+        &mut |image: &mut Image| image.reuse(&earlier, Changes::Ranges(Vec::new())),
+    ] as [&mut dyn FnMut(&mut Image) -> Result<()>; 5]
+    {
+        let mut image = cancelling();
+        let error = failure(feed(&mut image));
+        assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 9));
+        assert_eq!(image.stats().chunks, 1);
+        for refused in [
+            kind(image.write(b"")),
+            kind(image.read(&mut |_| Ok(0))),
+            kind(image.write_at(0, &data[..C])),
+            kind(read_file(&mut image, &file)),
+            kind(image.reuse(&earlier, Changes::Ranges(Vec::new()))),
+            kind(image.finish()),
+        ] {
+            assert_eq!(refused, Kind::State);
+        }
+    }
+}
+
+#[test]
+fn failing_readers_end_the_image() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut first = image(&store, C);
+    assert_eq!(failure(first.read(&mut |_| Err(Error::new(Kind::Io, "fire")))).message(), "fire");
+    assert_eq!(kind(first.finish()), Kind::State);
+    for claim in [1, 1000, usize::MAX / 2] {
+        let mut image = image(&store, C);
+        assert_eq!(kind(image.read(&mut |buffer| Ok(buffer.len() + claim))), Kind::Argument);
+        assert_eq!(kind(image.write(b"x")), Kind::State);
+    }
+    // Also where only a look at the end is left.
+    let mut full = image(&store, C);
+    full.write(&[1; C]).unwrap();
+    assert_eq!(kind(full.read(&mut |_| Ok(usize::MAX))), Kind::Argument);
+}
+
+#[test]
+fn a_store_that_fails_ends_the_image() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    // Something that is no file has the name of the chunk.
+    let digest = sha256(&[1; C]);
+    fs::create_dir_all(store.chunk_path(&digest)).unwrap();
+    let mut image = image(&store, 2 * C);
+    let error = failure(image.write(&[1; C]));
+    assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
+    assert_eq!([kind(image.write(b"")), kind(image.finish())], [Kind::State; 2]);
+    assert_eq!(image.stats(), IngestStats::default());
+}
+
+#[test]
+fn nothing_is_taken_after_the_end() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut image = growing(&store);
+    image.write(b"data").unwrap();
+    let _index = image.finish().unwrap();
+    let refused = [kind(image.write(b"")), kind(image.write_at(0, b"data")), kind(image.finish())];
+    assert_eq!(refused, [Kind::State; 3]);
+    assert_eq!(image.stats().size, 4);
+}
+
+// ---- index files and the lock ----
+
+#[test]
+fn the_store_is_held_until_the_index_is_saved() {
+    let data = disk(&mut Rng::new(59), 5, 9);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let free = || reopen(&store).lock_exclusive().is_ok();
+    let mut image = image(&store, data.len());
+    assert!(!free());
+    image.write(&data).unwrap();
+    let mut index = image.finish().unwrap();
+    drop(image);
+    assert!(!free(), "the index holds it");
+    assert_eq!(kind(index.add(1 << 40, &sha256(b""))), Kind::Argument, "a fixed index has all its chunks");
+    index.save_in(&Dir::open(scratch.path()).unwrap(), c"b.fidx", false, None).unwrap();
+    assert!(!free());
+    let path = store.path().join("a.fidx");
+    index.save(&path).unwrap();
+    assert!(free());
+    assert!(
+        fs::read(&path).unwrap() == model(&data, C) && fs::read(scratch.join("b.fidx")).unwrap() == model(&data, C)
+    );
+    assert_eq!([mode(&path), mode(&scratch.join("b.fidx"))], [0o644; 2]);
+    assert_only_chunks(&store, &["a.fidx"]);
+    assert_eq!(names(scratch.path()), ["b.fidx", "store"]);
+
+    let dropped = growing(&store);
+    assert!(!free());
+    drop(dropped);
+    assert!(free());
+}
+
+#[test]
+fn no_image_is_stored_while_the_store_is_collected() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let collection = reopen(&store).lock_exclusive().unwrap();
+    assert_eq!(kind(Image::new(&store, Some(1), options())), Kind::Busy);
+    drop(collection);
+    image(&store, 1).write(b"x").unwrap();
+}
+
+/// The ranges in an index are those of the image.
+#[test]
+fn the_last_chunk_is_short() {
+    let data = Rng::new(60).bytes(2 * C + 9);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let index = stored(&store, &data);
+    let last = ChunkInfo { start: 2 * C as u64, end: 2 * C as u64 + 9, digest: sha256(&data[2 * C..]) };
+    assert_eq!((index.count(), index.chunk(2), index.chunk(3)), (3, Some(last), None));
+}
