@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::{Serializer, Value};
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::JSON_MAX_SIZE;
@@ -24,60 +26,70 @@ pub fn parse(text: &[u8]) -> Result<Value> {
 /// Arrays and objects within each other, the outermost counted; 0 for any other value.
 pub fn depth(value: &Value) -> usize {
     let mut deepest = 0;
-    visit([value], |value, depth| {
-        if value.is_array() || value.is_object() {
-            deepest = deepest.max(depth);
-        }
-    });
-    deepest
-}
-
-/// The canonical form, of at most `max_len` bytes: no white space, members sorted by the bytes of their names, no escapes
-/// but the necessary ones.
-///
-/// Errors: `Format` if there is a null in it; `Limit`, `NoMemory`.
-pub fn canonical(value: &Value, max_len: usize) -> Result<Vec<u8>> {
-    refuse_null([value])?;
-    write(max_len, |out| serde_json::to_writer(out, value))
-}
-
-/// Refuses values with a null in them, which have no canonical form.
-///
-/// Errors: `Format`.
-pub fn refuse_null<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<()> {
-    let mut found = false;
-    visit(values, |value, _| found |= value.is_null());
-    if found { Err(Error::new(Kind::Format, "canonical JSON has no null")) } else { Ok(()) }
-}
-
-/// Shows `values` and all that is in them, each with its depth from 1, in no order.
-fn visit<'a>(values: impl IntoIterator<Item = &'a Value>, mut show: impl FnMut(&'a Value, usize)) {
-    let mut left: Vec<_> = values.into_iter().map(|value| (value, 1)).collect();
+    let mut left = vec![(value, 1)];
     while let Some((value, depth)) = left.pop() {
-        show(value, depth);
         match value {
             Value::Array(values) => left.extend(values.iter().map(|value| (value, depth + 1))),
             Value::Object(members) => left.extend(members.values().map(|value| (value, depth + 1))),
-            _ => {}
+            _ => continue,
         }
+        deepest = deepest.max(depth);
     }
+    deepest
 }
 
-/// What `serialize` writes, at most `max_len` bytes.
+/// Writes `value` for people, two spaces a level, in at most `max_len` bytes.
 ///
 /// Errors: `Limit`, `NoMemory`.
-pub fn write(max_len: usize, serialize: impl FnOnce(&mut Bounded) -> serde_json::Result<()>) -> Result<Vec<u8>> {
+pub fn pretty(value: &impl Serialize, max_len: usize) -> Result<Vec<u8>> {
+    write(value, max_len, PrettyFormatter::new())
+}
+
+/// The canonical form of `value`, of at most `max_len` bytes: no white space, members sorted by the bytes of their names,
+/// no escapes but the necessary ones.
+///
+/// Errors: `Format` if there is a null in it; `Limit`, `NoMemory`.
+pub fn canonical(value: &impl Serialize, max_len: usize) -> Result<Vec<u8>> {
+    write(value, max_len, Canonical)
+}
+
+fn write(value: &impl Serialize, max_len: usize, formatter: impl Formatter) -> Result<Vec<u8>> {
     let mut out = Bounded { bytes: Vec::new(), max_len };
-    serialize(&mut out).map_err(|error| match error.io_error_kind() {
-        Some(io::ErrorKind::FileTooLarge) => Error::new(Kind::Limit, format!("the JSON has more than {max_len} bytes")),
-        Some(io::ErrorKind::OutOfMemory) => Error::new(Kind::NoMemory, "cannot allocate the JSON"),
-        _ => Error::new(Kind::Internal, format!("a value cannot be written: {error}")),
+    value.serialize(&mut Serializer::with_formatter(&mut out, formatter)).map_err(|error| {
+        match error.io_error_kind() {
+            Some(io::ErrorKind::FileTooLarge) => {
+                Error::new(Kind::Limit, format!("the JSON has more than {max_len} bytes"))
+            }
+            Some(io::ErrorKind::OutOfMemory) => Error::new(Kind::NoMemory, "cannot allocate the JSON"),
+            Some(io::ErrorKind::InvalidData) => Error::new(Kind::Format, "canonical JSON has no null"),
+            _ => Error::new(Kind::Internal, format!("cannot write JSON: {error}")),
+        }
     })?;
     Ok(out.bytes)
 }
 
+/// The compact form, without null and with numbers as PBS writes them.
+struct Canonical;
+
+impl Formatter for Canonical {
+    fn write_null<W: ?Sized + Write>(&mut self, _writer: &mut W) -> io::Result<()> {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Versions of serde_json differ in this: "1e21" or "1e+21". A signature covers it.
+    fn write_f64<W: ?Sized + Write>(&mut self, writer: &mut W, number: f64) -> io::Result<()> {
+        let scientific = format!("{number:e}");
+        let exponent = scientific.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok());
+        match exponent {
+            Some(-5..=15) if number.fract() == 0.0 => write!(writer, "{number}.0"),
+            Some(-5..=15) => write!(writer, "{number}"),
+            _ => writer.write_all(scientific.as_bytes()),
+        }
+    }
+}
+
 /// Memory that takes so many bytes and no more.
-pub struct Bounded {
+struct Bounded {
     bytes: Vec<u8>,
     max_len: usize,
 }
@@ -125,6 +137,42 @@ mod tests {
         assert_eq!(canonical(&value, text.len()).unwrap(), text);
         for max_len in 0..text.len() {
             assert_eq!(canonical(&value, max_len).unwrap_err().kind(), Kind::Limit, "{max_len}");
+        }
+    }
+
+    #[test]
+    fn floats_are_written_as_by_pbs() {
+        for (number, text) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (0.00001, "0.00001"),
+            (0.000012, "0.000012"),
+            (0.0000099, "9.9e-6"),
+            (-12.5, "-12.5"),
+            (1e15, "1000000000000000.0"),
+            (1234567890123456.7, "1234567890123456.8"),
+            (9007199254740993e0, "9007199254740992.0"),
+            (1e16, "1e16"),
+            (1.5e16, "1.5e16"),
+            (-1e21, "-1e21"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (5e-324, "5e-324"),
+        ] {
+            assert_eq!(String::from_utf8(canonical(&json!(number), 100).unwrap()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn numbers_stay_the_same() {
+        let mut bits = 1_u64;
+        for _ in 0..20_000 {
+            bits = bits.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            let number = f64::from_bits(bits);
+            if number.is_finite() {
+                let value = json!(number);
+                assert_eq!(parse(&canonical(&value, 100).unwrap()).unwrap(), value);
+                assert_eq!(parse(&pretty(&value, 100).unwrap()).unwrap(), value);
+            }
         }
     }
 

@@ -206,17 +206,14 @@ impl Manifest {
             self.protected.iter().map(|(name, value)| (name.as_str(), value)).collect();
         members.insert("signature", &signature);
         members.insert("unprotected", &unprotected);
-        json::write(JSON_MAX_SIZE, |out| serde_json::to_writer_pretty(out, &members))
-            .map_err(|error| error.context("manifest"))
+        json::pretty(&members, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
     }
 
     /// What a signature is made of: the canonical JSON of the protected part.
     ///
     /// Errors: `Format` if a member that nobody here knows holds null; `Limit`, `NoMemory`.
     pub fn canonical(&self) -> Result<Vec<u8>> {
-        json::refuse_null(self.protected.values())
-            .and_then(|()| json::write(JSON_MAX_SIZE, |out| serde_json::to_writer(out, &self.protected)))
-            .map_err(|error| error.context("manifest"))
+        json::canonical(&self.protected, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
     }
 
     /// What was backed up.
