@@ -13,7 +13,8 @@
 //! | 3 | [`manifest`], [`store`] |
 //! | 4 | [`snapshot`], [`source`] |
 //! | 5 | [`ingest`], [`restore`] |
-//! | 6 | [`ffi`] |
+//! | 6 | [`backup`] |
+//! | 7 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
 //! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
@@ -44,6 +45,8 @@ pub mod source;
 
 pub mod ingest;
 pub mod restore;
+
+pub mod backup;
 
 pub mod ffi;
 

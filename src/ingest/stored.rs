@@ -97,6 +97,11 @@ impl StoredIndex {
         self.writer.kind()
     }
 
+    /// Whether its chunks are in this store.
+    pub fn is_of(&self, store: &Store) -> bool {
+        self.store.is_same(store)
+    }
+
     /// Sums over what the ingest has stored; what [`StoredIndex::add`] appended is not among it.
     pub fn stats(&self) -> IngestStats {
         self.stats

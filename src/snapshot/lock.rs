@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::WorkDir;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
@@ -51,6 +52,17 @@ impl Store {
         self.open_snapshot(snapshot).map(|_| lock)
     }
 
+    /// Holds a snapshot in the making alone.
+    ///
+    /// Errors: `Busy`, with the path; `Io`.
+    pub fn lock_work(&self, snapshot: &Snapshot, work: &WorkDir) -> Result<TreeLock> {
+        let target = match self.snapshot_target(snapshot)? {
+            Target::Directory(_) => Target::Directory(format!("{}/{}", snapshot.group().path(), work.name()?)),
+            other => other,
+        };
+        self.lock_now(&target, LockMode::Exclusive)
+    }
+
     /// Holds a manifest alone, after waiting for it for 5 seconds at most.
     ///
     /// Errors: `Busy`, with the path; `NotFound` if there is no manifest; `Io`.
@@ -76,7 +88,7 @@ impl Store {
     }
 
     /// Removes the lock file of a snapshot that is gone, if it had one.
-    pub(super) fn remove_lock_file(&self, snapshot: &Snapshot) -> Result<()> {
+    pub fn remove_lock_file(&self, snapshot: &Snapshot) -> Result<()> {
         if let Target::File { dir, name } = self.snapshot_target(snapshot)? {
             Dir::open(&dir)?.unlink(&c_name(&name)?)?;
         }

@@ -44,7 +44,7 @@ const PROTECTED_NAME: &str = ".protected";
 const DIR_MODE: u32 = 0o755;
 
 /// Mode of the tree's files, whatever the umask.
-const FILE_MODE: u32 = 0o644;
+pub const FILE_MODE: u32 = 0o644;
 
 impl Store {
     fn open_group(&self, group: &Group) -> Result<Option<Dir>> {

@@ -4,10 +4,10 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use super::DIR_MODE;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::name::{Snapshot, TIME_LEN, parse_time};
 use crate::store::Store;
-use crate::sys::{self, Dir, c_name};
+use crate::sys::{self, Dir, ProcessMark, c_name};
 
 /// What stands between the time and the random end of a temporary name.
 const INFIX: &str = ".tmp_";
@@ -22,6 +22,8 @@ pub struct WorkDir {
     dir: Dir,
     name: CString,
     committed: bool,
+    /// Where it was made: a forked child must not remove it.
+    process: ProcessMark,
 }
 
 impl WorkDir {
@@ -33,7 +35,7 @@ impl WorkDir {
             let name = temporary_name(snapshot)?;
             let (dir, made) = group.open_or_make_child(&name, DIR_MODE, store.owner())?;
             if made {
-                return Ok(WorkDir { group, dir, name, committed: false });
+                return Ok(WorkDir { group, dir, name, committed: false, process: ProcessMark::new() });
             }
         }
     }
@@ -47,7 +49,7 @@ impl WorkDir {
         let Some(dir) = group.open_child(&final_name)? else { return Ok(None) };
         let name = temporary_name(snapshot)?;
         group.rename_new(&final_name, &name)?;
-        Ok(Some(WorkDir { group, dir, name, committed: false }))
+        Ok(Some(WorkDir { group, dir, name, committed: false, process: ProcessMark::new() }))
     }
 
     /// The directory.
@@ -58,6 +60,11 @@ impl WorkDir {
     /// The path that the directory has now.
     pub fn path(&self) -> PathBuf {
         self.group.join(&self.name)
+    }
+
+    /// The temporary name.
+    pub(super) fn name(&self) -> Result<&str> {
+        self.name.to_str().map_err(|_| Error::new(Kind::Internal, "a temporary name is not UTF-8"))
     }
 
     /// Gives the directory the name of `snapshot`, which must be free; with `sync` that is on the disk when this returns.
@@ -108,7 +115,7 @@ impl WorkDir {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.committed && self.process.is_here() {
             // What cannot be removed is never taken for a snapshot.
             let _ = self.group.remove_tree(&self.name);
         }

@@ -187,6 +187,11 @@ impl Store {
         self.0.base.path()
     }
 
+    /// Whether both are one open store.
+    pub fn is_same(&self, other: &Store) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How the chunks are spread.
     pub fn layout(&self) -> Layout {
         self.0.layout

@@ -1,0 +1,437 @@
+//! Archives in, a snapshot out (docs/format.md, 7.7).
+//!
+//! # Contract
+//!
+//! - From the start until the end the store is held as a writer, the group and the new snapshot alone, and the snapshot
+//!   that it builds on beside others, in this order.
+//! - The snapshot is made under a temporary name. The manifest is its last file; then everything is brought to the disk,
+//!   by the store's sync level; then the snapshot gets its name. A crash at any point leaves a whole snapshot, or none.
+//! - Dropped before it is finished, nothing remains but chunks: neither the snapshot, nor a group that was made for it.
+//! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed one
+//!   with other chunks than of 4 MiB.
+//! - A failure to write ends it; a wrong argument does not.
+
+use crate::blob::Codec;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::hash::sha256;
+use crate::index::IndexKind;
+use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
+use crate::limits::BLOB_MAX_SIZE;
+use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
+use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
+use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir};
+use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
+use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
+
+/// The only chunk size of fixed indexes that PBS 4 reads.
+const PBS_FIXED_CHUNK_SIZE: u64 = 4 << 20;
+
+/// How far ahead of the clock a snapshot may be put to be newer than the one before, in seconds.
+const MAX_AHEAD: i64 = 60;
+
+/// Bytes asked of the descriptor of a blob at a time.
+const STEP: usize = 1 << 20;
+
+/// How a snapshot is made.
+#[derive(Debug, Clone, Default)]
+pub struct BackupOptions {
+    /// Its time, in seconds since 1970; by default now, or up to a minute later to be newer than the one before.
+    pub time: Option<i64>,
+    /// Who makes it: a new group will be his, an old one must be. By default `root@pam` for a new one.
+    pub owner: Option<String>,
+    /// Its notes.
+    pub notes: Option<String>,
+    /// Take fixed indexes with other chunks than of 4 MiB.
+    pub any_chunk_size: bool,
+}
+
+/// A snapshot in the making.
+pub struct Backup {
+    store: Store,
+    snapshot: Snapshot,
+    manifest: Manifest,
+    any_chunk_size: bool,
+    /// Chunks are named that others may have written and not synced.
+    reused: bool,
+    stats: UploadStats,
+    state: State,
+    /// Where it was made: not in a forked child, which may only drop it.
+    process: ProcessMark,
+    // Let go of in this order.
+    work: Option<WorkDir>,
+    lock: Option<TreeLock>,
+    previous: Option<(Snapshot, TreeLock)>,
+    group: Option<NewGroup>,
+    store_lock: Option<SharedLock>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Failed,
+    Finished,
+}
+
+impl Backup {
+    /// Starts a snapshot of `group`.
+    ///
+    /// Errors: `Argument` for a time before 1970 or after 9999, or an owner who is none, or not the group's; `State` if
+    /// the time is not after that of the last finished snapshot; `Exists` if there is an unfinished one of that time;
+    /// `Busy`, with the path, if somebody else is writing into the group, removing the snapshot before, or collecting
+    /// garbage; `Io`.
+    pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
+        let BackupOptions { time, owner, notes, any_chunk_size } = options;
+        let store_lock = store.lock_shared()?;
+        let held = store.create_group(group, owner.as_deref())?;
+        let started = match Started::new(store, group, &held, time) {
+            Ok(started) => started,
+            Err(error) => {
+                held.undo();
+                return Err(error);
+            }
+        };
+        let Started { snapshot, manifest, work, lock, previous } = started;
+        let mut backup = Backup {
+            store: store.clone(),
+            snapshot,
+            manifest,
+            any_chunk_size,
+            reused: false,
+            stats: UploadStats::default(),
+            state: State::Open,
+            process: ProcessMark::new(),
+            work: Some(work),
+            lock: Some(lock),
+            previous,
+            group: Some(held),
+            store_lock: Some(store_lock),
+        };
+        backup.manifest.set_notes(notes.as_deref());
+        Ok(backup)
+    }
+
+    /// The store that it goes into.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The snapshot that this will be.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The last finished snapshot of the group, which stays as long as this is at work; `None` if there is none, or if
+    /// its verification has failed.
+    pub fn previous(&self) -> Option<&Snapshot> {
+        self.previous.as_ref().map(|(snapshot, _)| snapshot)
+    }
+
+    /// Adds the index `name` of what has been ingested into the same store.
+    ///
+    /// Errors: `Argument` if the name is no archive's or of another kind, or for an index of another store, an empty one,
+    /// or one of unusual chunks; `Exists` if there is an archive of this name; `State` if the index is incomplete or
+    /// has been saved, or after a failure; `Io`.
+    pub fn add_index(&mut self, name: &str, index: &mut StoredIndex) -> Result<()> {
+        self.check_open()?;
+        self.check_new(name)?;
+        self.check_index(name, index)?;
+        self.run(|backup| {
+            index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
+            let summary = index.summary();
+            let csum = Digest(summary.header.csum);
+            backup.reused |= index.reused();
+            backup.count(index.stats());
+            backup.list(name, summary.size, csum)
+        })
+    }
+
+    /// Adds the blob `name` with this content, compressed if that makes it smaller and `compress` says so.
+    ///
+    /// Errors: `Argument` if the name is no blob's; `Exists` if there is an archive of this name; `Limit`; `State` after
+    /// a failure; `Io`.
+    pub fn add_blob(&mut self, name: &str, data: &[u8], compress: bool) -> Result<()> {
+        self.check_open()?;
+        if self.check_new(name)? != ArchiveKind::Blob {
+            return Err(Error::new(Kind::Argument, format!("{name} is the name of an index")));
+        }
+        let blob = Codec::new().encode_vec(data, compress)?;
+        self.run(|backup| {
+            let (sync, owner) = (backup.syncs_files(), backup.store.owner());
+            backup.work()?.dir().replace_file(&c_name(name)?, &blob, FILE_MODE, owner, sync)?;
+            backup.stats.size += blob.len() as u64;
+            backup.list(name, blob.len() as u64, sha256(&blob))
+        })
+    }
+
+    /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or whole
+    /// as a blob. Gives the sums over its chunks.
+    ///
+    /// Errors: as [`Backup::add_index`] and [`Backup::add_blob`]; those of [`Ingest`] and [`Image`].
+    pub fn add_fd(
+        &mut self,
+        name: &str,
+        fd: CallerFd<'_>,
+        stream: IngestOptions,
+        image: ImageOptions,
+    ) -> Result<IngestStats> {
+        self.check_open()?;
+        let kind = self.check_new(name)?;
+        let mut index = match kind {
+            ArchiveKind::Dynamic => self.run(|backup| {
+                let mut ingest = Ingest::new(&backup.store, stream)?;
+                ingest.read(&mut |buffer| fd.read(buffer))?;
+                ingest.finish()
+            })?,
+            ArchiveKind::Fixed => {
+                self.check_chunk_size(name, image.chunk_size)?;
+                self.run(|backup| {
+                    let mut ingest = Image::new(&backup.store, None, image)?;
+                    ingest.read_fd(fd)?;
+                    ingest.finish()
+                })?
+            }
+            ArchiveKind::Blob => {
+                let data = self.run(|_| read_whole(name, fd))?;
+                self.add_blob(name, &data, stream.compress)?;
+                return Ok(IngestStats::default());
+            }
+        };
+        self.add_index(name, &mut index)?;
+        Ok(index.stats())
+    }
+
+    /// Completes the snapshot, and lets go of everything.
+    ///
+    /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if somebody else has made a
+    /// snapshot of this time; `Io`.
+    pub fn finish(&mut self) -> Result<()> {
+        self.check_open()?;
+        if self.manifest.files().is_empty() {
+            return Err(Error::new(Kind::State, format!("the snapshot {} has no archive", self.snapshot)));
+        }
+        self.run(|backup| {
+            backup.manifest.set_upload_stats(Some(backup.stats));
+            backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
+            backup.store.sync_before_index(backup.reused)?;
+            let syncs = backup.store.sync_level() != SyncLevel::None;
+            if let Some(group) = backup.group.as_ref().filter(|_| syncs) {
+                group.sync()?;
+            }
+            backup.work.take().ok_or_else(no_work)?.commit(&backup.snapshot, syncs)
+        })?;
+        self.state = State::Finished;
+        self.lock = None;
+        self.previous = None;
+        self.group = None;
+        self.store_lock = None;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match self.state {
+            State::Open => Ok(()),
+            State::Failed => Err(Error::new(Kind::State, "the backup has failed before")),
+            State::Finished => Err(Error::new(Kind::State, "the backup is finished")),
+        }
+    }
+
+    /// Checks that there can be an archive `name` yet.
+    fn check_new(&self, name: &str) -> Result<ArchiveKind> {
+        let kind = check_archive(name)?;
+        if name == MANIFEST_NAME {
+            return Err(Error::new(Kind::Argument, format!("{name} is the manifest, which is made by itself")));
+        }
+        if self.manifest.find(name).is_some() {
+            return Err(Error::new(Kind::Exists, format!("the snapshot has an archive {name} already")));
+        }
+        Ok(kind)
+    }
+
+    fn check_index(&self, name: &str, index: &StoredIndex) -> Result<()> {
+        let refuse = |why: &str| Err(Error::new(Kind::Argument, format!("{name}: {why}")));
+        match (check_archive(name)?, index.kind()) {
+            (ArchiveKind::Dynamic, IndexKind::Dynamic) => {}
+            (ArchiveKind::Fixed, IndexKind::Fixed) => {
+                self.check_chunk_size(name, index.summary().header.chunk_size)?;
+            }
+            (ArchiveKind::Blob, _) => return refuse("an index cannot be a blob"),
+            (_, kind) => return refuse(&format!("the index is a {kind:?} one").to_lowercase()),
+        }
+        if !index.is_of(&self.store) {
+            return refuse("the index comes from another store, or another handle of this one");
+        }
+        if index.summary().count == 0 {
+            return refuse(
+                "the index is empty, which Proxmox Backup Server cannot open, and at which its garbage collection \
+                 stops; store nothing as a .blob instead",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_chunk_size(&self, name: &str, chunk_size: u64) -> Result<()> {
+        if chunk_size == PBS_FIXED_CHUNK_SIZE || self.any_chunk_size {
+            return Ok(());
+        }
+        let message = format!(
+            "{name}: chunks of {chunk_size} bytes: Proxmox Backup Server 4 opens no fixed index but of 4194304, and its \
+             garbage collection stops at one"
+        );
+        Err(Error::new(Kind::Argument, message))
+    }
+
+    /// Does `work`; if it fails, so has the backup.
+    fn run<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        // A panic in `work` leaves this behind.
+        self.state = State::Failed;
+        let done = work(self)?;
+        self.state = State::Open;
+        Ok(done)
+    }
+
+    fn work(&self) -> Result<&WorkDir> {
+        self.work.as_ref().ok_or_else(no_work)
+    }
+
+    /// Whether each file is brought to the disk by itself; otherwise all are at the end, if at all.
+    fn syncs_files(&self) -> bool {
+        self.store.sync_level() == SyncLevel::File
+    }
+
+    fn count(&mut self, stats: IngestStats) {
+        self.stats.count += stats.chunks;
+        self.stats.size += stats.size;
+        self.stats.compressed_size += stats.compressed_size;
+        self.stats.duplicates += stats.duplicates();
+    }
+
+    fn list(&mut self, name: &str, size: u64, csum: Digest) -> Result<()> {
+        self.manifest.add_file(&FileInfo { filename: name.to_owned(), crypt_mode: CryptMode::None, size, csum })
+    }
+}
+
+impl Drop for Backup {
+    fn drop(&mut self) {
+        if self.state == State::Finished || !self.process.is_here() {
+            return;
+        }
+        self.work = None;
+        self.lock = None;
+        // What cannot be removed is harmless: see there.
+        let _ = self.store.remove_lock_file(&self.snapshot);
+        if let Some(group) = self.group.take() {
+            group.undo();
+        }
+    }
+}
+
+/// What a backup has from the start.
+struct Started {
+    snapshot: Snapshot,
+    manifest: Manifest,
+    work: WorkDir,
+    lock: TreeLock,
+    previous: Option<(Snapshot, TreeLock)>,
+}
+
+impl Started {
+    /// Chooses the time, makes and holds the directory, and holds the snapshot before.
+    fn new(store: &Store, group: &Group, held: &NewGroup, time: Option<i64>) -> Result<Self> {
+        let previous = match store.last_finished(group)? {
+            Some(last) if has_failed_verification(store, &last)? => None,
+            last => last,
+        };
+        let snapshot = Snapshot::new(group.clone(), choose_time(time, previous.as_ref())?)?;
+        let manifest = Manifest::new(group.kind(), group.id(), snapshot.time())?;
+        match store.snapshot_info(&snapshot) {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(_) => {
+                let path = store.path().join(snapshot.path());
+                return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
+            }
+        }
+        let work = held.start_snapshot(store, &snapshot)?;
+        let lock = store.lock_work(&snapshot, &work)?;
+        let hold = |previous: Snapshot| store.lock_snapshot(&previous, LockMode::Shared).map(|lock| (previous, lock));
+        let previous = previous.map(hold).transpose()?;
+        Ok(Started { snapshot, manifest, work, lock, previous })
+    }
+}
+
+/// Whether nothing may build on a snapshot, because its last verification has failed.
+fn has_failed_verification(store: &Store, snapshot: &Snapshot) -> Result<bool> {
+    match store.load_manifest(snapshot) {
+        Ok(manifest) => Ok(manifest.verify_state().is_some_and(|state| !state.ok)),
+        Err(error) => {
+            let path = store.path().join(snapshot.path());
+            let message = format!("the snapshot before cannot be built on: {error}");
+            store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+            Ok(false)
+        }
+    }
+}
+
+fn choose_time(time: Option<i64>, previous: Option<&Snapshot>) -> Result<i64> {
+    let now = sys::now();
+    let next = previous.map_or(1, |previous| previous.time() + 1);
+    let time = match time {
+        Some(time) => time,
+        None if next - now <= MAX_AHEAD => now.max(next),
+        None => now,
+    };
+    if time < 1 {
+        return Err(Error::new(Kind::Argument, format!("a backup cannot be of the time {time}, before 1970")));
+    }
+    match previous {
+        Some(previous) if time < next => {
+            let message = format!("the time {time} is not after that of the last snapshot, {previous}");
+            Err(Error::new(Kind::State, message))
+        }
+        _ => Ok(time),
+    }
+}
+
+fn read_whole(name: &str, fd: CallerFd<'_>) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    loop {
+        let filled = data.len();
+        let step = STEP.min(BLOB_MAX_SIZE + 1 - filled);
+        reserve(&mut data, step)?;
+        data.resize(filled + step, 0);
+        let count = fd.read(&mut data[filled..])?;
+        data.truncate(filled + count);
+        if count == 0 {
+            return Ok(data);
+        }
+        if data.len() > BLOB_MAX_SIZE {
+            let message = format!("{name}: the input has more than the {BLOB_MAX_SIZE} bytes of a blob");
+            return Err(Error::new(Kind::Limit, message));
+        }
+    }
+}
+
+fn no_work() -> Error {
+    Error::new(Kind::State, "the backup is finished")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_go_forward() {
+        let at = |time: i64| Snapshot::new(Group::parse("host/x").unwrap(), time).unwrap();
+        let now = sys::now();
+        assert!(choose_time(None, None).unwrap() >= now);
+        assert!(choose_time(None, Some(&at(5))).unwrap() >= now);
+        // The clock is a little behind, or far.
+        assert_eq!(choose_time(None, Some(&at(now + 30))).unwrap(), now + 31);
+        assert_eq!(choose_time(None, Some(&at(now + 3600))).unwrap_err().kind(), Kind::State);
+        assert_eq!(choose_time(Some(6), Some(&at(5))).unwrap(), 6);
+        assert_eq!(choose_time(Some(5), Some(&at(5))).unwrap_err().kind(), Kind::State);
+        assert_eq!(choose_time(Some(0), None).unwrap_err().kind(), Kind::Argument);
+        assert_eq!(choose_time(Some(1), None).unwrap(), 1);
+    }
+}
