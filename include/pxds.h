@@ -33,6 +33,8 @@
  * FUNCTIONS BY TASK
  *
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
+ * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
+ *                 pxds_image_reuse_ranges, pxds_image_write_at
  * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
@@ -185,6 +187,12 @@
 /** pxds_ingest_options.flags: store chunks uncompressed. */
 #define PXDS_INGEST_NO_COMPRESS 1
 
+/** pxds_image_new() size: it is not known, and is what comes. */
+#define PXDS_IMAGE_SIZE_UNKNOWN UINT64_MAX
+
+/** pxds_image_options.flags: store chunks uncompressed. */
+#define PXDS_IMAGE_NO_COMPRESS 1
+
 /** pxds_restorer_options.flags: do not compare the csum in the header of an index with its entries, as for salvage. */
 #define PXDS_RESTORER_ANY_CSUM 1
 
@@ -211,13 +219,29 @@ typedef struct pxds_chunker pxds_chunker;
  */
 typedef struct pxds_error pxds_error;
 
+/**
+ * An image on its way into a store, in chunks of one size: a disk, say. Exclusive.
+ *
+ * Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given to
+ * pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
+ * pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). What
+ * comes in a stream or is read from a file is for the chunks that have none so far: a stream passes over the others,
+ * and a file is not read there. Then call pxds_image_finish(). Zeros cost next to nothing.
+ *
+ * It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image; up to
+ * twice as many of these while its size is not known. After a failure it takes no more, unless the function says that
+ * nothing has changed; its sums are still there. There is no index of a part of an image; but the chunks are in the
+ * store, and garbage collection leaves them there for a day.
+ */
+typedef struct pxds_image pxds_image;
+
 /** An index, read whole into memory and checked. Shared. */
 typedef struct pxds_index pxds_index;
 
 /**
  * An index in the making. Exclusive.
  *
- * One that comes out of an ingest holds the store's process lock until it is saved or freed.
+ * One that comes out of an ingest or image holds the store's process lock until it is saved or freed.
  */
 typedef struct pxds_index_writer pxds_index_writer;
 
@@ -472,11 +496,11 @@ typedef struct {
     uint8_t digest[32];
 } pxds_index_chunk_info;
 
-/** A chunk that has been stored. */
+/** A chunk that has been stored, of a stream or of an image. */
 typedef struct {
     /** Bytes of this structure. */
     size_t struct_size;
-    /** Where the chunk begins in the stream. */
+    /** Where the chunk begins in the stream or image. */
     uint64_t offset;
     /** Its plain bytes. */
     uint64_t size;
@@ -491,8 +515,9 @@ typedef struct {
 } pxds_ingest_chunk;
 
 /**
- * Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
- * PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
+ * Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the ingest
+ * with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
+ * pxds_ingest_partial().
  */
 typedef int32_t (*pxds_ingest_chunk_fn)(void *user, const pxds_ingest_chunk *chunk);
 
@@ -543,6 +568,37 @@ typedef struct {
     /** Bytes of the files of all chunks, each counted as often as it came. */
     uint64_t compressed_size;
 } pxds_ingest_stats;
+
+/** How an image is ingested. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_IMAGE_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_IMAGE_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server 4
+     * reads no other, so that another brings a notice of the store's.
+     */
+    uint64_t chunk_size;
+    /** Creation time of the index, in seconds since 1970; NULL for now. */
+    const int64_t *ctime;
+    /** The 16 bytes of the index's uuid; NULL for random ones. */
+    const uint8_t *uuid;
+    /** Is told of each chunk; NULL for none. Valid while the image lives. */
+    pxds_ingest_chunk_fn on_chunk;
+    /** Handed to `on_chunk`. */
+    void *user;
+} pxds_image_options;
+
+/** Bytes of an image, from `offset` on. */
+typedef struct {
+    /** The first byte. */
+    uint64_t offset;
+    /** How many. Their end may lie behind that of the image. */
+    uint64_t length;
+} pxds_image_range;
 
 /** How a restorer works. */
 typedef struct {
@@ -1540,8 +1596,8 @@ pxds_status pxds_index_writer_new_fixed(int64_t ctime,
 /**
  * Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
  *
- * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, and for a dynamic index), PXDS_ERR_STATE
- * (finished).
+ * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for that of an
+ * image, which has all its chunks), PXDS_ERR_STATE (finished).
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1552,7 +1608,7 @@ pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t i, const u
  *
  * That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
  *
- * Errors: PXDS_ERR_ARGUMENT (also if it is none, and for a dynamic index), PXDS_ERR_STATE (finished).
+ * Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also if it is none.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1567,13 +1623,11 @@ pxds_status pxds_index_writer_add_chunk(pxds_index_writer *writer,
  *
  * What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
  *
- * Errors: PXDS_ERR_ARGUMENT (also for indexes that are not fixed, and for another chunk size), PXDS_ERR_STATE (finished).
+ * Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also for another chunk size.
  * Threads: exclusive for the writer, shared for the index.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_clone_index(pxds_index_writer *writer,
-                                          const pxds_index *earlier,
-                                          pxds_error **err);
+pxds_status pxds_index_writer_clone_index(pxds_index_writer *writer, const pxds_index *earlier, pxds_error **err);
 
 /**
  * Appends to a dynamic index the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
@@ -1600,7 +1654,7 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 /**
  * Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
  *
- * For a writer that came out of an ingest the chunks are on the disk first, by the store's sync level, and the hold on
+ * For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and the hold on
  * the store stays until the writer is freed: store the bytes before that.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
@@ -1608,13 +1662,16 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
+pxds_status pxds_index_writer_finish(pxds_index_writer *writer,
+                                     size_t max_len,
+                                     pxds_buffer **out,
+                                     pxds_error **err);
 
 /**
  * Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
  *
- * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest follows
- * the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
+ * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
+ * follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
  * when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own knows no
  * store: call pxds_store_sync() first.
  *
@@ -1717,6 +1774,146 @@ pxds_status pxds_ingest_partial(pxds_ingest *ingest, pxds_index_writer **out, px
 void pxds_ingest_free(pxds_ingest *ingest);
 
 /**
+ * Starts an image of `size` bytes, or of PXDS_IMAGE_SIZE_UNKNOWN, into `store`. `options` may be NULL.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_image_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
+ * collected; PXDS_ERR_NOMEM, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_image_new(const pxds_store *store,
+                           uint64_t size,
+                           const pxds_image_options *options,
+                           pxds_image **out,
+                           pxds_error **err);
+
+/**
+ * Takes the next bytes of the image as a stream. Chunks that end in them are stored before it returns.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, with the offset, if there are more than the image has; PXDS_ERR_CANCELLED, PXDS_ERR_STATE
+ * (finished, or failed before), and what pxds_store_insert() may give.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_write(pxds_image *image, const void *data, size_t data_len, pxds_error **err);
+
+/**
+ * Takes the chunk at `offset`, whole: for a caller who is handed only what has changed.
+ *
+ * Chunks come in any order, and the last one for a place counts, whatever there was before. Only the one at the end of
+ * the image is short; a short one ends an image of unknown size. Where the stream stands does not change.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, after which nothing has changed, if it is no chunk of the image; as pxds_image_write().
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_write_at(pxds_image *image,
+                                uint64_t offset,
+                                const void *data,
+                                size_t data_len,
+                                pxds_error **err);
+
+/**
+ * Takes what `read` gives as a stream, to its end, which need not be that of the image.
+ *
+ * Errors: as pxds_image_write(); PXDS_ERR_ARGUMENT also if `read` claims more bytes than it was offered room for.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, pxds_error **err);
+
+/**
+ * Takes from the descriptor `fd` every chunk that has no bytes yet.
+ *
+ * A regular file or block device is the image from its first byte on, wherever the descriptor stands. Its holes are
+ * zeros and are not read. Its length is the size of the image if that is not known; if it is, a longer file is read
+ * only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it was when the call
+ * returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to its end.
+ *
+ * The descriptor is the caller's and stays open.
+ *
+ * Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file, device or
+ * stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed, for a file or
+ * device when the stream so far has ended within a chunk.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_read_fd(pxds_image *image,
+                               int32_t fd,
+                               pxds_error **err);
+
+/**
+ * Takes from `earlier`, a fixed index of the same chunk size, the chunks that have not changed since.
+ *
+ * Bit i of `bitmap`, from the lowest bit of the first byte on, is for the `granularity` bytes at i * granularity, a
+ * power of two; a set one says that they may have changed. A chunk is taken over if it is the same range of bytes in
+ * both images (so a short last chunk is not, if the size has changed), none of its bits is set, it has no bytes yet and the
+ * store has it: it is then touched, and reported to `on_chunk` and in the sums as one that the store had. The others
+ * are left to be read or written.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, also if the bitmap lacks a bit of a chunk that both images have, PXDS_ERR_CORRUPT if the csum of
+ * `earlier` is wrong, and PXDS_ERR_STATE if the size of the image is not known, after which nothing has changed;
+ * PXDS_ERR_CANCELLED, PXDS_ERR_IO.
+ * Threads: exclusive for the image, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_image_reuse_bitmap(pxds_image *image,
+                                    const pxds_index *earlier,
+                                    const uint8_t *bitmap,
+                                    size_t bitmap_len,
+                                    uint64_t granularity,
+                                    pxds_error **err);
+
+/**
+ * As pxds_image_reuse_bitmap(), where what may have changed is `range_count` ranges. They may come in any order and
+ * overlap; none of them means that nothing has changed. Takes 16 bytes of memory a range.
+ *
+ * Errors: as pxds_image_reuse_bitmap(); PXDS_ERR_ARGUMENT also for a range that reaches beyond 2^64 - 1.
+ * Threads: exclusive for the image, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_image_reuse_ranges(pxds_image *image,
+                                    const pxds_index *earlier,
+                                    const pxds_image_range *ranges,
+                                    size_t range_count,
+                                    pxds_error **err);
+
+/**
+ * Writes the sums over what has been stored so far to `*stats`. After pxds_image_finish() they are final.
+ *
+ * Each chunk of zeros but the first is a duplicate, and so is each that an earlier image has given. A chunk that
+ * pxds_image_write_at() has given twice counts twice.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_get_stats(pxds_image *image, pxds_ingest_stats *stats, pxds_error **err);
+
+/**
+ * Gives the index, complete but not yet written: see pxds_index_writer_save(). If the size was not known, what there is
+ * of the last chunk is stored first.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
+ * Errors: PXDS_ERR_STATE, with the offset of the first chunk that has no bytes, after which nothing has changed and they
+ * can still be given; as pxds_image_write().
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_image_finish(pxds_image *image,
+                              pxds_index_writer **out,
+                              pxds_error **err);
+
+/**
+ * Frees an image. NULL is fine. One that is not finished leaves chunks that no index names, which garbage collection takes.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_image_free(pxds_image *image);
+
+/**
  * Makes a restorer that takes its chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
@@ -1804,6 +2001,7 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
+#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0 }
 
 #endif  /* PXDS_H */

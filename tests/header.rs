@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// The boundary's files in the order of the header.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     "status", "version", "error", "buffer", "digest", "callback", "blob", "format", "chunker", "store", "index",
-    "ingest", "restore",
+    "ingest", "image", "restore",
 ];
 
 fn generate(root: &Path) -> String {

@@ -25,6 +25,7 @@ use pxds::ffi::chunker::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
 use pxds::ffi::format::*;
+use pxds::ffi::image::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
 use pxds::ffi::restore::*;
@@ -170,6 +171,22 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_ingest_finish(c.must(c.ingest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
         pxds_ingest_partial(c.must(c.cancelled_ingest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
 
+        pxds_image_new(
+            c.must(c.store()), 12, c.options(image_options()), c.out_handle(pxds_image_free), c.err(),
+        ) = PXDS_OK;
+        pxds_image_write(c.must(image(c)), c.must(c.bytes(b"12 bytes")), 8, c.err()) = PXDS_OK;
+        pxds_image_write_at(c.must(image(c)), 8, c.must(c.bytes(b"last")), 4, c.err()) = PXDS_OK;
+        pxds_image_read(c.must(image(c)), c.must(Some(read)), c.may(user(c)), c.err()) = PXDS_OK;
+        pxds_image_read_fd(c.must(image_of_nothing(c)), file(c), c.err()) = PXDS_OK;
+        pxds_image_reuse_bitmap(
+            c.must(image(c)), c.must(fixed_index(c)), c.must(c.digest()), 32, 8, c.err(),
+        ) = PXDS_OK;
+        pxds_image_reuse_ranges(c.must(image(c)), c.must(fixed_index(c)), c.must(ranges(c)), 1, c.err()) = PXDS_OK;
+        pxds_image_get_stats(c.must(image(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_image_finish(
+            c.must(image_of_nothing(c)), c.out_handle(pxds_index_writer_free), c.err(),
+        ) = PXDS_OK;
+
         pxds_restorer_new(
             c.must(c.store()), c.options(restorer_options()), c.out_handle(pxds_restorer_free), c.err(),
         ) = PXDS_OK;
@@ -226,6 +243,29 @@ fn fixed_index(c: &Call) -> *mut pxds_index {
         pxds_buffer_free(buffer);
         index
     }
+}
+
+fn image_options() -> pxds_image_options {
+    let struct_size = size_of::<pxds_image_options>();
+    pxds_image_options { struct_size, chunk_size: 8, ..unsafe { std::mem::zeroed() } }
+}
+
+/// An image of 12 bytes in chunks of 8.
+fn image(c: &Call) -> *mut pxds_image {
+    image_of(c, 12)
+}
+
+fn image_of_nothing(c: &Call) -> *mut pxds_image {
+    image_of(c, 0)
+}
+
+fn image_of(c: &Call, size: u64) -> *mut pxds_image {
+    let (store, options) = (c.store(), image_options());
+    c.make(pxds_image_free, |out| unsafe { pxds_image_new(store, size, &options, out, null_mut()) })
+}
+
+fn ranges(c: &Call) -> *const pxds_image_range {
+    c.lend(pxds_image_range { offset: 3, length: 5 })
 }
 
 fn user(c: &Call) -> *mut c_void {
@@ -343,6 +383,7 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_index_free,
         pxds_index_writer_free,
         pxds_ingest_free,
+        pxds_image_free,
         pxds_restorer_free,
     ]
 }
@@ -427,6 +468,12 @@ fn null_with_length_0_is_the_empty_slice() {
         Nothing(|c| unsafe { pxds_buzhash_init(c.buzhash(), null(), 0, null_mut()) }, PXDS_OK),
         Nothing(|c| unsafe { pxds_buzhash_update(c.buzhash(), null(), 0, null_mut()) }, PXDS_OK),
         Nothing(|c| unsafe { pxds_ingest_write(c.ingest(), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(|c| unsafe { pxds_image_write(image(c), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(|c| unsafe { pxds_image_reuse_ranges(image(c), fixed_index(c), null(), 0, null_mut()) }, PXDS_OK),
+        Nothing(
+            |c| unsafe { pxds_image_reuse_bitmap(image(c), fixed_index(c), null(), 0, 8, null_mut()) },
+            PXDS_ERR_ARGUMENT,
+        ),
         Nothing(
             |c| unsafe { pxds_store_insert(c.store(), c.digest(), null(), 0, 0, null_mut(), null_mut()) },
             PXDS_ERR_FORMAT,

@@ -61,6 +61,19 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -
     Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), len) })
 }
 
+/// `count` structures or numbers to read. NULL with count 0 is the empty slice.
+pub(super) unsafe fn slice<'a, T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    if pointer.is_null() {
+        return if count == 0 { Ok(&[]) } else { Err(null(name)) };
+    }
+    if !pointer.is_aligned() {
+        return Err(wrong(format!("{name} is not aligned")));
+    }
+    check_len(count.saturating_mul(size_of::<T>()), name)?;
+    // SAFETY: the caller's.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
 /// `len` bytes to write. NULL with length 0 is the empty slice.
 pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
     if pointer.is_null() {
@@ -342,6 +355,22 @@ mod tests {
     unsafe impl SizeFirst for Grown {
         const NAME: &'static str = "grown";
         const MIN_SIZE: usize = OLD;
+    }
+
+    #[test]
+    fn slices_are_checked() {
+        let numbers = [1_u64, 2, 3];
+        let first = numbers.as_ptr();
+        // SAFETY: what is not refused is there.
+        unsafe {
+            assert_eq!(slice(first, 3, "x").unwrap(), numbers);
+            assert_eq!(slice::<u64>(std::ptr::null(), 0, "x").unwrap(), []);
+            for (pointer, count) in
+                [(std::ptr::null(), 1), (first.byte_add(1), 1), (first, usize::MAX), (first, 1 << 60)]
+            {
+                assert_eq!(slice(pointer, count, "x").unwrap_err().kind(), Kind::Argument);
+            }
+        }
     }
 
     #[test]

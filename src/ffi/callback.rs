@@ -81,6 +81,17 @@ pub(super) fn required<F>(callback: Option<F>, name: &str) -> Result<F> {
     callback.ok_or_else(|| Error::new(Kind::Argument, format!("{name} is NULL")))
 }
 
+/// A core reader for a C callback, which must not be NULL.
+pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut(&mut [u8]) -> Result<usize>> {
+    let (read, user) = (required(read, "read")?, User::new(user));
+    Ok(move |buffer: &mut [u8]| {
+        let mut count = 0;
+        // SAFETY: by the header's rules the callback may be called; it may write the whole buffer.
+        let value = unsafe { read(user.get(), buffer.as_mut_ptr(), buffer.len(), &mut count) };
+        verdict("read callback", value).map(|()| count)
+    })
+}
+
 /// A core notice for a C callback.
 pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<crate::store::Notice> {
     let callback = callback?;

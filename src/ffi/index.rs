@@ -98,7 +98,7 @@ pub const PXDS_INDEX_ALLOW_INCOMPLETE: u32 = 1;
 
 /// An index in the making. Exclusive.
 ///
-/// One that comes out of an ingest holds the store's process lock until it is saved or freed.
+/// One that comes out of an ingest or image holds the store's process lock until it is saved or freed.
 pub struct pxds_index_writer(Exclusive<Writer>);
 
 enum Writer {
@@ -406,8 +406,8 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
 
 /// Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, and for a dynamic index), PXDS_ERR_STATE
-/// (finished).
+/// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for that of an
+/// image, which has all its chunks), PXDS_ERR_STATE (finished).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -429,7 +429,7 @@ pub unsafe extern "C" fn pxds_index_writer_set(
 ///
 /// That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also if it is none, and for a dynamic index), PXDS_ERR_STATE (finished).
+/// Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also if it is none.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -451,7 +451,7 @@ pub unsafe extern "C" fn pxds_index_writer_add_chunk(
 ///
 /// What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also for indexes that are not fixed, and for another chunk size), PXDS_ERR_STATE (finished).
+/// Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also for another chunk size.
 /// Threads: exclusive for the writer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -525,7 +525,7 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
 
 /// Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
 ///
-/// For a writer that came out of an ingest the chunks are on the disk first, by the store's sync level, and the hold on
+/// For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and the hold on
 /// the store stays until the writer is freed: store the bytes before that.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
@@ -549,8 +549,8 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
 
 /// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
 ///
-/// A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest follows
-/// the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
+/// A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
+/// follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
 /// when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own knows no
 /// store: call pxds_store_sync() first.
 ///

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{User, pxds_read_fn, required, verdict};
+use super::callback::{self, User, pxds_read_fn, verdict};
 use super::chunker::pxds_chunker_config;
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -15,13 +15,13 @@ use super::store::pxds_store;
 use crate::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, OnChunk};
 use crate::sys::CallerFd;
 
-/// A chunk that has been stored.
+/// A chunk that has been stored, of a stream or of an image.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_ingest_chunk {
     /// Bytes of this structure.
     pub struct_size: usize,
-    /// Where the chunk begins in the stream.
+    /// Where the chunk begins in the stream or image.
     pub offset: u64,
     /// Its plain bytes.
     pub size: u64,
@@ -35,8 +35,9 @@ pub struct pxds_ingest_chunk {
     pub reserved: u32,
 }
 
-/// Is told of each chunk after it has been stored, in stream order. A result other than 0 stops the ingest with
-/// PXDS_ERR_CANCELLED; the index of what has been stored, this chunk included, is then in pxds_ingest_partial().
+/// Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the ingest
+/// with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
+/// pxds_ingest_partial().
 pub type pxds_ingest_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, chunk: *const pxds_ingest_chunk) -> i32>;
 
 /// pxds_ingest_options.flags: store chunks uncompressed.
@@ -108,7 +109,6 @@ unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Res
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_INGEST_NO_COMPRESS, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
-    let user = User::new(options.user);
     // SAFETY: the caller's.
     unsafe {
         Ok(IngestOptions {
@@ -116,15 +116,20 @@ unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Res
             compress: options.flags & PXDS_INGEST_NO_COMPRESS == 0,
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
-            on_chunk: options.on_chunk.map(|callback| -> OnChunk {
-                Box::new(move |chunk| {
-                    let chunk = c_result(chunk);
-                    // SAFETY: by the header's rules the callback may be called while the ingest lives.
-                    verdict("chunk callback", callback(user.get(), &chunk))
-                })
-            }),
+            on_chunk: on_chunk(options.on_chunk, options.user),
         })
     }
+}
+
+/// A core callback for a C one.
+pub(super) fn on_chunk(callback: pxds_ingest_chunk_fn, user: *mut c_void) -> Option<OnChunk> {
+    let callback = callback?;
+    let user = User::new(user);
+    Some(Box::new(move |chunk| {
+        let chunk = c_result(chunk);
+        // SAFETY: by the header's rules the callback may be called while the ingest or image lives.
+        verdict("chunk callback", unsafe { callback(user.get(), &chunk) })
+    }))
 }
 
 fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {
@@ -223,13 +228,8 @@ pub unsafe extern "C" fn pxds_ingest_read(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles.
         let ingest = unsafe { args::handle(ingest, "ingest")? };
-        let (read, user) = (required(read, "read")?, User::new(user));
-        ingest.0.enter()?.read(&mut |buffer| {
-            let mut count = 0;
-            // SAFETY: by the header's rules the callback may be called; it may write the whole buffer.
-            let value = unsafe { read(user.get(), buffer.as_mut_ptr(), buffer.len(), &mut count) };
-            verdict("read callback", value).map(|()| count)
-        })
+        let mut read = callback::reader(read, user)?;
+        ingest.0.enter()?.read(&mut read)
     })
 }
 

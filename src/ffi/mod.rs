@@ -38,4 +38,6 @@ pub mod index;
 
 pub mod ingest;
 
+pub mod image;
+
 pub mod restore;
