@@ -35,7 +35,9 @@
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
  *                 pxds_image_reuse_ranges, pxds_image_write_at
- * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file
+ * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file, pxds_restorer_write_range_fd,
+ *                 pxds_restorer_read_range
+ * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
@@ -196,6 +198,12 @@
 /** pxds_restorer_options.flags: do not compare the csum in the header of an index with its entries, as for salvage. */
 #define PXDS_RESTORER_ANY_CSUM 1
 
+/** pxds_restorer_options.flags: do not load chunks that are zeros by their digest; in files they become holes. */
+#define PXDS_RESTORER_SPARSE 2
+
+/** pxds_restorer_options.flags: put zeros in the place of bad chunks, even if there is no `on_bad` to tell. */
+#define PXDS_RESTORER_SKIP_BAD 4
+
 /** Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive. */
 typedef struct pxds_blob_codec pxds_blob_codec;
 
@@ -265,6 +273,13 @@ typedef struct pxds_lock pxds_lock;
  * of it is. Memory: one chunk, encoded and decoded, re-used from call to call.
  */
 typedef struct pxds_restorer pxds_restorer;
+
+/**
+ * Where chunks come from: a store, or a callback of the caller's. Shared.
+ *
+ * Whatever a source gives is checked before it is used: structure, CRC, length, and the digest of the decoded data.
+ */
+typedef struct pxds_source pxds_source;
 
 /**
  * An open chunk store. Shared.
@@ -600,6 +615,54 @@ typedef struct {
     uint64_t length;
 } pxds_image_range;
 
+/**
+ * Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to `*data_len`.
+ *
+ * If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called again
+ * with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND; PXDS_ERR_IO if
+ * it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
+ *
+ * It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
+ */
+typedef int32_t (*pxds_source_get_fn)(void *user,
+                                      const uint8_t *digest,
+                                      uint8_t *data,
+                                      size_t capacity,
+                                      size_t *data_len);
+
+/** A source of the caller's. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_SOURCE_OPTIONS_INIT. */
+    size_t struct_size;
+    /** Gives chunks; never NULL. Valid while the source or a handle that was made from it lives. */
+    pxds_source_get_fn get;
+    /** Handed to `get`. */
+    void *user;
+} pxds_source_options;
+
+/** A chunk whose data cannot be had, and that zeros stand for. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** Its number in the index, from 0. */
+    uint64_t number;
+    /** Where it begins in the file. */
+    uint64_t offset;
+    /** Its bytes, by the index. */
+    uint64_t length;
+    /** Its name. */
+    uint8_t digest[32];
+    /** Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT, AUTH, or IO if the device has failed. */
+    pxds_status status;
+    /** 0. */
+    uint32_t reserved;
+    /** What a failed call would have said. */
+    const char *message;
+} pxds_bad_chunk;
+
+/** Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
+typedef int32_t (*pxds_bad_chunk_fn)(void *user, const pxds_bad_chunk *bad);
+
 /** How a restorer works. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_RESTORER_OPTIONS_INIT. */
@@ -608,6 +671,14 @@ typedef struct {
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
+    /**
+     * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot be
+     * read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD is
+     * set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+     */
+    pxds_bad_chunk_fn on_bad;
+    /** Handed to `on_bad`. */
+    void *user;
 } pxds_restorer_options;
 
 /**
@@ -1914,6 +1985,49 @@ pxds_status pxds_image_finish(pxds_image *image,
 void pxds_image_free(pxds_image *image);
 
 /**
+ * Makes a source of `store`.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_source_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_source_from_store(const pxds_store *store, pxds_source **out, pxds_error **err);
+
+/**
+ * Makes a source of a callback.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_source_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_source_new(const pxds_source_options *options, pxds_source **out, pxds_error **err);
+
+/**
+ * Gets the encoded blob of chunk `digest`, of at most `max_len` bytes, and checks its structure and CRC.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT (also if the callback claims more than it was given room for, having asked for it),
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_source_get(const pxds_source *source,
+                            const uint8_t *digest,
+                            size_t max_len,
+                            pxds_buffer **out,
+                            pxds_error **err);
+
+/**
+ * Frees a source. NULL is fine. What was made from it goes on.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_source_free(pxds_source *source);
+
+/**
  * Makes a restorer that takes its chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
@@ -1925,6 +2039,19 @@ pxds_status pxds_restorer_new(const pxds_store *store,
                               const pxds_restorer_options *options,
                               pxds_restorer **out,
                               pxds_error **err);
+
+/**
+ * As pxds_restorer_new(), with chunks from `source`.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_new_from(const pxds_source *source,
+                                   const pxds_restorer_options *options,
+                                   pxds_restorer **out,
+                                   pxds_error **err);
 
 /**
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
@@ -1961,8 +2088,8 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
 /**
  * Writes the whole file of `index` to `path`.
  *
- * A new or regular file gets its name when all of it is there, on the disk unless the store's sync level is
- * PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
+ * A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
+ * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
  * place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure too.
  *
  * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
@@ -1972,6 +2099,71 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
 pxds_status pxds_restorer_write_file(pxds_restorer *restorer,
                                      const pxds_index *index,
                                      const char *path,
+                                     uint64_t *written,
+                                     pxds_error **err);
+
+/**
+ * Writes `length` bytes of the file of `index`, from `offset`, to the descriptor `fd`, from where it stands.
+ *
+ * If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a failure
+ * too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
+ *
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `offset` is at or beyond the end of the file.
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write_range_fd(pxds_restorer *restorer,
+                                         const pxds_index *index,
+                                         uint64_t offset,
+                                         uint64_t length,
+                                         int32_t fd,
+                                         uint64_t *written,
+                                         pxds_error **err);
+
+/**
+ * As pxds_restorer_write_range_fd(), to `write`, in order.
+ *
+ * Errors: as pxds_restorer_write_range_fd() and pxds_restorer_write().
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write_range(pxds_restorer *restorer,
+                                      const pxds_index *index,
+                                      uint64_t offset,
+                                      uint64_t length,
+                                      pxds_write_fn write,
+                                      void *user,
+                                      uint64_t *written,
+                                      pxds_error **err);
+
+/**
+ * As pxds_restorer_write_range_fd(), to a file at `path` that has these bytes alone and appears as with
+ * pxds_restorer_write_file().
+ *
+ * Errors: as pxds_restorer_write_range_fd() and pxds_restorer_write_file().
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_write_range_file(pxds_restorer *restorer,
+                                           const pxds_index *index,
+                                           uint64_t offset,
+                                           uint64_t length,
+                                           const char *path,
+                                           uint64_t *written,
+                                           pxds_error **err);
+
+/**
+ * As pxds_restorer_write_range_fd(), into the `data_len` bytes at `data`, as many as the file has from `offset`.
+ *
+ * Errors: as pxds_restorer_write_range_fd().
+ * Threads: exclusive for the restorer, shared for the index.
+ * Since: 0.1
+ */
+pxds_status pxds_restorer_read_range(pxds_restorer *restorer,
+                                     const pxds_index *index,
+                                     uint64_t offset,
+                                     void *data,
+                                     size_t data_len,
                                      uint64_t *written,
                                      pxds_error **err);
 
@@ -2002,6 +2194,7 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
 #define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL }
-#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0 }
+#define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
+#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL }
 
 #endif  /* PXDS_H */

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// The boundary's files in the order of the header.
-const SOURCES: [&str; 14] = [
+const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "blob", "format", "chunker", "store", "index",
-    "ingest", "image", "restore",
+    "ingest", "image", "source", "restore",
 ];
 
 fn generate(root: &Path) -> String {

@@ -29,6 +29,7 @@ use pxds::ffi::image::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
 use pxds::ffi::restore::*;
+use pxds::ffi::source::*;
 use pxds::ffi::status::*;
 use pxds::ffi::store::*;
 use pxds::ffi::version::*;
@@ -190,6 +191,27 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_restorer_new(
             c.must(c.store()), c.options(restorer_options()), c.out_handle(pxds_restorer_free), c.err(),
         ) = PXDS_OK;
+        pxds_source_from_store(c.must(c.store()), c.out_handle(pxds_source_free), c.err()) = PXDS_OK;
+        pxds_source_new(c.input_struct(source_options()), c.out_handle(pxds_source_free), c.err()) = PXDS_OK;
+        pxds_source_get(
+            c.must(source(c)), c.must(c.digest()), 100, c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_new_from(
+            c.must(source(c)), c.options(restorer_options()), c.out_handle(pxds_restorer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write_range_fd(
+            c.must(c.restorer()), c.must(c.index()), 3, 4, file(c), c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write_range(
+            c.must(c.restorer()), c.must(c.index()), 3, 4, c.must(Some(write)), c.may(user(c)), c.may_out::<u64>(),
+            c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_write_range_file(
+            c.must(c.restorer()), c.must(c.index()), 3, 4, c.must(c.path("new")), c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
+        pxds_restorer_read_range(
+            c.must(c.restorer()), c.must(c.index()), 3, c.must(room(c)), 4, c.may_out::<u64>(), c.err(),
+        ) = PXDS_OK;
         pxds_restorer_write_fd(
             c.must(c.restorer()), c.must(c.index()), file(c), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
@@ -309,12 +331,25 @@ fn codec_options() -> pxds_blob_codec_options {
 }
 
 fn restorer_options() -> pxds_restorer_options {
-    pxds_restorer_options { struct_size: size_of::<pxds_restorer_options>(), flags: 0, reserved: 0 }
+    let struct_size = size_of::<pxds_restorer_options>();
+    pxds_restorer_options { struct_size, flags: 0, reserved: 0, on_bad: None, user: null_mut() }
+}
+
+fn source_options() -> pxds_source_options {
+    pxds_source_options { struct_size: size_of::<pxds_source_options>(), get: Some(get), user: null_mut() }
+}
+
+fn source(c: &Call) -> *mut pxds_source {
+    c.make(pxds_source_free, |out| unsafe { pxds_source_from_store(c.stored(), out, null_mut()) })
 }
 
 fn chunker_config() -> pxds_chunker_config {
     let struct_size = size_of::<pxds_chunker_config>();
     pxds_chunker_config { struct_size, avg: 4096, min: 0, max: 0, mask: 0, threshold: 0 }
+}
+
+unsafe extern "C" fn get(_: *mut c_void, _: *const u8, _: *mut u8, _: usize, _: *mut usize) -> i32 {
+    PXDS_NONE
 }
 
 unsafe extern "C" fn progress(_user: *mut c_void, _progress: *const pxds_progress) -> i32 {
@@ -384,6 +419,7 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_index_writer_free,
         pxds_ingest_free,
         pxds_image_free,
+        pxds_source_free,
         pxds_restorer_free,
     ]
 }

@@ -1,10 +1,14 @@
 //! The callbacks that several nouns share, and their user pointers.
 
 use std::ffi::{CString, c_char, c_void};
+use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use super::status::{pxds_status, status_of};
 use crate::error::{Error, Kind, Result};
+use crate::source::{BadChunk, OnBad};
 use crate::store::NoticeLevel;
 
 /// Worth knowing.
@@ -51,6 +55,31 @@ pub type pxds_read_fn =
 pub type pxds_write_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, data: *const u8, data_len: usize, taken: *mut usize) -> i32>;
 
+/// A chunk whose data cannot be had, and that zeros stand for.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_bad_chunk {
+    /// Bytes of this structure.
+    pub struct_size: usize,
+    /// Its number in the index, from 0.
+    pub number: u64,
+    /// Where it begins in the file.
+    pub offset: u64,
+    /// Its bytes, by the index.
+    pub length: u64,
+    /// Its name.
+    pub digest: [u8; 32],
+    /// Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT, AUTH, or IO if the device has failed.
+    pub status: pxds_status,
+    /// 0.
+    pub reserved: u32,
+    /// What a failed call would have said.
+    pub message: *const c_char,
+}
+
+/// Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_bad_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, bad: *const pxds_bad_chunk) -> i32>;
+
 /// A caller's user pointer. It is only handed back.
 #[derive(Clone, Copy)]
 pub(super) struct User(*mut c_void);
@@ -92,11 +121,32 @@ pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut
     })
 }
 
+/// What a restorer or reader does about bad chunks: tells `callback`, or, if there is none, nobody when `skip` is set.
+pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
+    let Some(callback) = callback else { return skip.then(|| -> OnBad { Arc::new(|_| Ok(())) }) };
+    let user = User::new(user);
+    Some(Arc::new(move |bad: &BadChunk<'_>| {
+        let message = CString::new(bad.error.message()).unwrap_or_default();
+        let bad = pxds_bad_chunk {
+            struct_size: size_of::<pxds_bad_chunk>(),
+            number: bad.number as u64,
+            offset: bad.chunk.start,
+            length: bad.chunk.len(),
+            digest: bad.chunk.digest.0,
+            status: status_of(bad.error.kind()),
+            reserved: 0,
+            message: message.as_ptr(),
+        };
+        // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+        verdict("callback for bad chunks", unsafe { callback(user.get(), &bad) })
+    }))
+}
+
 /// A core notice for a C callback.
 pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<crate::store::Notice> {
     let callback = callback?;
     let user = User::new(user);
-    Some(std::sync::Arc::new(move |level, message: &str, path: Option<&Path>| {
+    Some(Arc::new(move |level, message: &str, path: Option<&Path>| {
         let level = match level {
             NoticeLevel::Info => PXDS_NOTICE_INFO,
             NoticeLevel::Warning => PXDS_NOTICE_WARNING,

@@ -39,5 +39,6 @@ pub mod index;
 pub mod ingest;
 
 pub mod image;
+pub mod source;
 
 pub mod restore;

@@ -3,11 +3,12 @@
 use std::ffi::{c_char, c_void};
 
 use super::args::{self, Out, SizeFirst};
-use super::callback::{User, pxds_write_fn, required, verdict};
+use super::callback::{User, on_bad, pxds_bad_chunk_fn, pxds_write_fn, required, verdict};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::pxds_index;
+use super::source::pxds_source;
 use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
@@ -36,6 +37,10 @@ fn run(
 
 /// pxds_restorer_options.flags: do not compare the csum in the header of an index with its entries, as for salvage.
 pub const PXDS_RESTORER_ANY_CSUM: u32 = 1;
+/// pxds_restorer_options.flags: do not load chunks that are zeros by their digest; in files they become holes.
+pub const PXDS_RESTORER_SPARSE: u32 = 2;
+/// pxds_restorer_options.flags: put zeros in the place of bad chunks, even if there is no `on_bad` to tell.
+pub const PXDS_RESTORER_SKIP_BAD: u32 = 4;
 
 /// How a restorer works.
 #[repr(C)]
@@ -47,11 +52,31 @@ pub struct pxds_restorer_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
+    /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot be
+    /// read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD is
+    /// set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+    pub on_bad: pxds_bad_chunk_fn,
+    /// Handed to `on_bad`.
+    pub user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
 unsafe impl SizeFirst for pxds_restorer_options {
     const NAME: &'static str = "pxds_restorer_options";
+}
+
+unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    let known = PXDS_RESTORER_ANY_CSUM | PXDS_RESTORER_SPARSE | PXDS_RESTORER_SKIP_BAD;
+    args::flags(options.flags, known, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
+    Ok(RestoreOptions {
+        any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
+        sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
+        on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
+        ..RestoreOptions::default()
+    })
 }
 
 /// Makes a restorer that takes its chunks from `store`. `options` may be NULL.
@@ -70,12 +95,30 @@ pub unsafe extern "C" fn pxds_restorer_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
-            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::options(options)?) };
-        args::flags(options.flags, PXDS_RESTORER_ANY_CSUM, "options.flags")?;
-        args::flags(options.reserved, 0, "options.reserved")?;
-        let options =
-            RestoreOptions { any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0, ..RestoreOptions::default() };
+            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
         out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.core(), options))));
+        Ok(())
+    })
+}
+
+/// As pxds_restorer_new(), with chunks from `source`.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_restorer_free().
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_restorer_new_from(
+    source: *const pxds_source,
+    options: *const pxds_restorer_options,
+    out: *mut *mut pxds_restorer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, source, options) =
+            unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, read_options(options)?) };
+        out.hand_out(pxds_restorer(Exclusive::new(Restorer::from_source(source.share(), options))));
         Ok(())
     })
 }
@@ -125,19 +168,23 @@ pub unsafe extern "C" fn pxds_restorer_write(
         // SAFETY: the header's rules for handles and outputs.
         let (written, restorer, index) =
             unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
-        let (write, user) = (required(write, "write")?, User::new(user));
-        run(restorer, written, |restorer| {
-            restorer.restore(index.core(), &mut |mut data| {
-                while !data.is_empty() {
-                    let mut taken = 0;
-                    // SAFETY: by the header's rules the callback may be called; it may read all of `data`.
-                    let value = unsafe { write(user.get(), data.as_ptr(), data.len(), &mut taken) };
-                    verdict("write callback", value)?;
-                    data = rest_of(data, taken)?;
-                }
-                Ok(())
-            })
-        })
+        let mut sink = sink(write, user)?;
+        run(restorer, written, |restorer| restorer.restore(index.core(), &mut sink))
+    })
+}
+
+/// A sink of the core for a C callback.
+fn sink(write: pxds_write_fn, user: *mut c_void) -> Result<impl FnMut(&[u8]) -> Result<()>> {
+    let (write, user) = (required(write, "write")?, User::new(user));
+    Ok(move |mut data: &[u8]| {
+        while !data.is_empty() {
+            let mut taken = 0;
+            // SAFETY: by the header's rules the callback may be called; it may read all of `data`.
+            let value = unsafe { write(user.get(), data.as_ptr(), data.len(), &mut taken) };
+            verdict("write callback", value)?;
+            data = rest_of(data, taken)?;
+        }
+        Ok(())
     })
 }
 
@@ -155,8 +202,8 @@ fn rest_of(data: &[u8], taken: usize) -> Result<&[u8]> {
 
 /// Writes the whole file of `index` to `path`.
 ///
-/// A new or regular file gets its name when all of it is there, on the disk unless the store's sync level is
-/// PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
+/// A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
+/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
 /// place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure too.
 ///
 /// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
@@ -181,6 +228,117 @@ pub unsafe extern "C" fn pxds_restorer_write_file(
             )
         };
         run(restorer, written, |restorer| restorer.restore_file(index.core(), path))
+    })
+}
+
+/// Writes `length` bytes of the file of `index`, from `offset`, to the descriptor `fd`, from where it stands.
+///
+/// If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a failure
+/// too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
+///
+/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `offset` is at or beyond the end of the file.
+/// Threads: exclusive for the restorer, shared for the index.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_restorer_write_range_fd(
+    restorer: *mut pxds_restorer,
+    index: *const pxds_index,
+    offset: u64,
+    length: u64,
+    fd: i32,
+    written: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (written, restorer, index) =
+            unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
+        let fd = CallerFd::new(fd)?;
+        run(restorer, written, |restorer| restorer.restore_range_fd(index.core(), offset, length, fd))
+    })
+}
+
+/// As pxds_restorer_write_range_fd(), to `write`, in order.
+///
+/// Errors: as pxds_restorer_write_range_fd() and pxds_restorer_write().
+/// Threads: exclusive for the restorer, shared for the index.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_restorer_write_range(
+    restorer: *mut pxds_restorer,
+    index: *const pxds_index,
+    offset: u64,
+    length: u64,
+    write: pxds_write_fn,
+    user: *mut c_void,
+    written: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (written, restorer, index) =
+            unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
+        let mut sink = sink(write, user)?;
+        run(restorer, written, |restorer| restorer.restore_range(index.core(), offset, length, &mut sink))
+    })
+}
+
+/// As pxds_restorer_write_range_fd(), to a file at `path` that has these bytes alone and appears as with
+/// pxds_restorer_write_file().
+///
+/// Errors: as pxds_restorer_write_range_fd() and pxds_restorer_write_file().
+/// Threads: exclusive for the restorer, shared for the index.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_restorer_write_range_file(
+    restorer: *mut pxds_restorer,
+    index: *const pxds_index,
+    offset: u64,
+    length: u64,
+    path: *const c_char,
+    written: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (written, restorer, index, path) = unsafe {
+            (
+                Out::opt(written),
+                args::handle(restorer, "restorer")?,
+                args::handle(index, "index")?,
+                args::path(path, "path")?,
+            )
+        };
+        run(restorer, written, |restorer| restorer.restore_range_file(index.core(), offset, length, path))
+    })
+}
+
+/// As pxds_restorer_write_range_fd(), into the `data_len` bytes at `data`, as many as the file has from `offset`.
+///
+/// Errors: as pxds_restorer_write_range_fd().
+/// Threads: exclusive for the restorer, shared for the index.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_restorer_read_range(
+    restorer: *mut pxds_restorer,
+    index: *const pxds_index,
+    offset: u64,
+    data: *mut c_void,
+    data_len: usize,
+    written: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (written, restorer, index, data) = unsafe {
+            (
+                Out::opt(written),
+                args::handle(restorer, "restorer")?,
+                args::handle(index, "index")?,
+                args::bytes_mut(data, data_len, "data")?,
+            )
+        };
+        run(restorer, written, |restorer| restorer.read_range(index.core(), offset, data).map(drop))
     })
 }
 

@@ -54,6 +54,36 @@ CHECK_API pxds_index *put(pxds_store *store, const uint8_t *bytes, size_t len)
     return finish(ingest);
 }
 
+/* An image in chunks of one size, uncompressed. */
+CHECK_API pxds_index *put_fixed(pxds_store *store, const uint8_t *image, size_t len, size_t chunk_size)
+{
+    pxds_index_writer *writer = NULL;
+    pxds_blob_codec *codec = NULL;
+    pxds_buffer *bytes = NULL;
+    pxds_index *index = NULL;
+
+    OK(pxds_blob_codec_new(NULL, &codec, &err));
+    OK(pxds_index_writer_new_fixed(0, NULL, len, chunk_size, 0, &writer, &err));
+    for (size_t at = 0; at < len; at += chunk_size) {
+        size_t part = len - at < chunk_size ? len - at : chunk_size;
+        uint8_t digest[PXDS_DIGEST_SIZE];
+
+        digest_of(image + at, part, digest);
+        OK(pxds_blob_encode_buffer(codec, image + at, part, 0, &bytes, &err));
+        OK(pxds_store_insert(store, digest, pxds_buffer_data(bytes), pxds_buffer_len(bytes), 0, NULL,
+                             &err));
+        pxds_buffer_free(bytes);
+        OK(pxds_index_writer_add_chunk(writer, at + part, part, digest, &err));
+    }
+    OK(pxds_index_writer_finish(writer, SIZE_MAX, &bytes, &err));
+    OK(pxds_index_parse(pxds_buffer_data(bytes), pxds_buffer_len(bytes), PXDS_INDEX_FIXED, &index,
+                        &err));
+    pxds_buffer_free(bytes);
+    pxds_index_writer_free(writer);
+    pxds_blob_codec_free(codec);
+    return index;
+}
+
 CHECK_API void check_restores(pxds_store *store, const pxds_index *index, const uint8_t *want,
                               size_t want_len)
 {

@@ -276,7 +276,7 @@ static void test_wrong_csum(void)
     EQUAL(chunk.end, written);
     pxds_restorer_free(restorer);
     restorer = NULL;
-    options.flags = 2;
+    options.flags = 0x80000000u;
     IS(PXDS_ERR_ARGUMENT, pxds_restorer_new(store, &options, &restorer, &err));
     CHECK(restorer == NULL);
     pxds_buffer_free(bytes);
@@ -284,6 +284,129 @@ static void test_wrong_csum(void)
     pxds_index_free(index);
     pxds_index_free(good);
     pxds_store_free(store);
+}
+
+static void test_ranges(void)
+{
+    static const struct {
+        uint64_t offset, length, want;
+    } ranges[] = {{0, DATA_LEN, DATA_LEN},
+                  {0, UINT64_MAX, DATA_LEN},
+                  {1, UINT64_MAX, DATA_LEN - 1},
+                  {5000, 70000, 70000},
+                  {DATA_LEN - 1, 1, 1},
+                  {DATA_LEN - 10, 1000, 10},
+                  {7, 0, 0},
+                  {DATA_LEN, 0, 0},
+                  {UINT64_MAX, 0, 0}};
+    pxds_store *store = new_store();
+    pxds_index *index = put(store, data, DATA_LEN);
+    pxds_restorer *restorer = NULL;
+    uint8_t *room = need_memory(DATA_LEN), *have;
+    uint64_t written = 0, offset = 0;
+    size_t len;
+    int fd = open(in_dir("fd"), O_RDWR | O_CREAT, 0600);
+
+    need(fd >= 0, "fd");
+    OK(pxds_restorer_new(store, NULL, &restorer, &err));
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        struct sink sink = {NULL, 0, 1000, 0, 0, 0, 0, 0};
+        uint64_t from = ranges[i].offset, count = ranges[i].length, want = ranges[i].want;
+        const uint8_t *expected = want == 0 ? data : data + from;
+
+        sink.got = need_memory(DATA_LEN);
+        OK(pxds_restorer_write_range(restorer, index, from, count, on_write, &sink, &written, &err));
+        EQUAL(want, written);
+        EQUAL(want, sink.len);
+        CHECK(memcmp(expected, sink.got, want) == 0);
+        free(sink.got);
+
+        OK(pxds_restorer_write_range_file(restorer, index, from, count, in_dir("out"), &written, &err));
+        EQUAL(want, written);
+        have = read_all(in_dir("out"), &len);
+        if (EQUAL(want, len))
+            CHECK(memcmp(expected, have, len) == 0);
+        free(have);
+
+        need(ftruncate(fd, 0) == 0 && lseek(fd, 3, SEEK_SET) == 3, "fd");
+        OK(pxds_restorer_write_range_fd(restorer, index, from, count, fd, &written, &err));
+        EQUAL(want, written);
+        have = read_all(in_dir("fd"), &len);
+        if (EQUAL(want == 0 ? 0 : want + 3, len) && want > 0)
+            CHECK(memcmp(expected, have + 3, want) == 0);
+        free(have);
+
+        if (count <= DATA_LEN) {
+            OK(pxds_restorer_read_range(restorer, index, from, room, (size_t)count, &written, &err));
+            EQUAL(want, written);
+            CHECK(memcmp(expected, room, want) == 0);
+        }
+    }
+    written = 9;
+    IS(PXDS_ERR_ARGUMENT, pxds_restorer_read_range(restorer, index, DATA_LEN, room, 1, &written, &err));
+    EQUAL(0, written);
+    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(DATA_LEN, offset);
+    CHECK(says("300000"));
+    IS(PXDS_ERR_ARGUMENT,
+       pxds_restorer_write_range_file(restorer, index, UINT64_MAX, 1, in_dir("new"), NULL, &err));
+    CHECK(!exists(in_dir("new")));
+    close(fd);
+    free(room);
+    pxds_restorer_free(restorer);
+    pxds_index_free(index);
+    pxds_store_free(store);
+}
+
+/* Twenty chunks of zeros between two of data. */
+static void test_sparse(void)
+{
+    enum { CHUNK = 65536, LEN = 22 * CHUNK };
+    pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
+    pxds_store *store = new_store();
+    pxds_restorer *restorer = NULL;
+    pxds_index *index;
+    uint8_t *image = need_memory(LEN), *have, digest[PXDS_DIGEST_SIZE];
+    uint64_t written = 0;
+    struct stat st;
+    size_t len;
+    int fd;
+
+    memset(image, 0, LEN);
+    fill_random(image, CHUNK, 1);
+    fill_random(image + LEN - CHUNK, CHUNK, 2);
+    index = put_fixed(store, image, LEN, CHUNK);
+    digest_of(image + CHUNK, CHUNK, digest);
+    EQUAL(PXDS_OK, pxds_store_mark_bad(store, digest, NULL, &err));
+
+    options.flags = PXDS_RESTORER_SPARSE;
+    OK(pxds_restorer_new(store, &options, &restorer, &err));
+    OK(pxds_restorer_write_file(restorer, index, in_dir("out"), &written, &err));
+    EQUAL(LEN, written);
+    CHECK(stat(in_dir("out"), &st) == 0 && st.st_blocks * 512 < 4 * CHUNK);
+    have = read_all(in_dir("out"), &len);
+    if (EQUAL(LEN, len))
+        CHECK(memcmp(image, have, LEN) == 0);
+    memset(have, 7, LEN);
+    write_all(in_dir("old"), have, LEN);
+    free(have);
+    fd = open(in_dir("old"), O_WRONLY);
+    need(fd >= 0, "old");
+    OK(pxds_restorer_write_fd(restorer, index, fd, &written, &err));
+    close(fd);
+    CHECK(stat(in_dir("old"), &st) == 0 && st.st_blocks * 512 < 4 * CHUNK);
+    have = read_all(in_dir("old"), &len);
+    if (EQUAL(LEN, len))
+        CHECK(memcmp(image, have, LEN) == 0);
+    free(have);
+    pxds_restorer_free(restorer);
+
+    OK(pxds_restorer_new(store, NULL, &restorer, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_restorer_write_file(restorer, index, in_dir("out"), &written, &err));
+    pxds_restorer_free(restorer);
+    pxds_index_free(index);
+    pxds_store_free(store);
+    free(image);
 }
 
 int main(void)
@@ -296,6 +419,8 @@ int main(void)
     RUN(test_missing_and_damaged_chunks);
     RUN(test_wrong_length_in_index);
     RUN(test_wrong_csum);
+    RUN(test_ranges);
+    RUN(test_sparse);
     free(data);
     return check_done();
 }

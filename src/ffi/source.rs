@@ -1,0 +1,155 @@
+//! Sources of chunks.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::args::{self, Out, SizeFirst};
+use super::buffer::pxds_buffer;
+use super::callback::{User, required, verdict};
+use super::error::pxds_error;
+use super::guard::{guard_ok, guard_value};
+use super::handle::Shared;
+use super::status::{PXDS_ERR_IO, PXDS_NONE, pxds_status};
+use super::store::pxds_store;
+use crate::error::{Error, Kind, Result};
+use crate::source::{CallbackSource, ChunkSource};
+
+/// Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to `*data_len`.
+///
+/// If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called again
+/// with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND; PXDS_ERR_IO if
+/// it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
+///
+/// It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
+pub type pxds_source_get_fn = Option<
+    unsafe extern "C" fn(
+        user: *mut c_void,
+        digest: *const u8,
+        data: *mut u8,
+        capacity: usize,
+        data_len: *mut usize,
+    ) -> i32,
+>;
+
+/// A source of the caller's.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_source_options {
+    /// Bytes of this structure; set by PXDS_SOURCE_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// Gives chunks; never NULL. Valid while the source or a handle that was made from it lives.
+    pub get: pxds_source_get_fn,
+    /// Handed to `get`.
+    pub user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; a nullable function pointer and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_source_options {
+    const NAME: &'static str = "pxds_source_options";
+}
+
+/// Where chunks come from: a store, or a callback of the caller's. Shared.
+///
+/// Whatever a source gives is checked before it is used: structure, CRC, length, and the digest of the decoded data.
+pub struct pxds_source(Shared<Arc<dyn ChunkSource>>);
+
+impl pxds_source {
+    /// The source of the core, to be kept.
+    pub(super) fn share(&self) -> Arc<dyn ChunkSource> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// Makes a source of `store`.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_source_free().
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_source_from_store(
+    store: *const pxds_store,
+    out: *mut *mut pxds_source,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
+        out.hand_out(pxds_source(Shared::new(Arc::new(store.core().clone()))));
+        Ok(())
+    })
+}
+
+/// Makes a source of a callback.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_source_free().
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_source_new(
+    options: *const pxds_source_options,
+    out: *mut *mut pxds_source,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, options) = unsafe { (Out::handle(out, "out")?, args::structure(options, "options")?) };
+        let (get, user) = (required(options.get, "options.get")?, User::new(options.user));
+        let source = CallbackSource::new(Box::new(move |digest, room| {
+            let mut len = 0;
+            // SAFETY: by the header's rules the callback may be called while the source lives; it may write all of
+            // `room`.
+            let value = unsafe { get(user.get(), digest.0.as_ptr(), room.as_mut_ptr(), room.len(), &mut len) };
+            answer(value).map(|()| len)
+        }));
+        out.hand_out(pxds_source(Shared::new(Arc::new(source))));
+        Ok(())
+    })
+}
+
+/// What a `get` callback that returned `value` means.
+fn answer(value: i32) -> Result<()> {
+    match value {
+        PXDS_NONE => Err(Error::new(Kind::NotFound, "the source does not have it")),
+        PXDS_ERR_IO => Err(Error::unreadable("from the source")),
+        value => verdict("source's callback", value),
+    }
+}
+
+/// Gets the encoded blob of chunk `digest`, of at most `max_len` bytes, and checks its structure and CRC.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT (also if the callback claims more than it was given room for, having asked for it),
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_source_get(
+    source: *const pxds_source,
+    digest: *const u8,
+    max_len: usize,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, source, digest) =
+            unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, args::digest(digest, "digest")?) };
+        let mut bytes = Vec::new();
+        source.0.load(&digest, max_len, &mut bytes)?;
+        bytes.shrink_to_fit();
+        out.hand_out(pxds_buffer::new(bytes));
+        Ok(())
+    })
+}
+
+/// Frees a source. NULL is fine. What was made from it goes on.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_source_free(source: *mut pxds_source) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(source) })
+}
