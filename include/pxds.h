@@ -44,6 +44,10 @@
  * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
  * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add,
  *                 pxds_index_writer_new_fixed, pxds_index_writer_set, pxds_index_writer_clone_index
+ * names           pxds_group_path, pxds_group_parse, pxds_snapshot_path, pxds_snapshot_parse, pxds_time_format,
+ *                 pxds_backup_type_name, pxds_archive_check, pxds_id_check, pxds_namespace_check
+ * manifests       pxds_manifest_parse, pxds_manifest_find_file, pxds_manifest_verify_file, pxds_manifest_new,
+ *                 pxds_manifest_add_file, pxds_manifest_set_notes, pxds_manifest_to_json, pxds_json_canonical
  * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
  * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
  */
@@ -77,6 +81,36 @@
 
 /** Something is off, and the work goes on. */
 #define PXDS_NOTICE_WARNING 2
+
+/** A virtual machine, "vm". */
+#define PXDS_BACKUP_VM 0
+
+/** A container, "ct". */
+#define PXDS_BACKUP_CT 1
+
+/** A host, "host". */
+#define PXDS_BACKUP_HOST 2
+
+/** Most components of a namespace. */
+#define PXDS_NAMESPACE_MAX_DEPTH 7
+
+/** Most bytes of a namespace, a/b/c. */
+#define PXDS_NAMESPACE_MAX_LEN 256
+
+/** Most bytes of a backup id. */
+#define PXDS_ID_MAX_LEN 255
+
+/** Bytes of a time, with its NUL: "2020-06-26T13:56:05Z". */
+#define PXDS_TIME_SIZE 21
+
+/** A dynamic index: ".didx". */
+#define PXDS_ARCHIVE_DYNAMIC 1
+
+/** A fixed index: ".fidx". */
+#define PXDS_ARCHIVE_FIXED 2
+
+/** A blob: ".blob". */
+#define PXDS_ARCHIVE_BLOB 3
 
 /** Header bytes of an unencrypted blob. */
 #define PXDS_BLOB_HEADER_SIZE 12
@@ -204,6 +238,21 @@
 /** pxds_restorer_options.flags: put zeros in the place of bad chunks, even if there is no `on_bad` to tell. */
 #define PXDS_RESTORER_SKIP_BAD 4
 
+/** Most bytes of a JSON text, such as a manifest: 4 MiB. */
+#define PXDS_JSON_MAX_SIZE 4194304
+
+/** pxds_manifest_info.flags: there is a signature, which nobody has checked. */
+#define PXDS_MANIFEST_SIGNED 1
+
+/** Not verified. */
+#define PXDS_VERIFY_STATE_NONE 0
+
+/** All was well when it was last verified. */
+#define PXDS_VERIFY_STATE_OK 1
+
+/** Something was wrong when it was last verified. */
+#define PXDS_VERIFY_STATE_FAILED 2
+
 /** Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive. */
 typedef struct pxds_blob_codec pxds_blob_codec;
 
@@ -267,6 +316,14 @@ typedef struct pxds_ingest pxds_ingest;
 typedef struct pxds_lock pxds_lock;
 
 /**
+ * What a snapshot holds, and what is noted about it. Exclusive.
+ *
+ * Members that this version does not know are kept and written again. A signature covers all but the notes and other
+ * members of the unprotected part.
+ */
+typedef struct pxds_manifest pxds_manifest;
+
+/**
  * Turns indexes back into the bytes that they describe. Exclusive.
  *
  * The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
@@ -294,6 +351,36 @@ typedef struct pxds_store pxds_store;
  * The values are permanent. They are never an errno.
  */
 typedef int32_t pxds_status;
+
+/** The parts of a group's path. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_GROUP_NAME_INIT. */
+    size_t struct_size;
+    /** PXDS_BACKUP_... */
+    uint32_t type;
+    /** 0. */
+    uint32_t reserved;
+    /** The namespace, a/b/c; "" for the root. */
+    char ns[264];
+    /** The id. */
+    char id[256];
+} pxds_group_name;
+
+/** The parts of a snapshot's path. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT. */
+    size_t struct_size;
+    /** PXDS_BACKUP_... */
+    uint32_t type;
+    /** 0. */
+    uint32_t reserved;
+    /** In seconds since 1970. */
+    int64_t time;
+    /** The namespace, a/b/c; "" for the root. */
+    char ns[264];
+    /** The id. */
+    char id[256];
+} pxds_snapshot_name;
 
 /** How a codec works. */
 typedef struct {
@@ -688,6 +775,42 @@ typedef struct {
  */
 typedef int32_t (*pxds_write_fn)(void *user, const uint8_t *data, size_t data_len, size_t *taken);
 
+/** What a manifest says of its snapshot. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT. */
+    size_t struct_size;
+    /** PXDS_BACKUP_... */
+    uint32_t type;
+    /** PXDS_MANIFEST_... */
+    uint32_t flags;
+    /** The time of the snapshot, in seconds since 1970. Any number: no name is checked when a manifest is read. */
+    int64_t time;
+    /** How many files. */
+    uint64_t file_count;
+    /** The id of the group; any text. It is the manifest's and lasts until that is freed. */
+    const char *id;
+    /** PXDS_VERIFY_STATE_... */
+    uint32_t verify_state;
+    /** 0. */
+    uint32_t reserved;
+} pxds_manifest_info;
+
+/** A file of a snapshot, as its manifest lists it. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_MANIFEST_FILE_INIT. */
+    size_t struct_size;
+    /** Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is freed. */
+    const char *filename;
+    /** PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not. */
+    uint32_t crypt_mode;
+    /** 0. */
+    uint32_t reserved;
+    /** Of an index the bytes that it describes; of a blob those of its file. */
+    uint64_t size;
+    /** Of an index its csum; of a blob the SHA-256 of its file. */
+    uint8_t csum[32];
+} pxds_manifest_file;
+
 /** Success. */
 #define PXDS_OK 0
 
@@ -944,6 +1067,130 @@ pxds_status pxds_digest_to_hex(const uint8_t *digest, char *hex, size_t hex_capa
  * Since: 0.1
  */
 pxds_status pxds_digest_from_hex(const char *hex, uint8_t *digest, pxds_error **err);
+
+/**
+ * The name of a type: "vm", "ct" or "host"; "unknown" for a number that is none.
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_backup_type_name(uint32_t type);
+
+/**
+ * Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_BACKUP_... to `*type`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_type_parse(const char *name, uint32_t *type, pxds_error **err);
+
+/**
+ * Checks the id of a group: letters, digits and _ . - of ASCII, no . or - first, at most PXDS_ID_MAX_LEN bytes.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_id_check(const char *id, pxds_error **err);
+
+/**
+ * Checks a namespace: names like an id's with a / between them, or "" for the root.
+ *
+ * It has at most PXDS_NAMESPACE_MAX_DEPTH names and PXDS_NAMESPACE_MAX_LEN bytes.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_namespace_check(const char *ns, pxds_error **err);
+
+/**
+ * Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`, which
+ * may be NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_archive_check(const char *name,
+                               uint32_t *kind,
+                               pxds_error **err);
+
+/**
+ * Writes `time`, in seconds since 1970, as the name of a snapshot, such as "2020-06-26T13:56:05Z", and a NUL.
+ *
+ * `capacity` is at least PXDS_TIME_SIZE.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also outside the years 0000 to 9999), PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_time_format(int64_t time, char *text, size_t capacity, pxds_error **err);
+
+/**
+ * Reads the name of a snapshot, exactly as pxds_time_format() writes it: no 30th of February, no second 60.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_time_parse(const char *text, int64_t *time, pxds_error **err);
+
+/**
+ * Writes the path of a group below its store, such as "ns/a/ns/b/vm/100", with a NUL at its end.
+ *
+ * `ns`: the namespace, a/b; NULL or "" for the root. `*text_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL,
+ * how many are needed.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_group_path(const char *ns,
+                            uint32_t type,
+                            const char *id,
+                            char *text,
+                            size_t capacity,
+                            size_t *text_len,
+                            pxds_error **err);
+
+/**
+ * Writes the path of a snapshot below its store, such as "ns/a/vm/100/2020-06-26T13:56:05Z", with a NUL at its end.
+ *
+ * As pxds_group_path(). `time` is in seconds since 1970.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_path(const char *ns,
+                               uint32_t type,
+                               const char *id,
+                               int64_t time,
+                               char *text,
+                               size_t capacity,
+                               size_t *text_len,
+                               pxds_error **err);
+
+/**
+ * Takes the path of a group apart, as pxds_group_path() writes it.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_group_parse(const char *path, pxds_group_name *out, pxds_error **err);
+
+/**
+ * Takes the path of a snapshot apart, as pxds_snapshot_path() writes it.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_parse(const char *path, pxds_snapshot_name *out, pxds_error **err);
 
 /**
  * Makes a codec. `options` may be NULL.
@@ -2175,6 +2422,183 @@ pxds_status pxds_restorer_read_range(pxds_restorer *restorer,
  */
 void pxds_restorer_free(pxds_restorer *restorer);
 
+/**
+ * Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`: what signatures are made of.
+ *
+ * Members are sorted by the bytes of their names, there is no white space, only necessary characters are escaped; of
+ * members of one name the last counts. See docs/format.md, 8.4.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if it is no JSON, is nested deeper than 127 levels, or has a null in it;
+ * PXDS_ERR_LIMIT, also if `data` is above PXDS_JSON_MAX_SIZE; PXDS_ERR_NOMEM.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_json_canonical(const void *data,
+                                size_t data_len,
+                                size_t max_len,
+                                pxds_buffer **out,
+                                pxds_error **err);
+
+/**
+ * Makes the manifest of a new snapshot, without files yet. `type`: PXDS_BACKUP_...; `time` in seconds since 1970.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_manifest_free().
+ * Errors: PXDS_ERR_ARGUMENT (also for a bad id or time).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_new(uint32_t type, const char *id, int64_t time, pxds_manifest **out, pxds_error **err);
+
+/**
+ * Reads the JSON text of a manifest: what pxds_blob_decode() gives for the file index.json.blob.
+ *
+ * See docs/format.md, 8.2, for what must be there. Id, time and file names are not judged: check them, with
+ * pxds_id_check() and pxds_archive_check(), before a path is made of one. No signature is checked.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_manifest_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT, which names the member; PXDS_ERR_LIMIT above PXDS_JSON_MAX_SIZE.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_parse(const void *data, size_t data_len, pxds_manifest **out, pxds_error **err);
+
+/**
+ * Gives the JSON text of the manifest, at most PXDS_JSON_MAX_SIZE bytes.
+ *
+ * A signed manifest that was read is written as it was, but for white space, order and the unprotected part.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_to_json(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Gives what a signature is made of: the canonical JSON of all but the signature and the unprotected part.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (there is a null in it), PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_canonical(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Writes what the manifest says of its snapshot to `*info`.
+ *
+ * Owns: `info->id` is the manifest's and lasts until that is freed.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if the id has a NUL in it.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_get_info(pxds_manifest *manifest, pxds_manifest_info *info, pxds_error **err);
+
+/**
+ * Writes file `i`, from 0, to `*file`. Returns PXDS_NONE if the manifest has no such file.
+ *
+ * Owns: `file->filename` is the manifest's and lasts until that is freed.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if the name has a NUL in it.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_get_file(pxds_manifest *manifest, uint64_t i, pxds_manifest_file *file, pxds_error **err);
+
+/**
+ * Writes the first file of this name to `*file`. Returns PXDS_NONE if the manifest does not list it.
+ *
+ * Owns: `file->filename` is the manifest's and lasts until that is freed.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_find_file(pxds_manifest *manifest,
+                                    const char *filename,
+                                    pxds_manifest_file *file,
+                                    pxds_error **err);
+
+/**
+ * Adds a file behind the others.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if the name is none of pxds_archive_check()), PXDS_ERR_EXISTS (there is one of this
+ * name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_add_file(pxds_manifest *manifest, const pxds_manifest_file *file, pxds_error **err);
+
+/**
+ * Compares a file with what the manifest says of it: its size, then its csum.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has both).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_verify_file(pxds_manifest *manifest,
+                                      const char *filename,
+                                      const uint8_t *csum,
+                                      uint64_t size,
+                                      pxds_error **err);
+
+/**
+ * Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if there
+ * are none.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_get_notes(pxds_manifest *manifest,
+                                    pxds_buffer **out,
+                                    pxds_error **err);
+
+/**
+ * Sets the notes; NULL removes them. A signature stays valid.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if they are not UTF-8).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_set_notes(pxds_manifest *manifest, const char *notes, pxds_error **err);
+
+/**
+ * Gives a member of the unprotected part as JSON text: "key-fingerprint", "chunk_upload_stats", "verify_state", or any
+ * other. Returns PXDS_NONE if it is not there.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_get_unprotected(pxds_manifest *manifest,
+                                          const char *name,
+                                          pxds_buffer **out,
+                                          pxds_error **err);
+
+/**
+ * Sets a member of the unprotected part to the JSON value that is all of `json`; an empty text removes it. A signature
+ * stays valid.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (no JSON), PXDS_ERR_LIMIT (too long, or nested too deeply).
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_set_unprotected(pxds_manifest *manifest,
+                                          const char *name,
+                                          const void *json,
+                                          size_t json_len,
+                                          pxds_error **err);
+
+/**
+ * Frees a manifest. NULL is fine.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_manifest_free(pxds_manifest *manifest);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -2196,5 +2620,9 @@ void pxds_restorer_free(pxds_restorer *restorer);
 #define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL }
+#define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
+#define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
+#define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
+#define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 
 #endif  /* PXDS_H */

@@ -28,6 +28,9 @@ use pxds::ffi::format::*;
 use pxds::ffi::image::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
+use pxds::ffi::json::*;
+use pxds::ffi::manifest::*;
+use pxds::ffi::name::*;
 use pxds::ffi::restore::*;
 use pxds::ffi::source::*;
 use pxds::ffi::status::*;
@@ -62,6 +65,22 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_digest_compute(c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
         pxds_digest_to_hex(c.must(c.digest()), c.out_text::<65>(), 65, c.err()) = PXDS_OK;
         pxds_digest_from_hex(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
+
+        pxds_backup_type_parse(c.must(c.text("ct")), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_id_check(c.must(c.text("100")), c.err()) = PXDS_OK;
+        pxds_namespace_check(c.must(c.text("a/b")), c.err()) = PXDS_OK;
+        pxds_archive_check(c.must(c.text("a.didx")), c.may_out::<u32>(), c.err()) = PXDS_OK;
+        pxds_time_format(0, c.out_text::<21>(), 21, c.err()) = PXDS_OK;
+        pxds_time_parse(c.must(c.text("2020-06-26T13:56:05Z")), c.out::<i64>(), c.err()) = PXDS_OK;
+        pxds_group_path(
+            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_path(
+            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_text::<100>(), 100, c.out::<usize>(),
+            c.err(),
+        ) = PXDS_OK;
+        pxds_group_parse(c.must(c.text("ns/a/ct/100")), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_snapshot_parse(c.must(c.text("ct/100/2020-06-26T13:56:05Z")), c.out_struct(), c.err()) = PXDS_OK;
 
         pxds_blob_codec_new(c.options(codec_options()), c.out_handle(pxds_blob_codec_free), c.err()) = PXDS_OK;
         pxds_blob_encode(
@@ -221,6 +240,31 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_restorer_write_file(
             c.must(c.restorer()), c.must(c.index()), c.must(c.path("new")), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
+
+        pxds_json_canonical(c.must(c.bytes(b"[1]")), 3, 100, c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_new(
+            PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_handle(pxds_manifest_free), c.err(),
+        ) = PXDS_OK;
+        pxds_manifest_parse(
+            c.must(c.bytes(MANIFEST)), MANIFEST.len(), c.out_handle(pxds_manifest_free), c.err(),
+        ) = PXDS_OK;
+        pxds_manifest_to_json(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_canonical(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_get_info(c.must(manifest(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_manifest_get_file(c.must(manifest(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_manifest_find_file(c.must(manifest(c)), c.must(c.text("a.blob")), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_manifest_add_file(c.must(manifest(c)), c.input_struct(new_file(c)), c.err()) = PXDS_OK;
+        pxds_manifest_verify_file(
+            c.must(manifest(c)), c.must(c.text("a.blob")), c.must(c.bytes(&[0; 32])).cast(), 5, c.err(),
+        ) = PXDS_OK;
+        pxds_manifest_get_notes(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_set_notes(c.must(manifest(c)), c.may(c.text("x")), c.err()) = PXDS_OK;
+        pxds_manifest_get_unprotected(
+            c.must(manifest(c)), c.must(c.text("notes")), c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_manifest_set_unprotected(
+            c.must(manifest(c)), c.must(c.text("notes")), c.must(c.bytes(b"[1]")), 3, c.err(),
+        ) = PXDS_OK;
     }
 }
 
@@ -288,6 +332,23 @@ fn image_of(c: &Call, size: u64) -> *mut pxds_image {
 
 fn ranges(c: &Call) -> *const pxds_image_range {
     c.lend(pxds_image_range { offset: 3, length: 5 })
+}
+
+/// A manifest with one file of 5 bytes and a csum of zeros.
+const MANIFEST: &[u8] = br#"{"backup-type":"ct","backup-id":"100","backup-time":0,"unprotected":{"notes":"x"},"files":[
+    {"filename":"a.blob","size":5,"csum":"0000000000000000000000000000000000000000000000000000000000000000"}]}"#;
+
+fn manifest(c: &Call) -> *mut pxds_manifest {
+    c.make(pxds_manifest_free, |out| unsafe {
+        pxds_manifest_parse(MANIFEST.as_ptr().cast(), MANIFEST.len(), out, null_mut())
+    })
+}
+
+fn new_file(c: &Call) -> pxds_manifest_file {
+    let mut file: pxds_manifest_file = unsafe { std::mem::zeroed() };
+    file.struct_size = size_of::<pxds_manifest_file>();
+    file.filename = c.text("b.blob");
+    file
 }
 
 fn user(c: &Call) -> *mut c_void {
@@ -421,6 +482,7 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_image_free,
         pxds_source_free,
         pxds_restorer_free,
+        pxds_manifest_free,
     ]
 }
 
@@ -434,7 +496,14 @@ macro_rules! name_of_each {
 }
 
 fn without_pointers() -> impl IntoIterator<Item = &'static str> {
-    name_of_each![pxds_status_name, pxds_version, pxds_version_number, pxds_abi_version, pxds_blob_encode_bound]
+    name_of_each![
+        pxds_status_name,
+        pxds_version,
+        pxds_version_number,
+        pxds_abi_version,
+        pxds_backup_type_name,
+        pxds_blob_encode_bound,
+    ]
 }
 
 // ---- tests ----
@@ -517,6 +586,18 @@ fn null_with_length_0_is_the_empty_slice() {
         Nothing(
             |c| unsafe { pxds_index_parse(null(), 0, PXDS_INDEX_ANY, c.out_handle(pxds_index_free), null_mut()) },
             PXDS_ERR_FORMAT,
+        ),
+        Nothing(
+            |c| unsafe { pxds_json_canonical(null(), 0, 100, c.out_handle(pxds_buffer_free), null_mut()) },
+            PXDS_ERR_FORMAT,
+        ),
+        Nothing(
+            |c| unsafe { pxds_manifest_parse(null(), 0, c.out_handle(pxds_manifest_free), null_mut()) },
+            PXDS_ERR_FORMAT,
+        ),
+        Nothing(
+            |c| unsafe { pxds_manifest_set_unprotected(manifest(c), c.text("notes"), null(), 0, null_mut()) },
+            PXDS_OK,
         ),
     ];
     for (number, Nothing(run, expected)) in functions.into_iter().enumerate() {

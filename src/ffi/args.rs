@@ -124,11 +124,17 @@ pub(super) unsafe fn string<'a>(pointer: *const c_char, name: &str) -> Result<&'
     Ok(unsafe { CStr::from_ptr(pointer) }.to_bytes())
 }
 
-/// A string that ends in NUL and must be UTF-8.
+/// A string that ends in NUL and is UTF-8.
 pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     // SAFETY: the caller's.
     let bytes = unsafe { string(pointer, name) }?;
     std::str::from_utf8(bytes).map_err(|_| wrong(format!("{name} is not UTF-8")))
+}
+
+/// As [`text`], of a pointer that may be NULL.
+pub(super) unsafe fn opt_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+    // SAFETY: the caller's.
+    if pointer.is_null() { Ok(None) } else { unsafe { text(pointer, name) }.map(Some) }
 }
 
 /// A path, which is not empty.
@@ -364,7 +370,7 @@ mod tests {
         // SAFETY: what is not refused is there.
         unsafe {
             assert_eq!(slice(first, 3, "x").unwrap(), numbers);
-            assert_eq!(slice::<u64>(std::ptr::null(), 0, "x").unwrap(), []);
+            assert!(slice::<u64>(std::ptr::null(), 0, "x").unwrap().is_empty());
             for (pointer, count) in
                 [(std::ptr::null(), 1), (first.byte_add(1), 1), (first, usize::MAX), (first, 1 << 60)]
             {

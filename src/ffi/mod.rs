@@ -26,6 +26,8 @@ pub mod digest;
 
 pub mod callback;
 
+pub mod name;
+
 pub mod blob;
 
 pub mod format;
@@ -42,3 +44,7 @@ pub mod image;
 pub mod source;
 
 pub mod restore;
+
+pub mod json;
+
+pub mod manifest;

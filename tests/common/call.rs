@@ -269,10 +269,14 @@ impl Call {
         unsafe { (*memory).as_mut_ptr().cast() }
     }
 
+    /// A string that ends in NUL.
+    pub(crate) fn text(&self, text: &str) -> *const c_char {
+        self.bytes(&[text.as_bytes(), b"\0"].concat()).cast_const().cast()
+    }
+
     /// The path of `name` in a directory of the call's own.
     pub(crate) fn path(&self, name: &str) -> *const c_char {
-        let path = self.scratch.join(name).into_os_string().into_encoded_bytes();
-        self.bytes(&[&path[..], b"\0"].concat()).cast_const().cast()
+        self.text(self.scratch.join(name).to_str().unwrap())
     }
 
     /// Calls a constructor, and frees what it makes at the end.

@@ -1,0 +1,454 @@
+//! Manifests.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ffi::{CString, c_char, c_void};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::blob::{PXDS_CRYPT_ENCRYPT, PXDS_CRYPT_NONE, PXDS_CRYPT_SIGN_ONLY};
+use super::buffer::pxds_buffer;
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::Exclusive;
+use super::name::{backup_type, constant_of};
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::json;
+use crate::limits::JSON_MAX_SIZE;
+use crate::manifest::{CryptMode, FileInfo, Manifest, VerifyState};
+
+/// pxds_manifest_info.flags: there is a signature, which nobody has checked.
+pub const PXDS_MANIFEST_SIGNED: u32 = 1;
+
+/// Not verified.
+pub const PXDS_VERIFY_STATE_NONE: u32 = 0;
+/// All was well when it was last verified.
+pub const PXDS_VERIFY_STATE_OK: u32 = 1;
+/// Something was wrong when it was last verified.
+pub const PXDS_VERIFY_STATE_FAILED: u32 = 2;
+
+/// What a manifest says of its snapshot.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_manifest_info {
+    /// Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT.
+    pub struct_size: usize,
+    /// PXDS_BACKUP_...
+    pub r#type: u32,
+    /// PXDS_MANIFEST_...
+    pub flags: u32,
+    /// The time of the snapshot, in seconds since 1970. Any number: no name is checked when a manifest is read.
+    pub time: i64,
+    /// How many files.
+    pub file_count: u64,
+    /// The id of the group; any text. It is the manifest's and lasts until that is freed.
+    pub id: *const c_char,
+    /// PXDS_VERIFY_STATE_...
+    pub verify_state: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that is not followed.
+unsafe impl SizeFirst for pxds_manifest_info {
+    const NAME: &'static str = "pxds_manifest_info";
+}
+
+/// A file of a snapshot, as its manifest lists it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_manifest_file {
+    /// Bytes of this structure; set by PXDS_MANIFEST_FILE_INIT.
+    pub struct_size: usize,
+    /// Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is freed.
+    pub filename: *const c_char,
+    /// PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not.
+    pub crypt_mode: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Of an index the bytes that it describes; of a blob those of its file.
+    pub size: u64,
+    /// Of an index its csum; of a blob the SHA-256 of its file.
+    pub csum: [u8; 32],
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that zeros make NULL.
+unsafe impl SizeFirst for pxds_manifest_file {
+    const NAME: &'static str = "pxds_manifest_file";
+}
+
+/// What a snapshot holds, and what is noted about it. Exclusive.
+///
+/// Members that this version does not know are kept and written again. A signature covers all but the notes and other
+/// members of the unprotected part.
+pub struct pxds_manifest(Exclusive<Held>);
+
+/// A manifest, and its strings that C has been given.
+struct Held {
+    manifest: Manifest,
+    id: Option<CString>,
+    filenames: HashMap<usize, CString>,
+}
+
+impl pxds_manifest {
+    fn new(manifest: Manifest) -> Self {
+        let id = CString::new(manifest.id()).ok();
+        pxds_manifest(Exclusive::new(Held { manifest, id, filenames: HashMap::new() }))
+    }
+}
+
+fn has_nul(member: &str) -> Error {
+    Error::new(Kind::Format, format!("manifest: {member} has a NUL in it, and would be cut there"))
+}
+
+impl Held {
+    /// Writes entry `i` of the files, if there is one.
+    fn give_file(&mut self, i: Option<usize>, out: &OutStruct<'_, pxds_manifest_file>) -> Result<pxds_status> {
+        let Some((i, file)) = i.and_then(|i| Some((i, self.manifest.files().get(i)?))) else { return Ok(PXDS_NONE) };
+        let filename = match self.filenames.entry(i) {
+            Entry::Occupied(given) => given.into_mut(),
+            Entry::Vacant(free) => {
+                let name = CString::new(file.filename.as_str());
+                free.insert(name.map_err(|_| has_nul(&format!("files[{i}].filename")))?)
+            }
+        };
+        out.set(pxds_manifest_file {
+            struct_size: size_of::<pxds_manifest_file>(),
+            filename: filename.as_ptr(),
+            crypt_mode: match file.crypt_mode {
+                CryptMode::None => PXDS_CRYPT_NONE,
+                CryptMode::Encrypt => PXDS_CRYPT_ENCRYPT,
+                CryptMode::SignOnly => PXDS_CRYPT_SIGN_ONLY,
+            },
+            reserved: 0,
+            size: file.size,
+            csum: file.csum.0,
+        });
+        Ok(PXDS_OK)
+    }
+}
+
+fn crypt_mode(value: u32) -> Result<CryptMode> {
+    match value {
+        PXDS_CRYPT_NONE => Ok(CryptMode::None),
+        PXDS_CRYPT_ENCRYPT => Ok(CryptMode::Encrypt),
+        PXDS_CRYPT_SIGN_ONLY => Ok(CryptMode::SignOnly),
+        other => Err(Error::new(Kind::Argument, format!("crypt_mode cannot be {other}"))),
+    }
+}
+
+/// Makes the manifest of a new snapshot, without files yet. `type`: PXDS_BACKUP_...; `time` in seconds since 1970.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_manifest_free().
+/// Errors: PXDS_ERR_ARGUMENT (also for a bad id or time).
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_new(
+    r#type: u32,
+    id: *const c_char,
+    time: i64,
+    out: *mut *mut pxds_manifest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, id) = unsafe { (Out::handle(out, "out")?, args::text(id, "id")?) };
+        out.hand_out(pxds_manifest::new(Manifest::new(backup_type(r#type)?, id, time)?));
+        Ok(())
+    })
+}
+
+/// Reads the JSON text of a manifest: what pxds_blob_decode() gives for the file index.json.blob.
+///
+/// See docs/format.md, 8.2, for what must be there. Id, time and file names are not judged: check them, with
+/// pxds_id_check() and pxds_archive_check(), before a path is made of one. No signature is checked.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_manifest_free().
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT, which names the member; PXDS_ERR_LIMIT above PXDS_JSON_MAX_SIZE.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_parse(
+    data: *const c_void,
+    data_len: usize,
+    out: *mut *mut pxds_manifest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
+        out.hand_out(pxds_manifest::new(Manifest::parse(data)?));
+        Ok(())
+    })
+}
+
+/// Gives the JSON text of the manifest, at most PXDS_JSON_MAX_SIZE bytes.
+///
+/// A signed manifest that was read is written as it was, but for white space, order and the unprotected part.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_to_json(
+    manifest: *mut pxds_manifest,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
+        out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.to_json()?));
+        Ok(())
+    })
+}
+
+/// Gives what a signature is made of: the canonical JSON of all but the signature and the unprotected part.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (there is a null in it), PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_canonical(
+    manifest: *mut pxds_manifest,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
+        out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.canonical()?));
+        Ok(())
+    })
+}
+
+/// Writes what the manifest says of its snapshot to `*info`.
+///
+/// Owns: `info->id` is the manifest's and lasts until that is freed.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if the id has a NUL in it.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_get_info(
+    manifest: *mut pxds_manifest,
+    info: *mut pxds_manifest_info,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (info, manifest) = unsafe { (OutStruct::new(info, "info")?, args::handle(manifest, "manifest")?) };
+        let held = manifest.0.enter()?;
+        let id = held.id.as_ref().ok_or_else(|| has_nul("backup-id"))?;
+        info.set(pxds_manifest_info {
+            struct_size: size_of::<pxds_manifest_info>(),
+            r#type: constant_of(held.manifest.kind()),
+            flags: if held.manifest.signature().is_some() { PXDS_MANIFEST_SIGNED } else { 0 },
+            time: held.manifest.time(),
+            file_count: held.manifest.files().len() as u64,
+            id: id.as_ptr(),
+            verify_state: match held.manifest.verify_state() {
+                None => PXDS_VERIFY_STATE_NONE,
+                Some(VerifyState { ok: true, .. }) => PXDS_VERIFY_STATE_OK,
+                Some(VerifyState { ok: false, .. }) => PXDS_VERIFY_STATE_FAILED,
+            },
+            reserved: 0,
+        });
+        Ok(())
+    })
+}
+
+/// Writes file `i`, from 0, to `*file`. Returns PXDS_NONE if the manifest has no such file.
+///
+/// Owns: `file->filename` is the manifest's and lasts until that is freed.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if the name has a NUL in it.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_get_file(
+    manifest: *mut pxds_manifest,
+    i: u64,
+    file: *mut pxds_manifest_file,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (file, manifest) = unsafe { (OutStruct::new(file, "file")?, args::handle(manifest, "manifest")?) };
+        manifest.0.enter()?.give_file(usize::try_from(i).ok(), &file)
+    })
+}
+
+/// Writes the first file of this name to `*file`. Returns PXDS_NONE if the manifest does not list it.
+///
+/// Owns: `file->filename` is the manifest's and lasts until that is freed.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_find_file(
+    manifest: *mut pxds_manifest,
+    filename: *const c_char,
+    file: *mut pxds_manifest_file,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles, inputs and outputs.
+        let (file, manifest, filename) = unsafe {
+            (OutStruct::new(file, "file")?, args::handle(manifest, "manifest")?, args::text(filename, "filename")?)
+        };
+        let mut held = manifest.0.enter()?;
+        let i = held.manifest.files().iter().position(|file| file.filename == filename);
+        held.give_file(i, &file)
+    })
+}
+
+/// Adds a file behind the others.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if the name is none of pxds_archive_check()), PXDS_ERR_EXISTS (there is one of this
+/// name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_add_file(
+    manifest: *mut pxds_manifest,
+    file: *const pxds_manifest_file,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and inputs.
+        let (manifest, file) = unsafe { (args::handle(manifest, "manifest")?, args::structure(file, "file")?) };
+        args::flags(file.reserved, 0, "file.reserved")?;
+        // SAFETY: the header's rules for inputs.
+        let filename = unsafe { args::text(file.filename, "file.filename")? }.to_owned();
+        let crypt_mode = crypt_mode(file.crypt_mode)?;
+        let file = FileInfo { filename, crypt_mode, size: file.size, csum: Digest(file.csum) };
+        manifest.0.enter()?.manifest.add_file(&file)
+    })
+}
+
+/// Compares a file with what the manifest says of it: its size, then its csum.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has both).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_verify_file(
+    manifest: *mut pxds_manifest,
+    filename: *const c_char,
+    csum: *const u8,
+    size: u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and inputs.
+        let (manifest, filename, csum) = unsafe {
+            (args::handle(manifest, "manifest")?, args::text(filename, "filename")?, args::digest(csum, "csum")?)
+        };
+        manifest.0.enter()?.manifest.verify_file(filename, &csum, size)
+    })
+}
+
+/// Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if there
+/// are none.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_get_notes(
+    manifest: *mut pxds_manifest,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
+        let held = manifest.0.enter()?;
+        let Some(notes) = held.manifest.notes() else { return Ok(PXDS_NONE) };
+        out.hand_out(pxds_buffer::new(notes.into()));
+        Ok(PXDS_OK)
+    })
+}
+
+/// Sets the notes; NULL removes them. A signature stays valid.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if they are not UTF-8).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_set_notes(
+    manifest: *mut pxds_manifest,
+    notes: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and inputs.
+        let (manifest, notes) = unsafe { (args::handle(manifest, "manifest")?, args::opt_text(notes, "notes")?) };
+        manifest.0.enter()?.manifest.set_notes(notes);
+        Ok(())
+    })
+}
+
+/// Gives a member of the unprotected part as JSON text: "key-fingerprint", "chunk_upload_stats", "verify_state", or any
+/// other. Returns PXDS_NONE if it is not there.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_get_unprotected(
+    manifest: *mut pxds_manifest,
+    name: *const c_char,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles, inputs and outputs.
+        let (out, manifest, name) =
+            unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?, args::text(name, "name")?) };
+        let held = manifest.0.enter()?;
+        let Some(value) = held.manifest.unprotected_member(name) else { return Ok(PXDS_NONE) };
+        out.hand_out(pxds_buffer::new(json::pretty(value, JSON_MAX_SIZE)?));
+        Ok(PXDS_OK)
+    })
+}
+
+/// Sets a member of the unprotected part to the JSON value that is all of `json`; an empty text removes it. A signature
+/// stays valid.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (no JSON), PXDS_ERR_LIMIT (too long, or nested too deeply).
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_set_unprotected(
+    manifest: *mut pxds_manifest,
+    name: *const c_char,
+    json: *const c_void,
+    json_len: usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and inputs.
+        let (manifest, name, text) = unsafe {
+            (args::handle(manifest, "manifest")?, args::text(name, "name")?, args::bytes(json, json_len, "json")?)
+        };
+        let value = if text.is_empty() { None } else { Some(json::parse(text)?) };
+        manifest.0.enter()?.manifest.set_unprotected_member(name, value)
+    })
+}
+
+/// Frees a manifest. NULL is fine.
+///
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_free(manifest: *mut pxds_manifest) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free_exclusive(manifest, |manifest| manifest.0.is_busy()) })
+}

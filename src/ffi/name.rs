@@ -1,0 +1,395 @@
+//! Names.
+
+use std::ffi::{CStr, c_char};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::status::pxds_status;
+use crate::error::{Error, Kind, Result};
+use crate::name::{self, ArchiveKind, BackupType, Group, Namespace, Snapshot};
+
+/// A virtual machine, "vm".
+pub const PXDS_BACKUP_VM: u32 = 0;
+/// A container, "ct".
+pub const PXDS_BACKUP_CT: u32 = 1;
+/// A host, "host".
+pub const PXDS_BACKUP_HOST: u32 = 2;
+
+/// Most components of a namespace.
+pub const PXDS_NAMESPACE_MAX_DEPTH: usize = 7;
+/// Most bytes of a namespace, a/b/c.
+pub const PXDS_NAMESPACE_MAX_LEN: usize = 256;
+/// Most bytes of a backup id.
+pub const PXDS_ID_MAX_LEN: usize = 255;
+/// Bytes of a time, with its NUL: "2020-06-26T13:56:05Z".
+pub const PXDS_TIME_SIZE: usize = 21;
+
+/// A dynamic index: ".didx".
+pub const PXDS_ARCHIVE_DYNAMIC: u32 = 1;
+/// A fixed index: ".fidx".
+pub const PXDS_ARCHIVE_FIXED: u32 = 2;
+/// A blob: ".blob".
+pub const PXDS_ARCHIVE_BLOB: u32 = 3;
+
+/// Room for a namespace and its NUL, rounded up.
+const NAMESPACE_SIZE: usize = 264;
+/// Room for an id and its NUL.
+const ID_SIZE: usize = 256;
+
+/// The parts of a group's path.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_group_name {
+    /// Bytes of this structure; set by PXDS_GROUP_NAME_INIT.
+    pub struct_size: usize,
+    /// PXDS_BACKUP_...
+    pub r#type: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The namespace, a/b/c; "" for the root.
+    pub ns: [c_char; 264],
+    /// The id.
+    pub id: [c_char; 256],
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_group_name {
+    const NAME: &'static str = "pxds_group_name";
+}
+
+/// The parts of a snapshot's path.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_snapshot_name {
+    /// Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT.
+    pub struct_size: usize,
+    /// PXDS_BACKUP_...
+    pub r#type: u32,
+    /// 0.
+    pub reserved: u32,
+    /// In seconds since 1970.
+    pub time: i64,
+    /// The namespace, a/b/c; "" for the root.
+    pub ns: [c_char; 264],
+    /// The id.
+    pub id: [c_char; 256],
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_snapshot_name {
+    const NAME: &'static str = "pxds_snapshot_name";
+}
+
+/// The type that a caller chose.
+pub(super) fn backup_type(value: u32) -> Result<BackupType> {
+    match value {
+        PXDS_BACKUP_VM => Ok(BackupType::Vm),
+        PXDS_BACKUP_CT => Ok(BackupType::Ct),
+        PXDS_BACKUP_HOST => Ok(BackupType::Host),
+        other => Err(Error::new(Kind::Argument, format!("type cannot be {other}"))),
+    }
+}
+
+/// The constant of a type.
+pub(super) fn constant_of(kind: BackupType) -> u32 {
+    match kind {
+        BackupType::Vm => PXDS_BACKUP_VM,
+        BackupType::Ct => PXDS_BACKUP_CT,
+        BackupType::Host => PXDS_BACKUP_HOST,
+    }
+}
+
+/// The namespace that a caller passed; NULL is the root.
+pub(super) unsafe fn namespace(ns: *const c_char) -> Result<Namespace> {
+    // SAFETY: the caller's.
+    unsafe { args::opt_text(ns, "ns") }?.map_or(Ok(Namespace::root()), Namespace::parse)
+}
+
+/// The group that a caller passed in parts.
+pub(super) unsafe fn group(ns: *const c_char, kind: u32, id: *const c_char) -> Result<Group> {
+    // SAFETY: the caller's.
+    let (namespace, id) = unsafe { (namespace(ns)?, args::text(id, "id")?) };
+    Group::new(namespace, backup_type(kind)?, id)
+}
+
+/// A checked name, which has no NUL and fits, as an array of C.
+pub(super) fn inline<const N: usize>(name: &str) -> [c_char; N] {
+    let mut chars = [0; N];
+    for (char, byte) in chars.iter_mut().zip(name.bytes()) {
+        *char = byte as c_char;
+    }
+    chars
+}
+
+/// Outputs of a text: its length, and room for it. Each is reset even if the other is NULL.
+unsafe fn text_out<'a>(
+    text: *mut c_char,
+    capacity: usize,
+    text_len: *mut usize,
+) -> Result<(Out<'a, usize>, &'a mut [u8])> {
+    // SAFETY: the caller's.
+    let (out_len, room) = unsafe { (Out::new(text_len, "text_len"), args::text_mut(text, capacity, "text")) };
+    Ok((out_len?, room?))
+}
+
+fn put((out_len, room): (Out<'_, usize>, &mut [u8]), text: &str) -> Result<()> {
+    out_len.set(text.len() + 1);
+    args::write_text(room, text.as_bytes())
+}
+
+/// The name of a type: "vm", "ct" or "host"; "unknown" for a number that is none.
+///
+/// Owns: the string is the library's and lasts for ever.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn pxds_backup_type_name(r#type: u32) -> *const c_char {
+    let name = |kind: u32| -> &'static CStr {
+        match kind {
+            PXDS_BACKUP_VM => c"vm",
+            PXDS_BACKUP_CT => c"ct",
+            PXDS_BACKUP_HOST => c"host",
+            _ => c"unknown",
+        }
+    };
+    guard_value(c"unknown".as_ptr(), || name(r#type).as_ptr())
+}
+
+/// Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_BACKUP_... to `*type`.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_type_parse(
+    name: *const c_char,
+    r#type: *mut u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, name) = unsafe { (Out::new(r#type, "type")?, args::text(name, "name")?) };
+        Ok(out.set(constant_of(BackupType::parse(name)?)))
+    })
+}
+
+/// Checks the id of a group: letters, digits and _ . - of ASCII, no . or - first, at most PXDS_ID_MAX_LEN bytes.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_id_check(id: *const c_char, err: *mut *mut pxds_error) -> pxds_status {
+    // SAFETY: the header's rules for inputs.
+    guard_ok(err, || name::check_id(unsafe { args::text(id, "id")? }))
+}
+
+/// Checks a namespace: names like an id's with a / between them, or "" for the root.
+///
+/// It has at most PXDS_NAMESPACE_MAX_DEPTH names and PXDS_NAMESPACE_MAX_LEN bytes.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_namespace_check(ns: *const c_char, err: *mut *mut pxds_error) -> pxds_status {
+    // SAFETY: the header's rules for inputs.
+    guard_ok(err, || Namespace::parse(unsafe { args::text(ns, "ns")? }).map(drop))
+}
+
+/// Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`, which
+/// may be NULL.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_archive_check(
+    name: *const c_char,
+    kind: *mut u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, name) = unsafe { (Out::opt(kind), args::text(name, "name")?) };
+        let kind = match name::check_archive(name)? {
+            ArchiveKind::Dynamic => PXDS_ARCHIVE_DYNAMIC,
+            ArchiveKind::Fixed => PXDS_ARCHIVE_FIXED,
+            ArchiveKind::Blob => PXDS_ARCHIVE_BLOB,
+        };
+        if let Some(out) = out {
+            out.set(kind);
+        }
+        Ok(())
+    })
+}
+
+/// Writes `time`, in seconds since 1970, as the name of a snapshot, such as "2020-06-26T13:56:05Z", and a NUL.
+///
+/// `capacity` is at least PXDS_TIME_SIZE.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also outside the years 0000 to 9999), PXDS_ERR_TOO_SMALL.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_time_format(
+    time: i64,
+    text: *mut c_char,
+    capacity: usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for outputs.
+        let room = unsafe { args::text_mut(text, capacity, "text")? };
+        args::write_text(room, name::format_time(time)?.as_bytes())
+    })
+}
+
+/// Reads the name of a snapshot, exactly as pxds_time_format() writes it: no 30th of February, no second 60.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_time_parse(
+    text: *const c_char,
+    time: *mut i64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, text) = unsafe { (Out::new(time, "time")?, args::text(text, "text")?) };
+        Ok(out.set(name::parse_time(text)?))
+    })
+}
+
+/// Writes the path of a group below its store, such as "ns/a/ns/b/vm/100", with a NUL at its end.
+///
+/// `ns`: the namespace, a/b; NULL or "" for the root. `*text_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL,
+/// how many are needed.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_path(
+    ns: *const c_char,
+    r#type: u32,
+    id: *const c_char,
+    text: *mut c_char,
+    capacity: usize,
+    text_len: *mut usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, group) = unsafe { (text_out(text, capacity, text_len)?, group(ns, r#type, id)?) };
+        put(out, &group.path())
+    })
+}
+
+/// Writes the path of a snapshot below its store, such as "ns/a/vm/100/2020-06-26T13:56:05Z", with a NUL at its end.
+///
+/// As pxds_group_path(). `time` is in seconds since 1970.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_path(
+    ns: *const c_char,
+    r#type: u32,
+    id: *const c_char,
+    time: i64,
+    text: *mut c_char,
+    capacity: usize,
+    text_len: *mut usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, group) = unsafe { (text_out(text, capacity, text_len)?, group(ns, r#type, id)?) };
+        put(out, &Snapshot::new(group, time)?.path())
+    })
+}
+
+/// Takes the path of a group apart, as pxds_group_path() writes it.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_parse(
+    path: *const c_char,
+    out: *mut pxds_group_name,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, path) = unsafe { (OutStruct::new(out, "out")?, args::text(path, "path")?) };
+        let group = Group::parse(path)?;
+        out.set(pxds_group_name {
+            struct_size: size_of::<pxds_group_name>(),
+            r#type: constant_of(group.kind()),
+            reserved: 0,
+            ns: inline::<NAMESPACE_SIZE>(group.namespace().as_str()),
+            id: inline::<ID_SIZE>(group.id()),
+        });
+        Ok(())
+    })
+}
+
+/// Takes the path of a snapshot apart, as pxds_snapshot_path() writes it.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_parse(
+    path: *const c_char,
+    out: *mut pxds_snapshot_name,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, path) = unsafe { (OutStruct::new(out, "out")?, args::text(path, "path")?) };
+        let snapshot = Snapshot::parse(path)?;
+        out.set(pxds_snapshot_name {
+            struct_size: size_of::<pxds_snapshot_name>(),
+            r#type: constant_of(snapshot.group().kind()),
+            reserved: 0,
+            time: snapshot.time(),
+            ns: inline::<NAMESPACE_SIZE>(snapshot.group().namespace().as_str()),
+            id: inline::<ID_SIZE>(snapshot.group().id()),
+        });
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_core() {
+        assert_eq!(PXDS_NAMESPACE_MAX_DEPTH, name::NAMESPACE_MAX_DEPTH);
+        assert_eq!(PXDS_NAMESPACE_MAX_LEN, name::NAMESPACE_MAX_LEN);
+        assert_eq!(PXDS_TIME_SIZE, name::TIME_LEN + 1);
+        assert!(name::check_id(&"x".repeat(PXDS_ID_MAX_LEN)).is_ok());
+        assert!(name::check_id(&"x".repeat(PXDS_ID_MAX_LEN + 1)).is_err());
+        const { assert!(PXDS_NAMESPACE_MAX_LEN < NAMESPACE_SIZE && PXDS_ID_MAX_LEN < ID_SIZE) };
+    }
+
+    #[test]
+    fn types_have_their_constants() {
+        for kind in BackupType::ALL {
+            assert_eq!(backup_type(constant_of(kind)).unwrap(), kind);
+            // SAFETY: a string of the library's.
+            let name = unsafe { CStr::from_ptr(pxds_backup_type_name(constant_of(kind))) };
+            assert_eq!(name.to_str().unwrap(), kind.as_str());
+        }
+        assert_eq!(backup_type(3).unwrap_err().kind(), Kind::Argument);
+    }
+}
