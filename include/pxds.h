@@ -37,6 +37,7 @@
  *                 pxds_image_reuse_ranges, pxds_image_write_at
  * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file, pxds_restorer_write_range_fd,
  *                 pxds_restorer_read_range
+ * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
@@ -238,6 +239,12 @@
 /** pxds_restorer_options.flags: put zeros in the place of bad chunks, even if there is no `on_bad` to tell. */
 #define PXDS_RESTORER_SKIP_BAD 4
 
+/** pxds_reader_options.flags: do not compare the csum in the header of the index with its entries, as for salvage. */
+#define PXDS_READER_ANY_CSUM 1
+
+/** pxds_reader_options.flags: read bad chunks as zeros, even if there is no `on_bad` to tell. */
+#define PXDS_READER_SKIP_BAD 2
+
 /** Most bytes of a JSON text, such as a manifest: 4 MiB. */
 #define PXDS_JSON_MAX_SIZE 4194304
 
@@ -261,6 +268,9 @@ typedef struct pxds_buffer pxds_buffer;
 
 /** The rolling hash by itself: the hash of the last 64 bytes, as if 64 zero bytes had come first. Exclusive. */
 typedef struct pxds_buzhash pxds_buzhash;
+
+/** Decoded chunks, those that were used last, for any number of readers. Shared. */
+typedef struct pxds_cache pxds_cache;
 
 /** Goes through the chunks of a store. Exclusive. */
 typedef struct pxds_chunk_iter pxds_chunk_iter;
@@ -322,6 +332,15 @@ typedef struct pxds_lock pxds_lock;
  * members of the unprotected part.
  */
 typedef struct pxds_manifest pxds_manifest;
+
+/**
+ * Reads a file anywhere, through a cache of decoded chunks. Shared.
+ *
+ * All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once, and
+ * a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is loading one
+ * chunk, encoded and decoded.
+ */
+typedef struct pxds_reader pxds_reader;
 
 /**
  * Turns indexes back into the bytes that they describe. Exclusive.
@@ -774,6 +793,27 @@ typedef struct {
  * 0 of them is an error. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
  */
 typedef int32_t (*pxds_write_fn)(void *user, const uint8_t *data, size_t data_len, size_t *taken);
+
+/** How a reader works. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_READER_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_READER_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
+    size_t cache_size;
+    /** A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at. */
+    const pxds_cache *cache;
+    /**
+     * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
+     * call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader lives.
+     */
+    pxds_bad_chunk_fn on_bad;
+    /** Handed to `on_bad`. */
+    void *user;
+} pxds_reader_options;
 
 /** What a manifest says of its snapshot. */
 typedef struct {
@@ -2423,6 +2463,90 @@ pxds_status pxds_restorer_read_range(pxds_restorer *restorer,
 void pxds_restorer_free(pxds_restorer *restorer);
 
 /**
+ * Makes a cache of at most `max_bytes` of memory, or of one chunk if that alone has more.
+ *
+ * Readers with different sources may use it: a chunk is kept by its digest, of which it has been proved to be.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_cache_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_cache_new(size_t max_bytes, pxds_cache **out, pxds_error **err);
+
+/**
+ * Frees a cache. NULL is fine. Readers that use it keep it.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_cache_free(pxds_cache *cache);
+
+/**
+ * Makes a reader of the file of `index`, with chunks from `source`. `options` may be NULL.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_reader_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_reader_new(const pxds_source *source,
+                            const pxds_index *index,
+                            const pxds_reader_options *options,
+                            pxds_reader **out,
+                            pxds_error **err);
+
+/**
+ * Bytes of the file; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+uint64_t pxds_reader_size(const pxds_reader *reader);
+
+/**
+ * Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
+ *
+ * `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data` has
+ * means nothing.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT,
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_reader_read_at(const pxds_reader *reader,
+                                uint64_t offset,
+                                void *data,
+                                size_t data_len,
+                                size_t *read,
+                                pxds_error **err);
+
+/**
+ * Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
+ *
+ * `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a
+ * chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_reader_extent(const pxds_reader *reader,
+                               uint64_t offset,
+                               uint64_t *length,
+                               uint32_t *is_zero,
+                               pxds_error **err);
+
+/**
+ * Frees a reader. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_reader_free(pxds_reader *reader);
+
+/**
  * Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`: what signatures are made of.
  *
  * Members are sorted by the bytes of their names, there is no white space, only necessary characters are escaped; of
@@ -2624,5 +2748,6 @@ void pxds_manifest_free(pxds_manifest *manifest);
 #define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
+#define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL }
 
 #endif  /* PXDS_H */

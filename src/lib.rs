@@ -12,7 +12,7 @@
 //! | 2 | [`blob`], [`index`], [`name`] |
 //! | 3 | [`manifest`], [`store`] |
 //! | 4 | [`snapshot`], [`source`] |
-//! | 5 | [`ingest`], [`restore`] |
+//! | 5 | [`ingest`], [`reader`], [`restore`] |
 //! | 6 | [`backup`] |
 //! | 7 | [`ffi`] |
 //!
@@ -44,6 +44,7 @@ pub mod snapshot;
 pub mod source;
 
 pub mod ingest;
+pub mod reader;
 pub mod restore;
 
 pub mod backup;

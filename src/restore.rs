@@ -123,14 +123,14 @@ impl Restorer {
     ///
     /// Errors: as [`Restorer::restore`]; `Io`.
     pub fn restore_fd(&mut self, index: &Index, fd: CallerFd<'_>) -> Result<()> {
-        self.to_fd(index, None, fd)
+        self.write_fd(index, None, fd)
     }
 
     /// As [`Restorer::restore_range`], to a descriptor, from where it stands.
     ///
     /// Errors: as [`Restorer::restore_range`]; `Io`.
     pub fn restore_range_fd(&mut self, index: &Index, offset: u64, length: u64, fd: CallerFd<'_>) -> Result<()> {
-        self.to_fd(index, Some((offset, length)), fd)
+        self.write_fd(index, Some((offset, length)), fd)
     }
 
     /// Writes the whole file of `index` to `path`.
@@ -141,14 +141,14 @@ impl Restorer {
     ///
     /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one; `Io`.
     pub fn restore_file(&mut self, index: &Index, path: &Path) -> Result<()> {
-        self.to_file(index, None, path)
+        self.write_file(index, None, path)
     }
 
     /// As [`Restorer::restore_range`], to a file of nothing else, as [`Restorer::restore_file`] writes it.
     ///
     /// Errors: as both.
     pub fn restore_range_file(&mut self, index: &Index, offset: u64, length: u64, path: &Path) -> Result<()> {
-        self.to_file(index, Some((offset, length)), path)
+        self.write_file(index, Some((offset, length)), path)
     }
 
     /// As [`Restorer::restore_range`], into the start of `out`, as many bytes as it has room for; gives how many the
@@ -221,7 +221,7 @@ impl Restorer {
         }
     }
 
-    fn to_fd(&mut self, index: &Index, range: Option<(u64, u64)>, fd: CallerFd<'_>) -> Result<()> {
+    fn write_fd(&mut self, index: &Index, range: Option<(u64, u64)>, fd: CallerFd<'_>) -> Result<()> {
         let holes = self.options.sparse && fd.can_have_holes()?;
         self.run(index, range, &mut |piece| match piece {
             Piece::Data(data) => fd.write_all(data),
@@ -230,12 +230,12 @@ impl Restorer {
         })
     }
 
-    fn to_file(&mut self, index: &Index, range: Option<(u64, u64)>, path: &Path) -> Result<()> {
+    fn write_file(&mut self, index: &Index, range: Option<(u64, u64)>, path: &Path) -> Result<()> {
         self.written = 0;
         let output = Output::at(path)?;
         let Some(existing) = output.existing() else {
             let mut file = output.replace(0o666)?;
-            self.to_new_file(index, range, &mut file)?;
+            self.write_new_file(index, range, &mut file)?;
             return file.commit(self.sync());
         };
         if existing.kind == FileKind::Other {
@@ -246,13 +246,13 @@ impl Restorer {
             return self.run(index, range, &mut into_sink(&mut write));
         }
         let mut file = output.replace(0o600)?;
-        self.to_new_file(index, range, &mut file)?;
+        self.write_new_file(index, range, &mut file)?;
         // Its permissions, but neither set-user-id nor the like: the content is not what they were given to.
         file.set_owner_and_mode(existing.owner.for_new_files(), existing.mode & 0o777)?;
         file.commit(self.sync())
     }
 
-    fn to_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &mut TempFile<'_>) -> Result<()> {
+    fn write_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &mut TempFile<'_>) -> Result<()> {
         let holes = self.options.sparse;
         self.run(index, range, &mut |piece| match piece {
             Piece::Data(data) => file.write(data),

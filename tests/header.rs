@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// The boundary's files in the order of the header.
 const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "name", "blob", "format", "chunker", "store",
-    "index", "ingest", "image", "source", "restore", "json", "manifest",
+    "index", "ingest", "image", "source", "restore", "cache", "reader", "json", "manifest",
 ];
 
 fn generate(root: &Path) -> String {

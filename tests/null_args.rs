@@ -20,6 +20,7 @@ use std::ptr::{null, null_mut};
 use call::{Call, DATA, try_every_mistake};
 use pxds::ffi::blob::*;
 use pxds::ffi::buffer::*;
+use pxds::ffi::cache::*;
 use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::*;
 use pxds::ffi::digest::*;
@@ -31,6 +32,7 @@ use pxds::ffi::ingest::*;
 use pxds::ffi::json::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::name::*;
+use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
 use pxds::ffi::source::*;
 use pxds::ffi::status::*;
@@ -231,6 +233,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_restorer_read_range(
             c.must(c.restorer()), c.must(c.index()), 3, c.must(room(c)), 4, c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
+        pxds_cache_new(1000, c.out_handle(pxds_cache_free), c.err()) = PXDS_OK;
+        pxds_reader_new(
+            c.must(source(c)), c.must(c.index()), c.options(reader_options(c)), c.out_handle(pxds_reader_free), c.err(),
+        ) = PXDS_OK;
+        pxds_reader_read_at(
+            c.must(reader(c)), 3, c.must(room(c)), 4, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_reader_extent(c.must(reader(c)), 3, c.out::<u64>(), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_restorer_write_fd(
             c.must(c.restorer()), c.must(c.index()), file(c), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
@@ -400,6 +410,20 @@ fn source_options() -> pxds_source_options {
     pxds_source_options { struct_size: size_of::<pxds_source_options>(), get: Some(get), user: null_mut() }
 }
 
+fn reader_options(c: &Call) -> pxds_reader_options {
+    let (struct_size, user) = (size_of::<pxds_reader_options>(), null_mut());
+    pxds_reader_options { struct_size, flags: 0, reserved: 0, cache_size: 0, cache: cache(c), on_bad: None, user }
+}
+
+fn cache(c: &Call) -> *mut pxds_cache {
+    c.make(pxds_cache_free, |out| unsafe { pxds_cache_new(1000, out, null_mut()) })
+}
+
+fn reader(c: &Call) -> *mut pxds_reader {
+    let (source, index) = (source(c), c.index());
+    c.make(pxds_reader_free, |out| unsafe { pxds_reader_new(source, index, null(), out, null_mut()) })
+}
+
 fn source(c: &Call) -> *mut pxds_source {
     c.make(pxds_source_free, |out| unsafe { pxds_source_from_store(c.stored(), out, null_mut()) })
 }
@@ -453,6 +477,7 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_blob_magic_is_encrypted = is if is == 0;
         pxds_store_path = path if path.is_null();
         pxds_store_layout = layout if layout == PXDS_LAYOUT_DEFAULT;
+        pxds_reader_size = size if size == 0;
     }
 }
 
@@ -483,6 +508,8 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_source_free,
         pxds_restorer_free,
         pxds_manifest_free,
+        pxds_cache_free,
+        pxds_reader_free,
     ]
 }
 

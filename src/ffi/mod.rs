@@ -47,4 +47,7 @@ pub mod restore;
 
 pub mod json;
 
+pub mod cache;
 pub mod manifest;
+
+pub mod reader;

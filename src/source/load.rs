@@ -10,7 +10,7 @@ use crate::index::ChunkInfo;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, blob_len};
 
 /// What every chunk of an index must be (docs/format.md, 9.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequiredForm {
     /// Encrypted.
     Encrypted,

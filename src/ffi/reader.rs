@@ -1,0 +1,178 @@
+//! Random access.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::args::{self, Out, SizeFirst};
+use super::cache::pxds_cache;
+use super::callback::{on_bad, pxds_bad_chunk_fn};
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::Shared;
+use super::index::pxds_index;
+use super::source::pxds_source;
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use crate::error::Result;
+use crate::reader::{Cache, Extent, Reader, ReaderOptions};
+
+/// pxds_reader_options.flags: do not compare the csum in the header of the index with its entries, as for salvage.
+pub const PXDS_READER_ANY_CSUM: u32 = 1;
+/// pxds_reader_options.flags: read bad chunks as zeros, even if there is no `on_bad` to tell.
+pub const PXDS_READER_SKIP_BAD: u32 = 2;
+
+/// How a reader works.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_reader_options {
+    /// Bytes of this structure; set by PXDS_READER_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// PXDS_READER_...
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large.
+    pub cache_size: usize,
+    /// A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at.
+    pub cache: *const pxds_cache,
+    /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
+    /// call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader lives.
+    pub on_bad: pxds_bad_chunk_fn,
+    /// Handed to `on_bad`.
+    pub user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_reader_options {
+    const NAME: &'static str = "pxds_reader_options";
+}
+
+/// Reads a file anywhere, through a cache of decoded chunks. Shared.
+///
+/// All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once, and
+/// a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is loading one
+/// chunk, encoded and decoded.
+pub struct pxds_reader(Shared<Reader>);
+
+unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    args::flags(options.flags, PXDS_READER_ANY_CSUM | PXDS_READER_SKIP_BAD, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
+    // SAFETY: the caller's.
+    let cache = match unsafe { args::opt(options.cache) } {
+        Some(cache) => Some(cache.share()),
+        None if options.cache_size == 0 => None,
+        None => Some(Arc::new(Cache::new(options.cache_size))),
+    };
+    Ok(ReaderOptions {
+        any_csum: options.flags & PXDS_READER_ANY_CSUM != 0,
+        on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_READER_SKIP_BAD != 0),
+        cache,
+        ..ReaderOptions::default()
+    })
+}
+
+/// Makes a reader of the file of `index`, with chunks from `source`. `options` may be NULL.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_reader_free().
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_new(
+    source: *const pxds_source,
+    index: *const pxds_index,
+    options: *const pxds_reader_options,
+    out: *mut *mut pxds_reader,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, source, index, options) = unsafe {
+            (
+                Out::handle(out, "out")?,
+                args::handle(source, "source")?,
+                args::handle(index, "index")?,
+                read_options(options)?,
+            )
+        };
+        out.hand_out(pxds_reader(Shared::new(Reader::new(source.share(), index.share(), options)?)));
+        Ok(())
+    })
+}
+
+/// Bytes of the file; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_size(reader: *const pxds_reader) -> u64 {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(reader) }.map_or(0, |reader| reader.0.size()))
+}
+
+/// Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
+///
+/// `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data` has
+/// means nothing.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT,
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_read_at(
+    reader: *const pxds_reader,
+    offset: u64,
+    data: *mut c_void,
+    data_len: usize,
+    read: *mut usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (read, reader, data) = unsafe {
+            (Out::new(read, "read")?, args::handle(reader, "reader")?, args::bytes_mut(data, data_len, "data")?)
+        };
+        Ok(read.set(reader.0.read_at(offset, data)?))
+    })
+}
+
+/// Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
+///
+/// `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a
+/// chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_extent(
+    reader: *const pxds_reader,
+    offset: u64,
+    length: *mut u64,
+    is_zero: *mut u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
+        let (out_length, out_is_zero) = unsafe { (Out::new(length, "length"), Out::new(is_zero, "is_zero")) };
+        let (out_length, out_is_zero) = (out_length?, out_is_zero?);
+        // SAFETY: the header's rules for handles.
+        let reader = unsafe { args::handle(reader, "reader")? };
+        let Some(Extent { length, is_zero }) = reader.0.extent(offset) else { return Ok(PXDS_NONE) };
+        out_length.set(length);
+        out_is_zero.set(is_zero.into());
+        Ok(PXDS_OK)
+    })
+}
+
+/// Frees a reader. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_free(reader: *mut pxds_reader) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(reader) })
+}

@@ -1,0 +1,203 @@
+//! Any bytes of a file, in any order, from any number of threads (docs/format.md, 9.4).
+//!
+//! # Contract
+//!
+//! - What is read has been checked as a restore checks it, whether it was loaded for this call or kept by a [`Cache`].
+//!   A cache knows of a chunk only what was proved of its digest; form and length are compared for each reader.
+//! - A chunk is loaded once for all who want it at the same time, and no lock is held meanwhile.
+//! - Chunks of zeros are neither loaded nor kept. Zeros that stand for a bad chunk are not kept.
+//! - Memory: the cache, and for each thread that is loading one encoded and one decoded chunk, re-used.
+
+mod cache;
+
+pub use cache::Cache;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::error::{Error, Kind, Result};
+use crate::index::{ChunkInfo, Index};
+use crate::limits::blob_len;
+use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge};
+use cache::{Decoded, Question};
+
+/// Bytes of a reader's own cache, unless it is told otherwise.
+pub const DEFAULT_CACHE_SIZE: usize = 64 << 20;
+
+/// Idle loaders that are kept with their buffers.
+const MAX_IDLE: usize = 16;
+
+/// How a reader works.
+#[derive(Clone, Default)]
+pub struct ReaderOptions {
+    /// Do not compare the csum in the header of the index with its entries.
+    pub any_csum: bool,
+    /// What every chunk must be.
+    pub required_form: Option<RequiredForm>,
+    /// Read bad chunks as zeros, after telling, each time; by default such a chunk is a failure.
+    pub on_bad: Option<OnBad>,
+    /// Where decoded chunks are kept; by default in a cache of [`DEFAULT_CACHE_SIZE`] of the reader's own.
+    pub cache: Option<Arc<Cache>>,
+}
+
+impl fmt::Debug for ReaderOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ReaderOptions { any_csum, required_form, on_bad, cache } = self;
+        let on_bad = on_bad.is_some();
+        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, on_bad: {on_bad}, {cache:?} }}")
+    }
+}
+
+/// A stretch of chunks that are all zeros, or all not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes from where it was asked for to the end of the stretch.
+    pub length: u64,
+    /// Whether it reads as zeros.
+    pub is_zero: bool,
+}
+
+/// Reads a file anywhere. Any number of threads may use it at once.
+pub struct Reader {
+    source: Arc<dyn ChunkSource>,
+    index: Arc<Index>,
+    cache: Arc<Cache>,
+    required_form: Option<RequiredForm>,
+    on_bad: Option<OnBad>,
+    zeros: Zeros,
+    idle: Mutex<Vec<Loader>>,
+}
+
+impl Reader {
+    /// A reader of the file of `index`, with chunks from `source`.
+    ///
+    /// Errors: `Corrupt` if the csum of the index is wrong.
+    pub fn new(source: Arc<dyn ChunkSource>, index: Arc<Index>, options: ReaderOptions) -> Result<Self> {
+        let ReaderOptions { any_csum, required_form, on_bad, cache } = options;
+        if !any_csum {
+            index.check_csum()?;
+        }
+        let cache = cache.unwrap_or_else(|| Arc::new(Cache::new(DEFAULT_CACHE_SIZE)));
+        Ok(Reader { source, index, cache, required_form, on_bad, zeros: Zeros::new(), idle: Mutex::default() })
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.index.size()
+    }
+
+    /// Fills `out` with the bytes from `offset` on, as far as the file has them, and gives how many these are: 0 at the
+    /// end and behind it.
+    ///
+    /// Errors: those of [`Loader::load`], with the chunk's digest and its offset in the file. What `out` has then means
+    /// nothing.
+    pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let Some((first, mut within)) = self.index.chunk_from_offset(offset) else { return Ok(0) };
+        let mut filled = 0;
+        for i in first..self.index.count() {
+            let room = out.len() - filled;
+            if room == 0 {
+                break;
+            }
+            let chunk = self.index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))?;
+            let left = usize::try_from(chunk.len() - within).unwrap_or(usize::MAX);
+            let part = room.min(left);
+            if part > 0 {
+                self.read_chunk(i, &chunk, within, &mut out[filled..filled + part])?;
+            }
+            filled += part;
+            within = 0;
+        }
+        Ok(filled)
+    }
+
+    /// The stretch of zero chunks, or of others, that goes on at `offset`; `None` at the end of the file and behind it.
+    ///
+    /// Nothing is loaded: a chunk of zeros is known by its digest.
+    pub fn extent(&self, offset: u64) -> Option<Extent> {
+        let (first, _) = self.index.chunk_from_offset(offset)?;
+        let chunks = (first..self.index.count()).map_while(|i| self.index.chunk(i)).filter(|chunk| !chunk.is_empty());
+        let (mut end, mut kind) = (offset, None);
+        for chunk in chunks {
+            let is_zero = self.is_zeros(&chunk);
+            if *kind.get_or_insert(is_zero) != is_zero {
+                break;
+            }
+            end = chunk.end;
+        }
+        kind.map(|is_zero| Extent { length: end - offset, is_zero })
+    }
+
+    fn is_zeros(&self, chunk: &ChunkInfo) -> bool {
+        // The known digests are those of unencrypted data.
+        self.required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk)
+    }
+
+    /// Fills `out` from byte `within` of chunk `i`, which has as many.
+    fn read_chunk(&self, i: usize, chunk: &ChunkInfo, within: u64, out: &mut [u8]) -> Result<()> {
+        let found = match self.cache.get(&chunk.digest) {
+            Some(decoded) => Ok(decoded),
+            None if self.is_zeros(chunk) => {
+                out.fill(0);
+                return Ok(());
+            }
+            None => self.load(chunk),
+        };
+        let copied = found.and_then(|decoded| {
+            self.check(chunk, &decoded)?;
+            let start = within as usize;
+            out.copy_from_slice(&decoded.data[start..start + out.len()]);
+            Ok(())
+        });
+        copied.or_else(|error| {
+            judge(error, i, chunk, self.on_bad.as_ref())?;
+            out.fill(0);
+            Ok(())
+        })
+    }
+
+    /// Compares a decoded chunk, which another reader may have loaded, with what this one's index says.
+    fn check(&self, chunk: &ChunkInfo, decoded: &Decoded) -> Result<()> {
+        RequiredForm::check(self.required_form, decoded.encrypted)?;
+        let (found, wanted) = (decoded.data.len(), blob_len(chunk.len())?);
+        if found == wanted {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Corrupt, format!("the decoded blob has {found} bytes and should have {wanted}")))
+    }
+
+    fn load(&self, chunk: &ChunkInfo) -> Result<Arc<Decoded>> {
+        let question = Question {
+            digest: chunk.digest,
+            len: chunk.len(),
+            required: self.required_form,
+            source: Arc::as_ptr(&self.source).cast::<()>() as usize,
+        };
+        let mut loader = None;
+        let (found, spare) = self.cache.get_or_load(question, || {
+            let loader = loader.insert(self.idle().pop().unwrap_or_default());
+            let (data, encrypted) = loader.load_vec(&*self.source, chunk, self.required_form)?;
+            Ok(Decoded { data, encrypted })
+        });
+        if let Some(mut loader) = loader {
+            if let Some(spare) = spare {
+                loader.recycle(spare);
+            }
+            let mut idle = self.idle();
+            if idle.len() < MAX_IDLE {
+                idle.push(loader);
+            }
+        }
+        found
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Loader>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Reader({} bytes, {:?})", self.size(), self.cache)
+    }
+}
