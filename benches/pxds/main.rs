@@ -2,9 +2,11 @@
 //!
 //! Each row is run in rounds, the rows in turn, and the best and the median round are given in MB/s (10^6 bytes of
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
-//! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk.
+//! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no stream
+//! of data has rows of its own, in times: see [`random_access`].
 
 mod data;
+mod random_access;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,7 @@ fn main() {
             println!("{name:<28} {:>12.0} {:>12.0}", rate(row.seconds[0]), rate(row.seconds[ROUNDS / 2]));
         }
     }
+    random_access::run(&scratch.0);
 }
 
 struct Row<'a> {
