@@ -336,9 +336,9 @@ typedef struct pxds_manifest pxds_manifest;
 /**
  * Reads a file anywhere, through a cache of decoded chunks. Shared.
  *
- * All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once, and
- * a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is loading one
- * chunk, encoded and decoded.
+ * All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once,
+ * and a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is
+ * loading one chunk, encoded and decoded.
  */
 typedef struct pxds_reader pxds_reader;
 
@@ -722,11 +722,12 @@ typedef struct {
 } pxds_image_range;
 
 /**
- * Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to `*data_len`.
+ * Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to
+ * `*data_len`.
  *
- * If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called again
- * with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND; PXDS_ERR_IO if
- * it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
+ * If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called
+ * again with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND;
+ * PXDS_ERR_IO if it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
  *
  * It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
  */
@@ -778,9 +779,9 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
     /**
-     * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot be
-     * read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD is
-     * set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+     * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
+     * be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
+     * is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
      */
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
@@ -808,7 +809,8 @@ typedef struct {
     const pxds_cache *cache;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
-     * call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader lives.
+     * call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
+     * lives.
      */
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
@@ -2296,7 +2298,8 @@ pxds_status pxds_source_new(const pxds_source_options *options, pxds_source **ou
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT (also if the callback claims more than it was given room for, having asked for it),
- * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM.
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED,
+ * PXDS_ERR_NOMEM.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2346,8 +2349,9 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
  * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY,
- * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
+ * PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the
+ * file.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -2376,8 +2380,9 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
  * Writes the whole file of `index` to `path`.
  *
  * A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
- * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
- * place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure too.
+ * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo
+ * is written in place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
+ * too.
  *
  * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
  * Threads: exclusive for the restorer, shared for the index.
@@ -2392,8 +2397,8 @@ pxds_status pxds_restorer_write_file(pxds_restorer *restorer,
 /**
  * Writes `length` bytes of the file of `index`, from `offset`, to the descriptor `fd`, from where it stands.
  *
- * If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a failure
- * too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
+ * If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a
+ * failure too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
  *
  * Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `offset` is at or beyond the end of the file.
  * Threads: exclusive for the restorer, shared for the index.
@@ -2507,11 +2512,12 @@ uint64_t pxds_reader_size(const pxds_reader *reader);
 /**
  * Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
  *
- * `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data` has
- * means nothing.
+ * `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data`
+ * has means nothing.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT,
- * PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
+ * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
+ * the file.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2525,8 +2531,8 @@ pxds_status pxds_reader_read_at(const pxds_reader *reader,
 /**
  * Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
  *
- * `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a
- * chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+ * `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of
+ * a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.

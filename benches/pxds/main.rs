@@ -2,8 +2,8 @@
 //!
 //! Each row is run in rounds, the rows in turn, and the best and the median round are given in MB/s (10^6 bytes of
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
-//! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no stream
-//! of data has rows of its own, in times: see [`random_access`].
+//! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
+//! stream of data has rows of its own, in times: see [`random_access`].
 
 mod data;
 mod random_access;

@@ -35,7 +35,8 @@ pub struct pxds_reader_options {
     /// A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at.
     pub cache: *const pxds_cache,
     /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
-    /// call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader lives.
+    /// call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
+    /// lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub user: *mut c_void,
@@ -48,9 +49,9 @@ unsafe impl SizeFirst for pxds_reader_options {
 
 /// Reads a file anywhere, through a cache of decoded chunks. Shared.
 ///
-/// All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once, and
-/// a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is loading one
-/// chunk, encoded and decoded.
+/// All that is read has been checked as a restore checks it. A chunk that several threads want at once is loaded once,
+/// and a failure of that load is given to all of them. Memory: the cache, the index, and for each thread that is
+/// loading one chunk, encoded and decoded.
 pub struct pxds_reader(Shared<Reader>);
 
 unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOptions> {
@@ -113,11 +114,12 @@ pub unsafe extern "C" fn pxds_reader_size(reader: *const pxds_reader) -> u64 {
 
 /// Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
 ///
-/// `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data` has
-/// means nothing.
+/// `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data`
+/// has means nothing.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT,
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
+/// PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
+/// the file.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -140,8 +142,8 @@ pub unsafe extern "C" fn pxds_reader_read_at(
 
 /// Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
 ///
-/// `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a
-/// chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+/// `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of
+/// a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.

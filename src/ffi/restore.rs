@@ -52,9 +52,9 @@ pub struct pxds_restorer_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot be
-    /// read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD is
-    /// set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+    /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
+    /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
+    /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub user: *mut c_void,
@@ -128,8 +128,9 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
 /// written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY,
-/// PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the file.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
+/// PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the
+/// file.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -203,8 +204,9 @@ fn rest_of(data: &[u8], taken: usize) -> Result<&[u8]> {
 /// Writes the whole file of `index` to `path`.
 ///
 /// A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
-/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo is written in
-/// place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure too.
+/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo
+/// is written in place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
+/// too.
 ///
 /// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
 /// Threads: exclusive for the restorer, shared for the index.
@@ -233,8 +235,8 @@ pub unsafe extern "C" fn pxds_restorer_write_file(
 
 /// Writes `length` bytes of the file of `index`, from `offset`, to the descriptor `fd`, from where it stands.
 ///
-/// If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a failure
-/// too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
+/// If the file ends before, it is fewer bytes, and no failure: `written`, which may be NULL, gets how many, after a
+/// failure too. A `length` of 0 succeeds whatever the offset. Only the chunks that the range touches are loaded.
 ///
 /// Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `offset` is at or beyond the end of the file.
 /// Threads: exclusive for the restorer, shared for the index.

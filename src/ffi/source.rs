@@ -14,11 +14,12 @@ use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::source::{CallbackSource, ChunkSource};
 
-/// Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to `*data_len`.
+/// Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to
+/// `*data_len`.
 ///
-/// If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called again
-/// with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND; PXDS_ERR_IO if
-/// it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
+/// If the blob has more than `capacity` bytes, nothing is to be written but `*data_len`, and the callback is called
+/// again with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND;
+/// PXDS_ERR_IO if it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
 ///
 /// It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
 pub type pxds_source_get_fn = Option<
@@ -121,7 +122,8 @@ fn answer(value: i32) -> Result<()> {
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if the callback claims more than it was given room for, having asked for it),
-/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM.
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_CANCELLED,
+/// PXDS_ERR_NOMEM.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

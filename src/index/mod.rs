@@ -69,8 +69,8 @@ impl Index {
     ///
     /// Nothing is allocated for the entries before the header fits the length of the file.
     ///
-    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long; `Corrupt` if it
-    /// shrinks meanwhile.
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long; `Corrupt` if
+    /// it shrinks meanwhile.
     pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let (file, len) = sys::open_regular(path)?;
         Self::read(file, len, path, kind)

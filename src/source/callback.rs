@@ -25,7 +25,8 @@ impl CallbackSource {
         CallbackSource { get }
     }
 
-    /// Asks once, with room for `room` bytes, and gives the length of the blob; if that is more, `out` has nothing of it.
+    /// Asks once, with room for `room` bytes, and gives the length of the blob; if that is more, `out` has nothing of
+    /// it.
     fn ask(&self, digest: &Digest, room: usize, out: &mut Vec<u8>) -> Result<usize> {
         let missing = room.saturating_sub(out.len());
         reserve(out, missing)?;

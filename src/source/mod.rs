@@ -4,7 +4,8 @@
 //!
 //! - A [`ChunkSource`] gives encoded blobs, by digest, whose structure and CRC are right. There are two: a
 //!   [`Store`], and a caller's callback, a [`CallbackSource`].
-//! - A [`Loader`] trusts neither: it checks the form, decodes, and compares digest and length, before it gives out a byte.
+//! - A [`Loader`] trusts neither: it checks the form, decodes, and compares digest and length, before it gives out a
+//!   byte.
 //! - [`Zeros`] knows the digests of chunks of zeros, which need no source.
 //! - [`judge`] says which failures are the chunk's own, so that a caller may go on without it.
 

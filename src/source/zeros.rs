@@ -16,8 +16,8 @@ const STEP: usize = 4096;
 
 /// The digests of zeros of every length.
 ///
-/// In a dynamic index nearly every chunk has a length of its own. So it is not digests that are remembered but states of
-/// the hash on the way, up to the greatest length that was asked for.
+/// In a dynamic index nearly every chunk has a length of its own. So it is not digests that are remembered but states
+/// of the hash on the way, up to the greatest length that was asked for.
 #[derive(Default)]
 pub struct Zeros {
     /// State `i` has taken `i * STEP` zeros.

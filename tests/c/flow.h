@@ -55,7 +55,8 @@ CHECK_API pxds_index *put(pxds_store *store, const uint8_t *bytes, size_t len)
 }
 
 /* An image in chunks of one size, uncompressed. */
-CHECK_API pxds_index *put_fixed(pxds_store *store, const uint8_t *image, size_t len, size_t chunk_size)
+CHECK_API pxds_index *put_fixed(pxds_store *store, const uint8_t *image, size_t len,
+                                size_t chunk_size)
 {
     pxds_index_writer *writer = NULL;
     pxds_blob_codec *codec = NULL;
@@ -70,8 +71,8 @@ CHECK_API pxds_index *put_fixed(pxds_store *store, const uint8_t *image, size_t 
 
         digest_of(image + at, part, digest);
         OK(pxds_blob_encode_buffer(codec, image + at, part, 0, &bytes, &err));
-        OK(pxds_store_insert(store, digest, pxds_buffer_data(bytes), pxds_buffer_len(bytes), 0, NULL,
-                             &err));
+        OK(pxds_store_insert(store, digest, pxds_buffer_data(bytes), pxds_buffer_len(bytes), 0,
+                             NULL, &err));
         pxds_buffer_free(bytes);
         OK(pxds_index_writer_add_chunk(writer, at + part, part, digest, &err));
     }

@@ -228,7 +228,8 @@ static void test_threads(void)
         shared = new_reader(store, index, &options);
         for (uint32_t i = 0; i < THREADS; i++) {
             seeds[i] = i;
-            need(pthread_create(&threads[i], NULL, read_anywhere, &seeds[i]) == 0, "pthread_create");
+            need(pthread_create(&threads[i], NULL, read_anywhere, &seeds[i]) == 0,
+                 "pthread_create");
         }
         for (int i = 0; i < THREADS; i++) {
             void *failed = NULL;

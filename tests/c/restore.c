@@ -315,13 +315,15 @@ static void test_ranges(void)
         const uint8_t *expected = want == 0 ? data : data + from;
 
         sink.got = need_memory(DATA_LEN);
-        OK(pxds_restorer_write_range(restorer, index, from, count, on_write, &sink, &written, &err));
+        OK(pxds_restorer_write_range(restorer, index, from, count, on_write, &sink, &written,
+                                     &err));
         EQUAL(want, written);
         EQUAL(want, sink.len);
         CHECK(memcmp(expected, sink.got, want) == 0);
         free(sink.got);
 
-        OK(pxds_restorer_write_range_file(restorer, index, from, count, in_dir("out"), &written, &err));
+        OK(pxds_restorer_write_range_file(restorer, index, from, count, in_dir("out"), &written,
+                                          &err));
         EQUAL(want, written);
         have = read_all(in_dir("out"), &len);
         if (EQUAL(want, len))
@@ -337,13 +339,15 @@ static void test_ranges(void)
         free(have);
 
         if (count <= DATA_LEN) {
-            OK(pxds_restorer_read_range(restorer, index, from, room, (size_t)count, &written, &err));
+            OK(pxds_restorer_read_range(restorer, index, from, room, (size_t)count, &written,
+                                        &err));
             EQUAL(want, written);
             CHECK(memcmp(expected, room, want) == 0);
         }
     }
     written = 9;
-    IS(PXDS_ERR_ARGUMENT, pxds_restorer_read_range(restorer, index, DATA_LEN, room, 1, &written, &err));
+    IS(PXDS_ERR_ARGUMENT,
+       pxds_restorer_read_range(restorer, index, DATA_LEN, room, 1, &written, &err));
     EQUAL(0, written);
     EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
     EQUAL(DATA_LEN, offset);
@@ -402,7 +406,8 @@ static void test_sparse(void)
     pxds_restorer_free(restorer);
 
     OK(pxds_restorer_new(store, NULL, &restorer, &err));
-    IS(PXDS_ERR_NOT_FOUND, pxds_restorer_write_file(restorer, index, in_dir("out"), &written, &err));
+    IS(PXDS_ERR_NOT_FOUND,
+       pxds_restorer_write_file(restorer, index, in_dir("out"), &written, &err));
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     pxds_store_free(store);

@@ -15,7 +15,8 @@ struct keeper {
     int cut;   /* the last byte is not given */
 };
 
-static int32_t on_get(void *user, const uint8_t *digest, uint8_t *bytes, size_t capacity, size_t *len)
+static int32_t on_get(void *user, const uint8_t *digest, uint8_t *bytes, size_t capacity,
+                      size_t *len)
 {
     struct keeper *keeper = user;
 
@@ -75,7 +76,8 @@ static pxds_index *index_of_chunks(const struct keeper *keeper)
         OK(pxds_index_writer_add(writer, end, keeper->chunks[i].digest, &err));
     }
     OK(pxds_index_writer_finish(writer, SIZE_MAX, &bytes, &err));
-    OK(pxds_index_parse(pxds_buffer_data(bytes), pxds_buffer_len(bytes), PXDS_INDEX_ANY, &index, &err));
+    OK(pxds_index_parse(pxds_buffer_data(bytes), pxds_buffer_len(bytes), PXDS_INDEX_ANY, &index,
+                        &err));
     pxds_buffer_free(bytes);
     pxds_index_writer_free(writer);
     return index;
@@ -100,7 +102,8 @@ static void test_get(void)
         if (EQUAL(one->blob_len, pxds_buffer_len(buffer)))
             CHECK(memcmp(one->blob, pxds_buffer_data(buffer), one->blob_len) == 0);
         pxds_buffer_free(buffer);
-        IS(PXDS_ERR_LIMIT, pxds_source_get(sources[i], one->digest, one->blob_len - 1, &buffer, &err));
+        IS(PXDS_ERR_LIMIT,
+           pxds_source_get(sources[i], one->digest, one->blob_len - 1, &buffer, &err));
         CHECK(buffer == NULL);
         IS(PXDS_ERR_NOT_FOUND, pxds_source_get(sources[i], nothing, 1000, &buffer, &err));
         pxds_source_free(sources[i]);
