@@ -418,6 +418,39 @@ fn a_short_chunk_ends_an_image_of_unknown_size() {
     check(&store, &finish(image), &[&data[..2 * C], &data[..C]].concat(), C);
 }
 
+/// What a stream has brought of a chunk so far is dropped when the chunk comes by itself.
+#[test]
+fn a_chunk_may_come_while_a_stream_is_within_it() {
+    let data = Rng::new(61).bytes(4 * C + 9);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &data);
+    for size in [Some(data.len() as u64), None] {
+        for read in [false, true] {
+            let feed = |image: &mut Image, bytes: &[u8]| {
+                if read { image.read(&mut reader(bytes, 1000)).unwrap() } else { image.write(bytes).unwrap() }
+            };
+            let mut image = Image::new(&store, size, options()).unwrap();
+            feed(&mut image, &vec![0xee; C + 100]);
+            image.write_at(0, &data[..C]).unwrap();
+            image.write_at(C as u64, &data[C..2 * C]).unwrap();
+            feed(&mut image, &data[C + 100..]);
+            check(&store, &finish(image), &data, C);
+        }
+    }
+    let mut image = image(&store, data.len());
+    image.write(&[0xee; 100]).unwrap();
+    image.reuse(&earlier, Changes::Ranges(vec![(3 * C as u64, 1)])).unwrap();
+    image.write(&data[100..]).unwrap();
+    check(&store, &finish(image), &data, C);
+
+    // The last one of an image of unknown size.
+    let mut image = growing(&store);
+    image.write(&data[..C + 100]).unwrap();
+    image.write_at(C as u64, &data[C..2 * C]).unwrap();
+    check(&store, &finish(image), &data[..2 * C], C);
+}
+
 #[test]
 fn a_file_is_not_read_in_the_middle_of_a_chunk() {
     let data = Rng::new(48).bytes(3 * C);
@@ -827,7 +860,30 @@ fn indexes_and_changes_that_do_not_fit_change_nothing() {
     assert_eq!(longer.stats().chunks, 4);
 
     assert_eq!(kind(growing(&store).reuse(&earlier, nothing())), Kind::State);
-    drop(finish(image));
+    let mut index = image.finish().unwrap();
+    assert!(index.reused());
+    assert!(index.finish(usize::MAX).unwrap() == model(&data, C));
+}
+
+#[test]
+fn what_was_given_is_not_taken_from_an_earlier_image() {
+    let before = Rng::new(62).bytes(3 * C);
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let earlier = stored(&store, &before);
+    let mut after = before.clone();
+    after[C] ^= 1;
+    let mut image = image(&store, 3 * C);
+    image.write_at(C as u64, &after[C..2 * C]).unwrap();
+    image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
+    assert_eq!(image.stats().chunks, 3);
+    check(&store, &finish(image), &after, C);
+    // The other way round the caller's bytes count too.
+    let mut image = self::image(&store, 3 * C);
+    image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
+    image.write_at(C as u64, &after[C..2 * C]).unwrap();
+    assert_eq!((image.stats().chunks, image.stats().size), (4, 4 * C as u64));
+    check(&store, &finish(image), &after, C);
 }
 
 #[test]

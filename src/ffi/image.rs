@@ -61,16 +61,16 @@ pub struct pxds_image_range {
 
 /// An image on its way into a store, in chunks of one size: a disk, say. Exclusive.
 ///
-/// Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given to
-/// pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
+/// Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given
+/// to pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
 /// pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). What
 /// comes in a stream or is read from a file is for the chunks that have none so far: a stream passes over the others,
 /// and a file is not read there. Then call pxds_image_finish(). Zeros cost next to nothing.
 ///
-/// It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image; up to
-/// twice as many of these while its size is not known. After a failure it takes no more, unless the function says that
-/// nothing has changed; its sums are still there. There is no index of a part of an image; but the chunks are in the
-/// store, and garbage collection leaves them there for a day.
+/// It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image;
+/// up to twice as many of these while its size is not known. After a failure it takes no more, unless the function says
+/// that nothing has changed; its sums are still there. There is no index of a part of an image; but the chunks are in
+/// the store, and garbage collection leaves them there for a day.
 pub struct pxds_image(Exclusive<Image>);
 
 unsafe fn read_options(options: *const pxds_image_options) -> Result<ImageOptions> {
@@ -183,14 +183,15 @@ pub unsafe extern "C" fn pxds_image_read(
 ///
 /// A regular file or block device is the image from its first byte on, wherever the descriptor stands. Its holes are
 /// zeros and are not read. Its length is the size of the image if that is not known; if it is, a longer file is read
-/// only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it was when the call
-/// returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to its end.
+/// only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it
+/// was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
+/// its end.
 ///
 /// The descriptor is the caller's and stays open.
 ///
-/// Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file, device or
-/// stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed, for a file or
-/// device when the stream so far has ended within a chunk.
+/// Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
+/// device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,
+/// for a file or device when the stream so far has ended within a chunk.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -207,13 +208,13 @@ pub unsafe extern "C" fn pxds_image_read_fd(image: *mut pxds_image, fd: i32, err
 ///
 /// Bit i of `bitmap`, from the lowest bit of the first byte on, is for the `granularity` bytes at i * granularity, a
 /// power of two; a set one says that they may have changed. A chunk is taken over if it is the same range of bytes in
-/// both images (so a short last chunk is not, if the size has changed), none of its bits is set, it has no bytes yet and the
-/// store has it: it is then touched, and reported to `on_chunk` and in the sums as one that the store had. The others
-/// are left to be read or written.
+/// both images (so a short last chunk is not, if the size has changed), none of its bits is set, it has no bytes yet
+/// and the store has it: it is then touched, and reported to `on_chunk` and in the sums as one that the store had. The
+/// others are left to be read or written.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, also if the bitmap lacks a bit of a chunk that both images have, PXDS_ERR_CORRUPT if the csum of
-/// `earlier` is wrong, and PXDS_ERR_STATE if the size of the image is not known, after which nothing has changed;
-/// PXDS_ERR_CANCELLED, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, also if the bitmap lacks a bit of a chunk that both images have, PXDS_ERR_CORRUPT if the
+/// csum of `earlier` is wrong, and PXDS_ERR_STATE if the size of the image is not known, after which nothing has
+/// changed; PXDS_ERR_CANCELLED, PXDS_ERR_IO.
 /// Threads: exclusive for the image, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -292,12 +293,12 @@ pub unsafe extern "C" fn pxds_image_get_stats(
     })
 }
 
-/// Gives the index, complete but not yet written: see pxds_index_writer_save(). If the size was not known, what there is
-/// of the last chunk is stored first.
+/// Gives the index, complete but not yet written: see pxds_index_writer_save(). If the size was not known, what there
+/// is of the last chunk is stored first.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
-/// Errors: PXDS_ERR_STATE, with the offset of the first chunk that has no bytes, after which nothing has changed and they
-/// can still be given; as pxds_image_write().
+/// Errors: PXDS_ERR_STATE, with the offset of the first chunk that has no bytes, after which nothing has changed and
+/// they can still be given; as pxds_image_write().
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -314,7 +315,8 @@ pub unsafe extern "C" fn pxds_image_finish(
     })
 }
 
-/// Frees an image. NULL is fine. One that is not finished leaves chunks that no index names, which garbage collection takes.
+/// Frees an image. NULL is fine. One that is not finished leaves chunks that no index names, which garbage collection
+/// takes.
 ///
 /// Threads: exclusive.
 /// Since: 0.1

@@ -30,8 +30,8 @@ pub struct FixedWriter {
 }
 
 impl FixedWriter {
-    /// An index of an image of `size` bytes in chunks of `chunk_size`, a power of two, without digests yet; with a random
-    /// uuid unless one is given.
+    /// An index of an image of `size` bytes in chunks of `chunk_size`, a power of two, without digests yet; with a
+    /// random uuid unless one is given.
     ///
     /// Errors: `Argument`; `Limit` if it would be too long; `NoMemory`.
     pub fn new(ctime: i64, uuid: Option<[u8; 16]>, size: u64, chunk_size: u64) -> Result<Self> {
