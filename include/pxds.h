@@ -32,6 +32,11 @@
  *
  * FUNCTIONS BY TASK
  *
+ * make snapshots  pxds_backup_new, pxds_backup_add_fd, pxds_backup_add_blob, pxds_backup_add_index, pxds_backup_finish
+ * read snapshots  pxds_snapshot_open, pxds_snapshot_open_index, pxds_snapshot_read_blob, pxds_snapshot_manifest
+ * look around     pxds_store_snapshots, pxds_store_groups, pxds_store_namespaces, pxds_snapshot_files
+ * keep order      pxds_snapshot_protect, pxds_snapshot_set_notes, pxds_snapshot_destroy, pxds_group_create,
+ *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
  *                 pxds_image_reuse_ranges, pxds_image_write_at
@@ -194,12 +199,6 @@
 /** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
 #define PXDS_LOAD_UNCHECKED 1
 
-/** As a writer: beside other writers, against garbage collection by other programs. */
-#define PXDS_LOCK_SHARED 1
-
-/** Against every other program, and every other open handle, on the store. */
-#define PXDS_LOCK_EXCLUSIVE 2
-
 /** Either kind. */
 #define PXDS_INDEX_ANY 0
 
@@ -220,6 +219,15 @@
 
 /** pxds_index_writer_new_fixed() flag: accept chunks without a digest; they stay zeros, which name no chunk. */
 #define PXDS_INDEX_ALLOW_INCOMPLETE 1
+
+/**
+ * Of a store: as a writer, beside other writers, against garbage collection by other programs. Of a snapshot: as a
+ * reader, beside other readers.
+ */
+#define PXDS_LOCK_SHARED 1
+
+/** Of a store: against every other program, and every other open handle, on it. Of a snapshot: alone. */
+#define PXDS_LOCK_EXCLUSIVE 2
 
 /** pxds_ingest_options.flags: store chunks uncompressed. */
 #define PXDS_INGEST_NO_COMPRESS 1
@@ -260,10 +268,42 @@
 /** Something was wrong when it was last verified. */
 #define PXDS_VERIFY_STATE_FAILED 2
 
+/** Listing flag: the namespace itself and all below it, not only what is right in it. */
+#define PXDS_LIST_RECURSIVE 1
+
+/** pxds_snapshot_entry.flags: it is protected from being removed. */
+#define PXDS_SNAPSHOT_PROTECTED 1
+
+/** pxds_snapshot_entry.flags: it is finished, which is to say that it has a manifest. */
+#define PXDS_SNAPSHOT_FINISHED 2
+
+/**
+ * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
+ * them, and its garbage collection stops at one.
+ */
+#define PXDS_BACKUP_ANY_CHUNK_SIZE 1
+
+/** pxds_backup_add_blob() flag: do not compress. */
+#define PXDS_BACKUP_NO_COMPRESS 1
+
+/**
+ * A snapshot in the making. Exclusive.
+ *
+ * Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
+ * store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and after
+ * a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its group
+ * alone, and the last snapshot of that against removal.
+ */
+typedef struct pxds_backup pxds_backup;
+
 /** Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive. */
 typedef struct pxds_blob_codec pxds_blob_codec;
 
-/** Bytes that the library has allocated and the caller owns. Immutable; any thread may read it. */
+/**
+ * Bytes that the library has allocated and the caller owns. Immutable; any thread may read it.
+ *
+ * Where a function says that it gives a text, a NUL follows that the length does not count.
+ */
 typedef struct pxds_buffer pxds_buffer;
 
 /** The rolling hash by itself: the hash of the last 64 bytes, as if 64 zero bytes had come first. Exclusive. */
@@ -286,19 +326,25 @@ typedef struct pxds_chunker pxds_chunker;
  */
 typedef struct pxds_error pxds_error;
 
+/** Files, by name. Shared. */
+typedef struct pxds_file_list pxds_file_list;
+
+/** Groups, by namespace, type (ct, host, vm) and id; ids that are numbers come first, by value. Shared. */
+typedef struct pxds_group_list pxds_group_list;
+
 /**
  * An image on its way into a store, in chunks of one size: a disk, say. Exclusive.
  *
- * Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given to
- * pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
+ * Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given
+ * to pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
  * pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). What
  * comes in a stream or is read from a file is for the chunks that have none so far: a stream passes over the others,
  * and a file is not read there. Then call pxds_image_finish(). Zeros cost next to nothing.
  *
- * It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image; up to
- * twice as many of these while its size is not known. After a failure it takes no more, unless the function says that
- * nothing has changed; its sums are still there. There is no index of a part of an image; but the chunks are in the
- * store, and garbage collection leaves them there for a day.
+ * It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image;
+ * up to twice as many of these while its size is not known. After a failure it takes no more, unless the function says
+ * that nothing has changed; its sums are still there. There is no index of a part of an image; but the chunks are in
+ * the store, and garbage collection leaves them there for a day.
  */
 typedef struct pxds_image pxds_image;
 
@@ -322,7 +368,7 @@ typedef struct pxds_index_writer pxds_index_writer;
  */
 typedef struct pxds_ingest pxds_ingest;
 
-/** A hold on a store. Shared. */
+/** A hold on a store, a group or a snapshot. Shared. */
 typedef struct pxds_lock pxds_lock;
 
 /**
@@ -332,6 +378,9 @@ typedef struct pxds_lock pxds_lock;
  * members of the unprotected part.
  */
 typedef struct pxds_manifest pxds_manifest;
+
+/** Namespaces. Shared. */
+typedef struct pxds_namespace_list pxds_namespace_list;
 
 /**
  * Reads a file anywhere, through a cache of decoded chunks. Shared.
@@ -349,6 +398,16 @@ typedef struct pxds_reader pxds_reader;
  * of it is. Memory: one chunk, encoded and decoded, re-used from call to call.
  */
 typedef struct pxds_restorer pxds_restorer;
+
+/**
+ * A snapshot that is being read. Shared.
+ *
+ * While it is open nobody removes it.
+ */
+typedef struct pxds_snapshot pxds_snapshot;
+
+/** Snapshots, group by group as in a list of groups, the oldest of each first. Shared. */
+typedef struct pxds_snapshot_list pxds_snapshot_list;
 
 /**
  * Where chunks come from: a store, or a callback of the caller's. Shared.
@@ -852,6 +911,86 @@ typedef struct {
     /** Of an index its csum; of a blob the SHA-256 of its file. */
     uint8_t csum[32];
 } pxds_manifest_file;
+
+/** A group in a list. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_GROUP_ENTRY_INIT. */
+    size_t struct_size;
+    /** Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the others. */
+    const char *path;
+    /** Its namespace, `a/b`; "" for the root. */
+    const char *ns;
+    /** Its id. */
+    const char *id;
+    /** PXDS_BACKUP_... */
+    uint32_t type;
+    /** 0. */
+    uint32_t reserved;
+} pxds_group_entry;
+
+/** A snapshot in a list, or by itself. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_SNAPSHOT_ENTRY_INIT. */
+    size_t struct_size;
+    /**
+     * Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`: what functions on snapshots take. The list's, as the
+     * others.
+     */
+    const char *path;
+    /** Its namespace, `a/b`; "" for the root. */
+    const char *ns;
+    /** The id of its group. */
+    const char *id;
+    /** Its time, in seconds since 1970. */
+    int64_t time;
+    /** PXDS_BACKUP_... */
+    uint32_t type;
+    /** PXDS_SNAPSHOT_... */
+    uint32_t flags;
+} pxds_snapshot_entry;
+
+/** A file of a snapshot: an archive, or the manifest. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_FILE_ENTRY_INIT. */
+    size_t struct_size;
+    /** Its name. The list's. */
+    const char *name;
+    /** Length of the file. */
+    uint64_t size;
+    /** PXDS_ARCHIVE_... */
+    uint32_t kind;
+    /** 0. */
+    uint32_t reserved;
+} pxds_file_entry;
+
+/** What the removal of a group found. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT. */
+    size_t struct_size;
+    /** Snapshots that were removed. */
+    uint64_t removed;
+    /** Protected ones, which stay. */
+    uint64_t protected_count;
+} pxds_destroy_result;
+
+/** How a snapshot is made. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_BACKUP_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after the
+     * last snapshot.
+     */
+    const int64_t *time;
+    /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
+    const char *owner;
+    /** The snapshot's notes; the first line is shown as its comment. May be NULL. */
+    const char *notes;
+} pxds_backup_options;
 
 /** Success. */
 #define PXDS_OK 0
@@ -1813,28 +1952,6 @@ pxds_status pxds_chunk_iter_next(pxds_chunk_iter *iter, pxds_chunk_entry *entry,
 void pxds_chunk_iter_free(pxds_chunk_iter *iter);
 
 /**
- * Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
- *
- * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may be
- * taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An ingest
- * takes a shared lock by itself. See docs/format.md, 5.9.
- *
- * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
- * Threads: shared.
- * Since: 0.1
- */
-pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **out, pxds_error **err);
-
-/**
- * Lets go of a store's process lock. NULL is fine.
- *
- * Threads: any.
- * Since: 0.1
- */
-void pxds_lock_free(pxds_lock *lock);
-
-/**
  * Opens the index file at `path`. `kind`: PXDS_INDEX_ANY, or the kind that it must be.
  *
  * The file is read at once: 40 or 32 bytes of memory a chunk. See docs/format.md, 6.4, for what is checked; the stored
@@ -2054,6 +2171,55 @@ pxds_status pxds_index_writer_save(pxds_index_writer *writer,
 void pxds_index_writer_free(pxds_index_writer *writer);
 
 /**
+ * Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ *
+ * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may be
+ * taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An ingest
+ * takes a shared lock by itself. See docs/format.md, 5.9.
+ *
+ * Owns: the caller owns `*out` and lets go with pxds_lock_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **out, pxds_error **err);
+
+/**
+ * Takes a group, `[ns/NAME/...]TYPE/ID`, alone, without waiting.
+ *
+ * A backup does that by itself. What is locked, a directory or a file, is chosen by pxds_store_options.store_name; see
+ * docs/format.md, 7.8.
+ *
+ * Owns: the caller owns `*out` and lets go with pxds_lock_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_lock(const pxds_store *store, const char *group, pxds_lock **out, pxds_error **err);
+
+/**
+ * Takes a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ *
+ * Owns: the caller owns `*out` and lets go with pxds_lock_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_lock(const pxds_store *store,
+                               const char *snapshot,
+                               uint32_t mode,
+                               pxds_lock **out,
+                               pxds_error **err);
+
+/**
+ * Lets go of a lock. NULL is fine.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+void pxds_lock_free(pxds_lock *lock);
+
+/**
  * Starts a stream into `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_ingest_free().
@@ -2188,33 +2354,32 @@ pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, px
  *
  * A regular file or block device is the image from its first byte on, wherever the descriptor stands. Its holes are
  * zeros and are not read. Its length is the size of the image if that is not known; if it is, a longer file is read
- * only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it was when the call
- * returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to its end.
+ * only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it
+ * was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
+ * its end.
  *
  * The descriptor is the caller's and stays open.
  *
- * Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file, device or
- * stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed, for a file or
- * device when the stream so far has ended within a chunk.
+ * Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
+ * device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,
+ * for a file or device when the stream so far has ended within a chunk.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_image_read_fd(pxds_image *image,
-                               int32_t fd,
-                               pxds_error **err);
+pxds_status pxds_image_read_fd(pxds_image *image, int32_t fd, pxds_error **err);
 
 /**
  * Takes from `earlier`, a fixed index of the same chunk size, the chunks that have not changed since.
  *
  * Bit i of `bitmap`, from the lowest bit of the first byte on, is for the `granularity` bytes at i * granularity, a
  * power of two; a set one says that they may have changed. A chunk is taken over if it is the same range of bytes in
- * both images (so a short last chunk is not, if the size has changed), none of its bits is set, it has no bytes yet and the
- * store has it: it is then touched, and reported to `on_chunk` and in the sums as one that the store had. The others
- * are left to be read or written.
+ * both images (so a short last chunk is not, if the size has changed), none of its bits is set, it has no bytes yet
+ * and the store has it: it is then touched, and reported to `on_chunk` and in the sums as one that the store had. The
+ * others are left to be read or written.
  *
- * Errors: PXDS_ERR_ARGUMENT, also if the bitmap lacks a bit of a chunk that both images have, PXDS_ERR_CORRUPT if the csum of
- * `earlier` is wrong, and PXDS_ERR_STATE if the size of the image is not known, after which nothing has changed;
- * PXDS_ERR_CANCELLED, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, also if the bitmap lacks a bit of a chunk that both images have, PXDS_ERR_CORRUPT if the
+ * csum of `earlier` is wrong, and PXDS_ERR_STATE if the size of the image is not known, after which nothing has
+ * changed; PXDS_ERR_CANCELLED, PXDS_ERR_IO.
  * Threads: exclusive for the image, shared for the index.
  * Since: 0.1
  */
@@ -2252,21 +2417,20 @@ pxds_status pxds_image_reuse_ranges(pxds_image *image,
 pxds_status pxds_image_get_stats(pxds_image *image, pxds_ingest_stats *stats, pxds_error **err);
 
 /**
- * Gives the index, complete but not yet written: see pxds_index_writer_save(). If the size was not known, what there is
- * of the last chunk is stored first.
+ * Gives the index, complete but not yet written: see pxds_index_writer_save(). If the size was not known, what there
+ * is of the last chunk is stored first.
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free(). It holds the store's process lock.
- * Errors: PXDS_ERR_STATE, with the offset of the first chunk that has no bytes, after which nothing has changed and they
- * can still be given; as pxds_image_write().
+ * Errors: PXDS_ERR_STATE, with the offset of the first chunk that has no bytes, after which nothing has changed and
+ * they can still be given; as pxds_image_write().
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_image_finish(pxds_image *image,
-                              pxds_index_writer **out,
-                              pxds_error **err);
+pxds_status pxds_image_finish(pxds_image *image, pxds_index_writer **out, pxds_error **err);
 
 /**
- * Frees an image. NULL is fine. One that is not finished leaves chunks that no index names, which garbage collection takes.
+ * Frees an image. NULL is fine. One that is not finished leaves chunks that no index names, which garbage collection
+ * takes.
  *
  * Threads: exclusive.
  * Since: 0.1
@@ -2729,6 +2893,558 @@ pxds_status pxds_manifest_set_unprotected(pxds_manifest *manifest,
  */
 void pxds_manifest_free(pxds_manifest *manifest);
 
+/**
+ * Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
+ *
+ * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_namespaces(const pxds_store *store,
+                                  const char *ns,
+                                  uint32_t flags,
+                                  pxds_namespace_list **out,
+                                  pxds_error **err);
+
+/**
+ * Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
+ *
+ * For `ns`, and for names that are none, see pxds_store_namespaces().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_group_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_groups(const pxds_store *store,
+                              const char *ns,
+                              uint32_t flags,
+                              pxds_group_list **out,
+                              pxds_error **err);
+
+/**
+ * Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
+ *
+ * For `ns`, and for names that are none, see pxds_store_namespaces().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_snapshots(const pxds_store *store,
+                                 const char *ns,
+                                 uint32_t flags,
+                                 pxds_snapshot_list **out,
+                                 pxds_error **err);
+
+/**
+ * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_snapshots(const pxds_store *store,
+                                 const char *group,
+                                 pxds_snapshot_list **out,
+                                 pxds_error **err);
+
+/**
+ * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_file_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_files(const pxds_store *store, const char *snapshot, pxds_file_list **out, pxds_error **err);
+
+/**
+ * How many; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_namespace_list_count(const pxds_namespace_list *list);
+
+/**
+ * Namespace `i`, from 0, as `a/b`, "" for the root; NULL if the list has no such one.
+ *
+ * Owns: the string is the list's.
+ * Threads: shared.
+ * Since: 0.1
+ */
+const char *pxds_namespace_list_get(const pxds_namespace_list *list, size_t i);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_namespace_list_free(pxds_namespace_list *list);
+
+/**
+ * How many; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_group_list_count(const pxds_group_list *list);
+
+/**
+ * Writes group `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+ *
+ * Owns: the strings are the list's.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_list_get(const pxds_group_list *list, size_t i, pxds_group_entry *entry, pxds_error **err);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_group_list_free(pxds_group_list *list);
+
+/**
+ * How many; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_snapshot_list_count(const pxds_snapshot_list *list);
+
+/**
+ * Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+ *
+ * Owns: the strings are the list's.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_list_get(const pxds_snapshot_list *list,
+                                   size_t i,
+                                   pxds_snapshot_entry *entry,
+                                   pxds_error **err);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_snapshot_list_free(pxds_snapshot_list *list);
+
+/**
+ * How many; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_file_list_count(const pxds_file_list *list);
+
+/**
+ * Writes file `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+ *
+ * Owns: the name is the list's.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_file_list_get(const pxds_file_list *list, size_t i, pxds_file_entry *entry, pxds_error **err);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_file_list_free(pxds_file_list *list);
+
+/**
+ * Writes the path of `group`, `[ns/NAME/...]TYPE/ID`, in the store's directory, with a NUL at its end; or of a snapshot,
+ * with its time behind that. It need not be there.
+ *
+ * `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_full_path(const pxds_store *store,
+                                 const char *group,
+                                 char *path,
+                                 size_t path_capacity,
+                                 size_t *path_len,
+                                 pxds_error **err);
+
+/**
+ * Makes a group, and the namespaces above it, if they are not there.
+ *
+ * A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must belong to
+ * `owner`, or to a token of his; NULL takes any.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
+ * (something that is no directory is in the way), PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_create(const pxds_store *store,
+                              const char *group,
+                              const char *owner,
+                              pxds_error **err);
+
+/**
+ * Gives who owns a group, as a text. Returns PXDS_NONE if no file says so.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Gives a group to `owner`, `user@realm` or `user@realm!token`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_set_owner(const pxds_store *store, const char *group, const char *owner, pxds_error **err);
+
+/**
+ * Gives the notes of a group, as a text; an empty one if there are none.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, const char *notes, pxds_error **err);
+
+/**
+ * Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is success.
+ *
+ * `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with the
+ * path of the group or of a snapshot; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_destroy(const pxds_store *store,
+                               const char *group,
+                               pxds_destroy_result *result,
+                               pxds_error **err);
+
+/**
+ * Writes what there is to say of a snapshot to `*entry`; its strings are NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_get_info(const pxds_store *store,
+                                   const char *snapshot,
+                                   pxds_snapshot_entry *entry,
+                                   pxds_error **err);
+
+/**
+ * Makes the empty directory of a snapshot, and its group if that is missing, and takes the snapshot alone.
+ *
+ * For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see pxds_group_create().
+ * pxds_snapshot_set_manifest() finishes the snapshot.
+ *
+ * Owns: the caller owns `*out` and lets go with pxds_lock_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_create(const pxds_store *store,
+                                 const char *snapshot,
+                                 const char *owner,
+                                 pxds_lock **out,
+                                 pxds_error **err);
+
+/**
+ * Protects a snapshot from being removed, by whatever program. One that is protected stays so.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_protect(const pxds_store *store, const char *snapshot, pxds_error **err);
+
+/**
+ * Undoes pxds_snapshot_protect().
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapshot, pxds_error **err);
+
+/**
+ * Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_destroy(const pxds_store *store, const char *snapshot, pxds_error **err);
+
+/**
+ * Gives the manifest of a snapshot.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
+ * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_get_manifest(const pxds_store *store,
+                                       const char *snapshot,
+                                       pxds_manifest **out,
+                                       pxds_error **err);
+
+/**
+ * Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
+ *
+ * What it lists must be there; it is brought to the disk first, by the store's sync level. To change notes and the like
+ * see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which nobody comes between.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the
+ * path, after 5 seconds; PXDS_ERR_IO.
+ * Threads: shared for the store, exclusive for the manifest.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_set_manifest(const pxds_store *store,
+                                       const char *snapshot,
+                                       pxds_manifest *manifest,
+                                       pxds_error **err);
+
+/**
+ * Gives the notes of a snapshot, as a text; an empty one if there are none.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: as pxds_snapshot_get_manifest().
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_get_notes(const pxds_store *store, const char *snapshot, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Replaces the notes of a snapshot. NULL and "" remove them.
+ *
+ * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_set_notes(const pxds_store *store, const char *snapshot, const char *notes, pxds_error **err);
+
+/**
+ * Sets a member of the unprotected part of a snapshot's manifest to the JSON text `value`. NULL removes the member.
+ *
+ * Nothing else changes, and a signature stays valid.
+ *
+ * Errors: as pxds_snapshot_set_notes(); PXDS_ERR_FORMAT also if `value` is no JSON.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
+                                          const char *snapshot,
+                                          const char *name,
+                                          const char *value,
+                                          pxds_error **err);
+
+/**
+ * Opens a snapshot, finished or not, to read its archives.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+ * PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_open(const pxds_store *store, const char *snapshot, pxds_snapshot **out, pxds_error **err);
+
+/**
+ * Opens the index `name` of a snapshot, compared with the manifest.
+ *
+ * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does not
+ * list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has another
+ * csum than the manifest, which is the one that counts.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
+ * Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
+ * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice
+ * callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_open_index(const pxds_snapshot *snapshot,
+                                     const char *name,
+                                     pxds_index **out,
+                                     pxds_error **err);
+
+/**
+ * Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
+ *
+ * `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
+ * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
+ * notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_read_blob(const pxds_snapshot *snapshot,
+                                    const char *name,
+                                    size_t max_len,
+                                    pxds_buffer **out,
+                                    pxds_error **err);
+
+/**
+ * Gives the manifest of an open snapshot, as it was when that was opened.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not finished).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_manifest(const pxds_snapshot *snapshot, pxds_manifest **out, pxds_error **err);
+
+/**
+ * Closes a snapshot. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_snapshot_free(pxds_snapshot *snapshot);
+
+/**
+ * Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_backup_free().
+ * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else), PXDS_ERR_STATE (the time is not after that of
+ * the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
+ * while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_new(const pxds_store *store,
+                            const char *group,
+                            const pxds_backup_options *options,
+                            pxds_backup **out,
+                            pxds_error **err);
+
+/**
+ * The path of the snapshot that this will be, `[ns/NAME/...]TYPE/ID/TIME`; NULL for NULL.
+ *
+ * Owns: the string is the backup's.
+ * Threads: shared.
+ * Since: 0.1
+ */
+const char *pxds_backup_snapshot(const pxds_backup *backup);
+
+/**
+ * The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
+ * verification has failed.
+ *
+ * Owns: the string is the backup's.
+ * Threads: shared.
+ * Since: 0.1
+ */
+const char *pxds_backup_previous(const pxds_backup *backup);
+
+/**
+ * Adds the archive `name`, .didx or .fidx, from an index that came out of an ingest or image of the same store handle.
+ *
+ * `index` can be freed after that.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
+ * other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
+ * PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_index(pxds_backup *backup,
+                                  const char *name,
+                                  pxds_index_writer *index,
+                                  pxds_error **err);
+
+/**
+ * Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
+ * PXDS_ERR_STATE (after a failure), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_blob(pxds_backup *backup,
+                                 const char *name,
+                                 const void *data,
+                                 size_t data_len,
+                                 uint32_t flags,
+                                 pxds_error **err);
+
+/**
+ * Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
+ * (.fidx), or a blob.
+ *
+ * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. `stats`, which may be NULL, gets
+ * the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
+ *
+ * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_fd(pxds_backup *backup,
+                               const char *name,
+                               int32_t fd,
+                               const pxds_ingest_options *stream,
+                               const pxds_image_options *image,
+                               pxds_ingest_stats *stats,
+                               pxds_error **err);
+
+/**
+ * Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, or after a failure), PXDS_ERR_EXISTS (somebody else
+ * has made a snapshot of this time), PXDS_ERR_IO.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_finish(pxds_backup *backup, pxds_error **err);
+
+/**
+ * Frees a backup. NULL is fine. One that is not finished leaves nothing but chunks.
+ *
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+void pxds_backup_free(pxds_backup *backup);
+
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
@@ -2752,6 +3468,11 @@ void pxds_manifest_free(pxds_manifest *manifest);
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL }
 #define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
 #define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
+#define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
+#define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
+#define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
+#define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
+#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL }

@@ -44,12 +44,22 @@ impl fmt::Debug for RestoreOptions {
     }
 }
 
+/// What is known of an index from elsewhere, such as the manifest of its snapshot.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Its csum has been compared with something better than its header.
+    pub vouched: bool,
+    /// What every chunk must be.
+    pub required_form: Option<RequiredForm>,
+}
+
 /// Turns indexes back into the bytes that they describe.
 pub struct Restorer {
     source: Arc<dyn ChunkSource>,
     options: RestoreOptions,
     loader: Loader,
     zeros: Zeros,
+    terms: Terms,
     written: u64,
 }
 
@@ -94,7 +104,12 @@ impl Restorer {
 
     /// A restorer that takes its chunks from `source`.
     pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
-        Restorer { source, options, loader: Loader::new(), zeros: Zeros::new(), written: 0 }
+        Restorer { source, options, loader: Loader::new(), zeros: Zeros::new(), terms: Terms::default(), written: 0 }
+    }
+
+    /// Sets what is known of the indexes that are restored from now on.
+    pub fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
     }
 
     /// Bytes that the latest restore gave out, also when it failed.
@@ -188,7 +203,7 @@ impl Restorer {
         if range.is_some_and(|(_, length)| length == 0) {
             return Ok(());
         }
-        if !self.options.any_csum {
+        if !self.options.any_csum && !self.terms.vouched {
             index.check_csum()?;
         }
         let part = match range {
@@ -211,11 +226,12 @@ impl Restorer {
     /// All of a chunk, or the zeros that it is or that stand for it.
     fn chunk(&mut self, i: usize, chunk: &ChunkInfo) -> Result<Piece<'_>> {
         let RestoreOptions { sparse, required_form, on_bad, .. } = &self.options;
+        let required_form = required_form.or(self.terms.required_form);
         // The known digests are those of unencrypted data.
-        if *sparse && *required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk) {
+        if *sparse && required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk) {
             return Ok(Piece::Zeros(chunk.len()));
         }
-        match self.loader.load(&*self.source, chunk, *required_form) {
+        match self.loader.load(&*self.source, chunk, required_form) {
             Ok(data) => Ok(Piece::Data(data)),
             Err(error) => judge(error, i, chunk, on_bad.as_ref()).map(|()| Piece::Zeros(chunk.len())),
         }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 /// The boundary's files in the order of the header.
 const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "name", "blob", "format", "chunker", "store",
-    "index", "ingest", "image", "source", "restore", "cache", "reader", "json", "manifest",
+    "index", "lock", "ingest", "image", "source", "restore", "cache", "reader", "json", "manifest", "tree", "group",
+    "snapshot", "backup",
 ];
 
 fn generate(root: &Path) -> String {

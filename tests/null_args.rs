@@ -18,6 +18,7 @@ use std::path::Path;
 use std::ptr::{null, null_mut};
 
 use call::{Call, DATA, try_every_mistake};
+use pxds::ffi::backup::*;
 use pxds::ffi::blob::*;
 use pxds::ffi::buffer::*;
 use pxds::ffi::cache::*;
@@ -26,17 +27,21 @@ use pxds::ffi::chunker::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
 use pxds::ffi::format::*;
+use pxds::ffi::group::*;
 use pxds::ffi::image::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
 use pxds::ffi::json::*;
+use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::name::*;
 use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
+use pxds::ffi::snapshot::*;
 use pxds::ffi::source::*;
 use pxds::ffi::status::*;
 use pxds::ffi::store::*;
+use pxds::ffi::tree::*;
 use pxds::ffi::version::*;
 
 const LEN: usize = DATA.len();
@@ -275,6 +280,94 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_manifest_set_unprotected(
             c.must(manifest(c)), c.must(c.text("notes")), c.must(c.bytes(b"[1]")), 3, c.err(),
         ) = PXDS_OK;
+
+        pxds_store_namespaces(
+            c.must(snapshots(c)), c.may(c.text("")), 0, c.out_handle(pxds_namespace_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_groups(
+            c.must(snapshots(c)), c.may(c.text("")), 0, c.out_handle(pxds_group_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_group_list_get(c.must(group_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_store_snapshots(
+            c.must(snapshots(c)), c.may(c.text("")), 0, c.out_handle(pxds_snapshot_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_group_snapshots(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_snapshot_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_list_get(c.must(snapshot_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_snapshot_files(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_file_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_file_list_get(c.must(file_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+
+        pxds_store_full_path(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_text::<4096>(), 4096, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
+        pxds_group_create(c.must(c.store()), c.must(c.text(GROUP)), c.may(c.text("me@pbs")), c.err()) = PXDS_OK;
+        pxds_group_get_owner(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_group_set_owner(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.must(c.text("me@pbs")), c.err(),
+        ) = PXDS_OK;
+        pxds_group_get_notes(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_group_set_notes(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(c.text("x")), c.err()) = PXDS_OK;
+        pxds_group_destroy(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may_struct(), c.err()) = PXDS_OK;
+        pxds_group_lock(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
+        ) = PXDS_OK;
+
+        pxds_snapshot_lock(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), PXDS_LOCK_SHARED, c.out_handle(pxds_lock_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_get_info(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_snapshot_create(
+            c.must(c.store()), c.must(c.text(SNAPSHOT)), c.may(c.text("me@pbs")), c.out_handle(pxds_lock_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_protect(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
+        pxds_snapshot_unprotect(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
+        pxds_snapshot_destroy(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
+        pxds_snapshot_get_manifest(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_manifest_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_set_manifest(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(manifest_of(c)), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_get_notes(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_set_notes(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(c.text("x")), c.err()) = PXDS_OK;
+        pxds_snapshot_set_unprotected(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(c.text("x")), c.may(c.text("1")), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_open(
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_snapshot_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_open_index(
+            c.must(snapshot(c)), c.must(c.text("a.didx")), c.out_handle(pxds_index_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_read_blob(
+            c.must(snapshot(c)), c.must(c.text("b.blob")), 100, c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_manifest(c.must(snapshot(c)), c.out_handle(pxds_manifest_free), c.err()) = PXDS_OK;
+
+        pxds_backup_new(
+            c.must(c.store()), c.must(c.text(GROUP)), c.options(backup_options()), c.out_handle(pxds_backup_free),
+            c.err(),
+        ) = PXDS_OK;
+        pxds_backup_add_index(
+            c.must(backup(c)), c.must(c.text("a.didx")), c.must(ingested(c)), c.err(),
+        ) = PXDS_OK;
+        pxds_backup_add_blob(
+            c.must(backup(c)), c.must(c.text("a.blob")), c.must(data(c)), LEN, 0, c.err(),
+        ) = PXDS_OK;
+        pxds_backup_add_fd(
+            c.must(backup(c)), c.must(c.text("a.blob")), file(c), c.options(c.ingest_options()),
+            c.options(image_options()), c.may_struct(), c.err(),
+        ) = PXDS_OK;
+        pxds_backup_finish(c.must(backup_with_a_blob(c)), c.err()) = PXDS_OK;
     }
 }
 
@@ -342,6 +435,70 @@ fn image_of(c: &Call, size: u64) -> *mut pxds_image {
 
 fn ranges(c: &Call) -> *const pxds_image_range {
     c.lend(pxds_image_range { offset: 3, length: 5 })
+}
+
+const GROUP: &str = "host/x";
+const SNAPSHOT: &str = "host/x/2020-06-26T13:56:05Z";
+const TIME: i64 = 1_593_179_765;
+
+fn backup_options() -> pxds_backup_options {
+    pxds_backup_options { struct_size: size_of::<pxds_backup_options>(), ..unsafe { std::mem::zeroed() } }
+}
+
+fn backup(c: &Call) -> *mut pxds_backup {
+    let time = c.lend(TIME);
+    let options = pxds_backup_options { time, ..backup_options() };
+    let (store, group) = (c.store(), c.text(GROUP));
+    c.make(pxds_backup_free, |out| unsafe { pxds_backup_new(store, group, &options, out, null_mut()) })
+}
+
+fn backup_with_a_blob(c: &Call) -> *mut pxds_backup {
+    let backup = backup(c);
+    let status = unsafe { pxds_backup_add_blob(backup, c.text("b.blob"), data(c), LEN, 0, null_mut()) };
+    assert_eq!(status, PXDS_OK);
+    backup
+}
+
+/// The index of an ingested stream of one chunk.
+fn ingested(c: &Call) -> *mut pxds_index_writer {
+    let ingest = c.ingest();
+    assert_eq!(unsafe { pxds_ingest_write(ingest, data(c), LEN, null_mut()) }, PXDS_OK);
+    c.make(pxds_index_writer_free, |out| unsafe { pxds_ingest_finish(ingest, out, null_mut()) })
+}
+
+/// A store with one finished snapshot: `a.didx` and `b.blob`.
+fn snapshots(c: &Call) -> *mut pxds_store {
+    let backup = backup_with_a_blob(c);
+    unsafe {
+        assert_eq!(pxds_backup_add_index(backup, c.text("a.didx"), ingested(c), null_mut()), PXDS_OK);
+        assert_eq!(pxds_backup_finish(backup, null_mut()), PXDS_OK);
+    }
+    c.store()
+}
+
+fn manifest_of(c: &Call) -> *mut pxds_manifest {
+    let id = c.text("x");
+    c.make(pxds_manifest_free, |out| unsafe { pxds_manifest_new(PXDS_BACKUP_HOST, id, TIME, out, null_mut()) })
+}
+
+fn snapshot(c: &Call) -> *mut pxds_snapshot {
+    let (store, path) = (snapshots(c), c.text(SNAPSHOT));
+    c.make(pxds_snapshot_free, |out| unsafe { pxds_snapshot_open(store, path, out, null_mut()) })
+}
+
+fn group_list(c: &Call) -> *mut pxds_group_list {
+    let store = snapshots(c);
+    c.make(pxds_group_list_free, |out| unsafe { pxds_store_groups(store, null(), 0, out, null_mut()) })
+}
+
+fn snapshot_list(c: &Call) -> *mut pxds_snapshot_list {
+    let store = snapshots(c);
+    c.make(pxds_snapshot_list_free, |out| unsafe { pxds_store_snapshots(store, null(), 0, out, null_mut()) })
+}
+
+fn file_list(c: &Call) -> *mut pxds_file_list {
+    let (store, path) = (snapshots(c), c.text(SNAPSHOT));
+    c.make(pxds_file_list_free, |out| unsafe { pxds_snapshot_files(store, path, out, null_mut()) })
 }
 
 /// A manifest with one file of 5 bytes and a csum of zeros.
@@ -478,6 +635,12 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_store_path = path if path.is_null();
         pxds_store_layout = layout if layout == PXDS_LAYOUT_DEFAULT;
         pxds_reader_size = size if size == 0;
+        pxds_namespace_list_count = count if count == 0;
+        pxds_group_list_count = count if count == 0;
+        pxds_snapshot_list_count = count if count == 0;
+        pxds_file_list_count = count if count == 0;
+        pxds_backup_snapshot = path if path.is_null();
+        pxds_backup_previous = path if path.is_null();
     }
 }
 
@@ -510,6 +673,12 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_manifest_free,
         pxds_cache_free,
         pxds_reader_free,
+        pxds_namespace_list_free,
+        pxds_group_list_free,
+        pxds_snapshot_list_free,
+        pxds_file_list_free,
+        pxds_snapshot_free,
+        pxds_backup_free,
     ]
 }
 
@@ -520,6 +689,17 @@ macro_rules! name_of_each {
             stringify!($name)
         }),*]
     };
+}
+
+/// Getters of one thing of a list: none in a list that is NULL, and none behind the end of one.
+fn list_getters() -> impl IntoIterator<Item = &'static str> {
+    let c = Call::right();
+    let store = snapshots(&c);
+    let list =
+        c.make(pxds_namespace_list_free, |out| unsafe { pxds_store_namespaces(store, null(), 0, out, null_mut()) });
+    assert!(unsafe { pxds_namespace_list_get(null(), 0) }.is_null());
+    assert!(unsafe { pxds_namespace_list_get(list, 0) }.is_null());
+    name_of_each![pxds_namespace_list_get]
 }
 
 fn without_pointers() -> impl IntoIterator<Item = &'static str> {
@@ -573,6 +753,7 @@ fn every_function_has_been_tried() {
         .into_iter()
         .map(|function| function.name)
         .chain(getters())
+        .chain(list_getters())
         .chain(frees())
         .chain(without_pointers())
         .collect();

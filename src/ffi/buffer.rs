@@ -5,11 +5,24 @@ use super::guard::guard_value;
 use super::handle::Shared;
 
 /// Bytes that the library has allocated and the caller owns. Immutable; any thread may read it.
-pub struct pxds_buffer(Shared<Vec<u8>>);
+///
+/// Where a function says that it gives a text, a NUL follows that the length does not count.
+pub struct pxds_buffer {
+    bytes: Shared<Vec<u8>>,
+    len: usize,
+}
 
 impl pxds_buffer {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        pxds_buffer(Shared::new(bytes))
+        pxds_buffer { len: bytes.len(), bytes: Shared::new(bytes) }
+    }
+
+    /// A text, with a NUL behind it.
+    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+        let mut bytes = text.into();
+        let len = bytes.len();
+        bytes.push(0);
+        pxds_buffer { bytes: Shared::new(bytes), len }
     }
 }
 
@@ -22,7 +35,7 @@ impl pxds_buffer {
 pub unsafe extern "C" fn pxds_buffer_data(buffer: *const pxds_buffer) -> *const u8 {
     let none = std::ptr::null;
     // SAFETY: the header's rules for handles.
-    guard_value(none(), || unsafe { args::opt(buffer) }.map_or_else(none, |buffer| buffer.0.as_ptr()))
+    guard_value(none(), || unsafe { args::opt(buffer) }.map_or_else(none, |buffer| buffer.bytes.as_ptr()))
 }
 
 /// How many bytes; 0 for NULL.
@@ -32,7 +45,7 @@ pub unsafe extern "C" fn pxds_buffer_data(buffer: *const pxds_buffer) -> *const 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_buffer_len(buffer: *const pxds_buffer) -> usize {
     // SAFETY: the header's rules for handles.
-    guard_value(0, || unsafe { args::opt(buffer) }.map_or(0, |buffer| buffer.0.len()))
+    guard_value(0, || unsafe { args::opt(buffer) }.map_or(0, |buffer| buffer.len))
 }
 
 /// Frees a buffer. NULL is fine.

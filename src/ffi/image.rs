@@ -73,7 +73,7 @@ pub struct pxds_image_range {
 /// the store, and garbage collection leaves them there for a day.
 pub struct pxds_image(Exclusive<Image>);
 
-unsafe fn read_options(options: *const pxds_image_options) -> Result<ImageOptions> {
+pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<ImageOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_IMAGE_NO_COMPRESS, "options.flags")?;

@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary};
 use crate::ingest::{IndexWriter, StoredIndex};
+use crate::restore::Terms;
 
 /// Either kind.
 pub const PXDS_INDEX_ANY: u32 = 0;
@@ -79,17 +80,35 @@ unsafe impl SizeFirst for pxds_index_chunk_info {
 }
 
 /// An index, read whole into memory and checked. Shared.
-pub struct pxds_index(Shared<Arc<Index>>);
+pub struct pxds_index {
+    index: Shared<Arc<Index>>,
+    terms: Terms,
+}
 
 impl pxds_index {
+    /// An index of which nothing is known but itself.
+    fn new(index: Index) -> Self {
+        Self::with_terms(index, Terms::default())
+    }
+
+    /// An index of which more is known.
+    pub(super) fn with_terms(index: Index, terms: Terms) -> Self {
+        pxds_index { index: Shared::new(Arc::new(index)), terms }
+    }
+
     /// The index of the core.
     pub(super) fn core(&self) -> &Index {
-        &self.0
+        &self.index
     }
 
     /// The index of the core, to be kept.
     pub(super) fn share(&self) -> Arc<Index> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.index)
+    }
+
+    /// What is known of it from elsewhere.
+    pub(super) fn terms(&self) -> Terms {
+        self.terms
     }
 }
 
@@ -155,6 +174,16 @@ impl pxds_index_writer {
     pub(super) fn stored(index: StoredIndex) -> Self {
         pxds_index_writer(Exclusive::new(Writer::Stored(index)))
     }
+
+    /// Does `work` with what has been ingested.
+    ///
+    /// Errors: `Argument` for a writer of the caller's own.
+    pub(super) fn with_stored<T>(&self, work: impl FnOnce(&mut StoredIndex) -> Result<T>) -> Result<T> {
+        match &mut *self.0.enter()? {
+            Writer::Stored(index) => work(index),
+            Writer::Own(_) => Err(Error::new(Kind::Argument, "the index did not come out of an ingest or image")),
+        }
+    }
 }
 
 fn kind_filter(kind: u32) -> Result<Option<IndexKind>> {
@@ -186,7 +215,7 @@ pub unsafe extern "C" fn pxds_index_open(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (Out::handle(out, "out")?, args::path(path, "path")?) };
-        out.hand_out(pxds_index(Shared::new(Arc::new(Index::open(path, kind_filter(kind)?)?))));
+        out.hand_out(pxds_index::new(Index::open(path, kind_filter(kind)?)?));
         Ok(())
     })
 }
@@ -208,7 +237,7 @@ pub unsafe extern "C" fn pxds_index_parse(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        out.hand_out(pxds_index(Shared::new(Arc::new(Index::from_bytes(data, kind_filter(kind)?)?))));
+        out.hand_out(pxds_index::new(Index::from_bytes(data, kind_filter(kind)?)?));
         Ok(())
     })
 }

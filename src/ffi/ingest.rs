@@ -104,7 +104,7 @@ unsafe impl SizeFirst for pxds_ingest_stats {
 /// takes.
 pub struct pxds_ingest(Exclusive<Ingest>);
 
-unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {
+pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_INGEST_NO_COMPRESS, "options.flags")?;

@@ -93,9 +93,14 @@ struct Held {
 }
 
 impl pxds_manifest {
-    fn new(manifest: Manifest) -> Self {
+    pub(super) fn new(manifest: Manifest) -> Self {
         let id = CString::new(manifest.id()).ok();
         pxds_manifest(Exclusive::new(Held { manifest, id, filenames: HashMap::new() }))
+    }
+
+    /// Does `work` with the manifest of the core.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Manifest) -> Result<T>) -> Result<T> {
+        work(&self.0.enter()?.manifest)
     }
 }
 

@@ -41,13 +41,25 @@ pub mod index;
 pub mod ingest;
 
 pub mod image;
+
 pub mod source;
 
 pub mod restore;
 
-pub mod json;
-
 pub mod cache;
-pub mod manifest;
 
 pub mod reader;
+
+pub mod json;
+
+pub mod manifest;
+
+pub mod lock;
+
+pub mod tree;
+
+pub mod group;
+
+pub mod snapshot;
+
+pub mod backup;

@@ -101,6 +101,15 @@ pub(super) fn constant_of(kind: BackupType) -> u32 {
     }
 }
 
+/// The constant of a kind of archive.
+pub(super) fn archive_constant(kind: ArchiveKind) -> u32 {
+    match kind {
+        ArchiveKind::Dynamic => PXDS_ARCHIVE_DYNAMIC,
+        ArchiveKind::Fixed => PXDS_ARCHIVE_FIXED,
+        ArchiveKind::Blob => PXDS_ARCHIVE_BLOB,
+    }
+}
+
 /// The namespace that a caller passed; NULL is the root.
 pub(super) unsafe fn namespace(ns: *const c_char) -> Result<Namespace> {
     // SAFETY: the caller's.
@@ -214,11 +223,7 @@ pub unsafe extern "C" fn pxds_archive_check(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, name) = unsafe { (Out::opt(kind), args::text(name, "name")?) };
-        let kind = match name::check_archive(name)? {
-            ArchiveKind::Dynamic => PXDS_ARCHIVE_DYNAMIC,
-            ArchiveKind::Fixed => PXDS_ARCHIVE_FIXED,
-            ArchiveKind::Blob => PXDS_ARCHIVE_BLOB,
-        };
+        let kind = archive_constant(name::check_archive(name)?);
         if let Some(out) = out {
             out.set(kind);
         }

@@ -14,6 +14,7 @@ use super::source::pxds_source;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::Result;
 use crate::reader::{Cache, Extent, Reader, ReaderOptions};
+use crate::restore::Terms;
 
 /// pxds_reader_options.flags: do not compare the csum in the header of the index with its entries, as for salvage.
 pub const PXDS_READER_ANY_CSUM: u32 = 1;
@@ -96,6 +97,12 @@ pub unsafe extern "C" fn pxds_reader_new(
                 args::handle(index, "index")?,
                 read_options(options)?,
             )
+        };
+        let Terms { vouched, required_form } = index.terms();
+        let options = ReaderOptions {
+            any_csum: options.any_csum || vouched,
+            required_form: options.required_form.or(required_form),
+            ..options
         };
         out.hand_out(pxds_reader(Shared::new(Reader::new(source.share(), index.share(), options)?)));
         Ok(())

@@ -12,6 +12,7 @@ use super::source::pxds_source;
 use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
+use crate::index::Index;
 use crate::restore::{RestoreOptions, Restorer};
 use crate::sys::CallerFd;
 
@@ -24,11 +25,13 @@ pub struct pxds_restorer(Exclusive<Restorer>);
 /// Runs a restore and reports how far it came, however it ends.
 fn run(
     restorer: &pxds_restorer,
+    index: &pxds_index,
     written: Option<Out<'_, u64>>,
-    restore: impl FnOnce(&mut Restorer) -> Result<()>,
+    restore: impl FnOnce(&mut Restorer, &Index) -> Result<()>,
 ) -> Result<()> {
     let mut restorer = restorer.0.enter()?;
-    let result = restore(&mut restorer);
+    restorer.set_terms(index.terms());
+    let result = restore(&mut restorer, index.core());
     if let Some(written) = written {
         written.set(restorer.written());
     }
@@ -146,7 +149,7 @@ pub unsafe extern "C" fn pxds_restorer_write_fd(
         let (written, restorer, index) =
             unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
         let fd = CallerFd::new(fd)?;
-        run(restorer, written, |restorer| restorer.restore_fd(index.core(), fd))
+        run(restorer, index, written, |restorer, index| restorer.restore_fd(index, fd))
     })
 }
 
@@ -170,7 +173,7 @@ pub unsafe extern "C" fn pxds_restorer_write(
         let (written, restorer, index) =
             unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
         let mut sink = sink(write, user)?;
-        run(restorer, written, |restorer| restorer.restore(index.core(), &mut sink))
+        run(restorer, index, written, |restorer, index| restorer.restore(index, &mut sink))
     })
 }
 
@@ -229,7 +232,7 @@ pub unsafe extern "C" fn pxds_restorer_write_file(
                 args::path(path, "path")?,
             )
         };
-        run(restorer, written, |restorer| restorer.restore_file(index.core(), path))
+        run(restorer, index, written, |restorer, index| restorer.restore_file(index, path))
     })
 }
 
@@ -256,7 +259,7 @@ pub unsafe extern "C" fn pxds_restorer_write_range_fd(
         let (written, restorer, index) =
             unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
         let fd = CallerFd::new(fd)?;
-        run(restorer, written, |restorer| restorer.restore_range_fd(index.core(), offset, length, fd))
+        run(restorer, index, written, |restorer, index| restorer.restore_range_fd(index, offset, length, fd))
     })
 }
 
@@ -281,7 +284,7 @@ pub unsafe extern "C" fn pxds_restorer_write_range(
         let (written, restorer, index) =
             unsafe { (Out::opt(written), args::handle(restorer, "restorer")?, args::handle(index, "index")?) };
         let mut sink = sink(write, user)?;
-        run(restorer, written, |restorer| restorer.restore_range(index.core(), offset, length, &mut sink))
+        run(restorer, index, written, |restorer, index| restorer.restore_range(index, offset, length, &mut sink))
     })
 }
 
@@ -311,7 +314,7 @@ pub unsafe extern "C" fn pxds_restorer_write_range_file(
                 args::path(path, "path")?,
             )
         };
-        run(restorer, written, |restorer| restorer.restore_range_file(index.core(), offset, length, path))
+        run(restorer, index, written, |restorer, index| restorer.restore_range_file(index, offset, length, path))
     })
 }
 
@@ -340,7 +343,7 @@ pub unsafe extern "C" fn pxds_restorer_read_range(
                 args::bytes_mut(data, data_len, "data")?,
             )
         };
-        run(restorer, written, |restorer| restorer.read_range(index.core(), offset, data).map(drop))
+        run(restorer, index, written, |restorer, index| restorer.read_range(index, offset, data).map(drop))
     })
 }
 

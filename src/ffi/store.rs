@@ -15,10 +15,7 @@ use super::handle::{Exclusive, Shared};
 use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
 use crate::name;
-use crate::store::{
-    ChunkEntry, Chunks, ExclusiveLock, InsertOptions, Inserted, Layout, SharedLock, Store, StoreOptions, SyncLevel,
-    TreeLocks,
-};
+use crate::store::{ChunkEntry, Chunks, InsertOptions, Inserted, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
 use crate::sys::{self, Owner};
 
 /// Of a new store: PXDS_LAYOUT_HEX2.
@@ -143,11 +140,6 @@ pub const PXDS_INSERT_RAW: u32 = 1;
 /// Loading flag: give any bytes, for salvage; neither structure nor CRC are checked.
 pub const PXDS_LOAD_UNCHECKED: u32 = 1;
 
-/// As a writer: beside other writers, against garbage collection by other programs.
-pub const PXDS_LOCK_SHARED: u32 = 1;
-/// Against every other program, and every other open handle, on the store.
-pub const PXDS_LOCK_EXCLUSIVE: u32 = 2;
-
 /// An open chunk store. Shared.
 ///
 /// Any number of threads, handles and processes may use one store at once. A chunk is seen whole or not at all.
@@ -171,15 +163,6 @@ impl pxds_store {
 
 /// Goes through the chunks of a store. Exclusive.
 pub struct pxds_chunk_iter(Exclusive<Chunks>);
-
-/// A hold on a store. Shared.
-pub struct pxds_lock(#[allow(dead_code, reason = "held until it is dropped")] Shared<Lock>);
-
-#[allow(dead_code, reason = "held until they are dropped")]
-enum Lock {
-    Shared(SharedLock),
-    Exclusive(ExclusiveLock),
-}
 
 unsafe fn read_options(options: *const pxds_store_options) -> Result<StoreOptions> {
     // SAFETY: the caller's.
@@ -631,44 +614,4 @@ pub unsafe extern "C" fn pxds_chunk_iter_next(
 pub unsafe extern "C" fn pxds_chunk_iter_free(iter: *mut pxds_chunk_iter) {
     // SAFETY: the header's rules for handles.
     guard_value((), || unsafe { args::free_exclusive(iter, |iter| iter.0.is_busy()) })
-}
-
-/// Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
-///
-/// The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may be
-/// taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An ingest
-/// takes a shared lock by itself. See docs/format.md, 5.9.
-///
-/// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_lock(
-    store: *const pxds_store,
-    mode: u32,
-    out: *mut *mut pxds_lock,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        let lock = match mode {
-            PXDS_LOCK_SHARED => Lock::Shared(store.core().lock_shared()?),
-            PXDS_LOCK_EXCLUSIVE => Lock::Exclusive(store.core().lock_exclusive()?),
-            other => return Err(Error::new(Kind::Argument, format!("mode cannot be {other}"))),
-        };
-        out.hand_out(pxds_lock(Shared::new(lock)));
-        Ok(())
-    })
-}
-
-/// Lets go of a store's process lock. NULL is fine.
-///
-/// Threads: any.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_lock_free(lock: *mut pxds_lock) {
-    // SAFETY: the header's rules for handles.
-    guard_value((), || unsafe { args::free(lock) })
 }

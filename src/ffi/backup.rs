@@ -1,0 +1,252 @@
+//! Making snapshots.
+
+use std::ffi::{CString, c_char, c_void};
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::error::pxds_error;
+use super::group::store_and_group;
+use super::guard::{guard_ok, guard_value};
+use super::handle::Exclusive;
+use super::image::{pxds_image_options, read_options as read_image_options};
+use super::index::pxds_index_writer;
+use super::ingest::{c_stats, pxds_ingest_options, pxds_ingest_stats, read_options as read_ingest_options};
+use super::status::pxds_status;
+use super::store::pxds_store;
+use crate::backup::{Backup, BackupOptions};
+use crate::error::{Error, Kind, Result};
+use crate::sys::CallerFd;
+
+/// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
+/// them, and its garbage collection stops at one.
+pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
+
+/// pxds_backup_add_blob() flag: do not compress.
+pub const PXDS_BACKUP_NO_COMPRESS: u32 = 1;
+
+/// How a snapshot is made.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_backup_options {
+    /// Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// PXDS_BACKUP_...
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after the
+    /// last snapshot.
+    pub time: *const i64,
+    /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
+    pub owner: *const c_char,
+    /// The snapshot's notes; the first line is shown as its comment. May be NULL.
+    pub notes: *const c_char,
+}
+
+// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_backup_options {
+    const NAME: &'static str = "pxds_backup_options";
+}
+
+/// A snapshot in the making. Exclusive.
+///
+/// Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
+/// store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and after
+/// a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its group
+/// alone, and the last snapshot of that against removal.
+pub struct pxds_backup {
+    backup: Exclusive<Backup>,
+    snapshot: CString,
+    previous: Option<CString>,
+}
+
+unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    args::flags(options.flags, PXDS_BACKUP_ANY_CHUNK_SIZE, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
+    // SAFETY: the caller's.
+    let (time, owner, notes) = unsafe {
+        (
+            args::opt_value(options.time),
+            args::opt_text(options.owner, "options.owner")?,
+            args::opt_text(options.notes, "options.notes")?,
+        )
+    };
+    Ok(BackupOptions {
+        time,
+        owner: owner.map(str::to_owned),
+        notes: notes.filter(|notes| !notes.is_empty()).map(str::to_owned),
+        any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
+    })
+}
+
+/// Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_backup_free().
+/// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else), PXDS_ERR_STATE (the time is not after that of
+/// the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
+/// while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_new(
+    store: *const pxds_store,
+    group: *const c_char,
+    options: *const pxds_backup_options,
+    out: *mut *mut pxds_backup,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, group), options) =
+            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
+        let backup = Backup::new(store, &group, options)?;
+        let path = |snapshot: &crate::name::Snapshot| {
+            CString::new(snapshot.path()).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
+        };
+        let (snapshot, previous) = (path(backup.snapshot())?, backup.previous().map(path).transpose()?);
+        out.hand_out(pxds_backup { backup: Exclusive::new(backup), snapshot, previous });
+        Ok(())
+    })
+}
+
+/// The path of the snapshot that this will be, `[ns/NAME/...]TYPE/ID/TIME`; NULL for NULL.
+///
+/// Owns: the string is the backup's.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *const c_char {
+    let none = std::ptr::null;
+    // SAFETY: the header's rules for handles.
+    guard_value(none(), || unsafe { args::opt(backup) }.map_or_else(none, |backup| backup.snapshot.as_ptr()))
+}
+
+/// The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
+/// verification has failed.
+///
+/// Owns: the string is the backup's.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *const c_char {
+    let none = std::ptr::null;
+    // SAFETY: the header's rules for handles.
+    guard_value(none(), || {
+        let previous = unsafe { args::opt(backup) }.and_then(|backup| backup.previous.as_ref());
+        previous.map_or_else(none, |path| path.as_ptr())
+    })
+}
+
+/// Adds the archive `name`, .didx or .fidx, from an index that came out of an ingest or image of the same store handle.
+///
+/// `index` can be freed after that.
+///
+/// Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
+/// other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
+/// PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_index(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    index: *mut pxds_index_writer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (backup, name, index) =
+            unsafe { (args::handle(backup, "backup")?, args::text(name, "name")?, args::handle(index, "index")?) };
+        let mut backup = backup.backup.enter()?;
+        index.with_stored(|index| backup.add_index(name, index))
+    })
+}
+
+/// Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
+/// PXDS_ERR_STATE (after a failure), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_blob(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    data: *const c_void,
+    data_len: usize,
+    flags: u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (backup, name, data) = unsafe {
+            (args::handle(backup, "backup")?, args::text(name, "name")?, args::bytes(data, data_len, "data")?)
+        };
+        args::flags(flags, PXDS_BACKUP_NO_COMPRESS, "flags")?;
+        backup.backup.enter()?.add_blob(name, data, flags & PXDS_BACKUP_NO_COMPRESS == 0)
+    })
+}
+
+/// Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
+/// (.fidx), or a blob.
+///
+/// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. `stats`, which may be NULL, gets
+/// the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
+///
+/// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_fd(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    fd: i32,
+    stream: *const pxds_ingest_options,
+    image: *const pxds_image_options,
+    stats: *mut pxds_ingest_stats,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (stats, backup, name, stream, image) = unsafe {
+            (
+                OutStruct::opt(stats)?,
+                args::handle(backup, "backup")?,
+                args::text(name, "name")?,
+                read_ingest_options(stream)?,
+                read_image_options(image)?,
+            )
+        };
+        let fd = CallerFd::new(fd)?;
+        let sums = backup.backup.enter()?.add_fd(name, fd, stream, image)?;
+        if let Some(stats) = stats {
+            stats.set(c_stats(sums));
+        }
+        Ok(())
+    })
+}
+
+/// Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, or after a failure), PXDS_ERR_EXISTS (somebody else
+/// has made a snapshot of this time), PXDS_ERR_IO.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_finish(backup: *mut pxds_backup, err: *mut *mut pxds_error) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        unsafe { args::handle(backup, "backup")? }.backup.enter()?.finish()
+    })
+}
+
+/// Frees a backup. NULL is fine. One that is not finished leaves nothing but chunks.
+///
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_free(backup: *mut pxds_backup) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free_exclusive(backup, |backup| backup.backup.is_busy()) })
+}

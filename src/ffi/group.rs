@@ -1,0 +1,213 @@
+//! Groups.
+
+use std::ffi::c_char;
+use std::mem::size_of;
+use std::os::unix::ffi::OsStrExt;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::buffer::pxds_buffer;
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok};
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::store::pxds_store;
+use crate::error::{Error, Kind, Result};
+use crate::name::{Group, Snapshot};
+use crate::snapshot::Destroyed;
+use crate::store::Store;
+
+/// What the removal of a group found.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_destroy_result {
+    /// Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT.
+    pub struct_size: usize,
+    /// Snapshots that were removed.
+    pub removed: u64,
+    /// Protected ones, which stay.
+    pub protected_count: u64,
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_destroy_result {
+    const NAME: &'static str = "pxds_destroy_result";
+}
+
+/// The store and the group that a caller named.
+pub(super) unsafe fn store_and_group<'a>(store: *const pxds_store, group: *const c_char) -> Result<(&'a Store, Group)> {
+    // SAFETY: the caller's.
+    let (store, group) = unsafe { (args::handle(store, "store")?, args::text(group, "group")?) };
+    Ok((store.core(), Group::parse(group)?))
+}
+
+/// Writes the path of `group`, `[ns/NAME/...]TYPE/ID`, in the store's directory, with a NUL at its end; or of a snapshot,
+/// with its time behind that. It need not be there.
+///
+/// `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_store_full_path(
+    store: *const pxds_store,
+    group: *const c_char,
+    path: *mut c_char,
+    path_capacity: usize,
+    path_len: *mut usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
+        let (out_len, room) = unsafe { (Out::new(path_len, "path_len"), args::text_mut(path, path_capacity, "path")) };
+        let (out_len, room) = (out_len?, room?);
+        // SAFETY: the header's rules for inputs.
+        let (store, name) = unsafe { (args::handle(store, "store")?, args::text(group, "group")?) };
+        let checked = match Group::parse(name) {
+            Ok(group) => group.path(),
+            Err(_) => Snapshot::parse(name)?.path(),
+        };
+        let full = store.core().path().join(checked);
+        let bytes = full.as_os_str().as_bytes();
+        out_len.set(bytes.len() + 1);
+        args::write_text(room, bytes)
+    })
+}
+
+/// Makes a group, and the namespaces above it, if they are not there.
+///
+/// A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must belong to
+/// `owner`, or to a token of his; NULL takes any.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
+/// (something that is no directory is in the way), PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_create(
+    store: *const pxds_store,
+    group: *const c_char,
+    owner: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, group), owner) = unsafe { (store_and_group(store, group)?, args::opt_text(owner, "owner")?) };
+        store.create_group(&group, owner).map(drop)
+    })
+}
+
+/// Gives who owns a group, as a text. Returns PXDS_NONE if no file says so.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_get_owner(
+    store: *const pxds_store,
+    group: *const c_char,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
+        let Some(owner) = store.group_owner(&group)? else { return Ok(PXDS_NONE) };
+        out.hand_out(pxds_buffer::text(owner));
+        Ok(PXDS_OK)
+    })
+}
+
+/// Gives a group to `owner`, `user@realm` or `user@realm!token`.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_set_owner(
+    store: *const pxds_store,
+    group: *const c_char,
+    owner: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, group), owner) = unsafe { (store_and_group(store, group)?, args::text(owner, "owner")?) };
+        store.set_group_owner(&group, owner)
+    })
+}
+
+/// Gives the notes of a group, as a text; an empty one if there are none.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_get_notes(
+    store: *const pxds_store,
+    group: *const c_char,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
+        out.hand_out(pxds_buffer::text(store.group_notes(&group)?));
+        Ok(())
+    })
+}
+
+/// Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_set_notes(
+    store: *const pxds_store,
+    group: *const c_char,
+    notes: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, group), notes) = unsafe { (store_and_group(store, group)?, args::opt_text(notes, "notes")?) };
+        store.set_group_notes(&group, notes.unwrap_or_default())
+    })
+}
+
+/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is success.
+///
+/// `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
+///
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with the
+/// path of the group or of a snapshot; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_destroy(
+    store: *const pxds_store,
+    group: *const c_char,
+    result: *mut pxds_destroy_result,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (result, (store, group)) = unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?) };
+        let mut destroyed = Destroyed::default();
+        let outcome = store.destroy_group(&group, &mut destroyed);
+        let Destroyed { removed, protected } = destroyed;
+        if let Some(result) = result {
+            let struct_size = size_of::<pxds_destroy_result>();
+            result.set(pxds_destroy_result { struct_size, removed, protected_count: protected });
+        }
+        outcome?;
+        if protected > 0 {
+            let path = store.path().join(group.path());
+            let message = format!("{}: {protected} protected snapshots stay", path.display());
+            return Err(Error::new(Kind::Protected, message).with_path(&path));
+        }
+        Ok(())
+    })
+}

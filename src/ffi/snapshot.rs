@@ -1,0 +1,371 @@
+//! Snapshots.
+
+use std::ffi::c_char;
+
+use super::args::{self, Out, OutStruct};
+use super::buffer::pxds_buffer;
+use super::error::pxds_error;
+use super::guard::{guard_ok, guard_value};
+use super::handle::Shared;
+use super::index::pxds_index;
+use super::lock::pxds_lock;
+use super::manifest::pxds_manifest;
+use super::status::pxds_status;
+use super::store::pxds_store;
+use super::tree::{pxds_snapshot_entry, snapshot_entry};
+use crate::error::{Error, Kind, Result};
+use crate::json;
+use crate::manifest::FileInfo;
+use crate::name::Snapshot;
+use crate::restore::Terms;
+use crate::snapshot::{Archive, OpenSnapshot};
+use crate::source::RequiredForm;
+use crate::store::Store;
+
+/// A snapshot that is being read. Shared.
+///
+/// While it is open nobody removes it.
+pub struct pxds_snapshot(Shared<OpenSnapshot>);
+
+/// The store and the snapshot that a caller named.
+unsafe fn store_and_snapshot<'a>(store: *const pxds_store, snapshot: *const c_char) -> Result<(&'a Store, Snapshot)> {
+    // SAFETY: the caller's.
+    let (store, snapshot) = unsafe { (args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
+    Ok((store.core(), Snapshot::parse(snapshot)?))
+}
+
+/// Writes what there is to say of a snapshot to `*entry`; its strings are NULL.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_get_info(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    entry: *mut pxds_snapshot_entry,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, snapshot)) =
+            unsafe { (OutStruct::new(entry, "entry")?, store_and_snapshot(store, snapshot)?) };
+        out.set(snapshot_entry(&store.snapshot_info(&snapshot)?));
+        Ok(())
+    })
+}
+
+/// Makes the empty directory of a snapshot, and its group if that is missing, and takes the snapshot alone.
+///
+/// For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see pxds_group_create().
+/// pxds_snapshot_set_manifest() finishes the snapshot.
+///
+/// Owns: the caller owns `*out` and lets go with pxds_lock_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_create(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    owner: *const c_char,
+    out: *mut *mut pxds_lock,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, snapshot), owner) = unsafe {
+            (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, args::opt_text(owner, "owner")?)
+        };
+        out.hand_out(pxds_lock::new(store.create_snapshot(&snapshot, owner)?));
+        Ok(())
+    })
+}
+
+/// Protects a snapshot from being removed, by whatever program. One that is protected stays so.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_protect(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
+        store.set_protected(&snapshot, true)
+    })
+}
+
+/// Undoes pxds_snapshot_protect().
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_unprotect(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
+        store.set_protected(&snapshot, false)
+    })
+}
+
+/// Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it; PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_destroy(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
+        store.destroy_snapshot(&snapshot).map(drop)
+    })
+}
+
+/// Gives the manifest of a snapshot.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
+/// PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_get_manifest(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    out: *mut *mut pxds_manifest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
+        out.hand_out(pxds_manifest::new(store.load_manifest(&snapshot)?));
+        Ok(())
+    })
+}
+
+/// Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
+///
+/// What it lists must be there; it is brought to the disk first, by the store's sync level. To change notes and the like
+/// see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which nobody comes between.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the
+/// path, after 5 seconds; PXDS_ERR_IO.
+/// Threads: shared for the store, exclusive for the manifest.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_set_manifest(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    manifest: *mut pxds_manifest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, snapshot), manifest) =
+            unsafe { (store_and_snapshot(store, snapshot)?, args::handle(manifest, "manifest")?) };
+        manifest.read(|manifest| store.store_manifest(&snapshot, manifest))
+    })
+}
+
+/// Gives the notes of a snapshot, as a text; an empty one if there are none.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: as pxds_snapshot_get_manifest().
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_get_notes(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
+        let manifest = store.load_manifest(&snapshot)?;
+        out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default()));
+        Ok(())
+    })
+}
+
+/// Replaces the notes of a snapshot. NULL and "" remove them.
+///
+/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_set_notes(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    notes: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, snapshot), notes) =
+            unsafe { (store_and_snapshot(store, snapshot)?, args::opt_text(notes, "notes")?) };
+        store.update_manifest(&snapshot, |manifest| {
+            manifest.set_notes(notes.filter(|notes| !notes.is_empty()));
+            Ok(())
+        })
+    })
+}
+
+/// Sets a member of the unprotected part of a snapshot's manifest to the JSON text `value`. NULL removes the member.
+///
+/// Nothing else changes, and a signature stays valid.
+///
+/// Errors: as pxds_snapshot_set_notes(); PXDS_ERR_FORMAT also if `value` is no JSON.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    name: *const c_char,
+    value: *const c_char,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let ((store, snapshot), name, value) = unsafe {
+            (store_and_snapshot(store, snapshot)?, args::text(name, "name")?, args::opt_text(value, "value")?)
+        };
+        let value = value.map(|text| json::parse(text.as_bytes())).transpose()?;
+        store.update_manifest(&snapshot, |manifest| manifest.set_unprotected_member(name, value))
+    })
+}
+
+/// Opens a snapshot, finished or not, to read its archives.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+/// PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_open(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    out: *mut *mut pxds_snapshot,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
+        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open(store, &snapshot)?)));
+        Ok(())
+    })
+}
+
+/// Opens the index `name` of a snapshot, compared with the manifest.
+///
+/// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does not
+/// list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has another
+/// csum than the manifest, which is the one that counts.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
+/// Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
+/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice
+/// callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_open_index(
+    snapshot: *const pxds_snapshot,
+    name: *const c_char,
+    out: *mut *mut pxds_index,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, snapshot, name) =
+            unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
+        let Archive { index, listed } = snapshot.0.index(name)?;
+        out.hand_out(pxds_index::with_terms(index, terms(listed.as_ref())));
+        Ok(())
+    })
+}
+
+/// What is known of an archive that the manifest lists so, if it does.
+fn terms(listed: Option<&FileInfo>) -> Terms {
+    let form = |file: &FileInfo| match file.crypt_mode.has_encrypted_chunks() {
+        true => RequiredForm::Encrypted,
+        false => RequiredForm::Plain,
+    };
+    Terms { vouched: listed.is_some(), required_form: listed.map(form) }
+}
+
+/// Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
+///
+/// `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
+/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
+/// notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_read_blob(
+    snapshot: *const pxds_snapshot,
+    name: *const c_char,
+    max_len: usize,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, snapshot, name) =
+            unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
+        out.hand_out(pxds_buffer::new(snapshot.0.blob(name, max_len)?));
+        Ok(())
+    })
+}
+
+/// Gives the manifest of an open snapshot, as it was when that was opened.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not finished).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_manifest(
+    snapshot: *const pxds_snapshot,
+    out: *mut *mut pxds_manifest,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, snapshot) = unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?) };
+        let unfinished = || Error::new(Kind::NotFound, format!("{} is not finished", snapshot.0.snapshot()));
+        out.hand_out(pxds_manifest::new(snapshot.0.manifest().ok_or_else(unfinished)?.clone()));
+        Ok(())
+    })
+}
+
+/// Closes a snapshot. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_free(snapshot: *mut pxds_snapshot) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(snapshot) })
+}

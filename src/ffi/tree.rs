@@ -1,0 +1,489 @@
+//! Lists of namespaces, groups, snapshots and files.
+
+use std::ffi::{CString, c_char};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::Shared;
+use super::name::{archive_constant, constant_of, namespace};
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::store::pxds_store;
+use crate::error::{Error, Kind, Result};
+use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
+use crate::snapshot::SnapshotInfo;
+use crate::store::Store;
+
+/// Listing flag: the namespace itself and all below it, not only what is right in it.
+pub const PXDS_LIST_RECURSIVE: u32 = 1;
+
+/// pxds_snapshot_entry.flags: it is protected from being removed.
+pub const PXDS_SNAPSHOT_PROTECTED: u32 = 1;
+/// pxds_snapshot_entry.flags: it is finished, which is to say that it has a manifest.
+pub const PXDS_SNAPSHOT_FINISHED: u32 = 2;
+
+/// A group in a list.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_group_entry {
+    /// Bytes of this structure; set by PXDS_GROUP_ENTRY_INIT.
+    pub struct_size: usize,
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the others.
+    pub path: *const c_char,
+    /// Its namespace, `a/b`; "" for the root.
+    pub ns: *const c_char,
+    /// Its id.
+    pub id: *const c_char,
+    /// PXDS_BACKUP_...
+    pub r#type: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_group_entry {
+    const NAME: &'static str = "pxds_group_entry";
+}
+
+/// A snapshot in a list, or by itself.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_snapshot_entry {
+    /// Bytes of this structure; set by PXDS_SNAPSHOT_ENTRY_INIT.
+    pub struct_size: usize,
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`: what functions on snapshots take. The list's, as the
+    /// others.
+    pub path: *const c_char,
+    /// Its namespace, `a/b`; "" for the root.
+    pub ns: *const c_char,
+    /// The id of its group.
+    pub id: *const c_char,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
+    /// PXDS_BACKUP_...
+    pub r#type: u32,
+    /// PXDS_SNAPSHOT_...
+    pub flags: u32,
+}
+
+// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_snapshot_entry {
+    const NAME: &'static str = "pxds_snapshot_entry";
+}
+
+/// A file of a snapshot: an archive, or the manifest.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_file_entry {
+    /// Bytes of this structure; set by PXDS_FILE_ENTRY_INIT.
+    pub struct_size: usize,
+    /// Its name. The list's.
+    pub name: *const c_char,
+    /// Length of the file.
+    pub size: u64,
+    /// PXDS_ARCHIVE_...
+    pub kind: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_file_entry {
+    const NAME: &'static str = "pxds_file_entry";
+}
+
+/// Namespaces. Shared.
+pub struct pxds_namespace_list(Shared<Vec<CString>>);
+
+/// Groups, by namespace, type (ct, host, vm) and id; ids that are numbers come first, by value. Shared.
+pub struct pxds_group_list(Shared<Vec<GroupNames>>);
+
+/// Snapshots, group by group as in a list of groups, the oldest of each first. Shared.
+pub struct pxds_snapshot_list {
+    groups: Shared<Vec<GroupNames>>,
+    /// Each with the number of its group.
+    snapshots: Shared<Vec<(usize, CString, SnapshotInfo)>>,
+}
+
+/// Files, by name. Shared.
+pub struct pxds_file_list(Shared<Vec<File>>);
+
+struct File {
+    name: CString,
+    size: u64,
+    kind: ArchiveKind,
+}
+
+/// The strings of a group.
+struct GroupNames {
+    path: CString,
+    ns: CString,
+    id: CString,
+    kind: u32,
+}
+
+impl GroupNames {
+    fn new(group: &Group) -> Result<Self> {
+        Ok(GroupNames {
+            path: c_string(group.path())?,
+            ns: c_string(group.namespace().as_str())?,
+            id: c_string(group.id())?,
+            kind: constant_of(group.kind()),
+        })
+    }
+}
+
+fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
+}
+
+/// Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
+///
+/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_store_namespaces(
+    store: *const pxds_store,
+    ns: *const c_char,
+    flags: u32,
+    out: *mut *mut pxds_namespace_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
+        args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
+        let found = store.core().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
+        let names = found.iter().map(|ns| c_string(ns.as_str())).collect::<Result<_>>()?;
+        out.hand_out(pxds_namespace_list(Shared::new(names)));
+        Ok(())
+    })
+}
+
+/// The namespaces to look into.
+fn selected(store: &Store, ns: Namespace, flags: u32) -> Result<Vec<Namespace>> {
+    args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
+    if flags & PXDS_LIST_RECURSIVE != 0 { store.namespaces(&ns, true) } else { Ok(vec![ns]) }
+}
+
+fn groups(store: &Store, namespaces: &[Namespace]) -> Result<Vec<Group>> {
+    let mut found = Vec::new();
+    for ns in namespaces {
+        found.append(&mut store.groups(ns)?);
+    }
+    Ok(found)
+}
+
+/// Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
+///
+/// For `ns`, and for names that are none, see pxds_store_namespaces().
+///
+/// Owns: the caller owns `*out` and frees it with pxds_group_list_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_store_groups(
+    store: *const pxds_store,
+    ns: *const c_char,
+    flags: u32,
+    out: *mut *mut pxds_group_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
+        let found = groups(store.core(), &selected(store.core(), ns, flags)?)?;
+        let names = found.iter().map(GroupNames::new).collect::<Result<_>>()?;
+        out.hand_out(pxds_group_list(Shared::new(names)));
+        Ok(())
+    })
+}
+
+fn list_snapshots(store: &Store, groups: &[Group]) -> Result<pxds_snapshot_list> {
+    let mut snapshots = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        let found = match store.snapshots(group) {
+            // Removed meanwhile, or never there.
+            Err(error) if error.kind() == Kind::NotFound => continue,
+            other => other?,
+        };
+        for info in found {
+            snapshots.push((number, c_string(info.snapshot.path())?, info));
+        }
+    }
+    let groups = groups.iter().map(GroupNames::new).collect::<Result<_>>()?;
+    Ok(pxds_snapshot_list { groups: Shared::new(groups), snapshots: Shared::new(snapshots) })
+}
+
+/// Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
+///
+/// For `ns`, and for names that are none, see pxds_store_namespaces().
+///
+/// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_store_snapshots(
+    store: *const pxds_store,
+    ns: *const c_char,
+    flags: u32,
+    out: *mut *mut pxds_snapshot_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
+        let groups = groups(store.core(), &selected(store.core(), ns, flags)?)?;
+        out.hand_out(list_snapshots(store.core(), &groups)?);
+        Ok(())
+    })
+}
+
+/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_snapshots(
+    store: *const pxds_store,
+    group: *const c_char,
+    out: *mut *mut pxds_snapshot_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, group) =
+            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
+        out.hand_out(list_snapshots(store.core(), &[Group::parse(group)?])?);
+        Ok(())
+    })
+}
+
+/// Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_file_list_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_files(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+    out: *mut *mut pxds_file_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, snapshot) =
+            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
+        let found = store.core().snapshot_files(&Snapshot::parse(snapshot)?)?;
+        let file = |file: &crate::snapshot::ArchiveFile| {
+            Ok(File { name: c_string(file.name.as_str())?, size: file.size, kind: ArchiveKind::of(&file.name)? })
+        };
+        out.hand_out(pxds_file_list(Shared::new(found.iter().map(file).collect::<Result<_>>()?)));
+        Ok(())
+    })
+}
+
+/// How many; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_namespace_list_count(list: *const pxds_namespace_list) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+}
+
+/// Namespace `i`, from 0, as `a/b`, "" for the root; NULL if the list has no such one.
+///
+/// Owns: the string is the list's.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_namespace_list_get(list: *const pxds_namespace_list, i: usize) -> *const c_char {
+    let none = std::ptr::null;
+    // SAFETY: the header's rules for handles.
+    guard_value(none(), || {
+        unsafe { args::opt(list) }.and_then(|list| list.0.get(i)).map_or_else(none, |ns| ns.as_ptr())
+    })
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_namespace_list_free(list: *mut pxds_namespace_list) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(list) })
+}
+
+/// How many; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_list_count(list: *const pxds_group_list) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+}
+
+/// Writes group `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+///
+/// Owns: the strings are the list's.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_list_get(
+    list: *const pxds_group_list,
+    i: usize,
+    entry: *mut pxds_group_entry,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
+        let Some(group) = list.0.get(i) else { return Ok(PXDS_NONE) };
+        out.set(pxds_group_entry {
+            struct_size: size_of::<pxds_group_entry>(),
+            path: group.path.as_ptr(),
+            ns: group.ns.as_ptr(),
+            id: group.id.as_ptr(),
+            r#type: group.kind,
+            reserved: 0,
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_list_free(list: *mut pxds_group_list) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(list) })
+}
+
+/// How many; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_list_count(list: *const pxds_snapshot_list) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.snapshots.len()))
+}
+
+/// Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+///
+/// Owns: the strings are the list's.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_list_get(
+    list: *const pxds_snapshot_list,
+    i: usize,
+    entry: *mut pxds_snapshot_entry,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
+        let Some((group, path, info)) = list.snapshots.get(i) else { return Ok(PXDS_NONE) };
+        let group = list.groups.get(*group).ok_or_else(|| Error::new(Kind::Internal, "a list has lost a group"))?;
+        out.set(pxds_snapshot_entry {
+            path: path.as_ptr(),
+            ns: group.ns.as_ptr(),
+            id: group.id.as_ptr(),
+            ..snapshot_entry(info)
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// A snapshot, without strings.
+pub(super) fn snapshot_entry(info: &SnapshotInfo) -> pxds_snapshot_entry {
+    let none = std::ptr::null;
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    pxds_snapshot_entry {
+        struct_size: size_of::<pxds_snapshot_entry>(),
+        path: none(),
+        ns: none(),
+        id: none(),
+        time: info.snapshot.time(),
+        r#type: constant_of(info.snapshot.group().kind()),
+        flags: flag(info.protected, PXDS_SNAPSHOT_PROTECTED) | flag(info.finished, PXDS_SNAPSHOT_FINISHED),
+    }
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_list_free(list: *mut pxds_snapshot_list) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(list) })
+}
+
+/// How many; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_file_list_count(list: *const pxds_file_list) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+}
+
+/// Writes file `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+///
+/// Owns: the name is the list's.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_file_list_get(
+    list: *const pxds_file_list,
+    i: usize,
+    entry: *mut pxds_file_entry,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
+        let Some(file) = list.0.get(i) else { return Ok(PXDS_NONE) };
+        out.set(pxds_file_entry {
+            struct_size: size_of::<pxds_file_entry>(),
+            name: file.name.as_ptr(),
+            size: file.size,
+            kind: archive_constant(file.kind),
+            reserved: 0,
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_file_list_free(list: *mut pxds_file_list) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(list) })
+}
