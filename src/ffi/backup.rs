@@ -131,10 +131,10 @@ pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *co
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *const c_char {
     let none = std::ptr::null;
-    // SAFETY: the header's rules for handles.
     guard_value(none(), || {
-        let previous = unsafe { args::opt(backup) }.and_then(|backup| backup.previous.as_ref());
-        previous.map_or_else(none, |path| path.as_ptr())
+        // SAFETY: the header's rules for handles.
+        let backup = unsafe { args::opt(backup) };
+        backup.and_then(|backup| backup.previous.as_ref()).map_or_else(none, |path| path.as_ptr())
     })
 }
 

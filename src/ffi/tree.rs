@@ -312,9 +312,10 @@ pub unsafe extern "C" fn pxds_namespace_list_count(list: *const pxds_namespace_l
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_namespace_list_get(list: *const pxds_namespace_list, i: usize) -> *const c_char {
     let none = std::ptr::null;
-    // SAFETY: the header's rules for handles.
     guard_value(none(), || {
-        unsafe { args::opt(list) }.and_then(|list| list.0.get(i)).map_or_else(none, |ns| ns.as_ptr())
+        // SAFETY: the header's rules for handles.
+        let list = unsafe { args::opt(list) };
+        list.and_then(|list| list.0.get(i)).map_or_else(none, |ns| ns.as_ptr())
     })
 }
 
