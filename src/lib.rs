@@ -9,12 +9,13 @@
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
 //! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
-//! | 2 | [`blob`], [`index`], [`name`] |
-//! | 3 | [`manifest`], [`store`] |
-//! | 4 | [`snapshot`], [`source`] |
-//! | 5 | [`ingest`], [`reader`], [`restore`] |
-//! | 6 | [`backup`] |
-//! | 7 | [`ffi`] |
+//! | 2 | [`crypt`], [`index`], [`name`] |
+//! | 3 | [`blob`], [`keyfile`] |
+//! | 4 | [`manifest`], [`store`] |
+//! | 5 | [`snapshot`], [`source`] |
+//! | 6 | [`ingest`], [`reader`], [`restore`] |
+//! | 7 | [`backup`] |
+//! | 8 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
 //! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
@@ -33,9 +34,12 @@ pub mod hash;
 pub mod json;
 pub mod sys;
 
-pub mod blob;
+pub mod crypt;
 pub mod index;
 pub mod name;
+
+pub mod blob;
+pub mod keyfile;
 
 pub mod manifest;
 pub mod store;

@@ -19,10 +19,11 @@ use std::path::{Path, PathBuf};
 
 use lexer::{Found, Token, paths, tokens, without_tests};
 
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["error", "digest", "limits"],
     &["format", "chunker", "hash", "json", "sys"],
-    &["blob", "index", "name"],
+    &["crypt", "index", "name"],
+    &["blob", "keyfile"],
     &["manifest", "store"],
     &["snapshot", "source"],
     &["ingest", "reader", "restore"],
