@@ -34,3 +34,12 @@ pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 28);
 
 /// Bytes of a group's notes, and of its owner file: a text that somebody has typed.
 pub const NOTES_MAX_SIZE: usize = 1 << 20;
+
+/// Bytes of a key file; those of PBS have a few hundred.
+pub const KEY_FILE_MAX_SIZE: usize = 64 << 10;
+
+/// Memory that scrypt may take to try a password, PBS's own limit; with it the time is bounded too.
+pub const SCRYPT_MAX_MEMORY: usize = 1025 << 20;
+
+/// Rounds of PBKDF2 that a password may take to try: some ten seconds.
+pub const PBKDF2_MAX_ROUNDS: u32 = 100_000_000;

@@ -70,6 +70,17 @@ impl Output {
         TempFile::create(&self.dir, &self.name, mode)
     }
 
+    /// Starts a file that gets the name when it is committed by [`TempFile::commit_new`].
+    ///
+    /// Errors: `Exists` if something has the name; `Io`.
+    pub fn create(&self, mode: u32) -> Result<TempFile<'_>> {
+        if self.existing.is_some() {
+            let path = self.path();
+            return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
+        }
+        TempFile::create(&self.dir, &self.name, mode)
+    }
+
     /// Opens what has the name, to write into it.
     pub fn open_in_place(&self) -> Result<File> {
         self.dir.open_with(&self.name, libc::O_WRONLY, 0).map_err(|source| self.dir.error("open", &self.name, &source))

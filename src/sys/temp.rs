@@ -74,13 +74,24 @@ impl<'a> TempFile<'a> {
     ///
     /// With `sync` the content is on the disk before the name, and the name when this returns. Should the very last
     /// step fail, the sync of the directory, the file has its name already.
-    pub fn commit(mut self, sync: bool) -> Result<()> {
+    pub fn commit(self, sync: bool) -> Result<()> {
+        self.commit_by(sync, Dir::rename)
+    }
+
+    /// As [`TempFile::commit`], if nothing has the name yet.
+    ///
+    /// Errors: `Exists`, `Io`.
+    pub fn commit_new(self, sync: bool) -> Result<()> {
+        self.commit_by(sync, Dir::rename_new)
+    }
+
+    fn commit_by(mut self, sync: bool, rename: impl FnOnce(&Dir, &CStr, &CStr) -> Result<()>) -> Result<()> {
         let mut parent = None;
         if sync {
             self.file.sync_all().map_err(|source| self.error("sync", &source))?;
             parent = Some(self.dir.open_parent_of(self.target)?);
         }
-        self.dir.rename(&self.name, self.target)?;
+        rename(self.dir, &self.name, self.target)?;
         self.committed = true;
         parent.map_or(Ok(()), |parent| parent.sync())
     }
