@@ -44,6 +44,8 @@
  *                 pxds_restorer_read_range
  * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
+ * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new, pxds_key_random,
+ *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
@@ -118,6 +120,39 @@
 /** A blob: ".blob". */
 #define PXDS_ARCHIVE_BLOB 3
 
+/** Bytes of a key. */
+#define PXDS_KEY_SIZE 32
+
+/** Bytes of a fingerprint. */
+#define PXDS_FINGERPRINT_SIZE 32
+
+/** Bytes of the text of a whole fingerprint, with its NUL. */
+#define PXDS_FINGERPRINT_TEXT_SIZE 96
+
+/** Bytes of the short text of a fingerprint, with its NUL. */
+#define PXDS_FINGERPRINT_SHORT_SIZE 24
+
+/** pxds_fingerprint_format() flag: the first eight bytes only, for messages. */
+#define PXDS_FINGERPRINT_SHORT 1
+
+/** scrypt, which takes 64 MiB of memory as well as time. */
+#define PXDS_KDF_SCRYPT 0
+
+/** PBKDF2 with HMAC-SHA256. */
+#define PXDS_KDF_PBKDF2 1
+
+/** Nothing: the key is in the file as it is. */
+#define PXDS_KDF_NONE 2
+
+/** Bytes of the shortest password. */
+#define PXDS_PASSWORD_MIN_LEN 5
+
+/** pxds_keyfile_info.flags: the file states a fingerprint. */
+#define PXDS_KEYFILE_HAS_FINGERPRINT 1
+
+/** pxds_keyfile_save() flag: replace a file that is there. */
+#define PXDS_KEYFILE_REPLACE 1
+
 /** Header bytes of an unencrypted blob. */
 #define PXDS_BLOB_HEADER_SIZE 12
 
@@ -147,6 +182,15 @@
 
 /** Encoding flag: compress, with zstd at level 1, what becomes smaller by it. */
 #define PXDS_BLOB_ENCODE_COMPRESS 1
+
+/** Encoding flag: encrypt with the codec's key. */
+#define PXDS_BLOB_ENCODE_ENCRYPT 2
+
+/** pxds_blob_codec_options.flags: read encrypted blobs with an iv of 12 bytes too, as some other programs write them. */
+#define PXDS_BLOB_CODEC_SHORT_IV 1
+
+/** pxds_blob_codec_options.flags: read encrypted blobs whose header is four zero bytes too long too. */
+#define PXDS_BLOB_CODEC_LONG_HEADER 2
 
 /** Decoding flag: do not compare the CRC. */
 #define PXDS_BLOB_DECODE_SKIP_CRC 1
@@ -259,6 +303,15 @@
 /** pxds_manifest_info.flags: there is a signature, which nobody has checked. */
 #define PXDS_MANIFEST_SIGNED 1
 
+/** Nobody has checked the signature, for want of a key or a manifest. */
+#define PXDS_SIGNATURE_UNCHECKED 0
+
+/** There is no signature. */
+#define PXDS_SIGNATURE_MISSING 1
+
+/** The signature is right. */
+#define PXDS_SIGNATURE_VALID 2
+
 /** Not verified. */
 #define PXDS_VERIFY_STATE_NONE 0
 
@@ -368,6 +421,21 @@ typedef struct pxds_index_writer pxds_index_writer;
  */
 typedef struct pxds_ingest pxds_ingest;
 
+/**
+ * An encryption key. Shared.
+ *
+ * What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what was
+ * derived from them, are overwritten.
+ */
+typedef struct pxds_key pxds_key;
+
+/**
+ * A key file, read or made. Shared.
+ *
+ * With PXDS_KDF_NONE it holds the key itself, which is overwritten when it is freed.
+ */
+typedef struct pxds_keyfile pxds_keyfile;
+
 /** A hold on a store, a group or a snapshot. Shared. */
 typedef struct pxds_lock pxds_lock;
 
@@ -460,14 +528,48 @@ typedef struct {
     char id[256];
 } pxds_snapshot_name;
 
+/** How a key file is made. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_KEYFILE_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_KDF_... */
+    uint32_t kdf;
+    /** 0. */
+    uint32_t reserved;
+    /** When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for now. */
+    const int64_t *created;
+    /** What reminds of the password, 1 to 64 characters; may be NULL. */
+    const char *hint;
+} pxds_keyfile_options;
+
+/** What a key file says of itself. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_KEYFILE_INFO_INIT. */
+    size_t struct_size;
+    /** PXDS_KDF_... */
+    uint32_t kdf;
+    /** PXDS_KEYFILE_HAS_... */
+    uint32_t flags;
+    /** When the key was made, in seconds since 1970. */
+    int64_t created;
+    /** When the file was made. */
+    int64_t modified;
+    /** What reminds of the password, or NULL. The key file's. */
+    const char *hint;
+    /** The fingerprint that the file states. Only pxds_keyfile_unlock() verifies it. */
+    uint8_t fingerprint[32];
+} pxds_keyfile_info;
+
 /** How a codec works. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_BLOB_CODEC_OPTIONS_INIT. */
     size_t struct_size;
-    /** 0. */
+    /** PXDS_BLOB_CODEC_... */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
+    /** What encrypted blobs are opened with, and with PXDS_BLOB_ENCODE_ENCRYPT made with; may be NULL. */
+    const pxds_key *key;
 } pxds_blob_codec_options;
 
 /** The header of an encoded blob. */
@@ -722,6 +824,8 @@ typedef struct {
     pxds_ingest_chunk_fn on_chunk;
     /** Handed to `on_chunk`. */
     void *user;
+    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
 } pxds_ingest_options;
 
 /**
@@ -770,6 +874,8 @@ typedef struct {
     pxds_ingest_chunk_fn on_chunk;
     /** Handed to `on_chunk`. */
     void *user;
+    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
 } pxds_image_options;
 
 /** Bytes of an image, from `offset` on. */
@@ -845,6 +951,8 @@ typedef struct {
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
     void *user;
+    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
 } pxds_restorer_options;
 
 /**
@@ -874,6 +982,8 @@ typedef struct {
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
     void *user;
+    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
 } pxds_reader_options;
 
 /** What a manifest says of its snapshot. */
@@ -990,6 +1100,15 @@ typedef struct {
     const char *owner;
     /** The snapshot's notes; the first line is shown as its comment. May be NULL. */
     const char *notes;
+    /** What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile. */
+    const pxds_key *key;
+    /**
+     * PXDS_CRYPT_NONE; PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed; or
+     * PXDS_CRYPT_SIGN_ONLY, the manifest is signed.
+     */
+    uint32_t crypt_mode;
+    /** 0. */
+    uint32_t reserved_too;
 } pxds_backup_options;
 
 /** Success. */
@@ -1374,6 +1493,172 @@ pxds_status pxds_group_parse(const char *path, pxds_group_name *out, pxds_error 
 pxds_status pxds_snapshot_parse(const char *path, pxds_snapshot_name *out, pxds_error **err);
 
 /**
+ * Makes a key of the 32 bytes at `secret`, which are copied.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_key_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_key_new(const uint8_t *secret, pxds_key **out, pxds_error **err);
+
+/**
+ * Makes a new key of random bytes. Without a key file, see pxds_keyfile_new(), it is lost with the program.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_key_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO (no random bytes).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_key_random(pxds_key **out, pxds_error **err);
+
+/**
+ * Writes the 32 bytes of the key's fingerprint to `fingerprint`. It tells keys apart and gives nothing away.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_key_fingerprint(const pxds_key *key, uint8_t *fingerprint, pxds_error **err);
+
+/**
+ * Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md, 3.2.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_key_digest(const pxds_key *key, const void *data, size_t data_len, uint8_t *digest, pxds_error **err);
+
+/**
+ * Frees a key. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_key_free(pxds_key *key);
+
+/**
+ * Writes the 32 bytes at `fingerprint` as pairs of hexadecimal digits with colons between them, and a NUL.
+ *
+ * `flags`: 0 or PXDS_FINGERPRINT_SHORT. `capacity` is at least PXDS_FINGERPRINT_TEXT_SIZE, or
+ * PXDS_FINGERPRINT_SHORT_SIZE.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_fingerprint_format(const uint8_t *fingerprint,
+                                    uint32_t flags,
+                                    char *text,
+                                    size_t capacity,
+                                    pxds_error **err);
+
+/**
+ * Reads a whole fingerprint, with or without colons and in either case, into the 32 bytes at `fingerprint`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_fingerprint_parse(const char *text, uint8_t *fingerprint, pxds_error **err);
+
+/**
+ * Puts `key` under a password. `options` may be NULL.
+ *
+ * The password is any bytes, at least 5 of them; for PXDS_KDF_NONE it is not looked at. Nothing is written yet: see
+ * pxds_keyfile_save().
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PASSWORD (too short), PXDS_ERR_IO (no random bytes), PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_new(const pxds_key *key,
+                             const void *password,
+                             size_t password_len,
+                             const pxds_keyfile_options *options,
+                             pxds_keyfile **out,
+                             pxds_error **err);
+
+/**
+ * Reads the key file at `path`.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_load(const char *path, pxds_keyfile **out, pxds_error **err);
+
+/**
+ * Reads the JSON text of a key file.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_parse(const void *text, size_t text_len, pxds_keyfile **out, pxds_error **err);
+
+/**
+ * Writes what a key file says of itself to `*info`.
+ *
+ * Owns: the hint is the key file's.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_get_info(const pxds_keyfile *keyfile, pxds_keyfile_info *info, pxds_error **err);
+
+/**
+ * Takes the key out. For PXDS_KDF_NONE the password is not looked at, and may be NULL.
+ *
+ * What it costs is bounded: scrypt may take 1025 MiB, PBKDF2 some ten seconds.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_key_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PASSWORD (wrong, or under 5 bytes), PXDS_ERR_LIMIT (it would cost too much),
+ * PXDS_ERR_KEY_MISMATCH (the key is not that of the fingerprint in the file), PXDS_ERR_FORMAT (no key in it),
+ * PXDS_ERR_NOMEM.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_unlock(const pxds_keyfile *keyfile,
+                                const void *password,
+                                size_t password_len,
+                                pxds_key **out,
+                                pxds_error **err);
+
+/**
+ * Gives the JSON text of a key file, which is overwritten when the buffer is freed.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_to_json(const pxds_keyfile *keyfile, pxds_buffer **out, pxds_error **err);
+
+/**
+ * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
+ *
+ * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile, const char *path, uint32_t flags, pxds_error **err);
+
+/**
+ * Frees a key file. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_keyfile_free(pxds_keyfile *keyfile);
+
+/**
  * Makes a codec. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_blob_codec_free().
@@ -1402,7 +1687,7 @@ size_t pxds_blob_encode_bound(size_t data_len);
 /**
  * Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
  *
- * `flags`: 0 or PXDS_BLOB_ENCODE_COMPRESS. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
+ * `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
  * a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md, 2.3.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
@@ -1440,7 +1725,7 @@ pxds_status pxds_blob_encode_buffer(pxds_blob_codec *codec,
  * data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
  * there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
  * PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
@@ -1461,7 +1746,7 @@ pxds_status pxds_blob_decode(pxds_blob_codec *codec,
  * No more than that is ever allocated, whatever the blob claims. PXDS_BLOB_MAX_SIZE admits every blob.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1480,7 +1765,7 @@ pxds_status pxds_blob_decode_buffer(pxds_blob_codec *codec,
  * Returns PXDS_NONE for a compressed blob.
  *
  * Owns: `*data` points into `blob`.
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT.
  * Threads: any.
  * Since: 0.1
  */
@@ -2886,6 +3171,40 @@ pxds_status pxds_manifest_set_unprotected(pxds_manifest *manifest,
                                           pxds_error **err);
 
 /**
+ * Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint
+ * is noted. See docs/format.md, 8.5.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (a member that is not known here cannot be signed), PXDS_ERR_LIMIT,
+ * PXDS_ERR_NOMEM.
+ * Threads: exclusive for the manifest, shared for the key.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_sign(pxds_manifest *manifest, const pxds_key *key, pxds_error **err);
+
+/**
+ * Checks the signature of a manifest with `key`, and writes PXDS_SIGNATURE_MISSING or PXDS_SIGNATURE_VALID to
+ * `*signature`.
+ *
+ * It covers all that was read, whether it is known here or not.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY_MISMATCH (signed with another key), PXDS_ERR_AUTH (the signature is wrong),
+ * PXDS_ERR_FORMAT (what is noted is no fingerprint, or a member cannot be signed).
+ * Threads: exclusive for the manifest, shared for the key.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_verify(pxds_manifest *manifest, const pxds_key *key, uint32_t *signature, pxds_error **err);
+
+/**
+ * Compares the fingerprint that a manifest notes, if there is one, with that of the key at hand; `key` may be NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY (it needs one, and `key` is NULL), PXDS_ERR_KEY_MISMATCH, PXDS_ERR_FORMAT
+ * (what is noted is no fingerprint).
+ * Threads: exclusive for the manifest, shared for the key.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_check_fingerprint(pxds_manifest *manifest, const pxds_key *key, pxds_error **err);
+
+/**
  * Frees a manifest. NULL is fine.
  *
  * Threads: exclusive.
@@ -3279,13 +3598,21 @@ pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
 /**
  * Opens a snapshot, finished or not, to read its archives.
  *
+ * `key` may be NULL. With it encrypted blobs can be read, and the signature of the manifest is checked; for indexes
+ * see the key in pxds_restorer_options and pxds_reader_options.
+ *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+ * PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong);
  * PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_open(const pxds_store *store, const char *snapshot, pxds_snapshot **out, pxds_error **err);
+pxds_status pxds_snapshot_open(const pxds_store *store,
+                               const char *snapshot,
+                               const pxds_key *key,
+                               pxds_snapshot **out,
+                               pxds_error **err);
 
 /**
  * Opens the index `name` of a snapshot, compared with the manifest.
@@ -3313,7 +3640,7 @@ pxds_status pxds_snapshot_open_index(const pxds_snapshot *snapshot,
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
- * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
+ * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
  * notice callback).
  * Threads: shared.
  * Since: 0.1
@@ -3335,6 +3662,15 @@ pxds_status pxds_snapshot_read_blob(const pxds_snapshot *snapshot,
 pxds_status pxds_snapshot_manifest(const pxds_snapshot *snapshot, pxds_manifest **out, pxds_error **err);
 
 /**
+ * What the key that a snapshot was opened with says of its manifest: PXDS_SIGNATURE_...; PXDS_SIGNATURE_UNCHECKED for
+ * NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+uint32_t pxds_snapshot_signature(const pxds_snapshot *snapshot);
+
+/**
  * Closes a snapshot. NULL is fine.
  *
  * Threads: any, but no other call may be using the handle.
@@ -3346,7 +3682,8 @@ void pxds_snapshot_free(pxds_snapshot *snapshot);
  * Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_backup_free().
- * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else), PXDS_ERR_STATE (the time is not after that of
+ * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
+ * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of
  * the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
  * while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
  * Threads: shared.
@@ -3382,16 +3719,14 @@ const char *pxds_backup_previous(const pxds_backup *backup);
  *
  * `index` can be freed after that.
  *
- * Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
+ * Errors: PXDS_ERR_CRYPT_MODE (its chunks are encrypted otherwise than the snapshot is, or with another key);
+ * PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
  * other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
  * PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_backup_add_index(pxds_backup *backup,
-                                  const char *name,
-                                  pxds_index_writer *index,
-                                  pxds_error **err);
+pxds_status pxds_backup_add_index(pxds_backup *backup, const char *name, pxds_index_writer *index, pxds_error **err);
 
 /**
  * Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
@@ -3412,7 +3747,8 @@ pxds_status pxds_backup_add_blob(pxds_backup *backup,
  * Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
  * (.fidx), or a blob.
  *
- * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. `stats`, which may be NULL, gets
+ * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at: that
+ * of the backup counts. `stats`, which may be NULL, gets
  * the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
@@ -3454,27 +3790,29 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_BLOB_HEADER_INIT { sizeof(pxds_blob_header), { 0 }, 0, 0 }
 #define PXDS_BLOB_ENCRYPTED_HEADER_INIT { sizeof(pxds_blob_encrypted_header), { 0 }, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
-#define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0 }
+#define PXDS_KEYFILE_OPTIONS_INIT { sizeof(pxds_keyfile_options), 0, 0, NULL, NULL }
+#define PXDS_KEYFILE_INFO_INIT { sizeof(pxds_keyfile_info), 0, 0, 0, 0, NULL, { 0 } }
+#define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0, NULL }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
 #define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
-#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
-#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL }
+#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
-#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL }
+#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL }
 #define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
 #define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
-#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL }
+#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
-#define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL }
+#define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 
 #endif  /* PXDS_H */

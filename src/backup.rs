@@ -11,7 +11,10 @@
 //!   with other chunks than of 4 MiB.
 //! - A failure to write ends it; a wrong argument does not.
 
+use std::sync::Arc;
+
 use crate::blob::Codec;
+use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::hash::sha256;
@@ -44,6 +47,10 @@ pub struct BackupOptions {
     pub notes: Option<String>,
     /// Take fixed indexes with other chunks than of 4 MiB.
     pub any_chunk_size: bool,
+    /// What protects its archives: with anything but [`CryptMode::None`] the manifest is signed too.
+    pub crypt_mode: CryptMode,
+    /// The key to encrypt and sign with; not without a mode that needs it.
+    pub key: Option<Arc<CryptKey>>,
 }
 
 /// A snapshot in the making.
@@ -52,6 +59,8 @@ pub struct Backup {
     snapshot: Snapshot,
     manifest: Manifest,
     any_chunk_size: bool,
+    crypt_mode: CryptMode,
+    key: Option<Arc<CryptKey>>,
     /// Chunks are named that others may have written and not synced.
     reused: bool,
     stats: UploadStats,
@@ -81,7 +90,8 @@ impl Backup {
     /// `Busy`, with the path, if somebody else is writing into the group, removing the snapshot before, or collecting
     /// garbage; `Io`.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
-        let BackupOptions { time, owner, notes, any_chunk_size } = options;
+        let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key } = options;
+        check_key(crypt_mode, key.is_some())?;
         let store_lock = store.lock_shared()?;
         let held = store.create_group(group, owner.as_deref())?;
         let started = match Started::new(store, group, &held, time) {
@@ -97,6 +107,8 @@ impl Backup {
             snapshot,
             manifest,
             any_chunk_size,
+            crypt_mode,
+            key,
             reused: false,
             stats: UploadStats::default(),
             state: State::Open,
@@ -130,7 +142,7 @@ impl Backup {
     /// Adds the index `name` of what has been ingested into the same store.
     ///
     /// Errors: `Argument` if the name is no archive's or of another kind, or for an index of another store, an empty one,
-    /// or one of unusual chunks; `Exists` if there is an archive of this name; `State` if the index is incomplete or
+    /// or one of unusual chunks; `CryptMode` if its chunks are encrypted otherwise than the snapshot's; `Exists` if there is an archive of this name; `State` if the index is incomplete or
     /// has been saved, or after a failure; `Io`.
     pub fn add_index(&mut self, name: &str, index: &mut StoredIndex) -> Result<()> {
         self.check_open()?;
@@ -155,7 +167,11 @@ impl Backup {
         if self.check_new(name)? != ArchiveKind::Blob {
             return Err(Error::new(Kind::Argument, format!("{name} is the name of an index")));
         }
-        let blob = Codec::new().encode_vec(data, compress)?;
+        let mut codec = Codec::with_key(self.chunk_key());
+        let blob = match self.crypt_mode {
+            CryptMode::Encrypt => codec.seal_vec(data, compress)?,
+            CryptMode::None | CryptMode::SignOnly => codec.encode_vec(data, compress)?,
+        };
         self.run(|backup| {
             let (sync, owner) = (backup.syncs_files(), backup.store.owner());
             backup.work()?.dir().replace_file(&c_name(name)?, &blob, FILE_MODE, owner, sync)?;
@@ -179,14 +195,15 @@ impl Backup {
         let kind = self.check_new(name)?;
         let mut index = match kind {
             ArchiveKind::Dynamic => self.run(|backup| {
-                let mut ingest = Ingest::new(&backup.store, stream)?;
+                let mut ingest = Ingest::new(&backup.store, IngestOptions { key: backup.chunk_key(), ..stream })?;
                 ingest.read(&mut |buffer| fd.read(buffer))?;
                 ingest.finish()
             })?,
             ArchiveKind::Fixed => {
                 self.check_chunk_size(name, image.chunk_size)?;
                 self.run(|backup| {
-                    let mut ingest = Image::new(&backup.store, None, image)?;
+                    let mut ingest =
+                        Image::new(&backup.store, None, ImageOptions { key: backup.chunk_key(), ..image })?;
                     ingest.read_fd(fd)?;
                     ingest.finish()
                 })?
@@ -212,6 +229,9 @@ impl Backup {
         }
         self.run(|backup| {
             backup.manifest.set_upload_stats(Some(backup.stats));
+            if let Some(key) = &backup.key {
+                backup.manifest.sign(key)?;
+            }
             backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
             backup.store.sync_before_index(backup.reused)?;
             let syncs = backup.store.sync_level() != SyncLevel::None;
@@ -258,6 +278,12 @@ impl Backup {
             (ArchiveKind::Blob, _) => return refuse("an index cannot be a blob"),
             (_, kind) => return refuse(&format!("the index is a {kind:?} one").to_lowercase()),
         }
+        if index.key() != self.chunk_key().as_ref().map(|key| key.fingerprint()) {
+            return Err(Error::new(
+                Kind::CryptMode,
+                format!("{name}: its chunks are not encrypted as the snapshot is"),
+            ));
+        }
         if !index.is_of(&self.store) {
             return refuse("the index comes from another store, or another handle of this one");
         }
@@ -294,6 +320,11 @@ impl Backup {
         self.work.as_ref().ok_or_else(no_work)
     }
 
+    /// The key that chunks and blobs are encrypted with, if they are.
+    fn chunk_key(&self) -> Option<Arc<CryptKey>> {
+        self.key.clone().filter(|_| self.crypt_mode == CryptMode::Encrypt)
+    }
+
     /// Whether each file is brought to the disk by itself; otherwise all are at the end, if at all.
     fn syncs_files(&self) -> bool {
         self.store.sync_level() == SyncLevel::File
@@ -307,7 +338,7 @@ impl Backup {
     }
 
     fn list(&mut self, name: &str, size: u64, csum: Digest) -> Result<()> {
-        self.manifest.add_file(&FileInfo { filename: name.to_owned(), crypt_mode: CryptMode::None, size, csum })
+        self.manifest.add_file(&FileInfo { filename: name.to_owned(), crypt_mode: self.crypt_mode, size, csum })
     }
 }
 
@@ -370,6 +401,19 @@ fn has_failed_verification(store: &Store, snapshot: &Snapshot) -> Result<bool> {
             store.notice(NoticeLevel::Warning, &message, Some(&path))?;
             Ok(false)
         }
+    }
+}
+
+/// Checks that there is a key if, and only if, the mode needs one.
+fn check_key(mode: CryptMode, has_key: bool) -> Result<()> {
+    match (mode, has_key) {
+        (CryptMode::None, true) => {
+            Err(Error::new(Kind::Argument, "a key is given, but neither to encrypt nor to sign with"))
+        }
+        (CryptMode::Encrypt | CryptMode::SignOnly, false) => {
+            Err(Error::new(Kind::Key, "no key is given to encrypt or sign with"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge, write_zeros};
@@ -32,15 +33,20 @@ pub struct RestoreOptions {
     pub sparse: bool,
     /// What every chunk must be.
     pub required_form: Option<RequiredForm>,
+    /// What opens encrypted chunks.
+    pub key: Option<Arc<CryptKey>>,
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
 }
 
 impl fmt::Debug for RestoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RestoreOptions { any_csum, sparse, required_form, on_bad } = self;
+        let RestoreOptions { any_csum, sparse, required_form, key, on_bad } = self;
         let on_bad = on_bad.is_some();
-        write!(f, "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, on_bad: {on_bad} }}")
+        write!(
+            f,
+            "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, {key:?}, on_bad: {on_bad} }}"
+        )
     }
 }
 
@@ -104,7 +110,8 @@ impl Restorer {
 
     /// A restorer that takes its chunks from `source`.
     pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
-        Restorer { source, options, loader: Loader::new(), zeros: Zeros::new(), terms: Terms::default(), written: 0 }
+        let (loader, zeros) = (Loader::new(options.key.clone()), Zeros::new(options.key.clone()));
+        Restorer { source, options, loader, zeros, terms: Terms::default(), written: 0 }
     }
 
     /// Sets what is known of the indexes that are restored from now on.
@@ -227,8 +234,7 @@ impl Restorer {
     fn chunk(&mut self, i: usize, chunk: &ChunkInfo) -> Result<Piece<'_>> {
         let RestoreOptions { sparse, required_form, on_bad, .. } = &self.options;
         let required_form = required_form.or(self.terms.required_form);
-        // The known digests are those of unencrypted data.
-        if *sparse && required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk) {
+        if *sparse && self.zeros.has(chunk, required_form) {
             return Ok(Piece::Zeros(chunk.len()));
         }
         match self.loader.load(&*self.source, chunk, required_form) {

@@ -111,7 +111,7 @@ fn a_snapshot_of_every_kind_of_archive() {
     let names: Vec<_> = store.snapshot_files(&snapshot).unwrap().into_iter().map(|file| file.name).collect();
     assert_eq!(names, ["again.img.fidx", "disk.img.fidx", "etc.conf.blob", "index.json.blob", "root.pxar.didx"]);
 
-    let open = OpenSnapshot::open(&store, &snapshot).unwrap();
+    let open = OpenSnapshot::open(&store, &snapshot, None).unwrap();
     let manifest = open.manifest().unwrap();
     assert_eq!((manifest.kind(), manifest.id(), manifest.time()), (BackupType::Host, "x", TIME));
     assert_eq!((manifest.notes(), manifest.signature()), (Some("weekly\nfull"), None));
@@ -155,7 +155,7 @@ fn descriptors_go_where_the_name_says() {
     assert_eq!(add("c.blob").unwrap().size, 0);
     assert_eq!(failure(add("c.blob")).kind(), Kind::Exists);
     backup.finish().unwrap();
-    let open = OpenSnapshot::open(&store, backup.snapshot()).unwrap();
+    let open = OpenSnapshot::open(&store, backup.snapshot(), None).unwrap();
     assert_eq!(restored(&store, &open, "a.didx"), data);
     assert_eq!(restored(&store, &open, "b.img.fidx"), data);
     assert_eq!(open.blob("c.blob", usize::MAX).unwrap(), data);
@@ -309,7 +309,7 @@ fn what_a_backup_holds() {
     assert_eq!(failure(Backup::new(&other, &x, at(TIME + 2))).kind(), Kind::Busy);
     assert_eq!(failure(other.destroy_snapshot(&first)).kind(), Kind::Busy);
     assert_eq!(failure(other.lock_exclusive()).kind(), Kind::Busy);
-    assert!(OpenSnapshot::open(&other, &first).is_ok());
+    assert!(OpenSnapshot::open(&other, &first, None).is_ok());
     // Another group is free.
     drop(Backup::new(&other, &group("host/y"), at(TIME)).unwrap());
     drop(backup);
@@ -402,7 +402,7 @@ fn archives_are_compared_with_the_manifest() {
     backup.finish().unwrap();
     let snapshot = backup.snapshot().clone();
     let dir = store.path().join(snapshot.path());
-    let open = || OpenSnapshot::open(&store, &snapshot).unwrap();
+    let open = || OpenSnapshot::open(&store, &snapshot, None).unwrap();
     // About the size of the chunks.
     notices.lock().unwrap().clear();
     assert!(open().index("a.didx").unwrap().listed.is_some());
@@ -444,7 +444,7 @@ fn archives_are_compared_with_the_manifest() {
     std::os::unix::fs::symlink(dir.join("b.blob"), dir.join("link.blob")).unwrap();
     assert_eq!(failure(open().blob("link.blob", 100)).kind(), Kind::Format);
     fs::write(dir.join(MANIFEST_NAME), b"no blob").unwrap();
-    assert_eq!(failure(OpenSnapshot::open(&store, &snapshot).map(drop)).kind(), Kind::Format);
+    assert_eq!(failure(OpenSnapshot::open(&store, &snapshot, None).map(drop)).kind(), Kind::Format);
 }
 
 #[test]
@@ -457,7 +457,7 @@ fn the_store_of_pbs_is_read_whole() {
     let mut seen = 0;
     for (path, content) in json["contents"].as_object().unwrap() {
         let (snapshot, name) = path.rsplit_once('/').unwrap();
-        let open = OpenSnapshot::open(&store, &Snapshot::parse(snapshot).unwrap()).unwrap();
+        let open = OpenSnapshot::open(&store, &Snapshot::parse(snapshot).unwrap(), None).unwrap();
         let expected = generate(content["content"].as_array().unwrap());
         assert_eq!(sha256(&expected), digest_of(&content["sha256"]));
         let encrypted = content["encrypted"].as_bool().unwrap();

@@ -32,6 +32,8 @@ use pxds::ffi::image::*;
 use pxds::ffi::index::*;
 use pxds::ffi::ingest::*;
 use pxds::ffi::json::*;
+use pxds::ffi::key::*;
+use pxds::ffi::keyfile::*;
 use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::name::*;
@@ -281,6 +283,29 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(manifest(c)), c.must(c.text("notes")), c.must(c.bytes(b"[1]")), 3, c.err(),
         ) = PXDS_OK;
 
+        pxds_key_new(c.must(c.digest()), c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
+        pxds_key_random(c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
+        pxds_key_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
+        pxds_key_digest(c.must(key(c)), c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
+        pxds_fingerprint_format(c.must(c.digest()), 0, c.out_text::<96>(), 96, c.err()) = PXDS_OK;
+        pxds_fingerprint_parse(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
+        pxds_keyfile_new(
+            c.must(key(c)), c.must(data(c)), LEN, c.options(keyfile_options(c)), c.out_handle(pxds_keyfile_free), c.err(),
+        ) = PXDS_OK;
+        pxds_keyfile_load(c.must(saved_keyfile(c)), c.out_handle(pxds_keyfile_free), c.err()) = PXDS_OK;
+        pxds_keyfile_parse(
+            c.must(c.bytes(KEYFILE)), KEYFILE.len(), c.out_handle(pxds_keyfile_free), c.err(),
+        ) = PXDS_OK;
+        pxds_keyfile_get_info(c.must(keyfile(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_keyfile_unlock(
+            c.must(keyfile(c)), c.must(data(c)), LEN, c.out_handle(pxds_key_free), c.err(),
+        ) = PXDS_OK;
+        pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
+        pxds_manifest_sign(c.must(manifest(c)), c.must(key(c)), c.err()) = PXDS_OK;
+        pxds_manifest_verify(c.must(manifest(c)), c.must(key(c)), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_manifest_check_fingerprint(c.must(manifest(c)), c.may(key(c)), c.err()) = PXDS_OK;
+
         pxds_store_namespaces(
             c.must(snapshots(c)), c.may(c.text("")), 0, c.out_handle(pxds_namespace_list_free), c.err(),
         ) = PXDS_OK;
@@ -343,7 +368,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(c.text("x")), c.may(c.text("1")), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open(
-            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_snapshot_free), c.err(),
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), c.out_handle(pxds_snapshot_free), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open_index(
             c.must(snapshot(c)), c.must(c.text("a.didx")), c.out_handle(pxds_index_free), c.err(),
@@ -437,6 +462,32 @@ fn ranges(c: &Call) -> *const pxds_image_range {
     c.lend(pxds_image_range { offset: 3, length: 5 })
 }
 
+fn key(c: &Call) -> *mut pxds_key {
+    c.make(pxds_key_free, |out| unsafe { pxds_key_random(out, null_mut()) })
+}
+
+/// The key of 32 zeros, in the clear.
+const KEYFILE: &[u8] = br#"{"kdf":null,"created":"2020-06-26T13:56:05Z","modified":"2020-06-26T13:56:05Z",
+    "data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
+
+/// Quick ones.
+fn keyfile_options(_: &Call) -> pxds_keyfile_options {
+    let struct_size = size_of::<pxds_keyfile_options>();
+    pxds_keyfile_options { struct_size, kdf: PXDS_KDF_NONE, ..unsafe { std::mem::zeroed() } }
+}
+
+fn keyfile(c: &Call) -> *mut pxds_keyfile {
+    c.make(pxds_keyfile_free, |out| unsafe {
+        pxds_keyfile_parse(KEYFILE.as_ptr().cast(), KEYFILE.len(), out, null_mut())
+    })
+}
+
+fn saved_keyfile(c: &Call) -> *const c_char {
+    let path = c.path("saved");
+    assert_eq!(unsafe { pxds_keyfile_save(keyfile(c), path, 0, null_mut()) }, PXDS_OK);
+    path
+}
+
 const GROUP: &str = "host/x";
 const SNAPSHOT: &str = "host/x/2020-06-26T13:56:05Z";
 const TIME: i64 = 1_593_179_765;
@@ -483,7 +534,7 @@ fn manifest_of(c: &Call) -> *mut pxds_manifest {
 
 fn snapshot(c: &Call) -> *mut pxds_snapshot {
     let (store, path) = (snapshots(c), c.text(SNAPSHOT));
-    c.make(pxds_snapshot_free, |out| unsafe { pxds_snapshot_open(store, path, out, null_mut()) })
+    c.make(pxds_snapshot_free, |out| unsafe { pxds_snapshot_open(store, path, null(), out, null_mut()) })
 }
 
 fn group_list(c: &Call) -> *mut pxds_group_list {
@@ -555,12 +606,12 @@ fn error_of_a_chunk(c: &Call) -> *const pxds_error {
 }
 
 fn codec_options() -> pxds_blob_codec_options {
-    pxds_blob_codec_options { struct_size: size_of::<pxds_blob_codec_options>(), flags: 0, reserved: 0 }
+    pxds_blob_codec_options { struct_size: size_of::<pxds_blob_codec_options>(), ..unsafe { std::mem::zeroed() } }
 }
 
 fn restorer_options() -> pxds_restorer_options {
     let struct_size = size_of::<pxds_restorer_options>();
-    pxds_restorer_options { struct_size, flags: 0, reserved: 0, on_bad: None, user: null_mut() }
+    pxds_restorer_options { struct_size, ..unsafe { std::mem::zeroed() } }
 }
 
 fn source_options() -> pxds_source_options {
@@ -569,7 +620,7 @@ fn source_options() -> pxds_source_options {
 
 fn reader_options(c: &Call) -> pxds_reader_options {
     let (struct_size, user) = (size_of::<pxds_reader_options>(), null_mut());
-    pxds_reader_options { struct_size, flags: 0, reserved: 0, cache_size: 0, cache: cache(c), on_bad: None, user }
+    pxds_reader_options { struct_size, cache: cache(c), user, ..unsafe { std::mem::zeroed() } }
 }
 
 fn cache(c: &Call) -> *mut pxds_cache {
@@ -639,6 +690,7 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_group_list_count = count if count == 0;
         pxds_snapshot_list_count = count if count == 0;
         pxds_file_list_count = count if count == 0;
+        pxds_snapshot_signature = signature if signature == PXDS_SIGNATURE_UNCHECKED;
         pxds_backup_snapshot = path if path.is_null();
         pxds_backup_previous = path if path.is_null();
     }
@@ -679,6 +731,8 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_file_list_free,
         pxds_snapshot_free,
         pxds_backup_free,
+        pxds_key_free,
+        pxds_keyfile_free,
     ]
 }
 

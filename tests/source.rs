@@ -105,7 +105,7 @@ fn a_callback_that_writes_nothing_gives_nothing() {
         }
         Ok(16)
     }));
-    let mut loader = Loader::new();
+    let mut loader = Loader::new(None);
     assert_eq!(loader.load(&source, &ChunkInfo { start: 0, end: 4, digest: a }, None).unwrap(), b"aaaa");
     let error = failure(loader.load(&source, &ChunkInfo { start: 4, end: 8, digest: b }, None));
     assert!(matches!(error.kind(), Kind::Corrupt | Kind::Format), "{error}");
@@ -117,7 +117,7 @@ fn what_a_callback_gives_is_not_believed() {
     let digest = sha256(&data);
     let chunk = |len: usize| ChunkInfo { start: 100, end: 100 + len as u64, digest };
     let load = |blob: Vec<u8>, len: usize, required| {
-        Loader::new().load(&honest(blob).0, &chunk(len), required).map(<[u8]>::to_vec)
+        Loader::new(None).load(&honest(blob).0, &chunk(len), required).map(<[u8]>::to_vec)
     };
     for compress in [false, true] {
         let good = Codec::new().encode_vec(&data, compress).unwrap();

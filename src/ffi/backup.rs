@@ -10,6 +10,8 @@ use super::handle::Exclusive;
 use super::image::{pxds_image_options, read_options as read_image_options};
 use super::index::pxds_index_writer;
 use super::ingest::{c_stats, pxds_ingest_options, pxds_ingest_stats, read_options as read_ingest_options};
+use super::key::{opt_key, pxds_key};
+use super::manifest::crypt_mode;
 use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::backup::{Backup, BackupOptions};
@@ -40,6 +42,13 @@ pub struct pxds_backup_options {
     pub owner: *const c_char,
     /// The snapshot's notes; the first line is shown as its comment. May be NULL.
     pub notes: *const c_char,
+    /// What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
+    /// PXDS_CRYPT_NONE; PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed; or
+    /// PXDS_CRYPT_SIGN_ONLY, the manifest is signed.
+    pub crypt_mode: u32,
+    /// 0.
+    pub reserved_too: u32,
 }
 
 // SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
@@ -63,10 +72,11 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_BACKUP_ANY_CHUNK_SIZE, "options.flags")?;
-    args::flags(options.reserved, 0, "options.reserved")?;
+    args::flags(options.reserved | options.reserved_too, 0, "options.reserved")?;
     // SAFETY: the caller's.
-    let (time, owner, notes) = unsafe {
+    let (key, time, owner, notes) = unsafe {
         (
+            opt_key(options.key),
             args::opt_value(options.time),
             args::opt_text(options.owner, "options.owner")?,
             args::opt_text(options.notes, "options.notes")?,
@@ -77,13 +87,16 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         owner: owner.map(str::to_owned),
         notes: notes.filter(|notes| !notes.is_empty()).map(str::to_owned),
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
+        crypt_mode: crypt_mode(options.crypt_mode)?,
+        key,
     })
 }
 
 /// Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_backup_free().
-/// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else), PXDS_ERR_STATE (the time is not after that of
+/// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
+/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of
 /// the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
 /// while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
 /// Threads: shared.
@@ -142,7 +155,8 @@ pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *co
 ///
 /// `index` can be freed after that.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
+/// Errors: PXDS_ERR_CRYPT_MODE (its chunks are encrypted otherwise than the snapshot is, or with another key);
+/// PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
 /// other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
 /// PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
 /// Threads: exclusive.
@@ -191,7 +205,8 @@ pub unsafe extern "C" fn pxds_backup_add_blob(
 /// Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
 /// (.fidx), or a blob.
 ///
-/// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. `stats`, which may be NULL, gets
+/// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at: that
+/// of the backup counts. `stats`, which may be NULL, gets
 /// the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().

@@ -8,8 +8,9 @@ use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Entered, Exclusive};
+use super::key::pxds_key;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
-use crate::blob::{Blob, Codec, check_digest, encode_bound, update_crc};
+use crate::blob::{Blob, Codec, Tolerance, check_digest, encode_bound, update_crc};
 use crate::error::{Kind, Result};
 use crate::format::field;
 
@@ -36,6 +37,12 @@ pub const PXDS_BLOB_ENCRYPTED: u32 = 2;
 
 /// Encoding flag: compress, with zstd at level 1, what becomes smaller by it.
 pub const PXDS_BLOB_ENCODE_COMPRESS: u32 = 1;
+/// Encoding flag: encrypt with the codec's key.
+pub const PXDS_BLOB_ENCODE_ENCRYPT: u32 = 2;
+/// pxds_blob_codec_options.flags: read encrypted blobs with an iv of 12 bytes too, as some other programs write them.
+pub const PXDS_BLOB_CODEC_SHORT_IV: u32 = 1;
+/// pxds_blob_codec_options.flags: read encrypted blobs whose header is four zero bytes too long too.
+pub const PXDS_BLOB_CODEC_LONG_HEADER: u32 = 2;
 /// Decoding flag: do not compare the CRC.
 pub const PXDS_BLOB_DECODE_SKIP_CRC: u32 = 1;
 
@@ -70,13 +77,15 @@ unsafe impl SizeFirst for pxds_blob_info {
 pub struct pxds_blob_codec_options {
     /// Bytes of this structure; set by PXDS_BLOB_CODEC_OPTIONS_INIT.
     pub struct_size: usize,
-    /// 0.
+    /// PXDS_BLOB_CODEC_...
     pub flags: u32,
     /// 0.
     pub reserved: u32,
+    /// What encrypted blobs are opened with, and with PXDS_BLOB_ENCODE_ENCRYPT made with; may be NULL.
+    pub key: *const pxds_key,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
+// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
 unsafe impl SizeFirst for pxds_blob_codec_options {
     const NAME: &'static str = "pxds_blob_codec_options";
 }
@@ -106,8 +115,16 @@ pub unsafe extern "C" fn pxds_blob_codec_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::options(options)?) };
-        args::flags(options.flags | options.reserved, 0, "options")?;
-        out.hand_out(pxds_blob_codec(Exclusive::new(Codec::new())));
+        let known = PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER;
+        args::flags(options.flags, known, "options.flags")?;
+        args::flags(options.reserved, 0, "options.reserved")?;
+        // SAFETY: the header's rules for handles.
+        let key = unsafe { args::opt(options.key) }.map(pxds_key::share);
+        let codec = Codec::with_key(key).tolerant(Tolerance {
+            short_iv: options.flags & PXDS_BLOB_CODEC_SHORT_IV != 0,
+            long_header: options.flags & PXDS_BLOB_CODEC_LONG_HEADER != 0,
+        });
+        out.hand_out(pxds_blob_codec(Exclusive::new(codec)));
         Ok(())
     })
 }
@@ -133,7 +150,7 @@ pub extern "C" fn pxds_blob_encode_bound(data_len: usize) -> usize {
 
 /// Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
 ///
-/// `flags`: 0 or PXDS_BLOB_ENCODE_COMPRESS. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
+/// `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
 /// a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md, 2.3.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
@@ -160,8 +177,10 @@ pub unsafe extern "C" fn pxds_blob_encode(
                 args::bytes_mut(blob, blob_capacity, "blob")?,
             )
         };
-        args::flags(flags, PXDS_BLOB_ENCODE_COMPRESS, "flags")?;
-        match codec.enter()?.encode(data, flags & PXDS_BLOB_ENCODE_COMPRESS != 0, blob) {
+        let (compress, encrypt) = read_encode_flags(flags)?;
+        let mut codec = codec.enter()?;
+        let encoded = if encrypt { codec.seal(data, compress, blob) } else { codec.encode(data, compress, blob) };
+        match encoded {
             Ok(len) => out_len.set(len),
             Err(error) => {
                 if error.kind() == Kind::TooSmall {
@@ -193,17 +212,28 @@ pub unsafe extern "C" fn pxds_blob_encode_buffer(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, codec, data) =
             unsafe { (Out::handle(out, "out")?, args::handle(codec, "codec")?, args::bytes(data, data_len, "data")?) };
-        args::flags(flags, PXDS_BLOB_ENCODE_COMPRESS, "flags")?;
-        let blob = codec.enter()?.encode_vec(data, flags & PXDS_BLOB_ENCODE_COMPRESS != 0)?;
+        let (compress, encrypt) = read_encode_flags(flags)?;
+        let mut codec = codec.enter()?;
+        let blob = if encrypt { codec.seal_vec(data, compress)? } else { codec.encode_vec(data, compress)? };
         out.hand_out(pxds_buffer::new(blob));
         Ok(())
     })
 }
 
-/// Parses a blob that is to be decoded, and checks its CRC unless told not to.
-fn parse_for_decoding(blob: &[u8], flags: u32) -> Result<Blob<'_>> {
+/// Whether to compress, and whether to encrypt.
+fn read_encode_flags(flags: u32) -> Result<(bool, bool)> {
+    args::flags(flags, PXDS_BLOB_ENCODE_COMPRESS | PXDS_BLOB_ENCODE_ENCRYPT, "flags")?;
+    Ok((flags & PXDS_BLOB_ENCODE_COMPRESS != 0, flags & PXDS_BLOB_ENCODE_ENCRYPT != 0))
+}
+
+/// Parses a blob that is to be decoded, and checks its CRC, as `load` does, unless told not to.
+fn parse_for_decoding<'a>(
+    blob: &'a [u8],
+    flags: u32,
+    load: impl FnOnce(&'a [u8]) -> Result<Blob<'a>>,
+) -> Result<Blob<'a>> {
     args::flags(flags, PXDS_BLOB_DECODE_SKIP_CRC, "flags")?;
-    if flags & PXDS_BLOB_DECODE_SKIP_CRC != 0 { Blob::parse(blob) } else { Blob::load(blob) }
+    if flags & PXDS_BLOB_DECODE_SKIP_CRC != 0 { Blob::parse(blob) } else { load(blob) }
 }
 
 /// Decodes `blob` into the `data_capacity` bytes at `data` and writes the length to `*data_len`.
@@ -212,7 +242,7 @@ fn parse_for_decoding(blob: &[u8], flags: u32) -> Result<Blob<'_>> {
 /// data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
 /// there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
 /// PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
@@ -239,8 +269,9 @@ pub unsafe extern "C" fn pxds_blob_decode(
                 args::bytes_mut(data, data_capacity, "data")?,
             )
         };
-        let blob = parse_for_decoding(blob, flags)?;
-        match codec.enter()?.decode(blob, digest.as_ref(), data) {
+        let mut codec = codec.enter()?;
+        let blob = parse_for_decoding(blob, flags, |blob| codec.load(blob))?;
+        match codec.decode(blob, digest.as_ref(), data) {
             Ok(len) => out_len.set(len),
             Err(error) => {
                 if error.kind() == Kind::TooSmall {
@@ -258,7 +289,7 @@ pub unsafe extern "C" fn pxds_blob_decode(
 /// No more than that is ever allocated, whatever the blob claims. PXDS_BLOB_MAX_SIZE admits every blob.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -282,8 +313,9 @@ pub unsafe extern "C" fn pxds_blob_decode_buffer(
                 args::opt_digest(digest),
             )
         };
-        let blob = parse_for_decoding(blob, flags)?;
-        out.hand_out(pxds_buffer::new(codec.enter()?.decode_vec(blob, digest.as_ref(), max_len)?));
+        let mut codec = codec.enter()?;
+        let blob = parse_for_decoding(blob, flags, |blob| codec.load(blob))?;
+        out.hand_out(pxds_buffer::new(codec.decode_vec(blob, digest.as_ref(), max_len)?));
         Ok(())
     })
 }
@@ -293,7 +325,7 @@ pub unsafe extern "C" fn pxds_blob_decode_buffer(
 /// Returns PXDS_NONE for a compressed blob.
 ///
 /// Owns: `*data` points into `blob`.
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_LIMIT.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -312,8 +344,8 @@ pub unsafe extern "C" fn pxds_blob_decode_borrow(
         let (out, out_len) = (out?, out_len?);
         // SAFETY: the header's rules for inputs.
         let (blob, digest) = unsafe { (args::bytes(blob, blob_len, "blob")?, args::opt_digest(digest)) };
-        let Some(plain) = parse_for_decoding(blob, flags)?.plain()? else { return Ok(PXDS_NONE) };
-        check_digest(plain, digest.as_ref())?;
+        let Some(plain) = parse_for_decoding(blob, flags, Blob::load)?.plain()? else { return Ok(PXDS_NONE) };
+        check_digest(plain, None, digest.as_ref())?;
         out.set(plain.as_ptr());
         Ok(out_len.set(plain.len()))
     })

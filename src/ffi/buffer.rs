@@ -3,18 +3,25 @@
 use super::args;
 use super::guard::guard_value;
 use super::handle::Shared;
+use zeroize::Zeroizing;
 
 /// Bytes that the library has allocated and the caller owns. Immutable; any thread may read it.
 ///
 /// Where a function says that it gives a text, a NUL follows that the length does not count.
 pub struct pxds_buffer {
-    bytes: Shared<Vec<u8>>,
+    bytes: Shared<Bytes>,
     len: usize,
+}
+
+enum Bytes {
+    Open(Vec<u8>),
+    /// Overwritten when they are dropped.
+    Secret(Zeroizing<Vec<u8>>),
 }
 
 impl pxds_buffer {
     pub(super) fn new(bytes: Vec<u8>) -> Self {
-        pxds_buffer { len: bytes.len(), bytes: Shared::new(bytes) }
+        pxds_buffer { len: bytes.len(), bytes: Shared::new(Bytes::Open(bytes)) }
     }
 
     /// A text, with a NUL behind it.
@@ -22,7 +29,23 @@ impl pxds_buffer {
         let mut bytes = text.into();
         let len = bytes.len();
         bytes.push(0);
-        pxds_buffer { bytes: Shared::new(bytes), len }
+        pxds_buffer { bytes: Shared::new(Bytes::Open(bytes)), len }
+    }
+
+    /// A text that is overwritten when it is freed.
+    pub(super) fn secret_text(text: &str) -> Self {
+        // At once of the right size: what grows leaves its start behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        pxds_buffer { bytes: Shared::new(Bytes::Secret(bytes)), len: text.len() }
+    }
+
+    fn as_ptr(&self) -> *const u8 {
+        match &*self.bytes {
+            Bytes::Open(bytes) => bytes.as_ptr(),
+            Bytes::Secret(bytes) => bytes.as_ptr(),
+        }
     }
 }
 
@@ -35,7 +58,7 @@ impl pxds_buffer {
 pub unsafe extern "C" fn pxds_buffer_data(buffer: *const pxds_buffer) -> *const u8 {
     let none = std::ptr::null;
     // SAFETY: the header's rules for handles.
-    guard_value(none(), || unsafe { args::opt(buffer) }.map_or_else(none, |buffer| buffer.bytes.as_ptr()))
+    guard_value(none(), || unsafe { args::opt(buffer) }.map_or_else(none, pxds_buffer::as_ptr))
 }
 
 /// How many bytes; 0 for NULL.

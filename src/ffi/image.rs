@@ -9,6 +9,7 @@ use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::{pxds_index, pxds_index_writer};
 use super::ingest::{c_stats, on_chunk, pxds_ingest_chunk_fn, pxds_ingest_stats};
+use super::key::{opt_key, pxds_key};
 use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
@@ -42,6 +43,8 @@ pub struct pxds_image_options {
     pub on_chunk: pxds_ingest_chunk_fn,
     /// Handed to `on_chunk`.
     pub user: *mut c_void,
+    /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
 }
 
 // SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
@@ -84,6 +87,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
         Ok(ImageOptions {
             chunk_size: if options.chunk_size == 0 { defaults.chunk_size } else { options.chunk_size },
             compress: options.flags & PXDS_IMAGE_NO_COMPRESS == 0,
+            key: opt_key(options.key),
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
             on_chunk: on_chunk(options.on_chunk, options.user),

@@ -11,16 +11,24 @@ use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
+use super::key::{opt_key, pxds_key};
 use super::name::{backup_type, constant_of};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
-use crate::manifest::{CryptMode, FileInfo, Manifest, VerifyState};
+use crate::manifest::{CryptMode, FileInfo, Manifest, Signature, VerifyState};
 
 /// pxds_manifest_info.flags: there is a signature, which nobody has checked.
 pub const PXDS_MANIFEST_SIGNED: u32 = 1;
+
+/// Nobody has checked the signature, for want of a key or a manifest.
+pub const PXDS_SIGNATURE_UNCHECKED: u32 = 0;
+/// There is no signature.
+pub const PXDS_SIGNATURE_MISSING: u32 = 1;
+/// The signature is right.
+pub const PXDS_SIGNATURE_VALID: u32 = 2;
 
 /// Not verified.
 pub const PXDS_VERIFY_STATE_NONE: u32 = 0;
@@ -135,7 +143,8 @@ impl Held {
     }
 }
 
-fn crypt_mode(value: u32) -> Result<CryptMode> {
+/// The crypt mode that a caller chose.
+pub(super) fn crypt_mode(value: u32) -> Result<CryptMode> {
     match value {
         PXDS_CRYPT_NONE => Ok(CryptMode::None),
         PXDS_CRYPT_ENCRYPT => Ok(CryptMode::Encrypt),
@@ -445,6 +454,79 @@ pub unsafe extern "C" fn pxds_manifest_set_unprotected(
         };
         let value = if text.is_empty() { None } else { Some(json::parse(text)?) };
         manifest.0.enter()?.manifest.set_unprotected_member(name, value)
+    })
+}
+
+/// Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint
+/// is noted. See docs/format.md, 8.5.
+///
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (a member that is not known here cannot be signed), PXDS_ERR_LIMIT,
+/// PXDS_ERR_NOMEM.
+/// Threads: exclusive for the manifest, shared for the key.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_sign(
+    manifest: *mut pxds_manifest,
+    key: *const pxds_key,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        let (manifest, key) = unsafe { (args::handle(manifest, "manifest")?, args::handle(key, "key")?) };
+        manifest.0.enter()?.manifest.sign(&key.share())
+    })
+}
+
+/// Checks the signature of a manifest with `key`, and writes PXDS_SIGNATURE_MISSING or PXDS_SIGNATURE_VALID to
+/// `*signature`.
+///
+/// It covers all that was read, whether it is known here or not.
+///
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY_MISMATCH (signed with another key), PXDS_ERR_AUTH (the signature is wrong),
+/// PXDS_ERR_FORMAT (what is noted is no fingerprint, or a member cannot be signed).
+/// Threads: exclusive for the manifest, shared for the key.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_verify(
+    manifest: *mut pxds_manifest,
+    key: *const pxds_key,
+    signature: *mut u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, manifest, key) = unsafe {
+            (Out::new(signature, "signature")?, args::handle(manifest, "manifest")?, args::handle(key, "key")?)
+        };
+        Ok(out.set(signature_constant(Some(manifest.0.enter()?.manifest.verify(&key.share())?))))
+    })
+}
+
+/// The constant of what is known of a signature.
+pub(super) fn signature_constant(signature: Option<Signature>) -> u32 {
+    match signature {
+        None => PXDS_SIGNATURE_UNCHECKED,
+        Some(Signature::Missing) => PXDS_SIGNATURE_MISSING,
+        Some(Signature::Valid) => PXDS_SIGNATURE_VALID,
+    }
+}
+
+/// Compares the fingerprint that a manifest notes, if there is one, with that of the key at hand; `key` may be NULL.
+///
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY (it needs one, and `key` is NULL), PXDS_ERR_KEY_MISMATCH, PXDS_ERR_FORMAT
+/// (what is noted is no fingerprint).
+/// Threads: exclusive for the manifest, shared for the key.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_check_fingerprint(
+    manifest: *mut pxds_manifest,
+    key: *const pxds_key,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles.
+        let (manifest, key) = unsafe { (args::handle(manifest, "manifest")?, opt_key(key)) };
+        manifest.read(|manifest| manifest.check_fingerprint(key.as_deref()))
     })
 }
 

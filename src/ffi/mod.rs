@@ -28,6 +28,10 @@ pub mod callback;
 
 pub mod name;
 
+pub mod key;
+
+pub mod keyfile;
+
 pub mod blob;
 
 pub mod format;

@@ -10,6 +10,7 @@ use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::index::pxds_index;
+use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::Result;
@@ -41,6 +42,8 @@ pub struct pxds_reader_options {
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub user: *mut c_void,
+    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
 }
 
 // SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
@@ -70,6 +73,8 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
         any_csum: options.flags & PXDS_READER_ANY_CSUM != 0,
         on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_READER_SKIP_BAD != 0),
         cache,
+        // SAFETY: the caller's.
+        key: unsafe { opt_key(options.key) },
         ..ReaderOptions::default()
     })
 }

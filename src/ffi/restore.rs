@@ -8,6 +8,7 @@ use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::pxds_index;
+use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
 use super::status::pxds_status;
 use super::store::pxds_store;
@@ -61,6 +62,8 @@ pub struct pxds_restorer_options {
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub user: *mut c_void,
+    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
 }
 
 // SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
@@ -78,6 +81,8 @@ unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreO
         any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
         sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
         on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
+        // SAFETY: the caller's.
+        key: unsafe { opt_key(options.key) },
         ..RestoreOptions::default()
     })
 }

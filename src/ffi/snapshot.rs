@@ -8,8 +8,9 @@ use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Shared;
 use super::index::pxds_index;
+use super::key::{opt_key, pxds_key};
 use super::lock::pxds_lock;
-use super::manifest::pxds_manifest;
+use super::manifest::{PXDS_SIGNATURE_UNCHECKED, pxds_manifest, signature_constant};
 use super::status::pxds_status;
 use super::store::pxds_store;
 use super::tree::{pxds_snapshot_entry, snapshot_entry};
@@ -254,8 +255,12 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 
 /// Opens a snapshot, finished or not, to read its archives.
 ///
+/// `key` may be NULL. With it encrypted blobs can be read, and the signature of the manifest is checked; for indexes
+/// see the key in pxds_restorer_options and pxds_reader_options.
+///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+/// PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong);
 /// PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: shared.
 /// Since: 0.1
@@ -263,13 +268,15 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 pub unsafe extern "C" fn pxds_snapshot_open(
     store: *const pxds_store,
     snapshot: *const c_char,
+    key: *const pxds_key,
     out: *mut *mut pxds_snapshot,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
-        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open(store, &snapshot)?)));
+        let (out, (store, snapshot), key) =
+            unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, opt_key(key)) };
+        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open(store, &snapshot, key)?)));
         Ok(())
     })
 }
@@ -318,7 +325,7 @@ fn terms(listed: Option<&FileInfo>) -> Terms {
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
-/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
+/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
 /// notice callback).
 /// Threads: shared.
 /// Since: 0.1
@@ -357,6 +364,20 @@ pub unsafe extern "C" fn pxds_snapshot_manifest(
         let unfinished = || Error::new(Kind::NotFound, format!("{} is not finished", snapshot.0.snapshot()));
         out.hand_out(pxds_manifest::new(snapshot.0.manifest().ok_or_else(unfinished)?.clone()));
         Ok(())
+    })
+}
+
+/// What the key that a snapshot was opened with says of its manifest: PXDS_SIGNATURE_...; PXDS_SIGNATURE_UNCHECKED for
+/// NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_signature(snapshot: *const pxds_snapshot) -> u32 {
+    guard_value(PXDS_SIGNATURE_UNCHECKED, || {
+        // SAFETY: the header's rules for handles.
+        let snapshot = unsafe { args::opt(snapshot) };
+        signature_constant(snapshot.and_then(|snapshot| snapshot.0.signature()))
     })
 }
 

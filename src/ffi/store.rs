@@ -164,10 +164,12 @@ impl pxds_store {
 /// Goes through the chunks of a store. Exclusive.
 pub struct pxds_chunk_iter(Exclusive<Chunks>);
 
-unsafe fn read_options(options: *const pxds_store_options) -> Result<StoreOptions> {
+/// `bare`: PXDS_STORE_BARE is known too.
+unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_BARE, "options.flags")?;
+    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | if bare { PXDS_STORE_BARE } else { 0 };
+    args::flags(options.flags, known, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
     let owner = Owner { uid: options.owner_uid, gid: options.owner_gid };
@@ -232,7 +234,7 @@ pub unsafe extern "C" fn pxds_store_create(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
-            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options)?) };
+            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
         let user = User::new(user);
         let store = Store::create(path, &options, &mut |done, total| {
             let Some(progress) = progress else { return Ok(()) };
@@ -265,7 +267,7 @@ pub unsafe extern "C" fn pxds_store_open(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
-            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options)?) };
+            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, true)?) };
         out.hand_out(pxds_store::new(Store::open(path, &options)?)?);
         Ok(())
     })
@@ -287,7 +289,7 @@ pub unsafe extern "C" fn pxds_store_open_or_create(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
-            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options)?) };
+            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
         out.hand_out(pxds_store::new(Store::open_or_create(path, &options)?)?);
         Ok(())
     })

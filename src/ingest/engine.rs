@@ -1,11 +1,13 @@
 //! What turns a whole chunk into an entry of an index.
 
 use super::{IndexWriter, StoredIndex};
+use std::sync::Arc;
+
 use crate::blob::Codec;
+use crate::crypt::{CryptKey, digest_of};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
-use crate::format::BLOB_HEADER_SIZE;
-use crate::hash::sha256;
+use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::store::{InsertOptions, SharedLock, Store};
 
 /// A chunk that has been stored.
@@ -81,13 +83,15 @@ impl Engine {
         lock: SharedLock,
         writer: IndexWriter,
         compress: bool,
+        key: Option<Arc<CryptKey>>,
         on_chunk: Option<OnChunk>,
     ) -> Self {
+        let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         Engine {
             store: store.clone(),
-            codec: Codec::new(),
+            codec: Codec::with_key(key),
             encoded: Vec::new(),
-            index: Some(StoredIndex::new(writer, store.clone(), lock)),
+            index: Some(StoredIndex::new(writer, store.clone(), lock, fingerprint)),
             stats: IngestStats::default(),
             compress,
             on_chunk,
@@ -115,8 +119,8 @@ impl Engine {
 
     /// Stores the chunk `data`, which begins at `offset`.
     pub(super) fn store_chunk(&mut self, offset: u64, data: &[u8]) -> Result<ChunkResult> {
-        let digest = sha256(data);
-        let (existed, stored_size) = match self.store.touch_if_present(&digest)? {
+        let digest = digest_of(data, self.codec.key().map(Arc::as_ref));
+        let (existed, stored_size) = match self.touch(&digest)? {
             Some(stored_size) => (true, stored_size),
             None => self.insert(&digest, data)?,
         };
@@ -129,7 +133,12 @@ impl Engine {
 
     /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
     pub(super) fn reuse_chunk(&mut self, offset: u64, size: u64, digest: &Digest) -> Result<bool> {
-        let Some(stored_size) = self.store.touch_if_present(digest)? else { return Ok(false) };
+        // Of the form that is wanted, that is.
+        let encrypted = self.codec.key().is_some();
+        if self.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
+            return Ok(false);
+        }
+        let Some(stored_size) = self.touch(digest)? else { return Ok(false) };
         self.index()?.reused = true;
         self.enter(&ChunkResult { digest: *digest, offset, size, stored_size, existed: true })?;
         Ok(true)
@@ -158,14 +167,23 @@ impl Engine {
         }
     }
 
+    /// Touches a chunk that the store has, and gives its length. What is too short for an encrypted blob is none.
+    fn touch(&self, digest: &Digest) -> Result<Option<u64>> {
+        let min = if self.codec.key().is_some() { ENCRYPTED_BLOB_HEADER_SIZE as u64 } else { 0 };
+        Ok(self.store.touch_if_present(digest)?.filter(|&stored_size| stored_size >= min))
+    }
+
     fn insert(&mut self, digest: &Digest, data: &[u8]) -> Result<(bool, u64)> {
-        let room = data.len() + BLOB_HEADER_SIZE;
+        let room = data.len() + ENCRYPTED_BLOB_HEADER_SIZE;
         if self.encoded.len() < room {
             let missing = room - self.encoded.len();
             reserve(&mut self.encoded, missing)?;
             self.encoded.resize(room, 0);
         }
-        let len = self.codec.encode(data, self.compress, &mut self.encoded)?;
+        let len = match self.codec.key() {
+            Some(_) => self.codec.seal(data, self.compress, &mut self.encoded)?,
+            None => self.codec.encode(data, self.compress, &mut self.encoded)?,
+        };
         let inserted = self.store.insert(digest, &self.encoded[..len], InsertOptions::default())?;
         Ok((inserted.existed, inserted.stored_size))
     }

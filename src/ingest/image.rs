@@ -8,9 +8,12 @@
 //! - Zeros are looked up in the store once for the length of a chunk, and once for that of a short last one.
 //! - Memory: one chunk, one encoded chunk, and 33 bytes a chunk for the index; twice these if the size is not known.
 
+use std::sync::Arc;
+
 use super::changes::Changes;
 use super::engine::{ChunkResult, Engine};
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
+use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index};
 use crate::limits::BLOB_MAX_SIZE;
@@ -29,6 +32,8 @@ pub struct ImageOptions {
     pub chunk_size: u64,
     /// Compress what becomes smaller by it.
     pub compress: bool,
+    /// Encrypt chunks with this key; they get other names by it too.
+    pub key: Option<Arc<CryptKey>>,
     /// Creation time of the index, in seconds since 1970; now by default.
     pub ctime: Option<i64>,
     /// The index's uuid; random by default.
@@ -39,7 +44,7 @@ pub struct ImageOptions {
 
 impl Default for ImageOptions {
     fn default() -> Self {
-        ImageOptions { chunk_size: PBS_CHUNK_SIZE, compress: true, ctime: None, uuid: None, on_chunk: None }
+        ImageOptions { chunk_size: PBS_CHUNK_SIZE, compress: true, key: None, ctime: None, uuid: None, on_chunk: None }
     }
 }
 
@@ -64,7 +69,7 @@ impl Image {
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
     /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
-        let ImageOptions { chunk_size, compress, ctime, uuid, on_chunk } = options;
+        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
             return Err(Error::new(Kind::Argument, message));
@@ -79,7 +84,7 @@ impl Image {
                 "Proxmox Backup Server 4 opens no fixed index but of 4 MiB, and its garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
-        let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), compress, on_chunk);
+        let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), compress, key, on_chunk);
         Ok(Image { engine, chunk_size, buffer: Vec::new(), filled: 0, at: 0, zeros: Vec::new(), state: State::Open })
     }
 

@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use super::IngestStats;
+use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{DynamicWriter, FixedWriter, IndexKind, Summary};
@@ -82,19 +83,26 @@ pub struct StoredIndex {
     /// It names chunks that this ingest has not written, and that may not be on the disk yet.
     pub(super) reused: bool,
     pub(super) stats: IngestStats,
+    /// The key that its chunks are encrypted with.
+    key: Option<Fingerprint>,
     /// `None` once the index is saved.
     lock: Option<SharedLock>,
 }
 
 impl StoredIndex {
     /// An index of chunks of `store`, which `lock` is of.
-    pub(super) fn new(writer: IndexWriter, store: Store, lock: SharedLock) -> Self {
-        StoredIndex { writer, store, reused: false, stats: IngestStats::default(), lock: Some(lock) }
+    pub(super) fn new(writer: IndexWriter, store: Store, lock: SharedLock, key: Option<Fingerprint>) -> Self {
+        StoredIndex { writer, store, reused: false, stats: IngestStats::default(), key, lock: Some(lock) }
     }
 
     /// Which kind it is.
     pub fn kind(&self) -> IndexKind {
         self.writer.kind()
+    }
+
+    /// The fingerprint of the key that its chunks are encrypted with, if they are.
+    pub fn key(&self) -> Option<&Fingerprint> {
+        self.key.as_ref()
     }
 
     /// Whether its chunks are in this store.

@@ -4,9 +4,12 @@
 //! input and 1 MiB of the index's entries, however long the stream. After a callback's wish to stop, the index of what
 //! was stored can be had.
 
+use std::sync::Arc;
+
 use super::engine::Engine;
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
 use crate::chunker::{Config, DynamicChunker};
+use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::DynamicWriter;
 use crate::limits::BLOB_MAX_SIZE;
@@ -28,6 +31,8 @@ pub struct IngestOptions {
     pub chunker: Config,
     /// Compress what becomes smaller by it.
     pub compress: bool,
+    /// Encrypt chunks with this key; they get other names by it too.
+    pub key: Option<Arc<CryptKey>>,
     /// Creation time of the index, in seconds since 1970; now by default.
     pub ctime: Option<i64>,
     /// The index's uuid; random by default.
@@ -38,7 +43,7 @@ pub struct IngestOptions {
 
 impl Default for IngestOptions {
     fn default() -> Self {
-        IngestOptions { chunker: Config::default(), compress: true, ctime: None, uuid: None, on_chunk: None }
+        IngestOptions { chunker: Config::default(), compress: true, key: None, ctime: None, uuid: None, on_chunk: None }
     }
 }
 
@@ -97,7 +102,7 @@ impl Ingest {
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
     pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
-        let IngestOptions { chunker: config, compress, ctime, uuid, on_chunk } = options;
+        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk } = options;
         let chunker = DynamicChunker::new(&config)?;
         if config.max > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(
@@ -108,7 +113,7 @@ impl Ingest {
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), compress, on_chunk);
+        let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), compress, key, on_chunk);
         Ok(Ingest { engine, chunker, pending: Pending::default(), state: State::Open })
     }
 

@@ -4,12 +4,14 @@
 //! There are two parts. The *protected* one is what a signature covers. The *unprotected* one holds notes and results of
 //! checks, and may change at any time.
 
+mod signature;
 mod unprotected;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+pub use signature::Signature;
 pub use unprotected::{UploadStats, VerifyState};
 
 use crate::digest::Digest;

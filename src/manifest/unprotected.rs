@@ -119,7 +119,7 @@ impl Manifest {
         Ok(())
     }
 
-    fn set(&mut self, name: &str, value: Option<Value>) {
+    pub(super) fn set(&mut self, name: &str, value: Option<Value>) {
         match value {
             Some(value) => self.unprotected.insert(name.to_owned(), value),
             None => self.unprotected.remove(name),

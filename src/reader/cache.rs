@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
+use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::source::RequiredForm;
@@ -17,7 +18,8 @@ const ENTRY: usize = 256;
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) data: Vec<u8>,
-    pub(super) encrypted: bool,
+    /// The key, if it was encrypted. Only who has that key may see it.
+    pub(super) opened_with: Option<Fingerprint>,
 }
 
 impl Decoded {
@@ -34,6 +36,7 @@ pub(super) struct Question {
     pub(super) digest: Digest,
     pub(super) len: u64,
     pub(super) required: Option<RequiredForm>,
+    pub(super) key: Option<Fingerprint>,
     /// The address of the source, which lives as long as somebody asks.
     pub(super) source: usize,
 }
@@ -182,11 +185,11 @@ mod tests {
     use super::*;
 
     fn question(number: u8) -> Question {
-        Question { digest: Digest([number; 32]), len: 0, required: None, source: 0 }
+        Question { digest: Digest([number; 32]), len: 0, required: None, key: None, source: 0 }
     }
 
     fn decoded(len: usize) -> Result<Decoded> {
-        Ok(Decoded { data: vec![0; len], encrypted: false })
+        Ok(Decoded { data: vec![0; len], opened_with: None })
     }
 
     fn keys(cache: &Cache) -> Vec<u8> {

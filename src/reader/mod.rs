@@ -15,6 +15,7 @@ pub use cache::Cache;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::crypt::{CryptKey, Fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index};
 use crate::limits::blob_len;
@@ -34,6 +35,8 @@ pub struct ReaderOptions {
     pub any_csum: bool,
     /// What every chunk must be.
     pub required_form: Option<RequiredForm>,
+    /// What opens encrypted chunks.
+    pub key: Option<Arc<CryptKey>>,
     /// Read bad chunks as zeros, after telling, each time; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
     /// Where decoded chunks are kept; by default in a cache of [`DEFAULT_CACHE_SIZE`] of the reader's own.
@@ -42,9 +45,9 @@ pub struct ReaderOptions {
 
 impl fmt::Debug for ReaderOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReaderOptions { any_csum, required_form, on_bad, cache } = self;
+        let ReaderOptions { any_csum, required_form, key, on_bad, cache } = self;
         let on_bad = on_bad.is_some();
-        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, on_bad: {on_bad}, {cache:?} }}")
+        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, {key:?}, on_bad: {on_bad}, {cache:?} }}")
     }
 }
 
@@ -63,6 +66,7 @@ pub struct Reader {
     index: Arc<Index>,
     cache: Arc<Cache>,
     required_form: Option<RequiredForm>,
+    key: Option<Arc<CryptKey>>,
     on_bad: Option<OnBad>,
     zeros: Zeros,
     idle: Mutex<Vec<Loader>>,
@@ -73,12 +77,13 @@ impl Reader {
     ///
     /// Errors: `Corrupt` if the csum of the index is wrong.
     pub fn new(source: Arc<dyn ChunkSource>, index: Arc<Index>, options: ReaderOptions) -> Result<Self> {
-        let ReaderOptions { any_csum, required_form, on_bad, cache } = options;
+        let ReaderOptions { any_csum, required_form, key, on_bad, cache } = options;
         if !any_csum {
             index.check_csum()?;
         }
         let cache = cache.unwrap_or_else(|| Arc::new(Cache::new(DEFAULT_CACHE_SIZE)));
-        Ok(Reader { source, index, cache, required_form, on_bad, zeros: Zeros::new(), idle: Mutex::default() })
+        let zeros = Zeros::new(key.clone());
+        Ok(Reader { source, index, cache, required_form, key, on_bad, zeros, idle: Mutex::default() })
     }
 
     /// Bytes of the file.
@@ -129,8 +134,7 @@ impl Reader {
     }
 
     fn is_zeros(&self, chunk: &ChunkInfo) -> bool {
-        // The known digests are those of unencrypted data.
-        self.required_form != Some(RequiredForm::Encrypted) && self.zeros.has(chunk)
+        self.zeros.has(chunk, self.required_form)
     }
 
     /// Fills `out` from byte `within` of chunk `i`, which has as many.
@@ -158,7 +162,10 @@ impl Reader {
 
     /// Compares a decoded chunk, which another reader may have loaded, with what this one's index says.
     fn check(&self, chunk: &ChunkInfo, decoded: &Decoded) -> Result<()> {
-        RequiredForm::check(self.required_form, decoded.encrypted)?;
+        RequiredForm::check(self.required_form, decoded.opened_with.is_some())?;
+        if decoded.opened_with.is_some() && decoded.opened_with != self.fingerprint() {
+            return Err(Error::new(Kind::Key, "the chunk is encrypted, and another key has opened it"));
+        }
         let (found, wanted) = (decoded.data.len(), blob_len(chunk.len())?);
         if found == wanted {
             return Ok(());
@@ -171,13 +178,14 @@ impl Reader {
             digest: chunk.digest,
             len: chunk.len(),
             required: self.required_form,
+            key: self.fingerprint(),
             source: Arc::as_ptr(&self.source).cast::<()>() as usize,
         };
         let mut loader = None;
         let (found, spare) = self.cache.get_or_load(question, || {
-            let loader = loader.insert(self.idle().pop().unwrap_or_default());
+            let loader = loader.insert(self.idle().pop().unwrap_or_else(|| Loader::new(self.key.clone())));
             let (data, encrypted) = loader.load_vec(&*self.source, chunk, self.required_form)?;
-            Ok(Decoded { data, encrypted })
+            Ok(Decoded { data, opened_with: self.fingerprint().filter(|_| encrypted) })
         });
         if let Some(mut loader) = loader {
             if let Some(spare) = spare {
@@ -189,6 +197,10 @@ impl Reader {
             }
         }
         found
+    }
+
+    fn fingerprint(&self) -> Option<Fingerprint> {
+        self.key.as_ref().map(|key| *key.fingerprint())
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Loader>> {

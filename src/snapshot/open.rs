@@ -1,19 +1,24 @@
 //! Reading a snapshot, and changing what is noted about it (docs/format.md, 7.3, 8.6 and 8.7).
 
 use std::fs::File;
+use std::sync::Arc;
 
 use super::{FILE_MODE, TreeLock};
 use crate::blob::{Blob, Codec};
+use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::BLOB_HEADER_SIZE;
 use crate::hash::sha256;
 use crate::index::{Index, IndexKind};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
-use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest};
+use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, Signature};
 use crate::name::{ArchiveKind, Snapshot, check_file};
 use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, Stat, c_name};
+
+/// The key of a snapshot, encrypted with a master key: listed as encrypted, but not by the key itself.
+const MASTER_KEY_BLOB_NAME: &str = "rsa-encrypted.key.blob";
 
 /// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
 pub struct OpenSnapshot {
@@ -21,6 +26,8 @@ pub struct OpenSnapshot {
     snapshot: Snapshot,
     dir: Dir,
     manifest: Option<Manifest>,
+    signature: Option<Signature>,
+    key: Option<Arc<CryptKey>>,
     _lock: TreeLock,
 }
 
@@ -33,14 +40,28 @@ pub struct Archive {
 }
 
 impl OpenSnapshot {
-    /// Opens `snapshot`, finished or not.
+    /// Opens `snapshot`, finished or not. With `key` encrypted blobs can be read, and the manifest's signature is checked.
     ///
-    /// Errors: `NotFound`; `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
-    pub fn open(store: &Store, snapshot: &Snapshot) -> Result<Self> {
+    /// Errors: `KeyMismatch` and `Auth` if the manifest is signed with another key, or its signature wrong; `NotFound`; `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
+    pub fn open(store: &Store, snapshot: &Snapshot, key: Option<Arc<CryptKey>>) -> Result<Self> {
         let lock = store.lock_snapshot(snapshot, LockMode::Shared)?;
         let dir = store.open_snapshot(snapshot)?;
         let manifest = read_manifest(&dir)?;
-        Ok(OpenSnapshot { store: store.clone(), snapshot: snapshot.clone(), dir, manifest, _lock: lock })
+        let mut signature = None;
+        if let (Some(manifest), Some(key)) = (&manifest, &key) {
+            let path = dir.path();
+            let verified = manifest.verify(key).map_err(|error| error.context(path.display()).with_path(path))?;
+            signature = Some(verified);
+        }
+        Ok(OpenSnapshot {
+            store: store.clone(),
+            snapshot: snapshot.clone(),
+            dir,
+            manifest,
+            signature,
+            key,
+            _lock: lock,
+        })
     }
 
     /// Its name.
@@ -51,6 +72,11 @@ impl OpenSnapshot {
     /// Its manifest; `None` if it is not finished.
     pub fn manifest(&self) -> Option<&Manifest> {
         self.manifest.as_ref()
+    }
+
+    /// What the key says of the manifest's signature; `None` without a key or a manifest.
+    pub fn signature(&self) -> Option<Signature> {
+        self.signature
     }
 
     /// The index `name`, checked against the manifest. One that is not listed brings a notice.
@@ -78,16 +104,28 @@ impl OpenSnapshot {
     /// listed brings a notice; the manifest itself needs no listing.
     ///
     /// Errors: `Argument` if `name` is no blob; `NotFound`; `Corrupt` if it is not what the manifest lists, or damaged;
-    /// `Format`, `Key`, `Limit`, `NoMemory`; that of the notice.
+    /// `Format`, `Key`, `Auth`, `Limit`, `NoMemory`; that of the notice.
     pub fn blob(&self, name: &str, max_len: usize) -> Result<Vec<u8>> {
         if check_file(name)? != ArchiveKind::Blob {
             return Err(Error::new(Kind::Argument, format!("{name} is an index and no blob")));
         }
         let raw = read_blob_file(&self.dir, name, self.open_file(name)?, BLOB_MAX_ENCODED_SIZE)?;
         if name != MANIFEST_NAME {
-            self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
+            let listed = self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
+            self.check_encrypted(name, &raw, listed.as_ref())?;
         }
-        decode(&self.dir, name, &raw, max_len)
+        decode(&self.dir, name, &raw, self.key.clone(), max_len)
+    }
+
+    /// Refuses an unencrypted blob that the manifest lists as encrypted: somebody may have slipped it in.
+    fn check_encrypted(&self, name: &str, raw: &[u8], listed: Option<&FileInfo>) -> Result<()> {
+        let must_be = listed.is_some_and(|file| file.crypt_mode == CryptMode::Encrypt) && name != MASTER_KEY_BLOB_NAME;
+        if must_be && Blob::parse(raw).is_ok_and(|blob| !blob.form().encrypted) {
+            let path = self.dir.join(&c_name(name)?);
+            let message = format!("{} is not encrypted, and the manifest says that it is", path.display());
+            return Err(Error::new(Kind::CryptMode, message).with_path(&path));
+        }
+        Ok(())
     }
 
     fn open_file(&self, name: &str) -> Result<(File, Stat)> {
@@ -170,7 +208,7 @@ fn read_manifest(dir: &Dir) -> Result<Option<Manifest>> {
     let Some(file) = dir.open_file(&name)? else { return Ok(None) };
     // JSON that does not get smaller is stored as it is.
     let raw = read_blob_file(dir, MANIFEST_NAME, file, JSON_MAX_SIZE + BLOB_HEADER_SIZE)?;
-    let text = decode(dir, MANIFEST_NAME, &raw, JSON_MAX_SIZE)?;
+    let text = decode(dir, MANIFEST_NAME, &raw, None, JSON_MAX_SIZE)?;
     let path = dir.join(&name);
     Manifest::parse(&text).map(Some).map_err(|error| error.context(path.display()).with_path(&path))
 }
@@ -187,8 +225,8 @@ fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: us
     Ok(raw)
 }
 
-fn decode(dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {
+fn decode(dir: &Dir, name: &str, raw: &[u8], key: Option<Arc<CryptKey>>, max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
-    let decoded = Blob::load(raw).and_then(|blob| Codec::new().decode_vec(blob, None, max_len));
+    let decoded = Blob::load(raw).and_then(|blob| Codec::with_key(key).decode_vec(blob, None, max_len));
     decoded.map_err(|error| error.context(path.display()).with_path(&path))
 }

@@ -1,9 +1,11 @@
 //! From a source's blob to data that has been checked.
 
 use std::mem;
+use std::sync::Arc;
 
 use super::ChunkSource;
 use crate::blob::{Blob, Codec};
+use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::BlobForm;
 use crate::index::ChunkInfo;
@@ -44,15 +46,15 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader without buffers yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// A loader without buffers yet, which opens what is encrypted with `key`.
+    pub fn new(key: Option<Arc<CryptKey>>) -> Self {
+        Loader { codec: Codec::with_key(key), ..Self::default() }
     }
 
     /// The data of `chunk`, in one of the loader's buffers: of its digest, of its length, of the form that is required.
     ///
     /// Errors: those of [`ChunkSource::load`]; `Limit` if the index makes the chunk longer than a blob can be;
-    /// `CryptMode`, `Key`, `Corrupt`, `NoMemory`.
+    /// `CryptMode`, `Key`, `Auth`, `Corrupt`, `NoMemory`.
     pub fn load(
         &mut self,
         source: &dyn ChunkSource,

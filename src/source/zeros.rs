@@ -1,8 +1,9 @@
 //! Chunks of zeros, known by their digest.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::digest::Digest;
+use super::RequiredForm;
+use crate::crypt::CryptKey;
 use crate::error::Result;
 use crate::hash::Hasher;
 use crate::index::ChunkInfo;
@@ -20,26 +21,36 @@ const STEP: usize = 4096;
 /// of the hash on the way, up to the greatest length that was asked for.
 #[derive(Default)]
 pub struct Zeros {
+    /// The key that encrypted zeros have their names from.
+    key: Option<Arc<CryptKey>>,
     /// State `i` has taken `i * STEP` zeros.
     states: RwLock<Vec<Hasher>>,
 }
 
 impl Zeros {
-    /// Nothing is computed yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing is computed yet. With `key` encrypted zeros are known too.
+    pub fn new(key: Option<Arc<CryptKey>>) -> Self {
+        Zeros { key, states: RwLock::default() }
     }
 
-    /// Whether `chunk`, by its digest, is nothing but zeros, if any.
-    pub fn has(&self, chunk: &ChunkInfo) -> bool {
-        blob_len(chunk.len()).is_ok_and(|len| self.digest(len) == chunk.digest)
+    /// Whether `chunk`, of the form that is required, is by its digest nothing but zeros, if any.
+    pub fn has(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> bool {
+        let Ok(len) = blob_len(chunk.len()) else { return false };
+        let hashed = self.hashed(len);
+        let is_plain = || hashed.digest() == chunk.digest;
+        let is_encrypted = || self.key.as_ref().is_some_and(|key| key.finish_digest(&hashed) == chunk.digest);
+        match required {
+            Some(RequiredForm::Plain) => is_plain(),
+            Some(RequiredForm::Encrypted) => is_encrypted(),
+            None => is_plain() || is_encrypted(),
+        }
     }
 
-    /// The digest of `len` zeros, which are no more than a blob's.
-    fn digest(&self, len: usize) -> Digest {
+    /// The hash of `len` zeros, which are no more than a blob's.
+    fn hashed(&self, len: usize) -> Hasher {
         let mut state = self.state(len / STEP);
         state.update(&ZEROS[..len % STEP]);
-        state.digest()
+        state
     }
 
     fn state(&self, i: usize) -> Hasher {
@@ -86,22 +97,22 @@ mod tests {
 
     #[test]
     fn digests_of_zeros_in_any_order_of_lengths() {
-        let zeros = Zeros::new();
+        let zeros = Zeros::new(None);
         for len in [0, 1, 100_000, 4096, 4095, 4097, 8192, 65_536, 5, 0, 131_073, 131_072] {
-            assert_eq!(zeros.digest(len), sha256(&vec![0; len]), "{len}");
+            assert_eq!(zeros.hashed(len).digest(), sha256(&vec![0; len]), "{len}");
         }
         assert_eq!(zeros.states.read().unwrap().len(), 131_073 / STEP + 1);
     }
 
     #[test]
     fn what_is_no_chunk_of_zeros() {
-        let zeros = Zeros::new();
+        let zeros = Zeros::new(None);
         let chunk = |len: u64, digest| ChunkInfo { start: 7, end: 7 + len, digest };
-        assert!(zeros.has(&chunk(100, sha256(&[0; 100]))));
-        assert!(!zeros.has(&chunk(101, sha256(&[0; 100]))));
-        assert!(!zeros.has(&chunk(100, sha256(&[1; 100]))));
+        assert!(zeros.has(&chunk(100, sha256(&[0; 100])), None));
+        assert!(!zeros.has(&chunk(101, sha256(&[0; 100])), None));
+        assert!(!zeros.has(&chunk(100, sha256(&[1; 100])), None));
         // Longer than a blob: nothing is hashed, and nothing remembered.
-        assert!(!zeros.has(&chunk(BLOB_MAX_SIZE as u64 + 1, sha256(b""))));
+        assert!(!zeros.has(&chunk(BLOB_MAX_SIZE as u64 + 1, sha256(b"")), None));
         assert!(zeros.states.read().unwrap().len() < 3);
     }
 

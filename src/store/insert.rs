@@ -165,10 +165,12 @@ impl Store {
         if stat.size == new_size || (!encrypted && stat.size < new_size) {
             return Ok(Verdict::Keep);
         }
-        match (form, self.stored_form(name)?) {
+        match (form, self.form_of(name)?) {
             (Some(new), Some(old)) if new.encrypted && !old.encrypted => {
                 refuse(Kind::CryptMode, "an encrypted blob cannot replace an unencrypted chunk")
             }
+            // Too short for what its magic says: what a crash has left.
+            (Some(new), Some(old)) if new.encrypted && stat.size < old.header_size() as u64 => Ok(Verdict::Ignore),
             (Some(new), Some(old)) if new.encrypted && !new.compressed && !old.compressed => {
                 refuse(Kind::Corrupt, "two encrypted blobs of one chunk cannot differ in length")
             }
@@ -184,8 +186,17 @@ impl Store {
         }
     }
 
-    /// The form that the magic of the stored chunk announces, `None` for an unknown magic or a vanished file.
-    fn stored_form(&self, name: &ChunkName) -> Result<Option<BlobForm>> {
+    /// The form that the magic of the stored chunk `digest` announces; `None` if there is no chunk, or one without a
+    /// magic.
+    pub fn stored_form(&self, digest: &Digest) -> Result<Option<BlobForm>> {
+        match self.find(digest)? {
+            Some((name, _)) => self.form_of(&name),
+            None => Ok(None),
+        }
+    }
+
+    /// The form that the magic of a stored chunk announces, `None` for an unknown magic or a vanished file.
+    fn form_of(&self, name: &ChunkName) -> Result<Option<BlobForm>> {
         let Some((mut file, _)) = self.chunk_dir()?.open_read(name.as_c_str())? else { return Ok(None) };
         let mut magic = [0; 8];
         file.read_exact(&mut magic).map_err(|source| Error::io("read", &self.path_of(name), &source))?;

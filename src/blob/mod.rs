@@ -2,24 +2,30 @@
 //!
 //! [`Blob`] looks at encoded bytes without decoding them. [`Codec`] encodes and decodes, into slices of the
 //! caller, with zstd contexts that are made once. Decoding is one shot into a buffer of known size, so that no
-//! input can make it expand further. Sealed blobs are recognised; without keys they answer [`Kind::Key`].
+//! input can make it expand further. What is encrypted needs the codec's key, and its tag is checked before anything is
+//! decompressed.
 
-use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
+mod codec;
 
+pub use codec::{Codec, Tolerance};
+
+use zstd::zstd_safe;
+
+use crate::crypt::{CryptKey, IV_SIZE, TAG_SIZE, digest_of};
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Kind, Result};
 use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE, field};
-use crate::hash::sha256;
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
 
-/// What PBS compresses with.
-const ZSTD_LEVEL: i32 = 1;
+/// Bytes by which the header of an encrypted blob was too long in the files of another program; zeros.
+const LONG_HEADER_EXTRA: usize = 4;
 
 /// The encoded bytes of one blob, whose structure has been checked.
 #[derive(Debug, Clone, Copy)]
 pub struct Blob<'a> {
     raw: &'a [u8],
     form: BlobForm,
+    header_size: usize,
 }
 
 impl<'a> Blob<'a> {
@@ -38,7 +44,7 @@ impl<'a> Blob<'a> {
         if raw.len() < form.header_size() {
             return Err(too_small());
         }
-        Ok(Blob { raw, form })
+        Ok(Blob { raw, form, header_size: form.header_size() })
     }
 
     /// [`Blob::parse`], then [`Blob::check_crc`]: what reading a blob from a disk asks for.
@@ -48,6 +54,22 @@ impl<'a> Blob<'a> {
         let blob = Self::parse(raw)?;
         blob.check_crc()?;
         Ok(blob)
+    }
+
+    /// As [`Blob::load`], also for encrypted blobs whose header is four zero bytes too long, as another program has
+    /// written them. Such a blob is told by its CRC.
+    ///
+    /// Errors: `Format`, `Corrupt`.
+    pub fn load_long_header(raw: &'a [u8]) -> Result<Self> {
+        let blob = Self::parse(raw)?;
+        let extra = blob.payload().first_chunk::<LONG_HEADER_EXTRA>();
+        match blob.check_crc() {
+            Err(_) if blob.form.encrypted && extra == Some(&[0; LONG_HEADER_EXTRA]) => {
+                let long = Blob { header_size: blob.header_size + LONG_HEADER_EXTRA, ..blob };
+                long.check_crc().map(|()| long)
+            }
+            other => other.map(|()| blob),
+        }
     }
 
     /// Compares the stored CRC with the payload's.
@@ -81,7 +103,12 @@ impl<'a> Blob<'a> {
 
     /// What is behind the header.
     pub fn payload(&self) -> &'a [u8] {
-        &self.raw[self.form.header_size()..]
+        &self.raw[self.header_size..]
+    }
+
+    /// The iv and the tag of an encrypted blob.
+    fn seal(&self) -> ([u8; IV_SIZE], [u8; TAG_SIZE]) {
+        (field(self.raw, BLOB_HEADER_SIZE), field(self.raw, BLOB_HEADER_SIZE + IV_SIZE))
     }
 
     /// The data itself if the blob is plain; `None` if it is compressed.
@@ -95,19 +122,24 @@ impl<'a> Blob<'a> {
         }
     }
 
-    /// A size that the decoded data of a blob cannot exceed, found without decoding it: exact for plain data and for
-    /// frames that state their size, and never above [`BLOB_MAX_SIZE`].
+    /// A size that the decoded data of a blob cannot exceed, found without decoding it: exact for data that is not
+    /// compressed and for frames that state their size, and never above [`BLOB_MAX_SIZE`]. What is compressed and
+    /// encrypted does not show its size.
     ///
-    /// Errors: `Key`, `Corrupt`.
+    /// Errors: `Corrupt`; `Limit` above [`BLOB_MAX_SIZE`].
     pub fn decoded_bound(&self) -> Result<usize> {
-        match self.plain()? {
-            Some(data) => Ok(data.len()),
-            None => {
-                let bound = zstd_safe::decompress_bound(self.payload()).map_err(broken_frame)?;
-                Ok(usize::try_from(bound).map_or(BLOB_MAX_SIZE, |bound| bound.min(BLOB_MAX_SIZE)))
-            }
+        match self.form {
+            BlobForm { compressed: false, .. } => blob_len(self.payload().len() as u64),
+            BlobForm { encrypted: true, .. } => Ok(BLOB_MAX_SIZE),
+            _ => frame_bound(self.payload()),
         }
     }
+}
+
+/// A size that decompressed frames cannot exceed.
+fn frame_bound(frames: &[u8]) -> Result<usize> {
+    let bound = zstd_safe::decompress_bound(frames).map_err(broken_frame)?;
+    Ok(usize::try_from(bound).map_or(BLOB_MAX_SIZE, |bound| bound.min(BLOB_MAX_SIZE)))
 }
 
 fn need_key() -> Error {
@@ -118,13 +150,13 @@ fn broken_frame(code: zstd_safe::ErrorCode) -> Error {
     Error::new(Kind::Corrupt, format!("the blob's compressed data is broken: {}", zstd_safe::get_error_name(code)))
 }
 
-/// Compares the digest of `data` with `digest`, if there is one.
+/// Compares the digest of `data`, of encrypted data if there is a key, with `digest`, if there is one.
 ///
 /// Errors: `Corrupt`.
-pub fn check_digest(data: &[u8], digest: Option<&Digest>) -> Result<()> {
+pub fn check_digest(data: &[u8], key: Option<&CryptKey>, digest: Option<&Digest>) -> Result<()> {
     match digest {
         Some(digest) => {
-            let computed = sha256(data);
+            let computed = digest_of(data, key);
             if computed == *digest {
                 return Ok(());
             }
@@ -149,217 +181,11 @@ pub fn encode_bound(data_len: usize) -> Option<usize> {
     (data_len <= BLOB_MAX_SIZE).then(|| data_len + ENCRYPTED_BLOB_HEADER_SIZE)
 }
 
-/// Encodes and decodes blobs, one at a time.
-#[derive(Default)]
-pub struct Codec {
-    compressor: Option<CCtx<'static>>,
-    decompressor: Option<DCtx<'static>>,
-}
-
-impl Codec {
-    /// A codec; its contexts are made when they are first needed.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Encodes `data` into the start of `out` and gives the length.
-    ///
-    /// With `compress` the data is compressed if that makes it smaller. 12 bytes more than `data` are enough room.
-    ///
-    /// Errors: `Limit` above [`BLOB_MAX_SIZE`]; `TooSmall`; `NoMemory`.
-    pub fn encode(&mut self, data: &[u8], compress: bool, out: &mut [u8]) -> Result<usize> {
-        blob_len(data.len() as u64)?;
-        let capacity = out.len();
-        let too_small = || Error::new(Kind::TooSmall, format!("{capacity} bytes are too few to encode {}", data.len()));
-        let (header, room) = out.split_at_mut_checked(BLOB_HEADER_SIZE).ok_or_else(too_small)?;
-        let compressed = if compress { self.deflate(data, room)? } else { None };
-        let payload_len = match compressed {
-            Some(len) => len,
-            None => {
-                room.get_mut(..data.len()).ok_or_else(too_small)?.copy_from_slice(data);
-                data.len()
-            }
-        };
-        let form = BlobForm { compressed: compressed.is_some(), encrypted: false };
-        header[..BLOB_CRC_OFFSET].copy_from_slice(&form.magic());
-        header[BLOB_CRC_OFFSET..].copy_from_slice(&crc32fast::hash(&room[..payload_len]).to_le_bytes());
-        Ok(BLOB_HEADER_SIZE + payload_len)
-    }
-
-    /// Compresses `data` into `out` if the result is smaller than `data` and fits; gives its length.
-    fn deflate(&mut self, data: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
-        // With less room than the data takes, "does not fit" and "not smaller" are one answer of zstd's.
-        let room = data.len().saturating_sub(1).min(out.len());
-        if room == 0 {
-            return Ok(None);
-        }
-        match self.compressor()?.compress2(&mut out[..room], data) {
-            Ok(len) => Ok(Some(len)),
-            Err(code) if no_room(code) => Ok(None),
-            Err(code) => {
-                Err(Error::new(Kind::NoMemory, format!("cannot compress: {}", zstd_safe::get_error_name(code))))
-            }
-        }
-    }
-
-    fn compressor(&mut self) -> Result<&mut CCtx<'static>> {
-        if self.compressor.is_none() {
-            let mut context =
-                CCtx::try_create().ok_or_else(|| Error::new(Kind::NoMemory, "no memory for compression"))?;
-            context
-                .set_parameter(CParameter::CompressionLevel(ZSTD_LEVEL))
-                .map_err(|code| Error::new(Kind::Internal, zstd_safe::get_error_name(code)))?;
-            self.compressor = Some(context);
-        }
-        self.compressor.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no compression context"))
-    }
-
-    fn decompressor(&mut self) -> Result<&mut DCtx<'static>> {
-        if self.decompressor.is_none() {
-            let context =
-                DCtx::try_create().ok_or_else(|| Error::new(Kind::NoMemory, "no memory for decompression"))?;
-            self.decompressor = Some(context);
-        }
-        self.decompressor.as_mut().ok_or_else(|| Error::new(Kind::Internal, "no decompression context"))
-    }
-
-    /// Encodes `data` into a vector of just the right size.
-    ///
-    /// Errors: as [`Codec::encode`].
-    pub fn encode_vec(&mut self, data: &[u8], compress: bool) -> Result<Vec<u8>> {
-        blob_len(data.len() as u64)?;
-        let mut out = Vec::new();
-        reserve(&mut out, BLOB_HEADER_SIZE + data.len())?;
-        out.resize(BLOB_HEADER_SIZE + data.len(), 0);
-        let len = self.encode(data, compress, &mut out)?;
-        out.truncate(len);
-        out.shrink_to_fit();
-        Ok(out)
-    }
-
-    /// Decodes `blob` into the start of `out`, compares the digest if one is given, and gives the length.
-    ///
-    /// Errors: `Key`, `Corrupt`; `TooSmall` if the data does not fit, see [`Blob::decoded_bound`]; `Limit` above
-    /// [`BLOB_MAX_SIZE`]; `NoMemory`.
-    pub fn decode(&mut self, blob: Blob<'_>, digest: Option<&Digest>, out: &mut [u8]) -> Result<usize> {
-        let room = out.len().min(BLOB_MAX_SIZE);
-        let out = &mut out[..room];
-        let too_small = || Error::new(Kind::TooSmall, format!("the decoded blob does not fit into {room} bytes"));
-        let len = match blob.plain()? {
-            Some(data) => {
-                out.get_mut(..data.len()).ok_or_else(too_small)?.copy_from_slice(data);
-                data.len()
-            }
-            None => match self.inflate(blob.payload(), out)? {
-                Some(len) => len,
-                None if room < blob.decoded_bound()? => return Err(too_small()),
-                None => return Err(longer_than_bound(&blob, room)),
-            },
-        };
-        check_digest(&out[..len], digest)?;
-        Ok(len)
-    }
-
-    /// Decodes `blob` into a new vector of at most `max_len` bytes and compares the digest if one is given.
-    ///
-    /// Errors: `Key`, `Corrupt`; `Limit` if the data is longer; `NoMemory`.
-    pub fn decode_vec(&mut self, blob: Blob<'_>, digest: Option<&Digest>, max_len: usize) -> Result<Vec<u8>> {
-        let max_len = max_len.min(BLOB_MAX_SIZE);
-        let mut out = Vec::new();
-        match blob.plain()? {
-            Some(data) if data.len() > max_len => return Err(too_long(max_len)),
-            Some(data) => {
-                reserve(&mut out, data.len())?;
-                out.extend_from_slice(data);
-            }
-            None => {
-                reserve(&mut out, blob.decoded_bound()?.min(max_len))?;
-                match self.inflate(blob.payload(), &mut out)? {
-                    Some(len) if len <= max_len => out.shrink_to_fit(),
-                    Some(_) => return Err(too_long(max_len)),
-                    None => return Err(longer_than_bound(&blob, max_len)),
-                }
-            }
-        }
-        check_digest(&out, digest)?;
-        Ok(out)
-    }
-
-    /// Decodes `blob`, whose data must have exactly `len` bytes and the digest `digest`.
-    ///
-    /// The result is in `scratch`, which is re-used from call to call, or, for a plain blob, in the blob itself.
-    ///
-    /// Errors: `Key`, `Corrupt`, `NoMemory`.
-    pub fn decode_exact<'a>(
-        &mut self,
-        blob: Blob<'a>,
-        digest: &Digest,
-        len: usize,
-        scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8]> {
-        let wrong_len = |found: &str| {
-            Error::new(Kind::Corrupt, format!("the decoded blob has {found} bytes and should have {len}"))
-        };
-        let data = match blob.plain()? {
-            Some(data) => data,
-            None => {
-                scratch.clear();
-                // No more than the input can expand to: `len` comes from an index, which may lie.
-                reserve(scratch, blob.decoded_bound()?.min(len))?;
-                self.inflate(blob.payload(), scratch)?.ok_or_else(|| wrong_len("more"))?;
-                scratch
-            }
-        };
-        if data.len() != len {
-            return Err(wrong_len(&data.len().to_string()));
-        }
-        check_digest(data, Some(digest))?;
-        Ok(data)
-    }
-
-    /// Checks that an unencrypted blob decodes to `size` bytes of the digest `digest`. Encrypted ones pass unseen.
-    ///
-    /// Errors: `Corrupt`, `NoMemory`; `Limit` if `size` is above [`BLOB_MAX_SIZE`].
-    pub fn verify_unencrypted(&mut self, blob: Blob<'_>, size: u64, digest: &Digest) -> Result<()> {
-        if blob.form().encrypted {
-            return Ok(());
-        }
-        let len = blob_len(size)?;
-        self.decode_exact(blob, digest, len, &mut Vec::new()).map(drop)
-    }
-
-    /// Decompresses into `out`; `None` if it does not fit.
-    fn inflate<C: zstd_safe::WriteBuf + ?Sized>(&mut self, payload: &[u8], out: &mut C) -> Result<Option<usize>> {
-        if payload.is_empty() {
-            return Err(Error::new(Kind::Corrupt, "the blob's compressed data is missing"));
-        }
-        match self.decompressor()?.decompress(out, payload) {
-            Ok(len) => Ok(Some(len)),
-            Err(code) if no_room(code) => Ok(None),
-            Err(code) => Err(broken_frame(code)),
-        }
-    }
-}
-
-fn too_long(max_len: usize) -> Error {
-    Error::new(Kind::Limit, format!("the decoded blob is longer than {max_len} bytes"))
-}
-
-/// The error for data that did not fit into the room that its bound, or `max_len`, has given it.
-fn longer_than_bound(blob: &Blob<'_>, max_len: usize) -> Error {
-    match zstd_safe::decompress_bound(blob.payload()) {
-        Ok(bound) if bound > max_len as u64 => too_long(max_len),
-        _ => Error::new(Kind::Corrupt, "the blob's compressed data is longer than its frames say"),
-    }
-}
-
-fn no_room(code: zstd_safe::ErrorCode) -> bool {
-    zstd_safe::is_error_kind(code, zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hash::sha256;
+    use zstd::zstd_safe::{CCtx, CParameter};
 
     const FOX: &[u8] = b"The quick brown fox jumps over the lazy dog";
 
