@@ -32,9 +32,10 @@ LINKS  := build/libpxds.so.$(ABI) build/libpxds.so
 STATIC := build/libpxds.a
 TOOL   := build/pxds
 
+TOOL_SOURCES    := c-examples/pxds.c $(wildcard c-examples/pxds/*.c)
 EXAMPLE_SOURCES := $(filter-out c-examples/pxds.c,$(wildcard c-examples/*.c))
 EXAMPLES        := $(EXAMPLE_SOURCES:c-examples/%.c=build/examples/%)
-C_SOURCES       := $(wildcard c-examples/*.c tests/c/*.c)
+C_SOURCES       := $(wildcard c-examples/*.c c-examples/pxds/*.c tests/c/*.c)
 SHELL_SCRIPTS   := .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 STD      := -std=c99
@@ -66,8 +67,8 @@ build/libpxds.so: build/libpxds.so.$(ABI)
 	@ln -sf libpxds.so.$(ABI) $@
 
 # Found in place, and after an install under any prefix that has bin/ beside lib/.
-$(TOOL): c-examples/pxds.c include/pxds.h $(SHARED) $(LINKS)
-	$(COMPILE) -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+$(TOOL): $(TOOL_SOURCES) c-examples/pxds/tool.h include/pxds.h $(SHARED) $(LINKS)
+	$(COMPILE) -o $@ $(TOOL_SOURCES) $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)
 	@mkdir -p $(@D)
@@ -95,7 +96,7 @@ header:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c tests/c/*.c"
+	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c c-examples/pxds/*.c tests/c/*.c"
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
 	done

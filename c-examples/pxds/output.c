@@ -1,0 +1,100 @@
+/* What the tool says: messages and the progress line on stderr, and pieces of its output. */
+#include "tool.h"
+
+static double line_drawn; /* when the progress line was drawn last; 0: there is none */
+
+void clear_line(void)
+{
+    if (line_drawn > 0)
+        fputs("\r\033[K", stderr);
+    line_drawn = 0;
+}
+
+void say(const char *format, ...)
+{
+    va_list values;
+
+    clear_line();
+    fputs("pxds: ", stderr);
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputc('\n', stderr);
+}
+
+int fail(pxds_error *err)
+{
+    say("%s", err != NULL ? pxds_error_message(err) : "out of memory");
+    pxds_error_free(err);
+    return 1;
+}
+
+int fail_errno(const char *what)
+{
+    say("%s: %s", what, strerror(errno));
+    return 1;
+}
+
+int32_t on_notice(void *user, uint32_t level, const char *message, const char *path)
+{
+    (void)user;
+    (void)path; /* the message names it */
+    if (level >= PXDS_NOTICE_WARNING)
+        say("warning: %s", message);
+    return 0;
+}
+
+double now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Whether the progress line may be drawn again: five times a second at most. */
+static bool line_due(double t)
+{
+    if (t - line_drawn < 0.2)
+        return false;
+    line_drawn = t;
+    return true;
+}
+
+double percent(uint64_t part, uint64_t whole)
+{
+    return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
+}
+
+int32_t on_create(void *user, const pxds_progress *progress)
+{
+    (void)user;
+    if (line_due(now()))
+        fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " directories\033[K", progress->done,
+                progress->total);
+    return 0;
+}
+
+int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
+{
+    struct meter *meter = user;
+    const double mib = 1024.0 * 1024.0;
+    double t = now(), done;
+
+    meter->size += chunk->size;
+    if (chunk->existed)
+        meter->known += chunk->size;
+    done = (double)meter->size / mib;
+    if (line_due(t))
+        fprintf(stderr, "\r%.1f MiB, %.1f MiB/s, %.1f %% deduplicated\033[K", done,
+                done / (t - meter->start), percent(meter->known, meter->size));
+    return 0;
+}
+
+const char *hex(const uint8_t *digest)
+{
+    static char text[PXDS_DIGEST_HEX_SIZE];
+
+    pxds_digest_to_hex(digest, text, sizeof text, NULL);
+    return text;
+}

@@ -1,0 +1,112 @@
+/*
+ * What the files of the tool share. To be included first: it says which functions of the system
+ * are wanted.
+ */
+#ifndef PXDS_TOOL_H
+#define PXDS_TOOL_H
+
+#define _XOPEN_SOURCE 700 /* POSIX.1-2008, with realpath() in older C libraries too */
+
+#include <pxds.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- the command line: ../pxds.c ---- */
+
+enum option_id {
+    OPT_AVG,
+    OPT_COMPRESS,
+    OPT_ENTRIES,
+    OPT_JSON,
+    OPT_LAYOUT,
+    OPT_NO_COMPRESS,
+    OPT_SYNC,
+    OPT_COUNT
+};
+
+struct command;
+
+struct args {
+    const struct command *command;
+    const char *operand[3]; /* NULL where there is none */
+    int operands;
+    uint64_t option[OPT_COUNT]; /* 0, the library's default everywhere, where not given */
+};
+
+/* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
+int usage_error(const struct command *command, const char *format, ...);
+
+/* ---- messages and the progress line, both on stderr: output.c ---- */
+
+void say(const char *format, ...);
+
+/* Both say what has failed and give 1. */
+int fail(pxds_error *err); /* frees it; NULL: there was no memory for one */
+int fail_errno(const char *what);
+
+int32_t on_notice(void *user, uint32_t level, const char *message, const char *path);
+
+double now(void); /* in seconds */
+double percent(uint64_t part, uint64_t whole);
+
+void clear_line(void);
+int32_t on_create(void *user, const pxds_progress *progress);
+
+struct meter {
+    double start;
+    uint64_t size;
+    uint64_t known; /* the part of size that the store had already */
+};
+
+int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk); /* user: a struct meter */
+
+/* A digest in hexadecimal, until the next call. */
+const char *hex(const uint8_t *digest);
+
+/* ---- files: files.c ---- */
+
+bool is_dash(const char *path);
+const char *input_name(const char *path);
+
+/* Opens a file, or stdin for "-", to read. -1: it was reported why not. */
+int open_input(const char *path);
+
+/* Reads all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
+uint8_t *read_input(const char *path, size_t *len);
+
+/* Doubles a buffer of *capacity bytes; NULL, with the old one freed, if there is no memory. */
+uint8_t *grow(uint8_t *data, size_t *capacity);
+
+/* Writes to a file, whose name appears only when all is there, or to stdout for "-". */
+int write_output(const char *path, const uint8_t *data, size_t len);
+
+/* The directory of a file, with links resolved, to be freed; NULL and errno if there is none. */
+char *directory_of(const char *path);
+
+/* Whether a directory, with links resolved, is another one or lies in it. */
+bool lies_below(const char *directory, const char *other);
+
+/* ---- commands; each gives the exit status ---- */
+
+/* store.c */
+int cmd_init(const struct args *args);
+int cmd_put(const struct args *args);
+int cmd_get(const struct args *args);
+int cmd_index(const struct args *args);
+int cmd_chunk(const struct args *args);
+int cmd_blob(const struct args *args);
+
+/* How the options say that the store is to be opened or made. */
+pxds_store_options store_options(const struct args *args);
+
+#endif
