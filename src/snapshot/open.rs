@@ -42,11 +42,12 @@ pub struct Archive {
 impl OpenSnapshot {
     /// Opens `snapshot`, finished or not. With `key` encrypted blobs can be read, and the manifest's signature is checked.
     ///
-    /// Errors: `KeyMismatch` and `Auth` if the manifest is signed with another key, or its signature wrong; `NotFound`; `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
+    /// Errors: `KeyMismatch` and `Auth` if the manifest is signed with another key, or its signature wrong; `NotFound`;
+    /// `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
     pub fn open(store: &Store, snapshot: &Snapshot, key: Option<Arc<CryptKey>>) -> Result<Self> {
         let lock = store.lock_snapshot(snapshot, LockMode::Shared)?;
         let dir = store.open_snapshot(snapshot)?;
-        let manifest = read_manifest(&dir)?;
+        let manifest = read_manifest(store, &dir)?;
         let mut signature = None;
         if let (Some(manifest), Some(key)) = (&manifest, &key) {
             let path = dir.path();
@@ -114,7 +115,7 @@ impl OpenSnapshot {
             let listed = self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
             self.check_encrypted(name, &raw, listed.as_ref())?;
         }
-        decode(&self.dir, name, &raw, self.key.clone(), max_len)
+        decode(&mut Codec::with_key(self.key.clone()), &self.dir, name, &raw, max_len)
     }
 
     /// Refuses an unencrypted blob that the manifest lists as encrypted: somebody may have slipped it in.
@@ -162,7 +163,8 @@ impl Store {
     /// Errors: `NotFound` if there is no snapshot, or no manifest; `Format`, `Corrupt`, `Limit`, `Io`.
     pub fn load_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
         let dir = self.open_snapshot(snapshot)?;
-        read_manifest(&dir)?.ok_or_else(|| self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path())))
+        read_manifest(self, &dir)?
+            .ok_or_else(|| self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path())))
     }
 
     /// Writes the manifest of a snapshot that was made by hand, which finishes it, or replaces it.
@@ -203,12 +205,12 @@ impl Store {
     }
 }
 
-fn read_manifest(dir: &Dir) -> Result<Option<Manifest>> {
+fn read_manifest(store: &Store, dir: &Dir) -> Result<Option<Manifest>> {
     let name = c_name(MANIFEST_NAME)?;
     let Some(file) = dir.open_file(&name)? else { return Ok(None) };
     // JSON that does not get smaller is stored as it is.
     let raw = read_blob_file(dir, MANIFEST_NAME, file, JSON_MAX_SIZE + BLOB_HEADER_SIZE)?;
-    let text = decode(dir, MANIFEST_NAME, &raw, None, JSON_MAX_SIZE)?;
+    let text = store.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, &raw, JSON_MAX_SIZE))?;
     let path = dir.join(&name);
     Manifest::parse(&text).map(Some).map_err(|error| error.context(path.display()).with_path(&path))
 }
@@ -225,8 +227,8 @@ fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: us
     Ok(raw)
 }
 
-fn decode(dir: &Dir, name: &str, raw: &[u8], key: Option<Arc<CryptKey>>, max_len: usize) -> Result<Vec<u8>> {
+fn decode(codec: &mut Codec, dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
-    let decoded = Blob::load(raw).and_then(|blob| Codec::with_key(key).decode_vec(blob, None, max_len));
+    let decoded = Blob::load(raw).and_then(|blob| codec.decode_vec(blob, None, max_len));
     decoded.map_err(|error| error.context(path.display()).with_path(&path))
 }

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::blob::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::sys::{self, Dir, Owner};
@@ -124,6 +125,7 @@ struct Inner {
     notice: Option<Notice>,
     stripes: [Mutex<()>; STRIPES],
     locks: Locks,
+    codec: Mutex<Codec>,
 }
 
 impl Store {
@@ -172,6 +174,7 @@ impl Store {
             notice: options.notice.clone(),
             stripes: std::array::from_fn(|_| Mutex::new(())),
             locks: Locks::default(),
+            codec: Mutex::default(),
         })))
     }
 
@@ -264,6 +267,14 @@ impl Store {
         match &self.0.notice {
             Some(notice) => notice(level, message, path),
             None => Ok(()),
+        }
+    }
+
+    /// Lends a codec for one small blob: making one costs more than decoding a manifest. Nobody waits for another.
+    pub fn with_codec<T>(&self, work: impl FnOnce(&mut Codec) -> T) -> T {
+        match self.0.codec.try_lock() {
+            Ok(mut codec) => work(&mut codec),
+            Err(_) => work(&mut Codec::new()),
         }
     }
 
