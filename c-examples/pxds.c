@@ -8,6 +8,8 @@
  */
 #include "pxds/tool.h"
 
+#include <limits.h>
+
 #define BIT(option) (1u << (option))
 
 struct word {
@@ -23,26 +25,53 @@ static const struct word syncs[] = {{"none", PXDS_SYNC_NONE},
                                     {"filesystem", PXDS_SYNC_FILESYSTEM},
                                     {NULL, 0}};
 
+enum kind {
+    FLAG,    /* no value */
+    TEXT,    /* anything */
+    SIZE,    /* a number of bytes above 0 */
+    OFFSET,  /* a number of bytes */
+    SECONDS, /* a number of seconds */
+    WORD     /* one of some words */
+};
+
 static const struct option {
     const char *name;
-    const char *value;        /* how help shows the value; NULL: it takes none */
-    const struct word *words; /* the values it takes; NULL: a number of bytes */
+    enum kind kind;
+    const char *value; /* how help shows the value */
     const char *help;
+    const struct word *words;
 } option_table[OPT_COUNT] = {
-    [OPT_AVG] = {"avg", "BYTES", NULL, "average chunk size, such as 64K; 4M if not given"},
-    [OPT_COMPRESS] = {"compress", NULL, NULL, "compress, if that makes it smaller"},
-    [OPT_ENTRIES] = {"entries", NULL, NULL, "also a line 'I START END DIGEST' for each chunk"},
-    [OPT_JSON] = {"json", NULL, NULL, "print the summary as JSON"},
-    [OPT_LAYOUT] = {"layout", "hex2|hex4", layouts, "256 or 65536 chunk directories"},
-    [OPT_NO_COMPRESS] = {"no-compress", NULL, NULL, "store the chunks uncompressed"},
-    [OPT_SYNC] = {"sync", "none|file|filesystem", syncs,
-                  "how chunks are made durable; filesystem if not given"},
+    [OPT_ANY_CHUNK_SIZE] = {"any-chunk-size", FLAG, NULL,
+                            "a .fidx in chunks that stop PBS's garbage collection", NULL},
+    [OPT_AVG] = {"avg", SIZE, "BYTES", "average chunk size, such as 64K; 4M if not given", NULL},
+    [OPT_CHUNK_SIZE] = {"chunk-size", SIZE, "BYTES",
+                        "average chunk size of a .didx, exact one of a .fidx", NULL},
+    [OPT_COMMENT] = {"comment", TEXT, "TEXT", "the snapshot's notes", NULL},
+    [OPT_COMPRESS] = {"compress", FLAG, NULL, "compress, if that makes it smaller", NULL},
+    [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
+                     NULL},
+    [OPT_JSON] = {"json", FLAG, NULL, "print JSON, an object on each line", NULL},
+    [OPT_LAYOUT] = {"layout", WORD, "hex2|hex4", "256 or 65536 chunk directories", layouts},
+    [OPT_LENGTH] = {"length", OFFSET, "N", "restore at most so many bytes", NULL},
+    [OPT_NO_COMPRESS] = {"no-compress", FLAG, NULL, "store the chunks uncompressed", NULL},
+    [OPT_NS] = {"ns", TEXT, "NS", "the namespace, such as a/b", NULL},
+    [OPT_OFFSET] = {"offset", OFFSET, "N", "restore from this byte on", NULL},
+    [OPT_OWNER] = {"owner", TEXT, "AUTHID", "who owns a new group; root@pam if not given", NULL},
+    [OPT_PBS_STORE] = {"pbs-store", TEXT, "NAME",
+                       "how a running PBS calls the store: use its lock files", NULL},
+    [OPT_SET] = {"set", TEXT, "TEXT", "replace the notes; an empty text removes them", NULL},
+    [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "put zeros in the place of bad chunks", NULL},
+    [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
+    [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
+                  "how chunks are made durable; filesystem if not given", syncs},
+    [OPT_TIME] = {"time", SECONDS, "EPOCH", "the snapshot's time, since 1970; now if not given",
+                  NULL},
 };
 
 struct command {
     const char *name;
     const char *operands;
-    int min, max;   /* how many of them */
+    int min, max;   /* how many of them; INT_MAX: any number */
     unsigned takes; /* which options, as BIT()s */
     const char *summary;
     const char *help;
@@ -78,34 +107,62 @@ static void command_help(const struct command *command)
     printf("  %-28s %s\n", "-h, --help", "show this text");
 }
 
-/* A number of bytes above 0, as digits with K or M after them if wished. */
+/* Digits alone: strtoull() itself would take a sign and white space too. */
+static bool parse_number(const char *text, uint64_t *number, char **end)
+{
+    errno = 0;
+    *number = strtoull(text, end, 10);
+    return *text >= '0' && *text <= '9' && errno == 0;
+}
+
+/* A number of bytes, as digits with K or M after them if wished. */
 static bool parse_bytes(const char *text, uint64_t *bytes)
 {
     uint64_t unit = 1;
     char *end;
 
-    errno = 0;
-    *bytes = strtoull(text, &end, 10);
+    if (!parse_number(text, bytes, &end))
+        return false;
     if (*end == 'K' || *end == 'M')
         unit = *end++ == 'K' ? 1024 : 1024 * 1024;
-    /* strtoull() itself would take a sign and white space too. */
-    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0 || *bytes == 0 ||
-        *bytes > UINT64_MAX / unit)
+    if (*end != '\0' || *bytes > UINT64_MAX / unit)
         return false;
     *bytes *= unit;
     return true;
 }
 
-static bool parse_value(const struct option *option, const char *text, uint64_t *value)
+static bool parse_seconds(const char *text, uint64_t *seconds)
 {
-    if (option->words == NULL)
-        return parse_bytes(text, value);
-    for (const struct word *word = option->words; word->name != NULL; word++)
-        if (strcmp(word->name, text) == 0) {
-            *value = word->value;
-            return true;
-        }
-    return false;
+    char *end;
+
+    return parse_number(text, seconds, &end) && *end == '\0' && *seconds <= INT64_MAX;
+}
+
+static bool parse_word(const struct word *words, const char *text, uint64_t *value)
+{
+    while (words->name != NULL && strcmp(words->name, text) != 0)
+        words++;
+    *value = words->value;
+    return words->name != NULL;
+}
+
+/* Gives what the value should have been; NULL if it is that. */
+static const char *parse_value(const struct option *option, const char *text, struct value *value)
+{
+    value->given = true;
+    value->text = text;
+    switch (option->kind) {
+    case SIZE:
+        return parse_bytes(text, &value->number) && value->number > 0 ? NULL : "a number of bytes";
+    case OFFSET:
+        return parse_bytes(text, &value->number) ? NULL : "a number of bytes";
+    case SECONDS:
+        return parse_seconds(text, &value->number) ? NULL : "a number of seconds";
+    case WORD:
+        return parse_word(option->words, text, &value->number) ? NULL : option->value;
+    default:
+        return NULL;
+    }
 }
 
 /* The option that text names, as far as a '=' if it has one; OPT_COUNT if there is no such. */
@@ -129,37 +186,37 @@ static int parse_option(struct args *args, char **argv, int *used)
 {
     int i = find_option(args->command, argv[0]);
     const struct option *option = &option_table[i];
-    const char *value = strchr(argv[0], '=');
+    const char *text = strchr(argv[0], '='), *wanted;
 
     if (i == OPT_COUNT)
         return usage_error(args->command, "unknown option '%s'", argv[0]);
-    if (option->value == NULL) {
-        args->option[i] = 1;
-        return value != NULL ? usage_error(args->command, "--%s takes no value", option->name) : 0;
+    if (option->kind == FLAG) {
+        args->option[i].given = true;
+        return text != NULL ? usage_error(args->command, "--%s takes no value", option->name) : 0;
     }
-    if (value != NULL) {
-        value++;
+    if (text != NULL) {
+        text++;
     } else {
-        value = argv[1];
+        text = argv[1];
         *used = 2;
     }
-    if (value == NULL)
+    if (text == NULL)
         return usage_error(args->command, "--%s needs a value", option->name);
-    if (!parse_value(option, value, &args->option[i]))
-        return usage_error(args->command, "--%s: '%s' is not %s%s", option->name, value,
-                           option->words != NULL ? "one of " : "a number of ",
-                           option->words != NULL ? option->value : "bytes");
+    wanted = parse_value(option, text, &args->option[i]);
+    if (wanted != NULL)
+        return usage_error(args->command, "--%s: '%s' is not %s", option->name, text, wanted);
     return 0;
 }
 
 /* argv: what follows the command's name, with a NULL at the end. */
 static int run_command(const struct command *command, char **argv)
 {
-    struct args args = {.command = command};
+    /* The operands are gathered at the start of argv, over what has been read. */
+    struct args args = {.command = command, .operand = argv};
     bool only_operands = false;
 
     for (int used; argv[0] != NULL; argv += used) {
-        const char *arg = argv[0];
+        char *arg = argv[0];
 
         used = 1;
         if (only_operands || arg[0] != '-' || arg[1] == '\0') {
@@ -178,6 +235,7 @@ static int run_command(const struct command *command, char **argv)
                 return rc;
         }
     }
+    args.operand[args.operands] = NULL;
     if (args.operands < command->min)
         return usage_error(command, "operands needed: %s", command->operands);
     return command->run(&args);
@@ -186,14 +244,51 @@ static int run_command(const struct command *command, char **argv)
 static const struct command commands[] = {
     {"init", "STORE", 1, 1, BIT(OPT_LAYOUT), "create a store",
      "Creates the store STORE.\n", cmd_init},
+    {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
+     BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
+         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE),
+     "make a snapshot of files",
+     "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
+     "standard input) as the archive NAME. It appears when it is complete, or not at all.\n\n"
+     "NAME.didx  a stream, such as a tar archive, cut where its content says\n"
+     "NAME.fidx  the image of a disk, cut into pieces of one size\n"
+     "NAME.blob  a small file, of 128 MiB at most, kept whole\n",
+     cmd_backup},
+    {"restore", "STORE SNAPSHOT NAME OUT", 4, 4,
+     BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) | BIT(OPT_PBS_STORE),
+     "restore an archive of a snapshot",
+     "Restores the archive NAME of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, into OUT ('-':\n"
+     "standard output), checked against the manifest. The name OUT appears only when the file\n"
+     "is whole. A blob is decoded.\n",
+     cmd_restore},
+    {"list", "STORE", 1, 1, BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
+     "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
+     "BYTES are those of all archives together.\n",
+     cmd_list},
+    {"files", "STORE SNAPSHOT", 2, 2, BIT(OPT_JSON), "list the archives of a snapshot",
+     "Lists the archives of a snapshot, as its manifest does. What the manifest does not list\n"
+     "is marked, and its size is that of the file.\n",
+     cmd_files},
+    {"notes", "STORE SNAPSHOT|GROUP", 2, 2, BIT(OPT_SET) | BIT(OPT_PBS_STORE),
+     "show or set the notes of a snapshot or group",
+     "Prints the notes of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, or a GROUP,\n"
+     "[ns/NAME/...]TYPE/ID, or replaces them.\n",
+     cmd_notes},
+    {"protect", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "keep a snapshot from being removed",
+     "Marks a snapshot as one that nobody removes, neither pxds nor PBS.\n", cmd_protect},
+    {"unprotect", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "undo that",
+     "Takes the mark of 'pxds protect' away.\n", cmd_unprotect},
+    {"forget", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "remove a snapshot",
+     "Removes a snapshot, unless it is protected. Its chunks stay for garbage collection.\n",
+     cmd_forget},
     {"put", "STORE FILE INDEX", 3, 3,
      BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON),
-     "store a file",
+     "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"
      "the directory of the store.\n",
      cmd_put},
-    {"get", "STORE INDEX OUT", 3, 3, 0, "restore a file",
+    {"get", "STORE INDEX OUT", 3, 3, 0, "restore such a file",
      "Restores the file of INDEX from STORE into OUT ('-': standard output). The name OUT\n"
      "appears only when the file is whole.\n",
      cmd_get},
@@ -218,7 +313,7 @@ static int tool_help(void)
            "Stores data as deduplicated chunks, in the formats of Proxmox Backup Server.\n\n"
            "commands:\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        printf("  %-8s %s\n", commands[i].name, commands[i].summary);
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
     printf("\n'pxds COMMAND --help' tells more of a command, 'pxds --version' the version.\n");
     return 0;
 }

@@ -40,16 +40,12 @@ uint8_t *grow(uint8_t *data, size_t *capacity)
     return bigger;
 }
 
-uint8_t *read_input(const char *path, size_t *len)
+uint8_t *read_open_input(int fd, const char *path, size_t *len)
 {
     size_t capacity = 64 * 1024, fill = 0;
-    int fd = open_input(path);
-    uint8_t *data;
+    uint8_t *data = malloc(capacity);
     ssize_t n = 0;
 
-    if (fd < 0)
-        return NULL;
-    data = malloc(capacity);
     while (data != NULL && (n = read(fd, data + fill, capacity - fill)) > 0) {
         fill += (size_t)n;
         if (fill > PXDS_BLOB_MAX_ENCODED_SIZE)
@@ -64,7 +60,6 @@ uint8_t *read_input(const char *path, size_t *len)
     else if (n > 0)
         say("%s: longer than a blob may be (%ld bytes)", input_name(path),
             (long)PXDS_BLOB_MAX_ENCODED_SIZE);
-    close(fd);
     *len = fill;
     if (n == 0)
         return data;
@@ -72,38 +67,95 @@ uint8_t *read_input(const char *path, size_t *len)
     return NULL;
 }
 
-static bool write_file(const char *path, int flags, const uint8_t *data, size_t len)
+uint8_t *read_input(const char *path, size_t *len)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC | flags, 0666);
-    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
-    bool good = file != NULL && fwrite(data, 1, len, file) == len;
+    int fd = open_input(path);
+    uint8_t *data = fd >= 0 ? read_open_input(fd, path, len) : NULL;
 
-    if (file != NULL && fclose(file) != 0)
-        good = false;
+    if (fd >= 0)
+        close(fd);
+    return data;
+}
+
+static bool write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+
+        if (n < 0 && errno != EINTR)
+            return false;
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+/* What is no regular file, such as a device or a pipe, is written to and not replaced. */
+static int write_in_place(const char *path, const uint8_t *data, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    int rc = fd >= 0 && write_all(fd, data, len) ? 0 : fail_errno(path);
+
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Brings the names in a directory to the disk. */
+static bool sync_directory(const char *directory)
+{
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool good = fd >= 0 && fsync(fd) == 0;
+
+    if (fd >= 0)
+        close(fd);
     return good;
+}
+
+/* Writes a temporary file in the directory of path, brings it to the disk, and renames it. */
+static int replace_file(const char *path, const char *directory, const uint8_t *data, size_t len)
+{
+    size_t size = strlen(directory) + 32;
+    char *temporary = malloc(size);
+    int fd, rc = 0;
+
+    if (temporary == NULL)
+        return fail(NULL);
+    snprintf(temporary, size, "%s/.pxds-%ld.tmp", directory, (long)getpid());
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        rc = fail_errno(path);
+    } else if (!write_all(fd, data, len) || fsync(fd) != 0 || rename(temporary, path) != 0) {
+        rc = fail_errno(path);
+        unlink(temporary);
+    } else if (!sync_directory(directory)) {
+        rc = fail_errno(directory);
+    }
+    if (fd >= 0)
+        close(fd);
+    free(temporary);
+    return rc;
 }
 
 int write_output(const char *path, const uint8_t *data, size_t len)
 {
-    size_t temporary_size = strlen(path) + 32;
-    char *temporary;
+    char *resolved, *directory;
     struct stat st;
-    int rc = 0;
+    int rc;
 
     if (is_dash(path))
         return fwrite(data, 1, len, stdout) == len ? 0 : fail_errno("standard output");
-    /* A device or pipe must be written to, not replaced. */
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return write_file(path, 0, data, len) ? 0 : fail_errno(path);
-    temporary = malloc(temporary_size);
-    if (temporary == NULL)
-        return fail_errno(path);
-    snprintf(temporary, temporary_size, "%s.%ld.tmp", path, (long)getpid());
-    if (!write_file(temporary, O_CREAT | O_EXCL, data, len) || rename(temporary, path) != 0) {
-        rc = fail_errno(path);
-        unlink(temporary);
-    }
-    free(temporary);
+        return write_in_place(path, data, len);
+    resolved = realpath(path, NULL); /* a link stays one; NULL: there is nothing yet */
+    if (resolved != NULL)
+        path = resolved;
+    directory = directory_of(path);
+    rc = directory != NULL ? replace_file(path, directory, data, len) : fail_errno(path);
+    free(directory);
+    free(resolved);
     return rc;
 }
 

@@ -98,3 +98,43 @@ const char *hex(const uint8_t *digest)
     pxds_digest_to_hex(digest, text, sizeof text, NULL);
     return text;
 }
+
+/* Quotes, backslashes and control characters need an escape; UTF-8 stands as it is. */
+void print_json(const char *text, size_t len)
+{
+    size_t start = 0;
+
+    putchar('"');
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\')
+            continue;
+        fwrite(text + start, 1, i - start, stdout);
+        start = i + 1;
+        if (c == '"' || c == '\\')
+            printf("\\%c", c);
+        else if (c == '\n')
+            fputs("\\n", stdout);
+        else
+            printf("\\u%04x", c);
+    }
+    fwrite(text + start, 1, len - start, stdout);
+    putchar('"');
+}
+
+/* A terminal must not be told what to do: '?' for control characters, those of C1 among them. */
+void print_text(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+
+        if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+            putchar('?');
+            i++;
+        } else {
+            putchar(c < 0x20 || c == 0x7f ? '?' : c);
+        }
+    }
+}

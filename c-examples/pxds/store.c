@@ -5,10 +5,23 @@ pxds_store_options store_options(const struct args *args)
 {
     pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
 
-    options.layout = (uint32_t)args->option[OPT_LAYOUT];
-    options.sync = (uint32_t)args->option[OPT_SYNC];
+    options.layout = (uint32_t)args->option[OPT_LAYOUT].number;
+    options.sync = (uint32_t)args->option[OPT_SYNC].number;
     options.notice = on_notice;
+    options.store_name = args->option[OPT_PBS_STORE].text;
     return options;
+}
+
+pxds_store *open_tree(const struct args *args)
+{
+    pxds_store_options options = store_options(args);
+    pxds_store *store = NULL;
+    pxds_error *err = NULL;
+
+    options.flags = PXDS_STORE_BARE;
+    if (pxds_store_open(args->operand[0], &options, &store, &err) < 0)
+        fail(err);
+    return store;
 }
 
 int cmd_init(const struct args *args)
@@ -84,7 +97,7 @@ int cmd_chunk(const struct args *args)
 
     if (fd < 0)
         return 1;
-    if (pxds_chunker_config_init(&config, args->option[OPT_AVG], &err) < 0 ||
+    if (pxds_chunker_config_init(&config, args->option[OPT_AVG].number, &err) < 0 ||
         pxds_chunker_new(&config, &chunker, &err) < 0)
         rc = fail(err);
     else
@@ -131,14 +144,14 @@ int cmd_put(const struct args *args)
         return 1;
     }
     ingest_options.chunker = &config;
-    if (args->option[OPT_NO_COMPRESS])
+    if (args->option[OPT_NO_COMPRESS].given)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
     if (isatty(STDERR_FILENO)) {
         ingest_options.on_chunk = on_chunk;
         ingest_options.user = &meter;
     }
     if (pxds_store_open(store_path, &options, &store, &err) < 0 ||
-        pxds_chunker_config_init(&config, args->option[OPT_AVG], &err) < 0 ||
+        pxds_chunker_config_init(&config, args->option[OPT_AVG].number, &err) < 0 ||
         pxds_ingest_new(store, &ingest_options, &ingest, &err) < 0 ||
         pxds_ingest_read_fd(ingest, fd, &err) < 0 ||
         pxds_ingest_finish(ingest, &writer, &err) < 0 ||
@@ -148,7 +161,7 @@ int cmd_put(const struct args *args)
         rc = fail(err);
     } else {
         clear_line();
-        print_summary(&stats, info.csum, args->option[OPT_JSON] != 0);
+        print_summary(&stats, info.csum, args->option[OPT_JSON].given);
         if (!lies_below(index_directory, pxds_store_path(store)))
             say("note: garbage collection protects only indexes below %s, %s is none of them",
                 pxds_store_path(store), index_path);
@@ -219,7 +232,7 @@ int cmd_index(const struct args *args)
         rc = fail(err);
     else
         print_index_info(&info, computed);
-    for (uint64_t i = 0; rc == 0 && args->option[OPT_ENTRIES] && i < info.count; i++) {
+    for (uint64_t i = 0; rc == 0 && args->option[OPT_ENTRIES].given && i < info.count; i++) {
         if (pxds_index_chunk(index, i, &chunk, &err) < 0)
             rc = fail(err);
         else
@@ -257,7 +270,7 @@ static int blob_info(const uint8_t *blob, size_t len)
 static int blob_code(bool encode, const struct args *args, const uint8_t *data, size_t len)
 {
     const char *out = args->operands > 2 ? args->operand[2] : "-";
-    uint32_t flags = args->option[OPT_COMPRESS] ? PXDS_BLOB_ENCODE_COMPRESS : 0;
+    uint32_t flags = args->option[OPT_COMPRESS].given ? PXDS_BLOB_ENCODE_COMPRESS : 0;
     pxds_blob_codec *codec = NULL;
     pxds_buffer *result = NULL;
     pxds_error *err = NULL;
@@ -287,7 +300,7 @@ int cmd_blob(const struct args *args)
         return usage_error(args->command, "'%s' is not encode, decode or info", action);
     if (info && args->operands > 2)
         return usage_error(args->command, "info takes no OUT");
-    if (!encode && args->option[OPT_COMPRESS])
+    if (!encode && args->option[OPT_COMPRESS].given)
         return usage_error(args->command, "--compress goes with encode only");
     data = read_input(args->operand[1], &len);
     if (data == NULL)

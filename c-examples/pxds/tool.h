@@ -24,23 +24,42 @@
 /* ---- the command line: ../pxds.c ---- */
 
 enum option_id {
+    OPT_ANY_CHUNK_SIZE,
     OPT_AVG,
+    OPT_CHUNK_SIZE,
+    OPT_COMMENT,
     OPT_COMPRESS,
     OPT_ENTRIES,
     OPT_JSON,
     OPT_LAYOUT,
+    OPT_LENGTH,
     OPT_NO_COMPRESS,
+    OPT_NS,
+    OPT_OFFSET,
+    OPT_OWNER,
+    OPT_PBS_STORE,
+    OPT_SET,
+    OPT_SKIP_BAD,
+    OPT_SPARSE,
     OPT_SYNC,
+    OPT_TIME,
     OPT_COUNT
+};
+
+/* What an option was given. Zeros, the library's defaults nearly everywhere, if it was not. */
+struct value {
+    bool given;
+    const char *text;
+    uint64_t number;
 };
 
 struct command;
 
 struct args {
     const struct command *command;
-    const char *operand[3]; /* NULL where there is none */
+    char **operand; /* NULL behind the last */
     int operands;
-    uint64_t option[OPT_COUNT]; /* 0, the library's default everywhere, where not given */
+    struct value option[OPT_COUNT];
 };
 
 /* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
@@ -73,6 +92,10 @@ int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk); /* user: a struct 
 /* A digest in hexadecimal, until the next call. */
 const char *hex(const uint8_t *digest);
 
+/* Print text of unknown origin as a JSON string, and for a terminal. */
+void print_json(const char *text, size_t len);
+void print_text(const char *text, size_t len);
+
 /* ---- files: files.c ---- */
 
 bool is_dash(const char *path);
@@ -81,8 +104,9 @@ const char *input_name(const char *path);
 /* Opens a file, or stdin for "-", to read. -1: it was reported why not. */
 int open_input(const char *path);
 
-/* Reads all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
+/* Read all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
 uint8_t *read_input(const char *path, size_t *len);
+uint8_t *read_open_input(int fd, const char *path, size_t *len);
 
 /* Doubles a buffer of *capacity bytes; NULL, with the old one freed, if there is no memory. */
 uint8_t *grow(uint8_t *data, size_t *capacity);
@@ -108,5 +132,24 @@ int cmd_blob(const struct args *args);
 
 /* How the options say that the store is to be opened or made. */
 pxds_store_options store_options(const struct args *args);
+
+/* Opens the store for a command on snapshots; it may lack chunks. NULL: it was said why not. */
+pxds_store *open_tree(const struct args *args);
+
+/* backup.c */
+int cmd_backup(const struct args *args);
+
+/* restore.c */
+int cmd_restore(const struct args *args);
+
+/* list.c */
+int cmd_list(const struct args *args);
+int cmd_files(const struct args *args);
+
+/* manage.c */
+int cmd_notes(const struct args *args);
+int cmd_protect(const struct args *args);
+int cmd_unprotect(const struct args *args);
+int cmd_forget(const struct args *args);
 
 #endif

@@ -206,13 +206,18 @@ class CommandLines(StoreCase):
         overview = self.pxds("--help").stdout.decode()
         self.assertEqual(self.pxds("-h").stdout.decode(), overview)
         commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
-        self.assertEqual(set(commands), {"init", "put", "get", "index", "chunk", "blob"})
+        self.assertEqual(set(commands), {
+            "init", "put", "get", "index", "chunk", "blob", "backup", "restore", "list", "files",
+            "notes", "protect", "unprotect", "forget",
+        })
+        texts = [overview]
         for command in commands:
             done = self.pxds(command, "--help")
             self.assertIn(f"usage: pxds {command} ".encode(), done.stdout)
             self.assertEqual(done.stderr, b"")
             self.assertEqual(self.pxds(command, "-h").stdout, done.stdout)
-        for text in (overview, done.stdout.decode()):
+            texts.append(done.stdout.decode())
+        for text in texts:
             self.assertLessEqual(max(map(len, text.splitlines())), 90)
 
     def test_version(self):

@@ -1,0 +1,230 @@
+/* The command that makes a snapshot. */
+#include "tool.h"
+
+/* The only chunk size of an image that Proxmox Backup Server 4 reads. */
+#define PBS_IMAGE_CHUNK_SIZE 4194304
+
+struct archive {
+    const char *name;
+    const char *path;
+    int fd; /* -1: not open */
+    uint32_t kind;
+    pxds_ingest_stats stats; /* of a blob the size alone */
+};
+
+/* Takes NAME=FILE, the last of `count` archives, apart; the '=' becomes the end of the name. */
+static int parse_archive(const struct args *args, char *operand, struct archive *archives,
+                         int count)
+{
+    struct archive *archive = &archives[count - 1];
+    char *equals = strchr(operand, '=');
+    pxds_error *err = NULL;
+
+    if (equals == NULL || equals == operand || equals[1] == '\0')
+        return usage_error(args->command, "'%s' is not NAME=FILE", operand);
+    *equals = '\0';
+    archive->name = operand;
+    archive->path = equals + 1;
+    if (pxds_archive_check(archive->name, &archive->kind, &err) < 0)
+        return fail(err);
+    if (strcmp(archive->name, "index.json.blob") == 0) {
+        say("%s: that is the manifest, which is made by itself", archive->name);
+        return 1;
+    }
+    for (const struct archive *other = archives; other < archive; other++) {
+        if (strcmp(other->name, archive->name) == 0) {
+            say("%s: two archives cannot have one name", archive->name);
+            return 1;
+        }
+        if (is_dash(other->path) && is_dash(archive->path)) {
+            say("%s and %s: only one of them can be standard input", other->name, archive->name);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether a file has no byte, as far as that can be told without reading from a stream. */
+static bool is_empty(int fd)
+{
+    struct stat st;
+    char byte;
+
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && pread(fd, &byte, 1, 0) == 0;
+}
+
+static int open_archive(struct archive *archive)
+{
+    archive->fd = open_input(archive->path);
+    if (archive->fd < 0)
+        return 1;
+    if (archive->kind != PXDS_ARCHIVE_BLOB && is_empty(archive->fd)) {
+        say("%s: %s is empty, and an index of nothing stops PBS's garbage collection; store it"
+            " as a .blob",
+            archive->name, input_name(archive->path));
+        return 1;
+    }
+    return 0;
+}
+
+/* Says no to sizes that cannot be, and to what PBS could not live with unless that is asked for. */
+static int check_chunk_size(const struct args *args, const struct archive *archives, int count)
+{
+    const struct value *size = &args->option[OPT_CHUNK_SIZE];
+    pxds_chunker_config config = PXDS_CHUNKER_CONFIG_INIT;
+    pxds_error *err = NULL;
+
+    if (!size->given)
+        return 0;
+    if (pxds_chunker_config_init(&config, size->number, &err) < 0)
+        return fail(err);
+    if (size->number == PBS_IMAGE_CHUNK_SIZE || args->option[OPT_ANY_CHUNK_SIZE].given)
+        return 0;
+    for (int i = 0; i < count; i++)
+        if (archives[i].kind == PXDS_ARCHIVE_FIXED) {
+            say("%s: PBS's garbage collection stops at an image in other chunks than of %d bytes;"
+                " --any-chunk-size makes one all the same",
+                archives[i].name, PBS_IMAGE_CHUNK_SIZE);
+            return 1;
+        }
+    return 0;
+}
+
+/* Writes the path of the group, [ns/NAME/...]TYPE/ID. */
+static int group_path(const struct args *args, char *path, size_t capacity)
+{
+    const char *ns = args->option[OPT_NS].text;
+    pxds_group_name group = PXDS_GROUP_NAME_INIT;
+    pxds_error *err = NULL;
+    size_t len;
+
+    if (pxds_group_parse(args->operand[1], &group, &err) < 0)
+        return fail(err);
+    if (ns != NULL && group.ns[0] != '\0')
+        return usage_error(args->command, "with --ns, '%s' must be TYPE/ID", args->operand[1]);
+    if (pxds_group_path(ns != NULL ? ns : group.ns, group.type, group.id, path, capacity, &len,
+                        &err) < 0)
+        return fail(err);
+    return 0;
+}
+
+static int add_blob(pxds_backup *backup, struct archive *archive)
+{
+    pxds_error *err = NULL;
+    size_t len;
+    uint8_t *data = read_open_input(archive->fd, archive->path, &len);
+    int rc = 0;
+
+    if (data == NULL)
+        return 1;
+    archive->stats.size = len;
+    if (pxds_backup_add_blob(backup, archive->name, data, len, 0, &err) < 0)
+        rc = fail(err);
+    free(data);
+    return rc;
+}
+
+static int add_archives(const struct args *args, pxds_backup *backup, struct archive *archives,
+                        int count)
+{
+    const uint64_t chunk_size = args->option[OPT_CHUNK_SIZE].number;
+    struct meter meter = {now(), 0, 0};
+    pxds_chunker_config config = PXDS_CHUNKER_CONFIG_INIT;
+    pxds_ingest_options stream = PXDS_INGEST_OPTIONS_INIT;
+    pxds_image_options image = PXDS_IMAGE_OPTIONS_INIT;
+    pxds_error *err = NULL;
+    int rc = 0;
+
+    config.avg = chunk_size;
+    stream.chunker = &config;
+    image.chunk_size = chunk_size;
+    if (isatty(STDERR_FILENO)) {
+        stream.on_chunk = image.on_chunk = on_chunk;
+        stream.user = image.user = &meter;
+    }
+    for (int i = 0; rc == 0 && i < count; i++) {
+        struct archive *archive = &archives[i];
+
+        if (archive->kind == PXDS_ARCHIVE_BLOB)
+            rc = add_blob(backup, archive);
+        else if (pxds_backup_add_fd(backup, archive->name, archive->fd, &stream, &image,
+                                    &archive->stats, &err) < 0)
+            rc = fail(err);
+    }
+    clear_line();
+    return rc;
+}
+
+static void print_snapshot(const char *path, const struct archive *archives, int count)
+{
+    printf("%s\n", path);
+    for (int i = 0; i < count; i++) {
+        const pxds_ingest_stats *stats = &archives[i].stats;
+
+        printf("  %s: %" PRIu64 " bytes", archives[i].name, stats->size);
+        if (archives[i].kind != PXDS_ARCHIVE_BLOB)
+            printf(", %" PRIu64 " chunks: %" PRIu64 " new, %" PRIu64 " duplicates", stats->chunks,
+                   stats->new_chunks, stats->chunks - stats->new_chunks);
+        putchar('\n');
+    }
+}
+
+static int make_snapshot(const struct args *args, struct archive *archives, int count)
+{
+    const int64_t time = (int64_t)args->option[OPT_TIME].number;
+    const char *comment = args->option[OPT_COMMENT].text;
+    pxds_store_options of_store = store_options(args);
+    pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
+    pxds_backup *backup = NULL;
+    pxds_store *store = NULL;
+    pxds_error *err = NULL;
+    char group[1024];
+    int rc = group_path(args, group, sizeof group);
+
+    if (rc != 0)
+        return rc;
+    options.flags = args->option[OPT_ANY_CHUNK_SIZE].given ? PXDS_BACKUP_ANY_CHUNK_SIZE : 0;
+    options.time = args->option[OPT_TIME].given ? &time : NULL;
+    options.owner = args->option[OPT_OWNER].text;
+    options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
+    if (pxds_store_open(args->operand[0], &of_store, &store, &err) < 0 ||
+        pxds_backup_new(store, group, &options, &backup, &err) < 0)
+        rc = fail(err);
+    else
+        rc = add_archives(args, backup, archives, count);
+    if (rc == 0 && pxds_backup_finish(backup, &err) < 0)
+        rc = fail(err);
+    if (rc == 0)
+        print_snapshot(pxds_backup_snapshot(backup), archives, count);
+    pxds_backup_free(backup); /* leaves nothing but chunks if it is not finished */
+    pxds_store_free(store);
+    return rc;
+}
+
+int cmd_backup(const struct args *args)
+{
+    const int count = args->operands - 2;
+    struct archive *archives = calloc((size_t)count, sizeof *archives);
+    int rc = 0;
+
+    if (archives == NULL)
+        return fail(NULL);
+    for (int i = 0; i < count; i++) {
+        archives[i].fd = -1;
+        archives[i].stats.struct_size = sizeof archives[i].stats;
+    }
+    /* What can be refused is refused before anything is written. */
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = parse_archive(args, args->operand[2 + i], archives, i + 1);
+    if (rc == 0)
+        rc = check_chunk_size(args, archives, count);
+    for (int i = 0; rc == 0 && i < count; i++)
+        rc = open_archive(&archives[i]);
+    if (rc == 0)
+        rc = make_snapshot(args, archives, count);
+    for (int i = 0; i < count; i++)
+        if (archives[i].fd >= 0)
+            close(archives[i].fd);
+    free(archives);
+    return rc;
+}

@@ -1,0 +1,132 @@
+/* The command that restores an archive of a snapshot. */
+#include "tool.h"
+
+struct zeros {
+    uint64_t chunks;
+    uint64_t bytes;
+};
+
+static int32_t on_bad(void *user, const pxds_bad_chunk *bad)
+{
+    struct zeros *zeros = user;
+
+    zeros->chunks++;
+    zeros->bytes += bad->length;
+    /* The message begins with the chunk's number and offset. */
+    say("zeros for %" PRIu64 " bytes: %s", bad->length, bad->message);
+    return 0;
+}
+
+/* The part that is wanted; all of it if nothing was said. */
+static bool wants_part(const struct args *args, uint64_t *offset, uint64_t *length)
+{
+    const struct value *given = &args->option[OPT_LENGTH];
+
+    *offset = args->option[OPT_OFFSET].number;
+    *length = given->given ? given->number : UINT64_MAX;
+    return *offset > 0 || given->given;
+}
+
+static pxds_status write_index(const struct args *args, pxds_restorer *restorer,
+                               const pxds_index *index, pxds_error **err)
+{
+    const char *out = args->operand[3];
+    uint64_t offset, length;
+
+    if (wants_part(args, &offset, &length))
+        return is_dash(out) ? pxds_restorer_write_range_fd(restorer, index, offset, length,
+                                                           STDOUT_FILENO, NULL, err)
+                            : pxds_restorer_write_range_file(restorer, index, offset, length, out,
+                                                             NULL, err);
+    return is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, err)
+                        : pxds_restorer_write_file(restorer, index, out, NULL, err);
+}
+
+static int restore_index(const struct args *args, const pxds_store *store,
+                         const pxds_snapshot *snapshot)
+{
+    struct zeros zeros = {0, 0};
+    pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
+    pxds_restorer *restorer = NULL;
+    pxds_index *index = NULL;
+    pxds_error *err = NULL;
+    int rc = 0;
+
+    if (args->option[OPT_SPARSE].given)
+        options.flags = PXDS_RESTORER_SPARSE;
+    if (args->option[OPT_SKIP_BAD].given) {
+        options.on_bad = on_bad;
+        options.user = &zeros;
+    }
+    if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0 ||
+        pxds_restorer_new(store, &options, &restorer, &err) < 0 ||
+        write_index(args, restorer, index, &err) < 0)
+        rc = fail(err);
+    else if (zeros.chunks > 0)
+        say("note: %" PRIu64 " bad chunks, %" PRIu64 " bytes, were filled with zeros",
+            zeros.chunks, zeros.bytes);
+    pxds_restorer_free(restorer);
+    pxds_index_free(index);
+    return rc;
+}
+
+static int restore_blob(const struct args *args, const pxds_snapshot *snapshot)
+{
+    pxds_buffer *blob = NULL;
+    pxds_error *err = NULL;
+    uint64_t offset, length, len;
+    int rc;
+
+    if (pxds_snapshot_read_blob(snapshot, args->operand[2], PXDS_BLOB_MAX_SIZE, &blob, &err) < 0)
+        return fail(err);
+    len = pxds_buffer_len(blob);
+    if (wants_part(args, &offset, &length) && length > 0 && offset >= len) {
+        say("the offset %" PRIu64 " is beyond the end of a file of %" PRIu64 " bytes", offset, len);
+        rc = 1;
+    } else {
+        if (offset > len)
+            offset = len;
+        if (length > len - offset)
+            length = len - offset;
+        rc = write_output(args->operand[3], pxds_buffer_data(blob) + offset, (size_t)length);
+    }
+    pxds_buffer_free(blob);
+    return rc;
+}
+
+/* What no key has confirmed is at least mentioned. */
+static void note_signature(const pxds_snapshot *snapshot)
+{
+    pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
+    pxds_manifest *manifest = NULL;
+
+    if (pxds_snapshot_manifest(snapshot, &manifest, NULL) >= 0 &&
+        pxds_manifest_get_info(manifest, &info, NULL) >= 0 &&
+        (info.flags & PXDS_MANIFEST_SIGNED) != 0)
+        say("note: the manifest is signed, and its signature was not checked");
+    pxds_manifest_free(manifest);
+}
+
+int cmd_restore(const struct args *args)
+{
+    const char *name = args->operand[2];
+    pxds_store *store = open_tree(args);
+    pxds_snapshot *snapshot = NULL;
+    pxds_error *err = NULL;
+    uint32_t kind;
+    int rc;
+
+    if (store == NULL)
+        return 1;
+    if (pxds_archive_check(name, &kind, &err) < 0 ||
+        pxds_snapshot_open(store, args->operand[1], &snapshot, &err) < 0)
+        rc = fail(err);
+    else
+        rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, snapshot)
+                                       : restore_index(args, store, snapshot);
+    if (rc == 0)
+        note_signature(snapshot);
+    pxds_snapshot_free(snapshot);
+    pxds_store_free(store);
+    return rc;
+}

@@ -1,0 +1,685 @@
+"""The tool, build/pxds, on snapshots: what PBS has made, and what the tool makes itself."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+
+import mounts
+import support
+from support import ROOT, TOOL, TestCase, random_data, read, tree, write
+
+VECTORS = os.path.join(ROOT, "tests", "vectors", "store")
+TIME = "2020-06-26T13:56:05Z"
+EPOCH = 1593179765
+KEYS = ["namespace", "type", "id", "time", "protected", "finished", "comment", "owner", "files"]
+
+
+class SnapshotCase(TestCase):
+    """Each test has a store, and can say in a word what it wants of it."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.path("store")
+        self.pxds("init", self.store)
+
+    def file(self, name, data):
+        write(self.path(name), data)
+        return self.path(name)
+
+    def backup(self, group, *arguments, **keywords):
+        """Makes a snapshot; gives its path."""
+        done = self.pxds("backup", self.store, group, *arguments, **keywords)
+        return done.stdout.decode().splitlines()[0]
+
+    def restored(self, snapshot, name, *options, **keywords):
+        return self.pxds("restore", self.store, snapshot, name, "-", *options, **keywords).stdout
+
+    def listed(self, *options):
+        lines = self.pxds("list", self.store, "--json", *options).stdout.decode().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def tree_but_chunks(self):
+        """Files and directories, but for chunks and the lock."""
+        found = set()
+        for parent, directories, names in os.walk(self.store):
+            if parent == self.store:
+                directories.remove(".chunks")
+            found |= {os.path.join(parent, name) for name in directories + names}
+        return found - {os.path.join(self.store, ".lock")}
+
+    def manifest(self, snapshot, text):
+        """Puts a manifest by hand, with the snapshot's directory if it is not there."""
+        directory = os.path.join(self.store, snapshot)
+        os.makedirs(directory, exist_ok=True)
+        blob = self.pxds("blob", "encode", "-", input=text.encode()).stdout
+        write(os.path.join(directory, "index.json.blob"), blob)
+
+
+class MadeByPbs(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.store = self.path("store")
+        with tarfile.open(os.path.join(VECTORS, "store.tar.gz")) as archive:
+            archive.extractall(self.store, filter="data")
+        self.facts = json.loads(read(os.path.join(VECTORS, "store.json")))
+
+    def snapshots(self):
+        for namespace in self.facts["listing"]["namespaces"]:
+            for group in namespace["groups"]:
+                for snapshot in group["snapshots"]:
+                    yield namespace["ns"], group, snapshot
+
+    def wanted(self, ns, group, snapshot):
+        kind, name = group["group"].split("/")
+        manifest = snapshot["manifest"]
+        return {
+            "namespace": ns, "type": kind, "id": name, "time": snapshot["backup-time-string"],
+            "protected": snapshot["protected"], "finished": snapshot["finished"],
+            "comment": manifest["unprotected"].get("notes") if manifest else None,
+            "owner": group["owner"],
+            "files": [{key: file[key] for key in ("filename", "size", "crypt-mode", "csum")}
+                      for file in (manifest["files"] if manifest else [])],
+        }
+
+    def assert_list(self, wanted, *options):
+        done = self.pxds("list", self.store, "--json", *options)
+        lines = done.stdout.decode().splitlines()
+        want = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in wanted]
+        self.assertEqual(lines, want)
+        return done
+
+    def test_list(self):
+        done = self.assert_list([self.wanted(*each) for each in self.snapshots()])
+        self.assertIn(b"not-a-time is skipped", done.stderr)
+        below = [self.wanted(*each) for each in self.snapshots() if each[0].startswith("a")]
+        self.assertEqual(len(below), 2)
+        self.assert_list(below, "--ns", "a")
+        self.assert_list(below, "--ns", "a/b")
+        self.assert_list([], "--ns", "emptyns")
+
+    def test_table(self):
+        text = self.pxds("list", self.store).stdout.decode()
+        paths = [snapshot["path"] for _, _, snapshot in self.snapshots()]
+        self.assertEqual([line.split()[0] for line in text.splitlines()[1:]], paths)
+        self.assertRegex(text, rf"(?m)^host/elsa/{TIME} +2 +495019 +protected +erste Zeile ü$")
+        self.assertRegex(text, r"(?m)^host/elsa/2020-06-28T15:56:05Z +0 +0 +unfinished$")
+
+    def test_bare_directory(self):
+        shutil.rmtree(os.path.join(self.store, ".chunks"))
+        self.assert_list([self.wanted(*each) for each in self.snapshots()])
+        snapshot = f"host/elsa/{TIME}"
+        self.assertIn(b"root.pxar.didx", self.pxds("files", self.store, snapshot).stdout)
+        self.error("restore", self.store, snapshot, "root.pxar.didx", self.path("out"))
+
+    def test_files(self):
+        for _, _, snapshot in self.snapshots():
+            listing = {file["filename"]: file
+                       for file in (snapshot["manifest"] or {"files": []})["files"]}
+            lines = self.pxds("files", self.store, snapshot["path"], "--json").stdout.decode()
+            found = [json.loads(line) for line in lines.splitlines()]
+            self.assertEqual([file["filename"] for file in found], snapshot["files"])
+            for file in found:
+                want = listing.get(file["filename"])
+                self.assertEqual((file["listed"], file["missing"]), (want is not None, False))
+                for key in ("crypt-mode", "csum"):
+                    self.assertEqual(file[key], want and want[key])
+                path = os.path.join(self.store, snapshot["path"], file["filename"])
+                self.assertEqual(file["size"], want["size"] if want else os.path.getsize(path))
+            table = self.pxds("files", self.store, snapshot["path"]).stdout.decode().splitlines()
+            self.assertEqual([line.split()[2] for line in table], snapshot["files"])
+        table = self.pxds("files", self.store, "host/elsa/2020-06-27T14:56:05Z").stdout.decode()
+        self.assertRegex(table, r"(?m)^ +21  - +client\.log\.blob  \(not listed\)$")
+        self.assertRegex(table, r"(?m)^ +496000  none +root\.pxar\.didx$")
+        self.assertRegex(table, r"(?m)^ +373  - +index\.json\.blob  \(the manifest\)$")
+
+    def test_restore(self):
+        notes = set()
+        for path, facts in self.facts["contents"].items():
+            if facts["encrypted"]:
+                continue
+            snapshot, name = path.rsplit("/", 1)
+            out = self.path("out")
+            done = self.pxds("restore", self.store, snapshot, name, out)
+            data = read(out)
+            self.assertEqual(hashlib.sha256(data).hexdigest(), facts["sha256"], path)
+            notes |= {line.split(": ")[-1] for line in done.stderr.decode().splitlines()}
+            size = len(data)
+            for offset, length in ((0, 1), (1, size), (size // 2, 3), (size - 1, 1), (3, 0),
+                                   (size, 0), (size // 3, size // 3)):
+                options = ["--offset", str(offset), "--length", str(length)]
+                done = self.pxds("restore", self.store, snapshot, name, "-", *options)
+                self.assertTrue(done.stdout == data[offset:offset + length], (path, options))
+                self.pxds("restore", self.store, snapshot, name, out, *options)
+                self.assertTrue(read(out) == data[offset:offset + length], (path, options))
+            done = self.pxds("restore", self.store, snapshot, name, "-", f"--offset={size - 2}")
+            self.assertEqual(done.stdout, data[-2:])
+            message = self.error("restore", self.store, snapshot, name, out, "--offset", str(size))
+            self.assertIn("beyond the end", message)
+        self.assertEqual(len(notes), 3, notes)  # not listed, unfinished, signed
+        self.assert_no_leftovers(self.dir)
+
+    def test_notes_on_what_nothing_vouches_for(self):
+        for snapshot, name, why in (
+            ("host/elsa/2020-06-27T14:56:05Z", "client.log.blob", b"does not list it"),
+            ("host/elsa/2020-06-28T15:56:05Z", "etc.conf.blob", b"is not finished"),
+            ("host/elsa/2020-06-28T15:56:05Z", "root.pxar.didx", b"is not finished"),
+            ("ct/200/2020-06-26T13:56:13Z", "root.pxar.didx", b"signature was not checked"),
+        ):
+            done = self.pxds("restore", self.store, snapshot, name, self.path("out"))
+            self.assertIn(why, done.stderr)
+            self.assertEqual(done.stderr.count(b"\n"), 1)
+        done = self.pxds("restore", self.store, f"host/elsa/{TIME}", "etc.conf.blob", "-")
+        self.assertEqual(done.stderr, b"")
+
+    def test_encrypted(self):
+        paths = [path for path, facts in self.facts["contents"].items() if facts["encrypted"]]
+        self.assertEqual(len(paths), 3)
+        for path in paths:
+            for options in ([], ["--skip-bad"], ["--offset", "1", "--length", "1"], ["--sparse"]):
+                snapshot, name = path.rsplit("/", 1)
+                message = self.error("restore", self.store, snapshot, name, self.path("out"),
+                                     *options)
+                self.assertIn("is encrypted and no key is given", message)
+                self.assertFalse(os.path.exists(self.path("out")))
+                done = self.pxds("restore", self.store, snapshot, name, "-", *options, code=1)
+                self.assertEqual(done.stdout, b"")
+
+    def test_manifest_as_a_blob(self):
+        text = self.pxds("restore", self.store, f"host/elsa/{TIME}", "index.json.blob", "-").stdout
+        self.assertEqual(json.loads(text)["backup-id"], "elsa")
+
+    def test_going_on(self):
+        """A group of PBS's gets another snapshot, and its old chunks are used again."""
+        for first in range(65536):
+            os.makedirs(os.path.join(self.store, ".chunks", f"{first:04x}"), exist_ok=True)
+        old = f"vm/100/{TIME[:8]}27T13:56:10Z"
+        image = self.pxds("restore", self.store, old, "drive-scsi0.img.fidx", "-").stdout
+        write(self.path("image"), image)
+        self.pxds("backup", self.store, "vm/100", f"drive-scsi0.img.fidx={self.path('image')}")
+        self.assertIn("belongs to", self.error("backup", self.store, "vm/100", "--owner", "x@pam",
+                                               f"a.blob={self.path('image')}"))
+        lines = self.pxds("list", self.store, "--json").stdout.decode().splitlines()
+        found = [each for each in map(json.loads, lines) if each["id"] == "100"]
+        self.assertEqual([each["owner"] for each in found], ["backup@pbs!token1"] * 3)
+        done = self.pxds("restore", self.store, f"vm/100/{found[-1]['time']}",
+                         "drive-scsi0.img.fidx", "-")
+        self.assertTrue(done.stdout == image)
+
+
+class Backup(SnapshotCase):
+    def test_three_kinds(self):
+        stream, image = random_data(300000), random_data(9 << 20, 2) + bytes(5 << 20) + b"end"
+        arguments = [
+            f"root.pxar.didx={self.file('stream', stream)}",
+            f"disk.img.fidx={self.file('image', image)}",
+            f"etc.conf.blob={self.file('conf', b'a = 1')}",
+        ]
+        group = ["vm/100", *arguments, "--chunk-size", "4194304"]
+        done = self.pxds("backup", self.store, *group)
+        first, *lines = done.stdout.decode().splitlines()
+        self.assertRegex(first, r"\Avm/100/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
+        self.assertEqual(lines, [
+            "  root.pxar.didx: 300000 bytes, 1 chunks: 1 new, 0 duplicates",
+            "  disk.img.fidx: 14680067 bytes, 4 chunks: 4 new, 0 duplicates",
+            "  etc.conf.blob: 5 bytes",
+        ])
+        self.assertEqual(done.stderr, b"")
+        again = self.pxds("backup", self.store, *group).stdout.decode()
+        self.assertEqual(re.findall(r"(\d+) new, (\d+) dup", again), [("0", "1"), ("0", "4")])
+        second = again.splitlines()[0]
+        self.assertGreater(second, first)
+        for snapshot in (first, second):
+            for name, data in (("root.pxar.didx", stream), ("disk.img.fidx", image),
+                               ("etc.conf.blob", b"a = 1")):
+                self.assertTrue(self.restored(snapshot, name) == data)
+        self.assertEqual([file["size"] for file in self.listed()[0]["files"]],
+                         [300000, len(image), 5 + 12])
+        self.assert_no_leftovers(self.dir)
+
+    def test_chunk_size(self):
+        data = random_data(1 << 20)
+        file = self.file("file", data)
+        done = self.pxds("backup", self.store, "host/x", f"a.didx={file}", "--chunk-size", "64K")
+        chunks = int(re.search(rb"(\d+) chunks", done.stdout)[1])
+        self.assertTrue(8 <= chunks <= 40, chunks)
+        done = self.pxds("backup", self.store, "host/x", f"a.fidx={file}", "--chunk-size=65536",
+                         "--any-chunk-size")
+        self.assertIn(b"1048576 bytes, 16 chunks: 16 new", done.stdout)
+        self.assertIn(b"garbage collection stops", done.stderr)
+        self.assertTrue(self.restored(done.stdout.split()[0].decode(), "a.fidx") == data)
+        self.assertEqual(len(self.listed()), 2)
+
+    def test_stdin(self):
+        data = random_data(500000)
+        for name in ("a.didx", "a.fidx", "a.blob"):
+            snapshot = self.backup(f"host/{name}", f"{name}=-", input=data)
+            self.assertTrue(self.restored(snapshot, name) == data)
+        with open(self.file("file", data), "rb") as file:
+            snapshot = self.backup("host/file", "b.fidx=-", stdin=file)
+        self.assertTrue(self.restored(snapshot, "b.fidx") == data)
+
+    def test_what_is_noted(self):
+        file = self.file("file", b"data")
+        comment = 'first "line" \\ ü\t\x01\nsecond'
+        snapshot = self.backup("ct/7", f"a.blob={file}", "--ns", "a/b", "--time", str(EPOCH),
+                               "--comment", comment, "--owner", "joe@pbs!token")
+        self.assertEqual(snapshot, f"ns/a/ns/b/ct/7/{TIME}")
+        line = self.pxds("list", self.store, "--json").stdout.decode()
+        self.assertIn('"comment":"first \\"line\\" \\\\ ü\\u0009\\u0001\\nsecond"', line)
+        listed = json.loads(line)
+        self.assertEqual(list(listed), KEYS)
+        self.assertEqual(listed, {
+            "namespace": "a/b", "type": "ct", "id": "7", "time": TIME, "protected": False,
+            "finished": True, "comment": comment, "owner": "joe@pbs!token",
+            "files": listed["files"],
+        })
+        self.assertEqual(list(listed["files"][0]), ["filename", "size", "crypt-mode", "csum"])
+        self.assertIn('first "line" \\ ü??\n', self.pxds("list", self.store).stdout.decode())
+        self.backup("ns/a/ns/b/ct/7", f"a.blob={file}", "--comment", "")
+        self.assertEqual(self.listed("--ns", "a")[1]["comment"], None)
+        self.assertEqual(len(self.listed()), 2)
+
+    def test_time(self):
+        file = self.file("file", b"data")
+        self.backup("host/x", f"a.blob={file}", "--time", str(EPOCH))
+        for time in (EPOCH, EPOCH - 1, 0, 1 << 60):
+            self.error("backup", self.store, "host/x", f"a.blob={file}", "--time", str(time))
+        self.backup("host/x", f"a.blob={file}", "--time", str(EPOCH + 1))
+        self.assertEqual(len(self.listed()), 2)
+
+    def test_odd_file_names(self):
+        for number, name in enumerate((b"with space", b"a=b", b"-dash", b"\xff\xfe", b"new\nline")):
+            path = os.path.join(os.fsencode(self.dir), name)
+            write(path, name)
+            snapshot = self.backup(f"host/{number}", b"a.blob=" + path)
+            self.assertEqual(self.restored(snapshot, "a.blob"), name)
+
+    def test_refused_before_anything_is_written(self):
+        good, empty = self.file("good", random_data(1000)), self.file("empty", b"")
+        group = "host/x"
+        before = tree(self.store)
+        for code, words, arguments in (
+            (2, "NAME=FILE", [group, "a.didx"]),
+            (2, "NAME=FILE", [group, f"={good}"]),
+            (2, "NAME=FILE", [group, "a.didx="]),
+            (2, "operands", [group]),
+            (2, "TYPE/ID", ["ns/a/host/x", f"a.didx={good}", "--ns", "b"]),
+            (2, "seconds", [group, f"a.didx={good}", "--time", "now"]),
+            (2, "seconds", [group, f"a.didx={good}", "--time", "-1"]),
+            (2, "bytes", [group, f"a.didx={good}", "--chunk-size", "0"]),
+            (1, "archive name", [group, f"a.txt={good}"]),
+            (1, "archive name", [group, f"../a.didx={good}"]),
+            (1, "archive name", [group, f".didx={good}"]),
+            (1, "manifest", [group, f"index.json.blob={good}"]),
+            (1, "one name", [group, f"a.didx={good}", f"b.didx={good}", f"a.didx={good}"]),
+            (1, "standard input", [group, "a.didx=-", "b.blob=-"]),
+            (1, "No such file", [group, f"a.didx={good}", f"b.didx={self.path('missing')}"]),
+            (1, "directory", [group, f"a.didx={good}", f"b.didx={self.dir}"]),
+            (1, "as a .blob", [group, f"a.didx={good}", f"b.didx={empty}"]),
+            (1, "as a .blob", [group, f"a.didx={good}", f"b.fidx={empty}"]),
+            (1, "power of two", [group, f"a.didx={good}", "--chunk-size", "5000"]),
+            (1, "--any-chunk-size",
+             [group, f"a.didx={good}", f"b.fidx={good}", "--chunk-size=64K"]),
+            (1, "", ["host/..", f"a.didx={good}"]),
+            (1, "", ["hosts/x", f"a.didx={good}"]),
+            (1, "", ["host", f"a.didx={good}"]),
+            (1, "", [f"host/x/{TIME}", f"a.didx={good}"]),
+            (1, "", [group, f"a.didx={good}", "--ns", "a//b"]),
+            (1, "", [group, f"a.didx={good}", "--ns", "../b"]),
+        ):
+            with self.subTest(arguments=arguments):
+                done = self.pxds("backup", self.store, *arguments, code=code, input=b"input")
+                self.assertIn(words, done.stderr.decode())
+                self.assertEqual(done.stdout, b"")
+                self.assertEqual(tree(self.store), before)
+                self.assertEqual(self.tree_but_chunks(), set())
+        self.error("backup", self.path("missing"), group, f"a.didx={good}")
+
+    def test_failures_leave_nothing_but_chunks(self):
+        good = self.file("good", random_data(100000))
+        for words, arguments, data in (
+            ("as a .blob", [f"a.didx={good}", "b.didx=-"], b""),
+            ("as a .blob", [f"a.didx={good}", "b.fidx=-"], b""),
+            ("owner", [f"a.didx={good}", "--owner", "nobody"], b""),
+            ("", [f"a.didx={good}", "--comment", b"\xff"], b""),
+            ("", [f"a.didx={good}", "b.blob=/dev/zero"], b""),
+        ):
+            with self.subTest(arguments=arguments):
+                message = self.error("backup", self.store, "host/x", "--ns", "a/b", *arguments,
+                                     input=data)
+                self.assertIn(words, message)
+                self.assertEqual(self.tree_but_chunks(), set())
+        self.assertEqual(self.listed(), [])
+        snapshot = self.backup("host/x", f"a.didx={good}", "b.blob=-", input=b"")
+        self.assertEqual(self.restored(snapshot, "b.blob"), b"")
+
+    def test_two_at_once(self):
+        reader, writer = os.pipe()
+        first = subprocess.Popen([TOOL, "backup", self.store, "host/x", "a.didx=-"], stdin=reader,
+                                 stdout=subprocess.PIPE)
+        os.close(reader)
+        os.write(writer, random_data(10000))
+        while not os.path.exists(os.path.join(self.store, "host", "x", "owner")):
+            self.assertIsNone(first.poll())
+        done = self.pxds("backup", self.store, "host/x", f"a.blob={self.file('f', b'f')}", code=1)
+        self.assertIn(b"host/x", done.stderr)
+        os.close(writer)
+        self.assertEqual(first.wait(60), 0)
+        first.stdout.close()
+        self.assertEqual(len(self.listed()), 1)
+
+
+class Restore(SnapshotCase):
+    def setUp(self):
+        super().setUp()
+        self.data = random_data(100000) + bytes(2 << 20) + random_data(300000, 2)
+        self.snapshot = self.backup(
+            "host/x", f"a.didx={self.file('file', self.data)}", f"a.fidx={self.path('file')}",
+            f"a.blob={self.path('file')}", "--chunk-size", "65536", "--any-chunk-size",
+        )
+
+    def test_output(self):
+        out = self.path("out")
+        write(out, b"what stood here before")
+        os.symlink("out", self.path("link"))
+        for name in ("a.didx", "a.fidx", "a.blob"):
+            for target in (out, self.path("link")):
+                write(out, b"old")
+                self.pxds("restore", self.store, self.snapshot, name, target)
+                self.assertTrue(read(out) == self.data)
+                self.assertTrue(os.path.islink(self.path("link")))
+            self.pxds("restore", self.store, self.snapshot, name, "/dev/null")
+            for bad in (self.dir, self.path("no", "out")):
+                self.error("restore", self.store, self.snapshot, name, bad)
+            if os.path.exists("/dev/full"):
+                message = self.error("restore", self.store, self.snapshot, name, "/dev/full")
+                self.assertIn("No space left", message)
+        self.assert_no_leftovers(self.dir)
+
+    def test_long_name(self):
+        out = self.path("x" * 255)
+        for name in ("a.fidx", "a.blob"):
+            self.pxds("restore", self.store, self.snapshot, name, out)
+            self.assertTrue(read(out) == self.data)
+
+    def test_sparse(self):
+        out = self.path("out")
+        for name, options in (("a.fidx", []), ("a.fidx", ["--offset", "70000"])):
+            offset = int(options[1]) if options else 0
+            self.pxds("restore", self.store, self.snapshot, name, out, "--sparse", *options)
+            self.assertTrue(read(out) == self.data[offset:])
+            self.assertLess(os.stat(out).st_blocks * 512, len(self.data) - (1 << 20))
+            self.pxds("restore", self.store, self.snapshot, name, out, *options)
+            self.assertTrue(read(out) == self.data[offset:])
+
+    def chunk_paths(self, name):
+        index = os.path.join(self.store, self.snapshot, name)
+        lines = self.pxds("index", index, "--entries").stdout.decode().splitlines()
+        for line in lines:
+            if re.match(r"\d+ \d+ \d+ [0-9a-f]{64}$", line):
+                number, start, end, digest = line.split()
+                yield (int(number), int(start), int(end), digest,
+                       os.path.join(self.store, ".chunks", digest[:2], digest))
+
+    def test_skip_bad(self):
+        out = self.path("out")
+        for name in ("a.didx", "a.fidx"):
+            chunks = list(self.chunk_paths(name))
+            bad = [chunks[0], chunks[-2]]
+            kept = [read(chunk[4]) for chunk in bad]
+            os.unlink(bad[0][4])
+            write(bad[1][4], kept[1][:-1] + bytes([kept[1][-1] ^ 1]))
+            message = self.error("restore", self.store, self.snapshot, name, out)
+            self.assertIn(bad[0][3], message)
+            self.assertFalse(os.path.exists(out))
+
+            done = self.pxds("restore", self.store, self.snapshot, name, out, "--skip-bad")
+            want = bytearray(self.data)
+            lines = done.stderr.decode().splitlines()
+            self.assertEqual(len(lines), 3)
+            total = 0
+            for line, (number, start, end, digest, _) in zip(lines, bad):
+                want[start:end] = bytes(end - start)
+                total += end - start
+                for words in (f"{end - start} bytes", f"chunk {number} at offset {start}:", digest):
+                    self.assertIn(words, line)
+            self.assertIn(f"2 bad chunks, {total} bytes, were filled with zeros", lines[2])
+            self.assertTrue(read(out) == want)
+            start = chunks[2][1]
+            done = self.pxds("restore", self.store, self.snapshot, name, "-", "--skip-bad",
+                             "--offset", str(start), "--length", "100")
+            self.assertEqual((done.stdout, done.stderr), (self.data[start:start + 100], b""))
+            for (_, _, _, _, path), data in zip(bad, kept):
+                write(path, data)
+            os.unlink(out)
+        self.assertTrue(self.restored(self.snapshot, "a.fidx", "--skip-bad") == self.data)
+
+    def test_what_is_not_what_the_manifest_lists(self):
+        for name in ("a.didx", "a.fidx", "a.blob"):
+            path = os.path.join(self.store, self.snapshot, name)
+            data = bytearray(read(path))
+            data[-1] ^= 1
+            write(path, data)
+            for options in ([], ["--skip-bad"]):
+                message = self.error("restore", self.store, self.snapshot, name, self.path("out"),
+                                     *options)
+                self.assertIn(name, message)
+            self.assertFalse(os.path.exists(self.path("out")))
+        os.unlink(path)
+        self.assertIn(name, self.error("restore", self.store, self.snapshot, name, "-"))
+        self.assertIn("(missing)\n", self.pxds("files", self.store, self.snapshot).stdout.decode())
+        last = self.pxds("files", self.store, self.snapshot, "--json").stdout.splitlines()[-1]
+        self.assertEqual((json.loads(last)["filename"], json.loads(last)["missing"]), (name, True))
+
+    def test_arguments(self):
+        for code, arguments in (
+            (1, [self.snapshot, "missing.didx"]),
+            (1, [self.snapshot, "owner"]),
+            (1, [self.snapshot, "../owner"]),
+            (1, [f"host/x/{TIME}", "a.didx"]),
+            (1, ["host/x", "a.didx"]),
+            (1, ["", "a.didx"]),
+            (1, [f"../{self.snapshot}", "a.didx"]),
+            (1, [self.snapshot + "/", "a.didx"]),
+            (2, [self.snapshot, "a.didx", "--offset", "-1"]),
+            (2, [self.snapshot, "a.didx", "--length", ""]),
+        ):
+            with self.subTest(arguments=arguments):
+                out = self.path("out")
+                self.error("restore", self.store, *arguments[:2], out, *arguments[2:], code=code)
+                self.assertFalse(os.path.exists(out))
+
+
+class Lists(SnapshotCase):
+    def empty_snapshot(self, path):
+        os.makedirs(os.path.join(self.store, path))
+        return path
+
+    def test_order(self):
+        groups = ["ct/2", "ct/10", "ct/010a", "ct/b", "host/1", "host/A", "vm/1"]
+        wanted = [f"{ns}{group}/{time}" for ns in ("", "ns/a/", "ns/a/ns/b/", "ns/b/")
+                  for group in groups for time in (TIME, "2021-06-26T13:56:05Z")]
+        for path in sorted(wanted, reverse=True):
+            self.empty_snapshot(path)
+        found = [("".join(f"ns/{part}/" for part in each["namespace"].split("/") if part)
+                  + "/".join((each["type"], each["id"], each["time"]))) for each in self.listed()]
+        self.assertEqual(found, wanted)
+        table = self.pxds("list", self.store).stdout.decode().splitlines()[1:]
+        self.assertEqual([line.split()[0] for line in table], wanted)
+
+    def test_unfinished(self):
+        self.empty_snapshot(f"host/x/{TIME}")
+        self.assertEqual(self.listed(), [{
+            "namespace": "", "type": "host", "id": "x", "time": TIME, "protected": False,
+            "finished": False, "comment": None, "owner": None, "files": [],
+        }])
+
+    def test_unreadable_manifest(self):
+        path = os.path.join(self.store, self.empty_snapshot(f"host/x/{TIME}"), "index.json.blob")
+        blob = self.pxds("blob", "encode", "-", input=b'{"files": "\\n"}').stdout
+        for data in (b"", b"no blob at all", blob[:-1] + b"!", blob):
+            write(path, data)
+            done = self.pxds("list", self.store, "--json")
+            listed = json.loads(done.stdout)
+            self.assertEqual(list(listed), [*KEYS, "error"])
+            self.assertIsNone(listed["files"])
+            self.assertIn("index.json.blob", listed["error"])
+            done = self.pxds("list", self.store)
+            self.assertIn(b" unreadable\n", done.stdout)
+            self.assertIn(b"index.json.blob", done.stderr)
+            done = self.pxds("files", self.store, f"host/x/{TIME}", code=1)
+            self.assertIn(b"index.json.blob", done.stdout)
+
+    def test_whatever_a_manifest_says(self):
+        names = ["a\"b\\.didx", "../../etc/passwd", "\x1b[31mred\x7f\u0085", "\n", "ü𝄞", ""]
+        notes = "\x00\x1f\u2028 end"
+        self.manifest(f"host/x/{TIME}", json.dumps({
+            "backup-type": "host", "backup-id": "x", "backup-time": EPOCH,
+            "files": [{"filename": name, "size": 2**64 - 1, "csum": "5a" * 32,
+                       "crypt-mode": "none"} for name in names],
+            "unprotected": {"notes": notes}, "signature": None,
+        }))
+        done = self.pxds("list", self.store, "--json")
+        self.assertEqual(done.stdout.count(b"\n"), 1)
+        listed = json.loads(done.stdout.decode())
+        self.assertEqual([file["filename"] for file in listed["files"]], names)
+        self.assertEqual(listed["comment"], notes)
+        self.assertEqual(listed["files"][0]["size"], 2**64 - 1)
+        for arguments in (["list", self.store], ["files", self.store, f"host/x/{TIME}"]):
+            text = self.pxds(*arguments).stdout.decode()
+            self.assertNotRegex(text, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+        lines = self.pxds("files", self.store, f"host/x/{TIME}", "--json").stdout.decode()
+        found = [json.loads(line) for line in lines.split("\n") if line]
+        self.assertEqual([file["filename"] for file in found if file["missing"]], names)
+
+    def test_nul_in_a_file_name(self):
+        self.manifest(f"host/x/{TIME}", json.dumps({
+            "backup-type": "host", "backup-id": "x", "backup-time": EPOCH,
+            "files": [{"filename": "a\x00b", "size": 1, "csum": "5a" * 32}],
+        }))
+        listed = self.listed()[0]
+        self.assertIsNone(listed["files"])
+        self.assertIn("NUL", listed["error"])
+
+    def test_odd_owners(self):
+        self.backup("host/x", f"a.blob={self.file('f', b'f')}")
+        owner = os.path.join(self.store, "host", "x", "owner")
+        os.unlink(owner)
+        self.assertIsNone(self.listed()[0]["owner"])
+        write(owner, b"\xff\n")
+        done = self.pxds("list", self.store, "--json")
+        self.assertIsNone(json.loads(done.stdout)["owner"])
+        self.assertIn(b"owner", done.stderr)
+
+    def test_nothing(self):
+        for options in ([], ["--json"]):
+            done = self.pxds("list", self.store, *options)
+            self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        self.error("list", self.path("missing"))
+        self.error("list", self.store, "--ns", "missing")
+        self.error("list", self.store, "--ns", "..")
+        self.error("files", self.store, f"host/x/{TIME}")
+        self.error("files", self.store, "host/x")
+
+    def test_full_output(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        self.backup("host/x", f"a.blob={self.file('f', b'f')}")
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([TOOL, "list", self.store, "--json"], stdout=full,
+                                  stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"No space left", done.stderr)
+
+
+class Manage(SnapshotCase):
+    def setUp(self):
+        super().setUp()
+        file = self.file("file", random_data(1000))
+        self.snapshots = [self.backup("host/x", f"a.didx={file}") for _ in range(2)]
+
+    def test_protect_and_forget(self):
+        one, other = self.snapshots
+        for _ in range(2):
+            done = self.pxds("protect", self.store, one)
+            self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        self.assertEqual([each["protected"] for each in self.listed()], [True, False])
+        self.assertIn("is protected", self.error("forget", self.store, one))
+        self.assertEqual(len(self.listed()), 2)
+        for _ in range(2):
+            self.pxds("unprotect", self.store, one)
+        self.assertEqual([each["protected"] for each in self.listed()], [False, False])
+        done = self.pxds("forget", self.store, one)
+        self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        self.assertEqual([each["time"] for each in self.listed()], [other.split("/")[2]])
+        self.pxds("restore", self.store, other, "a.didx", self.path("out"))
+        self.assertEqual(read(self.path("out")), random_data(1000))
+
+    def test_not_there(self):
+        for command in ("protect", "unprotect", "forget", "notes"):
+            message = self.error(command, self.store, f"host/x/{TIME}")
+            self.assertIn("is not there", message)
+            self.error(command, self.store, f"host/nobody/{TIME}")
+            for bad in ("", "host", f"host/x/{TIME}/", "host/x/2020-13-01T00:00:00Z",
+                        f"../store/host/x/{TIME}"):
+                self.error(command, self.store, bad)
+        for command in ("protect", "unprotect", "forget"):
+            self.error(command, self.store, "host/x")
+        self.assertFalse(os.path.exists(os.path.join(self.store, "host", "nobody")))
+        self.assertEqual(len(self.listed()), 2)
+
+    def test_notes(self):
+        for path in (self.snapshots[0], "host/x"):
+            self.assertEqual(self.pxds("notes", self.store, path).stdout, b"")
+            for text, shown in (("one", b"one\n"), ("two\nlines\n", b"two\nlines\n"),
+                                ("ü\x1b\n\n", b"\xc3\xbc\x1b\n\n"), ("", b"")):
+                self.assertEqual(self.pxds("notes", self.store, path, "--set", text).stdout, b"")
+                self.assertEqual(self.pxds("notes", self.store, path).stdout, shown)
+        self.assertIsNone(self.listed()[0]["comment"])
+        self.pxds("notes", self.store, self.snapshots[0], "--set=a\tb\nc")
+        self.assertEqual(self.listed()[0]["comment"], "a\tb\nc")
+        self.assertIsNone(self.listed()[1]["comment"])
+        self.error("notes", self.store, "host/nobody")
+        self.error("notes", self.store, self.snapshots[0], "--set", b"\xff")
+        self.assertEqual(self.listed()[0]["comment"], "a\tb\nc")
+
+
+class LocksOfPbs(SnapshotCase, mounts.MountCase):
+    """A /run of our own: the names below it are PBS's."""
+
+    def test_lock_files(self):
+        self.mount("-t", "tmpfs", "none", "/run")
+        locks = "/run/proxmox-backup/locks/there"
+        option = ("--pbs-store", "there")
+        file = self.file("file", b"data")
+        snapshot = self.backup("host/x", f"a.blob={file}", *option)
+        self.assertTrue(os.path.isdir(locks))
+        name = "host-x-" + snapshot.split("/")[2].replace("-", "\\x2d").replace(":", "\\x3a")
+        commands = (
+            ["restore", self.store, snapshot, "a.blob", self.path("out")],
+            ["protect", self.store, snapshot],
+            ["unprotect", self.store, snapshot],
+            ["notes", self.store, snapshot, "--set", "text"],
+            ["forget", self.store, snapshot],
+        )
+        with open(os.path.join(locks, name), "wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            for command in commands:
+                if command[0] != "notes":
+                    self.assertIn(locks, self.error(*command, *option))
+        with open(os.path.join(locks, "host-x"), "wb") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            message = self.error("backup", self.store, "host/x", f"a.blob={file}", *option)
+            self.assertIn(locks, message)
+        for command in commands:
+            self.pxds(*command, *option)
+        self.assertEqual(self.listed(), [])
+
+
+if __name__ == "__main__":
+    support.main(mounts.enter)
