@@ -1,6 +1,7 @@
 #!/bin/sh
-# A tour of the tool on real data: two versions of a tar archive of a part of /usr are stored and
-# restored. Run it from the project's root after the build; `make demo` does both.
+# A tour of the tool on real data: two snapshots of a tar archive of a part of /usr, of an image, and
+# of a small file are made and restored. Run it from the project's root after the build; `make demo`
+# does both.
 set -eu
 export LC_ALL=C
 
@@ -50,25 +51,29 @@ bytes=$(awk -F '\t' -v limit="$limit" '
     END { printf "%d", sum }' found)
 [ "$bytes" -gt 0 ] || die "no readable files below /usr"
 
-# At most two archives, the store and a restored archive are there at once.
-need=$((bytes * 4 / 1024 + 65536))
+# At most two archives, the store and a restored archive are there at once, and the images.
+need=$((bytes * 4 / 1024 + 131072))
 free=$(df -Pk . | awk 'NR == 2 { print $4 }')
 [ "$free" -ge "$need" ] ||
     die "$base has $((free / 1024)) MiB free of the $((need / 1024)) needed; set TMPDIR elsewhere"
 
-echo "Making two versions of an archive from $(wc -l < chosen | tr -d ' ') files below /usr ..."
+echo "Making two versions of $(wc -l < chosen | tr -d ' ') files below /usr ..."
 mkdir tree
 # What tar cannot read after all is not in the copy, and from here on only the copy counts.
 (cd / && tar -cf - -T "$dir/chosen" 2>/dev/null) | (cd tree && tar -xf -)
 chmod -R u+rwX tree
-(cd tree && find . -type f) | sort > list
-(cd tree && tar -cf ../v1.tar -T ../list)
+(cd tree && find . -type f) | sort > v1.list
+(cd tree && tar -cf ../v1.tar -T ../v1.list)
+
+# An image with data from 8 MiB on, and zeros before and behind it.
+head -c 20000000 v1.tar | dd of=v1.img bs=1M seek=8 2>/dev/null
+dd if=/dev/zero of=v1.img bs=1M seek=64 count=0 2>/dev/null
 
 # Five runs of neighbours, about 2 % of the files, as the update of a few packages would change:
-# in turn one is removed, one grows at its end, one at its start.
-awk -v count="$(wc -l < list)" '
+# in turn one is removed, one grows at its end, one at its start. In the image one block changes.
+awk -v count="$(wc -l < v1.list)" '
     BEGIN { step = int(count / 5); if (step < 1) step = 1 }
-    NR % step < count / 250 { print }' list > changed
+    NR % step < count / 250 { print }' v1.list > changed
 turn=0
 while IFS= read -r file; do
     case $turn in
@@ -81,28 +86,44 @@ while IFS= read -r file; do
     esac
     turn=$(((turn + 1) % 3))
 done < changed
-(cd tree && find . -type f) | sort > list
-(cd tree && tar -cf ../v2.tar -T ../list)
+(cd tree && find . -type f) | sort > v2.list
+(cd tree && tar -cf ../v2.tar -T ../v2.list)
 rm -rf tree
-echo "v1.tar: $(mb "$(size_of v1.tar)")"
-echo "v2.tar: $(mb "$(size_of v2.tar)"), $(wc -l < changed | tr -d ' ') files changed or removed"
+cp v1.img v2.img
+echo 'a block that has changed' | dd of=v2.img bs=4096 seek=3000 conv=notrunc 2>/dev/null
+sha256sum v1.* v2.* > checksums
+echo "v1: tar $(mb "$(size_of v1.tar)"), image $(mb "$(size_of v1.img)")"
+echo "v2: tar $(mb "$(size_of v2.tar)"), image $(mb "$(size_of v2.img)"):" \
+    "$(wc -l < changed | tr -d ' ') files and one block changed"
 
 run pxds init store
-run pxds put store v1.tar store/v1.didx
-run pxds put store v2.tar store/v2.didx
-run pxds index store/v2.didx
 for version in v1 v2; do
-    run pxds get store "store/$version.didx" restored.tar
-    run cmp "$version.tar" restored.tar
-    echo "$version.tar: restored, equal"
-    rm restored.tar
+    run pxds backup store host/demo "usr.tar.didx=$version.tar" "disk.img.fidx=$version.img" \
+        "files.blob=$version.list" --comment "the files of $version"
+done
+run pxds list store
+pxds list store | awk 'NR > 1 { print $1 }' > snapshots
+run pxds files store "$(tail -n 1 snapshots)"
+
+mkdir restored
+for version in v1 v2; do
+    snapshot=$(head -n "${version#v}" snapshots | tail -n 1)
+    run pxds restore store "$snapshot" usr.tar.didx "restored/$version.tar"
+    run pxds restore store "$snapshot" disk.img.fidx "restored/$version.img" --sparse
+    run pxds restore store "$snapshot" files.blob "restored/$version.list"
+    for kind in tar img list; do
+        run cmp "$version.$kind" "restored/$version.$kind"
+    done
+    grep " $version" checksums > restored/checksums
+    (cd restored && run sha256sum -c checksums)
+    rm restored/*
 done
 
-input=$(($(size_of v1.tar) + $(size_of v2.tar)))
+input=$(cat v1.* v2.* | wc -c)
 store=$(find store -type f -exec ls -ln {} + | awk '{ sum += $5 } END { printf "%d", sum }')
 cat <<END
 
-Two archives of together $(mb "$input") take $(mb "$store") in the store.
+Two snapshots of together $(mb "$input") take $(mb "$store") in the store.
 
 Where to go next: README.md, the programs in c-examples/, and 'build/pxds --help'.
 END
