@@ -119,7 +119,7 @@ int cmd_restore(const struct args *args)
     if (store == NULL)
         return 1;
     if (pxds_archive_check(name, &kind, &err) < 0 ||
-        pxds_snapshot_open(store, args->operand[1], &snapshot, &err) < 0)
+        pxds_snapshot_open(store, args->operand[1], NULL, &snapshot, &err) < 0)
         rc = fail(err);
     else
         rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, snapshot)
