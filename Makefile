@@ -6,7 +6,7 @@
 #                           ONLY='c-* tool' runs these alone
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
 #
-# Less often: lint, bench, header, check-faults, install-strip, uninstall, clean.
+# Less often: nbd, lint, bench, header, check-faults, install-strip, uninstall, clean.
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -36,6 +36,9 @@ TOOL_SOURCES    := c-examples/pxds.c $(wildcard c-examples/pxds/*.c)
 EXAMPLE_SOURCES := $(filter-out c-examples/pxds.c,$(wildcard c-examples/*.c))
 EXAMPLES        := $(EXAMPLE_SOURCES:c-examples/%.c=build/examples/%)
 C_SOURCES       := $(wildcard c-examples/*.c c-examples/pxds/*.c tests/c/*.c)
+NBD_PLUGIN      := build/nbdkit-pxds-plugin.so
+# Empty where nbdkit's headers are not there, or too old.
+HAVE_NBDKIT     := $(shell pkg-config --atleast-version=1.30 nbdkit 2>/dev/null && echo yes)
 SHELL_SCRIPTS   := .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 STD      := -std=c99
@@ -43,9 +46,9 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all demo test check-faults header lint bench install install-strip uninstall clean cargo
+.PHONY: all nbd demo test check-faults header lint bench install install-strip uninstall clean cargo
 
-all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES)
+all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
 # cargo knows what is out of date. A copy is renewed only when it differs, so that nothing is
 # linked again without need.
@@ -74,6 +77,13 @@ build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)
 	@mkdir -p $(@D)
 	$(COMPILE) -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN/..'
 
+nbd: $(NBD_PLUGIN)
+
+$(NBD_PLUGIN): c-examples/nbd/plugin.c include/pxds.h $(SHARED) $(LINKS)
+	@test -n '$(HAVE_NBDKIT)' || { echo 'nbd: no nbdkit 1.30 (Debian: nbdkit-plugin-dev)' >&2; exit 1; }
+	$(COMPILE) -fPIC -shared $$(pkg-config --cflags nbdkit) -o $@ $< $(LDFLAGS) -Lbuild -lpxds \
+	    -Wl,-rpath,'$$ORIGIN'
+
 demo: all
 	sh scripts/demo.sh
 
@@ -100,6 +110,9 @@ lint:
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
 	done
+	@if test -n '$(HAVE_NBDKIT)'; then \
+	    $(CC) $(STD) -Iinclude $$(pkg-config --cflags nbdkit) $(WARNINGS) -fsyntax-only c-examples/nbd/*.c; \
+	else echo 'lint: no nbdkit 1.30, c-examples/nbd was not checked'; fi
 	@if command -v $(CXX) >/dev/null; then \
 	    $(CXX) -std=c++11 -Iinclude $(WARNINGS) -fsyntax-only tests/cpp/*.cpp; \
 	else echo 'lint: no C++ compiler, tests/cpp was not checked'; fi
