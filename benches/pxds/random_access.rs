@@ -28,7 +28,7 @@ pub(crate) fn run(scratch: &Path) {
 }
 
 /// Runs `work` in rounds and prints the best and the median time, divided by `calls`, in units of so many seconds.
-fn row(name: &str, calls: usize, (unit, seconds): (&str, f64), mut work: impl FnMut()) -> f64 {
+pub(crate) fn row(name: &str, calls: usize, (unit, seconds): (&str, f64), mut work: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
             let start = Instant::now();
@@ -41,7 +41,7 @@ fn row(name: &str, calls: usize, (unit, seconds): (&str, f64), mut work: impl Fn
     times[0]
 }
 
-const MS: (&str, f64) = ("ms", 1e-3);
+pub(crate) const MS: (&str, f64) = ("ms", 1e-3);
 const NS: (&str, f64) = ("ns", 1e-9);
 
 /// The next of a sequence of numbers that look random.
