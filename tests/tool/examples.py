@@ -54,8 +54,9 @@ class Examples(TestCase):
         subprocess.run([*compiler, *flags, self.path("backup.c"), *link], check=True)
         data = random_data(100000)
         write(self.path("backup.tar"), data)
-        subprocess.run([self.path("backup")], cwd=self.path("."), check=True)
-        index, out = self.path("store/backup.didx"), self.path("out")
+        done = subprocess.run([self.path("backup")], cwd=self.path("."), check=True, capture_output=True)
+        snapshot = done.stdout.decode().strip()
+        index, out = self.path(f"store/{snapshot}/backup.didx"), self.path("out")
         subprocess.run([os.path.join(BUILD, "pxds"), "get", self.path("store"), index, out], check=True)
         self.assertEqual(read(out), data)
 
