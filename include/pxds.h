@@ -34,9 +34,11 @@
  *
  * make snapshots  pxds_backup_new, pxds_backup_add_fd, pxds_backup_add_blob, pxds_backup_add_index, pxds_backup_finish
  * read snapshots  pxds_snapshot_open, pxds_snapshot_open_index, pxds_snapshot_read_blob, pxds_snapshot_manifest
- * look around     pxds_store_snapshots, pxds_store_groups, pxds_store_namespaces, pxds_snapshot_files
+ * look around     pxds_store_snapshots, pxds_group_snapshots, pxds_store_groups, pxds_store_namespaces,
+ *                 pxds_snapshot_files, pxds_snapshot_get_info
  * keep order      pxds_snapshot_protect, pxds_snapshot_set_notes, pxds_snapshot_destroy, pxds_group_create,
  *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
+ * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
  *                 pxds_image_reuse_ranges, pxds_image_write_at
@@ -90,13 +92,13 @@
 /** Something is off, and the work goes on. */
 #define PXDS_NOTICE_WARNING 2
 
-/** A virtual machine, "vm". */
+/** Type of a backup: a virtual machine, "vm". */
 #define PXDS_BACKUP_VM 0
 
-/** A container, "ct". */
+/** Type of a backup: a container, "ct". */
 #define PXDS_BACKUP_CT 1
 
-/** A host, "host". */
+/** Type of a backup: a host, "host". */
 #define PXDS_BACKUP_HOST 2
 
 /** Most components of a namespace. */
@@ -111,13 +113,13 @@
 /** Bytes of a time, with its NUL: "2020-06-26T13:56:05Z". */
 #define PXDS_TIME_SIZE 21
 
-/** A dynamic index: ".didx". */
+/** Kind of an archive: a dynamic index, ".didx". */
 #define PXDS_ARCHIVE_DYNAMIC 1
 
-/** A fixed index: ".fidx". */
+/** Kind of an archive: a fixed index, ".fidx". */
 #define PXDS_ARCHIVE_FIXED 2
 
-/** A blob: ".blob". */
+/** Kind of an archive: a blob, ".blob". */
 #define PXDS_ARCHIVE_BLOB 3
 
 /** Bytes of a key. */
@@ -165,13 +167,13 @@
 /** Most bytes of an encoded blob. */
 #define PXDS_BLOB_MAX_ENCODED_SIZE 134217772
 
-/** Not encrypted. */
+/** Crypt mode: not encrypted. */
 #define PXDS_CRYPT_NONE 0
 
-/** Encrypted. */
+/** Crypt mode: encrypted. */
 #define PXDS_CRYPT_ENCRYPT 1
 
-/** Not encrypted, but listed in a signed manifest. */
+/** Crypt mode: not encrypted, but listed in a signed manifest. */
 #define PXDS_CRYPT_SIGN_ONLY 2
 
 /** pxds_blob_info.flags: the payload is a zstd stream, below the encryption if there is any. */
@@ -201,28 +203,31 @@
 /** Average size of a chunk unless told otherwise: 4 MiB. */
 #define PXDS_CHUNKER_DEFAULT_AVG 4194304
 
-/** Of a new store: PXDS_LAYOUT_HEX2. */
+/** Layout of a new store: PXDS_LAYOUT_HEX2. */
 #define PXDS_LAYOUT_DEFAULT 0
 
-/** 256 chunk directories of two hexadecimal digits, made when they are needed. */
+/** Layout: 256 chunk directories of two hexadecimal digits, made when they are needed. */
 #define PXDS_LAYOUT_HEX2 1
 
-/** 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses. */
+/** Layout: 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses. */
 #define PXDS_LAYOUT_HEX4 2
 
-/** PXDS_SYNC_FILESYSTEM. */
+/** Sync level: PXDS_SYNC_FILESYSTEM. */
 #define PXDS_SYNC_DEFAULT 0
 
-/** Nothing is brought to the disk. */
+/** Sync level: nothing is brought to the disk. */
 #define PXDS_SYNC_NONE 1
 
 /**
- * Each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses chunks that
- * somebody else may not have synced, the whole file system.
+ * Sync level: each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses
+ * chunks that somebody else may not have synced, the whole file system.
  */
 #define PXDS_SYNC_FILE 2
 
-/** The whole file system of the store once before an index is saved; then the index. */
+/**
+ * Sync level: the whole file system of the store once before an index is saved, or a snapshot finished; then the
+ * index, or the snapshot's name.
+ */
 #define PXDS_SYNC_FILESYSTEM 3
 
 /** pxds_store_options.flags: give new files to owner_uid and owner_gid. */
@@ -232,8 +237,8 @@
 #define PXDS_STORE_MIXED 2
 
 /**
- * pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed; what
- * needs chunks is PXDS_ERR_NOT_FOUND.
+ * pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed;
+ * what needs chunks is PXDS_ERR_NOT_FOUND.
  */
 #define PXDS_STORE_BARE 4
 
@@ -243,13 +248,13 @@
 /** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
 #define PXDS_LOAD_UNCHECKED 1
 
-/** Either kind. */
+/** Kind of an index that is to be opened: either. */
 #define PXDS_INDEX_ANY 0
 
-/** Chunks of any size: a `.didx` file. */
+/** Kind of an index: chunks of any size, a `.didx` file. */
 #define PXDS_INDEX_DYNAMIC 1
 
-/** Chunks of one size: a `.fidx` file. */
+/** Kind of an index: chunks of one size, a `.fidx` file. */
 #define PXDS_INDEX_FIXED 2
 
 /** Header bytes of an index file. */
@@ -343,9 +348,9 @@
  * A snapshot in the making. Exclusive.
  *
  * Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
- * store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and after
- * a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its group
- * alone, and the last snapshot of that against removal.
+ * store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
+ * after a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its
+ * group alone, and the last snapshot of that against removal.
  */
 typedef struct pxds_backup pxds_backup;
 
@@ -374,8 +379,8 @@ typedef struct pxds_chunker pxds_chunker;
 /**
  * What went wrong, in detail. Immutable; any thread may read it.
  *
- * Every function that can fail takes `pxds_error **err` as its last argument. It may be NULL. Otherwise `*err` is
- * written and never read: NULL on success, an object that the caller owns on failure.
+ * Every function that can fail, but for those on errors, takes `pxds_error **err` as its last argument. It may be
+ * NULL. Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
  */
 typedef struct pxds_error pxds_error;
 
@@ -416,8 +421,8 @@ typedef struct pxds_index_writer pxds_index_writer;
  *
  * Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
  * pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
- * it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished it leaves chunks that no index names, which garbage collection
- * takes.
+ * it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished
+ * it leaves chunks that no index names, which garbage collection takes.
  */
 typedef struct pxds_ingest pxds_ingest;
 
@@ -502,7 +507,7 @@ typedef int32_t pxds_status;
 typedef struct {
     /** Bytes of this structure; set by PXDS_GROUP_NAME_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_... */
+    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -516,7 +521,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_... */
+    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -688,8 +693,8 @@ typedef struct {
     /** Handed to `notice`. */
     void *notice_user;
     /**
-     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that locks
-     * groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that
+     * locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
      * docs/format.md, 7.8.
      */
     const char *store_name;
@@ -797,8 +802,8 @@ typedef struct {
 } pxds_ingest_chunk;
 
 /**
- * Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the ingest
- * with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
+ * Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the
+ * ingest with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
  * pxds_ingest_partial().
  */
 typedef int32_t (*pxds_ingest_chunk_fn)(void *user, const pxds_ingest_chunk *chunk);
@@ -990,7 +995,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_... */
+    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
     uint32_t type;
     /** PXDS_MANIFEST_... */
     uint32_t flags;
@@ -1010,7 +1015,10 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_MANIFEST_FILE_INIT. */
     size_t struct_size;
-    /** Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is freed. */
+    /**
+     * Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is
+     * freed.
+     */
     const char *filename;
     /** PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not. */
     uint32_t crypt_mode;
@@ -1026,13 +1034,16 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_GROUP_ENTRY_INIT. */
     size_t struct_size;
-    /** Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the others. */
+    /**
+     * Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the
+     * other strings.
+     */
     const char *path;
     /** Its namespace, `a/b`; "" for the root. */
     const char *ns;
     /** Its id. */
     const char *id;
-    /** PXDS_BACKUP_... */
+    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -1044,7 +1055,7 @@ typedef struct {
     size_t struct_size;
     /**
      * Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`: what functions on snapshots take. The list's, as the
-     * others.
+     * other strings; NULL, as these, from pxds_snapshot_get_info().
      */
     const char *path;
     /** Its namespace, `a/b`; "" for the root. */
@@ -1053,7 +1064,7 @@ typedef struct {
     const char *id;
     /** Its time, in seconds since 1970. */
     int64_t time;
-    /** PXDS_BACKUP_... */
+    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
     uint32_t type;
     /** PXDS_SNAPSHOT_... */
     uint32_t flags;
@@ -1067,7 +1078,7 @@ typedef struct {
     const char *name;
     /** Length of the file. */
     uint64_t size;
-    /** PXDS_ARCHIVE_... */
+    /** PXDS_ARCHIVE_...; of the manifest PXDS_ARCHIVE_BLOB. */
     uint32_t kind;
     /** 0. */
     uint32_t reserved;
@@ -1087,13 +1098,13 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_... */
+    /** 0 or PXDS_BACKUP_ANY_CHUNK_SIZE. */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
     /**
-     * The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after the
-     * last snapshot.
+     * The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after
+     * the last snapshot.
      */
     const int64_t *time;
     /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
@@ -1407,16 +1418,14 @@ pxds_status pxds_id_check(const char *id, pxds_error **err);
 pxds_status pxds_namespace_check(const char *ns, pxds_error **err);
 
 /**
- * Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`, which
- * may be NULL.
+ * Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`,
+ * which may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_archive_check(const char *name,
-                               uint32_t *kind,
-                               pxds_error **err);
+pxds_status pxds_archive_check(const char *name, uint32_t *kind, pxds_error **err);
 
 /**
  * Writes `time`, in seconds since 1970, as the name of a snapshot, such as "2020-06-26T13:56:05Z", and a NUL.
@@ -1725,8 +1734,8 @@ pxds_status pxds_blob_encode_buffer(pxds_blob_codec *codec,
  * data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
  * there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
- * PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL,
+ * PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -2114,10 +2123,10 @@ pxds_status pxds_store_chunk_path(const pxds_store *store,
  * is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
  * the first insert until an index names the chunks. `result` may be NULL.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is no
- * file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would replace
- * the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice
- * callback, after the chunk was stored).
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is
+ * no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would
+ * replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the
+ * notice callback, after the chunk was stored).
  * Threads: shared.
  * Since: 0.1
  */
@@ -2189,8 +2198,8 @@ pxds_status pxds_store_touch(const pxds_store *store, const uint8_t *digest, pxd
 /**
  * Renames the file of chunk `digest` to DIGEST.N.bad, so that it counts as missing and is stored anew next time.
  *
- * N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns PXDS_NONE
- * if there is no such chunk. See docs/format.md, 5.8.
+ * N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns
+ * PXDS_NONE if there is no such chunk. See docs/format.md, 5.8.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
  * Threads: shared.
@@ -2201,7 +2210,8 @@ pxds_status pxds_store_mark_bad(const pxds_store *store, const uint8_t *digest, 
 /**
  * Brings the file system of the store to the disk, whatever the sync level.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
+ * could not write it tells only once.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2336,11 +2346,11 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
                                           pxds_error **err);
 
 /**
- * Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two, 33 bytes of memory a chunk.
+ * Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two.
  *
- * Its digests come with pxds_index_writer_set() and pxds_index_writer_add_chunk(), in any order. `flags`: 0 or
- * PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4 reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see
- * pxds_index_writer_new_dynamic().
+ * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
+ * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4
+ * reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -2358,8 +2368,8 @@ pxds_status pxds_index_writer_new_fixed(int64_t ctime,
 /**
  * Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
  *
- * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for that of an
- * image, which has all its chunks), PXDS_ERR_STATE (finished).
+ * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
+ * came out of a pxds_image, which has all its chunks), PXDS_ERR_STATE (finished).
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -2416,36 +2426,31 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 /**
  * Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
  *
- * For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and the hold on
- * the store stays until the writer is freed: store the bytes before that.
+ * For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and
+ * the hold on the store stays until the writer is freed: store the bytes before that.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled, or incomplete), PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_finish(pxds_index_writer *writer,
-                                     size_t max_len,
-                                     pxds_buffer **out,
-                                     pxds_error **err);
+pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
  * Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
  *
  * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
- * follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
- * when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own knows no
- * store: call pxds_store_sync() first.
+ * follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
+ * the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
+ * knows no store: call pxds_store_sync() first.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
- * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store
- * has failed before).
+ * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
+ * of the store has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_save(pxds_index_writer *writer,
-                                   const char *path,
-                                   pxds_error **err);
+pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, pxds_error **err);
 
 /**
  * Frees a writer. NULL is fine. An index that was not saved leaves no trace.
@@ -2458,9 +2463,9 @@ void pxds_index_writer_free(pxds_index_writer *writer);
 /**
  * Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
  *
- * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may be
- * taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An ingest
- * takes a shared lock by itself. See docs/format.md, 5.9.
+ * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may
+ * be taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An
+ * ingest takes a shared lock by itself. See docs/format.md, 5.9.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
@@ -2470,10 +2475,10 @@ void pxds_index_writer_free(pxds_index_writer *writer);
 pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **out, pxds_error **err);
 
 /**
- * Takes a group, `[ns/NAME/...]TYPE/ID`, alone, without waiting.
+ * Locks a group, `[ns/NAME/...]TYPE/ID`, alone, without waiting.
  *
- * A backup does that by itself. What is locked, a directory or a file, is chosen by pxds_store_options.store_name; see
- * docs/format.md, 7.8.
+ * A backup does that by itself, and so does removing the group. What is locked, a directory or a file, is chosen by
+ * pxds_store_options.store_name; see docs/format.md, 7.8.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -2483,7 +2488,7 @@ pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **
 pxds_status pxds_group_lock(const pxds_store *store, const char *group, pxds_lock **out, pxds_error **err);
 
 /**
- * Takes a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ * Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -2811,7 +2816,7 @@ pxds_status pxds_restorer_write_fd(pxds_restorer *restorer,
                                    pxds_error **err);
 
 /**
- * Gives the whole file of `index` to `write`, chunk by chunk, in order.
+ * Gives the whole file of `index` to `write`, chunk by chunk, in order. `written` is as in pxds_restorer_write_fd().
  *
  * Errors: as pxds_restorer_write_fd(); PXDS_ERR_CANCELLED; PXDS_ERR_ARGUMENT also if `write` claims to have taken more
  * bytes than it was offered; PXDS_ERR_IO if it takes none.
@@ -3002,10 +3007,10 @@ pxds_status pxds_reader_extent(const pxds_reader *reader,
 void pxds_reader_free(pxds_reader *reader);
 
 /**
- * Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`: what signatures are made of.
+ * Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`.
  *
- * Members are sorted by the bytes of their names, there is no white space, only necessary characters are escaped; of
- * members of one name the last counts. See docs/format.md, 8.4.
+ * Signatures are made of it. Members are sorted by the bytes of their names, there is no white space, only necessary
+ * characters are escaped; of members of one name the last counts. See docs/format.md, 8.4.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if it is no JSON, is nested deeper than 127 levels, or has a null in it;
@@ -3013,11 +3018,7 @@ void pxds_reader_free(pxds_reader *reader);
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_json_canonical(const void *data,
-                                size_t data_len,
-                                size_t max_len,
-                                pxds_buffer **out,
-                                pxds_error **err);
+pxds_status pxds_json_canonical(const void *data, size_t data_len, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
  * Makes the manifest of a new snapshot, without files yet. `type`: PXDS_BACKUP_...; `time` in seconds since 1970.
@@ -3110,7 +3111,8 @@ pxds_status pxds_manifest_add_file(pxds_manifest *manifest, const pxds_manifest_
 /**
  * Compares a file with what the manifest says of it: its size, then its csum.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has both).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has
+ * both).
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -3121,17 +3123,15 @@ pxds_status pxds_manifest_verify_file(pxds_manifest *manifest,
                                       pxds_error **err);
 
 /**
- * Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if there
- * are none.
+ * Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if
+ * there are none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_manifest_get_notes(pxds_manifest *manifest,
-                                    pxds_buffer **out,
-                                    pxds_error **err);
+pxds_status pxds_manifest_get_notes(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
 
 /**
  * Sets the notes; NULL removes them. A signature stays valid.
@@ -3390,8 +3390,9 @@ pxds_status pxds_file_list_get(const pxds_file_list *list, size_t i, pxds_file_e
 void pxds_file_list_free(pxds_file_list *list);
 
 /**
- * Writes the path of `group`, `[ns/NAME/...]TYPE/ID`, in the store's directory, with a NUL at its end; or of a snapshot,
- * with its time behind that. It need not be there.
+ * Writes the path, from the root, of the directory of `group`, `[ns/NAME/...]TYPE/ID`, with a NUL at its end.
+ *
+ * `group` may also be a snapshot, `[ns/NAME/...]TYPE/ID/TIME`. It need not be there.
  *
  * `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
  *
@@ -3409,21 +3410,18 @@ pxds_status pxds_store_full_path(const pxds_store *store,
 /**
  * Makes a group, and the namespaces above it, if they are not there.
  *
- * A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must belong to
- * `owner`, or to a token of his; NULL takes any.
+ * A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
+ * belong to `owner`, or to a token of his; NULL takes any.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
  * (something that is no directory is in the way), PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_group_create(const pxds_store *store,
-                              const char *group,
-                              const char *owner,
-                              pxds_error **err);
+pxds_status pxds_group_create(const pxds_store *store, const char *group, const char *owner, pxds_error **err);
 
 /**
- * Gives who owns a group, as a text. Returns PXDS_NONE if no file says so.
+ * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -3433,7 +3431,7 @@ pxds_status pxds_group_create(const pxds_store *store,
 pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
 
 /**
- * Gives a group to `owner`, `user@realm` or `user@realm!token`.
+ * Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
  * Threads: shared.
@@ -3461,12 +3459,13 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, const char *notes, pxds_error **err);
 
 /**
- * Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is success.
+ * Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
+ * success.
  *
  * `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with the
- * path of the group or of a snapshot; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
+ * the path of the group or of a snapshot; PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3488,10 +3487,10 @@ pxds_status pxds_snapshot_get_info(const pxds_store *store,
                                    pxds_error **err);
 
 /**
- * Makes the empty directory of a snapshot, and its group if that is missing, and takes the snapshot alone.
+ * Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
  *
- * For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see pxds_group_create().
- * pxds_snapshot_set_manifest() finishes the snapshot.
+ * For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
+ * pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
@@ -3505,7 +3504,7 @@ pxds_status pxds_snapshot_create(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Protects a snapshot from being removed, by whatever program. One that is protected stays so.
+ * Protects a snapshot from being removed, by whatever program. To do so twice is fine.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
  * Threads: shared.
@@ -3514,7 +3513,7 @@ pxds_status pxds_snapshot_create(const pxds_store *store,
 pxds_status pxds_snapshot_protect(const pxds_store *store, const char *snapshot, pxds_error **err);
 
 /**
- * Undoes pxds_snapshot_protect().
+ * Undoes pxds_snapshot_protect(). To do so twice is fine.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
  * Threads: shared.
@@ -3535,8 +3534,8 @@ pxds_status pxds_snapshot_destroy(const pxds_store *store, const char *snapshot,
  * Gives the manifest of a snapshot.
  *
  * Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
- * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT,
+ * PXDS_ERR_CORRUPT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3548,11 +3547,12 @@ pxds_status pxds_snapshot_get_manifest(const pxds_store *store,
 /**
  * Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
  *
- * What it lists must be there; it is brought to the disk first, by the store's sync level. To change notes and the like
- * see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which nobody comes between.
+ * What it lists must be there, which is not checked; it is brought to the disk first, by the store's sync level. To
+ * change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read and write
+ * under one lock.
  *
- * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the
- * path, after 5 seconds; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
+ * PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO.
  * Threads: shared for the store, exclusive for the manifest.
  * Since: 0.1
  */
@@ -3574,7 +3574,7 @@ pxds_status pxds_snapshot_get_notes(const pxds_store *store, const char *snapsho
 /**
  * Replaces the notes of a snapshot. NULL and "" remove them.
  *
- * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds.
+ * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3617,9 +3617,9 @@ pxds_status pxds_snapshot_open(const pxds_store *store,
 /**
  * Opens the index `name` of a snapshot, compared with the manifest.
  *
- * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does not
- * list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has another
- * csum than the manifest, which is the one that counts.
+ * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
+ * not list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has
+ * another csum than the manifest, which is the one that counts.
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
@@ -3639,9 +3639,9 @@ pxds_status pxds_snapshot_open_index(const pxds_snapshot *snapshot,
  * `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
- * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
- * notice callback).
+ * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
+ * the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO,
+ * PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -3683,9 +3683,10 @@ void pxds_snapshot_free(pxds_snapshot *snapshot);
  *
  * Owns: the caller owns `*out` and frees it with pxds_backup_free().
  * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
- * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of
- * the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
- * while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
+ * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot),
+ * PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
+ * snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -3699,7 +3700,7 @@ pxds_status pxds_backup_new(const pxds_store *store,
  * The path of the snapshot that this will be, `[ns/NAME/...]TYPE/ID/TIME`; NULL for NULL.
  *
  * Owns: the string is the backup's.
- * Threads: shared.
+ * Threads: any, also beside another call on the handle.
  * Since: 0.1
  */
 const char *pxds_backup_snapshot(const pxds_backup *backup);
@@ -3709,7 +3710,7 @@ const char *pxds_backup_snapshot(const pxds_backup *backup);
  * verification has failed.
  *
  * Owns: the string is the backup's.
- * Threads: shared.
+ * Threads: any, also beside another call on the handle.
  * Since: 0.1
  */
 const char *pxds_backup_previous(const pxds_backup *backup);
@@ -3717,11 +3718,11 @@ const char *pxds_backup_previous(const pxds_backup *backup);
 /**
  * Adds the archive `name`, .didx or .fidx, from an index that came out of an ingest or image of the same store handle.
  *
- * `index` can be freed after that.
+ * `index` stays the caller's, and can be freed after that.
  *
- * Errors: PXDS_ERR_CRYPT_MODE (its chunks are encrypted otherwise than the snapshot is, or with another key);
- * PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
- * other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
+ * Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one
+ * with other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
+ * otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name);
  * PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
  * Threads: exclusive.
  * Since: 0.1
@@ -3747,9 +3748,9 @@ pxds_status pxds_backup_add_blob(pxds_backup *backup,
  * Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
  * (.fidx), or a blob.
  *
- * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at: that
- * of the backup counts. `stats`, which may be NULL, gets
- * the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
+ * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
+ * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob. The descriptor
+ * is the caller's and stays open; an image that can be is read by position.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
  * Threads: exclusive.
@@ -3766,8 +3767,8 @@ pxds_status pxds_backup_add_fd(pxds_backup *backup,
 /**
  * Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, or after a failure), PXDS_ERR_EXISTS (somebody else
- * has made a snapshot of this time), PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
+ * before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO.
  * Threads: exclusive.
  * Since: 0.1
  */

@@ -31,12 +31,12 @@ pub const PXDS_BACKUP_NO_COMPRESS: u32 = 1;
 pub struct pxds_backup_options {
     /// Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_...
+    /// 0 or PXDS_BACKUP_ANY_CHUNK_SIZE.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after the
-    /// last snapshot.
+    /// The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after
+    /// the last snapshot.
     pub time: *const i64,
     /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
     pub owner: *const c_char,
@@ -59,9 +59,9 @@ unsafe impl SizeFirst for pxds_backup_options {
 /// A snapshot in the making. Exclusive.
 ///
 /// Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
-/// store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and after
-/// a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its group
-/// alone, and the last snapshot of that against removal.
+/// store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
+/// after a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its
+/// group alone, and the last snapshot of that against removal.
 pub struct pxds_backup {
     backup: Exclusive<Backup>,
     snapshot: CString,
@@ -96,9 +96,10 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_backup_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
-/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of
-/// the last finished snapshot), PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path,
-/// while somebody else makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_IO.
+/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot),
+/// PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
+/// snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -126,7 +127,7 @@ pub unsafe extern "C" fn pxds_backup_new(
 /// The path of the snapshot that this will be, `[ns/NAME/...]TYPE/ID/TIME`; NULL for NULL.
 ///
 /// Owns: the string is the backup's.
-/// Threads: shared.
+/// Threads: any, also beside another call on the handle.
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *const c_char {
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *co
 /// verification has failed.
 ///
 /// Owns: the string is the backup's.
-/// Threads: shared.
+/// Threads: any, also beside another call on the handle.
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *const c_char {
@@ -153,11 +154,11 @@ pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *co
 
 /// Adds the archive `name`, .didx or .fidx, from an index that came out of an ingest or image of the same store handle.
 ///
-/// `index` can be freed after that.
+/// `index` stays the caller's, and can be freed after that.
 ///
-/// Errors: PXDS_ERR_CRYPT_MODE (its chunks are encrypted otherwise than the snapshot is, or with another key);
-/// PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one with
-/// other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_EXISTS (an archive has the name);
+/// Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one
+/// with other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
+/// otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name);
 /// PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
 /// Threads: exclusive.
 /// Since: 0.1
@@ -205,9 +206,9 @@ pub unsafe extern "C" fn pxds_backup_add_blob(
 /// Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image
 /// (.fidx), or a blob.
 ///
-/// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at: that
-/// of the backup counts. `stats`, which may be NULL, gets
-/// the sums over the chunks. The descriptor is the caller's and stays open; an image that can be is read by position.
+/// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
+/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob. The descriptor
+/// is the caller's and stays open; an image that can be is read by position.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
 /// Threads: exclusive.
@@ -244,8 +245,8 @@ pub unsafe extern "C" fn pxds_backup_add_fd(
 
 /// Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, or after a failure), PXDS_ERR_EXISTS (somebody else
-/// has made a snapshot of this time), PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
+/// before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

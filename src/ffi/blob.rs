@@ -23,11 +23,11 @@ pub const PXDS_BLOB_MAX_SIZE: usize = 134217728;
 /// Most bytes of an encoded blob.
 pub const PXDS_BLOB_MAX_ENCODED_SIZE: usize = 134217772;
 
-/// Not encrypted.
+/// Crypt mode: not encrypted.
 pub const PXDS_CRYPT_NONE: u32 = 0;
-/// Encrypted.
+/// Crypt mode: encrypted.
 pub const PXDS_CRYPT_ENCRYPT: u32 = 1;
-/// Not encrypted, but listed in a signed manifest.
+/// Crypt mode: not encrypted, but listed in a signed manifest.
 pub const PXDS_CRYPT_SIGN_ONLY: u32 = 2;
 
 /// pxds_blob_info.flags: the payload is a zstd stream, below the encryption if there is any.
@@ -242,8 +242,8 @@ fn parse_for_decoding<'a>(
 /// data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
 /// there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above
-/// PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_TOO_SMALL,
+/// PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -10,8 +10,8 @@ use crate::error::Error;
 
 /// What went wrong, in detail. Immutable; any thread may read it.
 ///
-/// Every function that can fail takes `pxds_error **err` as its last argument. It may be NULL. Otherwise `*err` is
-/// written and never read: NULL on success, an object that the caller owns on failure.
+/// Every function that can fail, but for those on errors, takes `pxds_error **err` as its last argument. It may be
+/// NULL. Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
 pub struct pxds_error {
     status: pxds_status,
     message: CString,

@@ -39,8 +39,9 @@ pub(super) unsafe fn store_and_group<'a>(store: *const pxds_store, group: *const
     Ok((store.core(), Group::parse(group)?))
 }
 
-/// Writes the path of `group`, `[ns/NAME/...]TYPE/ID`, in the store's directory, with a NUL at its end; or of a snapshot,
-/// with its time behind that. It need not be there.
+/// Writes the path, from the root, of the directory of `group`, `[ns/NAME/...]TYPE/ID`, with a NUL at its end.
+///
+/// `group` may also be a snapshot, `[ns/NAME/...]TYPE/ID/TIME`. It need not be there.
 ///
 /// `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
 ///
@@ -75,8 +76,8 @@ pub unsafe extern "C" fn pxds_store_full_path(
 
 /// Makes a group, and the namespaces above it, if they are not there.
 ///
-/// A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must belong to
-/// `owner`, or to a token of his; NULL takes any.
+/// A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
+/// belong to `owner`, or to a token of his; NULL takes any.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
 /// (something that is no directory is in the way), PXDS_ERR_IO.
@@ -96,7 +97,7 @@ pub unsafe extern "C" fn pxds_group_create(
     })
 }
 
-/// Gives who owns a group, as a text. Returns PXDS_NONE if no file says so.
+/// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -118,7 +119,7 @@ pub unsafe extern "C" fn pxds_group_get_owner(
     })
 }
 
-/// Gives a group to `owner`, `user@realm` or `user@realm!token`.
+/// Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
 /// Threads: shared.
@@ -177,12 +178,13 @@ pub unsafe extern "C" fn pxds_group_set_notes(
     })
 }
 
-/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is success.
+/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
+/// success.
 ///
 /// `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with the
-/// path of the group or of a snapshot; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
+/// the path of the group or of a snapshot; PXDS_ERR_IO.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -17,11 +17,11 @@ use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summ
 use crate::ingest::{IndexWriter, StoredIndex};
 use crate::restore::Terms;
 
-/// Either kind.
+/// Kind of an index that is to be opened: either.
 pub const PXDS_INDEX_ANY: u32 = 0;
-/// Chunks of any size: a `.didx` file.
+/// Kind of an index: chunks of any size, a `.didx` file.
 pub const PXDS_INDEX_DYNAMIC: u32 = 1;
-/// Chunks of one size: a `.fidx` file.
+/// Kind of an index: chunks of one size, a `.fidx` file.
 pub const PXDS_INDEX_FIXED: u32 = 2;
 
 /// Header bytes of an index file.
@@ -400,11 +400,11 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
     })
 }
 
-/// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two, 33 bytes of memory a chunk.
+/// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two.
 ///
-/// Its digests come with pxds_index_writer_set() and pxds_index_writer_add_chunk(), in any order. `flags`: 0 or
-/// PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4 reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see
-/// pxds_index_writer_new_dynamic().
+/// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
+/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4
+/// reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -435,8 +435,8 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
 
 /// Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for that of an
-/// image, which has all its chunks), PXDS_ERR_STATE (finished).
+/// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
+/// came out of a pxds_image, which has all its chunks), PXDS_ERR_STATE (finished).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -554,8 +554,8 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
 
 /// Completes the index and gives the bytes of its file, at most `max_len` of them; the same at every call.
 ///
-/// For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and the hold on
-/// the store stays until the writer is freed: store the bytes before that.
+/// For a writer that came out of an ingest or image the chunks are on the disk first, by the store's sync level, and
+/// the hold on the store stays until the writer is freed: store the bytes before that.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_STATE (spoiled, or incomplete), PXDS_ERR_IO, PXDS_ERR_NOMEM.
@@ -579,13 +579,13 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
 /// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
 ///
 /// A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
-/// follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of the store
-/// when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own knows no
-/// store: call pxds_store_sync() first.
+/// follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
+/// the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
+/// knows no store: call pxds_store_sync() first.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
-/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store
-/// has failed before).
+/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
+/// of the store has failed before).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -36,8 +36,8 @@ pub struct pxds_ingest_chunk {
     pub reserved: u32,
 }
 
-/// Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the ingest
-/// with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
+/// Is told of each chunk after it has been stored; of those of a stream in order. A result other than 0 stops the
+/// ingest with PXDS_ERR_CANCELLED; for a stream the index of what has been stored, this chunk included, is then in
 /// pxds_ingest_partial().
 pub type pxds_ingest_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, chunk: *const pxds_ingest_chunk) -> i32>;
 
@@ -103,8 +103,8 @@ unsafe impl SizeFirst for pxds_ingest_stats {
 ///
 /// Give it bytes, in any mixture, with pxds_ingest_write(), pxds_ingest_read_fd() and pxds_ingest_read(), then call
 /// pxds_ingest_finish(). It holds the store's process lock; its memory does not grow with the stream. After a failure
-/// it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished it leaves chunks that no index names, which garbage collection
-/// takes.
+/// it takes no more; its sums, and after a cancel pxds_ingest_partial(), are still there. Freed before it is finished
+/// it leaves chunks that no index names, which garbage collection takes.
 pub struct pxds_ingest(Exclusive<Ingest>);
 
 pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {

@@ -12,10 +12,10 @@ use crate::json;
 /// Most bytes of a JSON text, such as a manifest: 4 MiB.
 pub const PXDS_JSON_MAX_SIZE: usize = 4194304;
 
-/// Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`: what signatures are made of.
+/// Gives the canonical form, at most `max_len` bytes, of the JSON value that is all of `data`.
 ///
-/// Members are sorted by the bytes of their names, there is no white space, only necessary characters are escaped; of
-/// members of one name the last counts. See docs/format.md, 8.4.
+/// Signatures are made of it. Members are sorted by the bytes of their names, there is no white space, only necessary
+/// characters are escaped; of members of one name the last counts. See docs/format.md, 8.4.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT if it is no JSON, is nested deeper than 127 levels, or has a null in it;

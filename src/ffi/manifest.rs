@@ -43,7 +43,7 @@ pub const PXDS_VERIFY_STATE_FAILED: u32 = 2;
 pub struct pxds_manifest_info {
     /// Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_...
+    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
     pub r#type: u32,
     /// PXDS_MANIFEST_...
     pub flags: u32,
@@ -70,7 +70,8 @@ unsafe impl SizeFirst for pxds_manifest_info {
 pub struct pxds_manifest_file {
     /// Bytes of this structure; set by PXDS_MANIFEST_FILE_INIT.
     pub struct_size: usize,
-    /// Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is freed.
+    /// Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is
+    /// freed.
     pub filename: *const c_char,
     /// PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not.
     pub crypt_mode: u32,
@@ -346,7 +347,8 @@ pub unsafe extern "C" fn pxds_manifest_add_file(
 
 /// Compares a file with what the manifest says of it: its size, then its csum.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has both).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (it is not listed), PXDS_ERR_CORRUPT (one is another; the error has
+/// both).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -366,8 +368,8 @@ pub unsafe extern "C" fn pxds_manifest_verify_file(
     })
 }
 
-/// Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if there
-/// are none.
+/// Gives the notes, which are UTF-8 without a NUL at their end; their first line is the title. Returns PXDS_NONE if
+/// there are none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT.

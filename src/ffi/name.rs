@@ -10,11 +10,11 @@ use super::status::pxds_status;
 use crate::error::{Error, Kind, Result};
 use crate::name::{self, ArchiveKind, BackupType, Group, Namespace, Snapshot};
 
-/// A virtual machine, "vm".
+/// Type of a backup: a virtual machine, "vm".
 pub const PXDS_BACKUP_VM: u32 = 0;
-/// A container, "ct".
+/// Type of a backup: a container, "ct".
 pub const PXDS_BACKUP_CT: u32 = 1;
-/// A host, "host".
+/// Type of a backup: a host, "host".
 pub const PXDS_BACKUP_HOST: u32 = 2;
 
 /// Most components of a namespace.
@@ -26,11 +26,11 @@ pub const PXDS_ID_MAX_LEN: usize = 255;
 /// Bytes of a time, with its NUL: "2020-06-26T13:56:05Z".
 pub const PXDS_TIME_SIZE: usize = 21;
 
-/// A dynamic index: ".didx".
+/// Kind of an archive: a dynamic index, ".didx".
 pub const PXDS_ARCHIVE_DYNAMIC: u32 = 1;
-/// A fixed index: ".fidx".
+/// Kind of an archive: a fixed index, ".fidx".
 pub const PXDS_ARCHIVE_FIXED: u32 = 2;
-/// A blob: ".blob".
+/// Kind of an archive: a blob, ".blob".
 pub const PXDS_ARCHIVE_BLOB: u32 = 3;
 
 /// Room for a namespace and its NUL, rounded up.
@@ -44,7 +44,7 @@ const ID_SIZE: usize = 256;
 pub struct pxds_group_name {
     /// Bytes of this structure; set by PXDS_GROUP_NAME_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_...
+    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -65,7 +65,7 @@ unsafe impl SizeFirst for pxds_group_name {
 pub struct pxds_snapshot_name {
     /// Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_...
+    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -208,8 +208,8 @@ pub unsafe extern "C" fn pxds_namespace_check(ns: *const c_char, err: *mut *mut 
     guard_ok(err, || Namespace::parse(unsafe { args::text(ns, "ns")? }).map(drop))
 }
 
-/// Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`, which
-/// may be NULL.
+/// Checks the name of an archive, an id that ends in .didx, .fidx or .blob, and writes PXDS_ARCHIVE_... to `*kind`,
+/// which may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: any.

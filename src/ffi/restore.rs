@@ -158,7 +158,7 @@ pub unsafe extern "C" fn pxds_restorer_write_fd(
     })
 }
 
-/// Gives the whole file of `index` to `write`, chunk by chunk, in order.
+/// Gives the whole file of `index` to `write`, chunk by chunk, in order. `written` is as in pxds_restorer_write_fd().
 ///
 /// Errors: as pxds_restorer_write_fd(); PXDS_ERR_CANCELLED; PXDS_ERR_ARGUMENT also if `write` claims to have taken more
 /// bytes than it was offered; PXDS_ERR_IO if it takes none.

@@ -56,10 +56,10 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
     })
 }
 
-/// Makes the empty directory of a snapshot, and its group if that is missing, and takes the snapshot alone.
+/// Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
 ///
-/// For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see pxds_group_create().
-/// pxds_snapshot_set_manifest() finishes the snapshot.
+/// For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
+/// pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn pxds_snapshot_create(
     })
 }
 
-/// Protects a snapshot from being removed, by whatever program. One that is protected stays so.
+/// Protects a snapshot from being removed, by whatever program. To do so twice is fine.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
 /// Threads: shared.
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn pxds_snapshot_protect(
     })
 }
 
-/// Undoes pxds_snapshot_protect().
+/// Undoes pxds_snapshot_protect(). To do so twice is fine.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
 /// Threads: shared.
@@ -140,8 +140,8 @@ pub unsafe extern "C" fn pxds_snapshot_destroy(
 /// Gives the manifest of a snapshot.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_manifest_free(). It is a copy.
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
-/// PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no snapshot, or an unfinished one), PXDS_ERR_FORMAT,
+/// PXDS_ERR_CORRUPT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -161,11 +161,12 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
 
 /// Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
 ///
-/// What it lists must be there; it is brought to the disk first, by the store's sync level. To change notes and the like
-/// see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which nobody comes between.
+/// What it lists must be there, which is not checked; it is brought to the disk first, by the store's sync level. To
+/// change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read and write
+/// under one lock.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the
-/// path, after 5 seconds; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
+/// PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO.
 /// Threads: shared for the store, exclusive for the manifest.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -207,7 +208,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
 
 /// Replaces the notes of a snapshot. NULL and "" remove them.
 ///
-/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds.
+/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -283,9 +284,9 @@ pub unsafe extern "C" fn pxds_snapshot_open(
 
 /// Opens the index `name` of a snapshot, compared with the manifest.
 ///
-/// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does not
-/// list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has another
-/// csum than the manifest, which is the one that counts.
+/// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
+/// not list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has
+/// another csum than the manifest, which is the one that counts.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
@@ -324,9 +325,9 @@ fn terms(listed: Option<&FileInfo>) -> Terms {
 /// `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what the
-/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the
-/// notice callback).
+/// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
+/// the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO,
+/// PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

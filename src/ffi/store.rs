@@ -18,29 +18,30 @@ use crate::name;
 use crate::store::{ChunkEntry, Chunks, InsertOptions, Inserted, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
 use crate::sys::{self, Owner};
 
-/// Of a new store: PXDS_LAYOUT_HEX2.
+/// Layout of a new store: PXDS_LAYOUT_HEX2.
 pub const PXDS_LAYOUT_DEFAULT: u32 = 0;
-/// 256 chunk directories of two hexadecimal digits, made when they are needed.
+/// Layout: 256 chunk directories of two hexadecimal digits, made when they are needed.
 pub const PXDS_LAYOUT_HEX2: u32 = 1;
-/// 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses.
+/// Layout: 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses.
 pub const PXDS_LAYOUT_HEX4: u32 = 2;
 
-/// PXDS_SYNC_FILESYSTEM.
+/// Sync level: PXDS_SYNC_FILESYSTEM.
 pub const PXDS_SYNC_DEFAULT: u32 = 0;
-/// Nothing is brought to the disk.
+/// Sync level: nothing is brought to the disk.
 pub const PXDS_SYNC_NONE: u32 = 1;
-/// Each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses chunks that
-/// somebody else may not have synced, the whole file system.
+/// Sync level: each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses
+/// chunks that somebody else may not have synced, the whole file system.
 pub const PXDS_SYNC_FILE: u32 = 2;
-/// The whole file system of the store once before an index is saved; then the index.
+/// Sync level: the whole file system of the store once before an index is saved, or a snapshot finished; then the
+/// index, or the snapshot's name.
 pub const PXDS_SYNC_FILESYSTEM: u32 = 3;
 
 /// pxds_store_options.flags: give new files to owner_uid and owner_gid.
 pub const PXDS_STORE_SET_OWNER: u32 = 1;
 /// pxds_store_options.flags: accept a store with both layouts; write four digits, read either.
 pub const PXDS_STORE_MIXED: u32 = 2;
-/// pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed; what
-/// needs chunks is PXDS_ERR_NOT_FOUND.
+/// pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed;
+/// what needs chunks is PXDS_ERR_NOT_FOUND.
 pub const PXDS_STORE_BARE: u32 = 4;
 
 /// Where a running Proxmox Backup Server from 3.4 on has its lock files.
@@ -69,8 +70,8 @@ pub struct pxds_store_options {
     pub notice: pxds_notice_fn,
     /// Handed to `notice`.
     pub notice_user: *mut c_void,
-    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that locks
-    /// groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that
+    /// locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
     /// docs/format.md, 7.8.
     pub store_name: *const c_char,
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
@@ -366,10 +367,10 @@ pub unsafe extern "C" fn pxds_store_chunk_path(
 /// is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
 /// the first insert until an index names the chunks. `result` may be NULL.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is no
-/// file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would replace
-/// the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice
-/// callback, after the chunk was stored).
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is
+/// no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would
+/// replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the
+/// notice callback, after the chunk was stored).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -520,8 +521,8 @@ pub unsafe extern "C" fn pxds_store_touch(
 
 /// Renames the file of chunk `digest` to DIGEST.N.bad, so that it counts as missing and is stored anew next time.
 ///
-/// N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns PXDS_NONE
-/// if there is no such chunk. See docs/format.md, 5.8.
+/// N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns
+/// PXDS_NONE if there is no such chunk. See docs/format.md, 5.8.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
 /// Threads: shared.
@@ -547,7 +548,8 @@ pub unsafe extern "C" fn pxds_store_mark_bad(
 
 /// Brings the file system of the store to the disk, whatever the sync level.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
+/// could not write it tells only once.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

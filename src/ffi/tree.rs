@@ -29,13 +29,14 @@ pub const PXDS_SNAPSHOT_FINISHED: u32 = 2;
 pub struct pxds_group_entry {
     /// Bytes of this structure; set by PXDS_GROUP_ENTRY_INIT.
     pub struct_size: usize,
-    /// Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the others.
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID`: what functions on groups take. The list's, as the
+    /// other strings.
     pub path: *const c_char,
     /// Its namespace, `a/b`; "" for the root.
     pub ns: *const c_char,
     /// Its id.
     pub id: *const c_char,
-    /// PXDS_BACKUP_...
+    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -53,7 +54,7 @@ pub struct pxds_snapshot_entry {
     /// Bytes of this structure; set by PXDS_SNAPSHOT_ENTRY_INIT.
     pub struct_size: usize,
     /// Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`: what functions on snapshots take. The list's, as the
-    /// others.
+    /// other strings; NULL, as these, from pxds_snapshot_get_info().
     pub path: *const c_char,
     /// Its namespace, `a/b`; "" for the root.
     pub ns: *const c_char,
@@ -61,7 +62,7 @@ pub struct pxds_snapshot_entry {
     pub id: *const c_char,
     /// Its time, in seconds since 1970.
     pub time: i64,
-    /// PXDS_BACKUP_...
+    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
     pub r#type: u32,
     /// PXDS_SNAPSHOT_...
     pub flags: u32,
@@ -82,7 +83,7 @@ pub struct pxds_file_entry {
     pub name: *const c_char,
     /// Length of the file.
     pub size: u64,
-    /// PXDS_ARCHIVE_...
+    /// PXDS_ARCHIVE_...; of the manifest PXDS_ARCHIVE_BLOB.
     pub kind: u32,
     /// 0.
     pub reserved: u32,
