@@ -166,18 +166,9 @@ pub unsafe extern "C" fn pxds_store_namespaces(
     })
 }
 
-/// The namespaces to look into.
-fn selected(store: &Store, ns: Namespace, flags: u32) -> Result<Vec<Namespace>> {
+fn groups(store: &Store, ns: &Namespace, flags: u32) -> Result<Vec<Group>> {
     args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
-    if flags & PXDS_LIST_RECURSIVE != 0 { store.namespaces(&ns, true) } else { Ok(vec![ns]) }
-}
-
-fn groups(store: &Store, namespaces: &[Namespace]) -> Result<Vec<Group>> {
-    let mut found = Vec::new();
-    for ns in namespaces {
-        found.append(&mut store.groups(ns)?);
-    }
-    Ok(found)
+    if flags & PXDS_LIST_RECURSIVE != 0 { store.groups_below(ns) } else { store.groups(ns) }
 }
 
 /// Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
@@ -199,7 +190,7 @@ pub unsafe extern "C" fn pxds_store_groups(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let found = groups(store.core(), &selected(store.core(), ns, flags)?)?;
+        let found = groups(store.core(), &ns, flags)?;
         let names = found.iter().map(GroupNames::new).collect::<Result<_>>()?;
         out.hand_out(pxds_group_list(Shared::new(names)));
         Ok(())
@@ -241,7 +232,7 @@ pub unsafe extern "C" fn pxds_store_snapshots(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let groups = groups(store.core(), &selected(store.core(), ns, flags)?)?;
+        let groups = groups(store.core(), &ns, flags)?;
         out.hand_out(list_snapshots(store.core(), &groups)?);
         Ok(())
     })

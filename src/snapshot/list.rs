@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{PROTECTED_NAME, WorkDir};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
@@ -39,8 +39,15 @@ impl Store {
             // Grows while it is walked; the depth of a namespace is bounded.
             let mut next = 0;
             while let Some(above) = found.get(next) {
-                let below = self.namespaces_below(&above.clone())?;
-                found.extend(below);
+                match self.namespaces_below(&above.clone()) {
+                    Ok(below) => found.extend(below),
+                    // Removed since it was found.
+                    Err(error) if error.kind() == Kind::NotFound => {
+                        found.swap_remove(next);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
                 next += 1;
             }
             found.push(namespace.clone());
@@ -73,7 +80,23 @@ impl Store {
         Ok(found)
     }
 
-    /// The snapshots of `group`, the oldest first.
+    /// The groups of `namespace` and of all namespaces below it, in their order.
+    ///
+    /// Errors: as [`Store::groups`].
+    pub fn groups_below(&self, namespace: &Namespace) -> Result<Vec<Group>> {
+        let mut found = Vec::new();
+        for namespace in self.namespaces(namespace, true)? {
+            match self.groups(&namespace) {
+                Ok(mut groups) => found.append(&mut groups),
+                // Removed since it was found.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The snapshots of `group`, the oldest first. One that is removed meanwhile is listed whole, or not at all.
     ///
     /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
     pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
@@ -84,8 +107,8 @@ impl Store {
             false => parse_time(name).map(|time| times.push(time)),
         })?;
         times.sort_unstable();
-        let info = |time| snapshot_info(&dir, Snapshot::new(group.clone(), time)?);
-        times.into_iter().map(info).collect()
+        let info = |time| Snapshot::new(group.clone(), time).and_then(|snapshot| snapshot_info(&dir, snapshot));
+        times.into_iter().filter_map(|time| info(time).transpose()).collect()
     }
 
     /// What there is to say of one snapshot.
@@ -95,7 +118,7 @@ impl Store {
         self.open_snapshot(snapshot)?;
         let path = snapshot.group().path();
         let group = self.open_base()?.open_below(&path)?.ok_or_else(|| self.missing("group", &path))?;
-        snapshot_info(&group, snapshot.clone())
+        snapshot_info(&group, snapshot.clone())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
     /// The archives of a snapshot, and its manifest, by name.
@@ -132,7 +155,12 @@ impl Store {
 
     /// Gives `take` the name of each directory in `dir`; what it refuses is skipped with a notice.
     fn each_dir(&self, dir: &Dir, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
-        for entry in dir.entries()? {
+        let entries = match dir.entries() {
+            // Removed since it was opened.
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            other => other?,
+        };
+        for entry in entries {
             let entry = entry?;
             if dir.kind_of(&entry)? != Some(FileKind::Dir) {
                 continue;
@@ -153,11 +181,13 @@ impl Store {
     }
 }
 
-/// `snapshot`, in its group's directory.
-fn snapshot_info(group: &Dir, snapshot: Snapshot) -> Result<SnapshotInfo> {
+/// `snapshot`, in its group's directory; `None` if it is not there.
+fn snapshot_info(group: &Dir, snapshot: Snapshot) -> Result<Option<SnapshotInfo>> {
     let time = snapshot.time_name();
-    let stat = |name: &str| group.lstat(&c_name(&format!("{time}/{name}"))?);
-    let protected = stat(PROTECTED_NAME)?.is_some();
-    let finished = stat(MANIFEST_NAME)?.is_some_and(|stat| stat.kind == FileKind::File);
-    Ok(SnapshotInfo { snapshot, protected, finished })
+    let stat = |name: &str| group.lstat(&c_name(name)?);
+    let protected = stat(&format!("{time}/{PROTECTED_NAME}"))?.is_some();
+    let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some_and(|stat| stat.kind == FileKind::File);
+    // One that has just been removed looks as if it were unfinished.
+    let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);
+    Ok(is_there.then_some(SnapshotInfo { snapshot, protected, finished }))
 }

@@ -108,7 +108,12 @@ impl Dir {
 
     /// Removes what is no directory, until it meets one and gives its name.
     fn remove_files(&self) -> Result<Option<CString>> {
-        for entry in self.entries()? {
+        let entries = match self.entries() {
+            // Somebody else is removing it too.
+            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
+            other => other?,
+        };
+        for entry in entries {
             let entry = entry?;
             match self.kind_of(&entry)? {
                 Some(FileKind::Dir) => return Ok(Some(entry.name)),

@@ -1,0 +1,118 @@
+//! Listing, making and removing at once: nobody sees half of anything, and nobody fails but for a lock.
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use common::{Scratch, reopen};
+use pxds::backup::{Backup, BackupOptions};
+use pxds::error::{Kind, Result};
+use pxds::name::{Group, Namespace, Snapshot};
+use pxds::store::Store;
+
+const TIME: i64 = 1_593_179_765;
+const LONG_ENOUGH: Duration = Duration::from_millis(1500);
+
+fn group(path: &str) -> Group {
+    Group::parse(path).unwrap()
+}
+
+fn make(store: &Store, group: &Group, time: Option<i64>) -> Result<Snapshot> {
+    let mut backup = Backup::new(store, group, BackupOptions { time, ..BackupOptions::default() })?;
+    backup.add_blob("a.blob", b"some bytes", true)?;
+    backup.finish()?;
+    Ok(backup.snapshot().clone())
+}
+
+/// Does `work` on a store of its own, again and again, until the time is up or another thread has failed.
+struct Race {
+    end: Instant,
+    failed: AtomicBool,
+}
+
+impl Race {
+    fn new() -> Self {
+        Race { end: Instant::now() + LONG_ENOUGH, failed: AtomicBool::new(false) }
+    }
+
+    fn repeat(&self, store: &Store, mut work: impl FnMut(&Store, i64)) {
+        struct Flag<'a>(&'a AtomicBool);
+        impl Drop for Flag<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_or(std::thread::panicking(), Ordering::Relaxed);
+            }
+        }
+        let _flag = Flag(&self.failed);
+        let store = reopen(store);
+        let mut round = 0;
+        while Instant::now() < self.end && !self.failed.load(Ordering::Relaxed) {
+            work(&store, round);
+            round += 1;
+        }
+    }
+}
+
+#[test]
+fn a_listing_shows_whole_snapshots() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("host/x");
+    drop(store.create_group(&x, None).unwrap());
+    let (race, seen) = (Race::new(), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            race.repeat(&store, |store, round| {
+                let made: Vec<_> = (0..4).map(|i| make(store, &x, Some(TIME + 4 * round + i)).unwrap()).collect();
+                for snapshot in made {
+                    assert!(store.destroy_snapshot(&snapshot).unwrap());
+                }
+            });
+        });
+        for _ in 0..3 {
+            scope.spawn(|| {
+                race.repeat(&store, |store, _| {
+                    let found = store.snapshots(&x).unwrap();
+                    assert!(found.iter().all(|info| info.finished), "{found:?}");
+                    seen.fetch_add(found.len(), Ordering::Relaxed);
+                    for info in found {
+                        match store.snapshot_info(&info.snapshot) {
+                            Ok(info) => assert!(info.finished),
+                            Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
+                        }
+                    }
+                });
+            });
+        }
+    });
+    assert!(seen.load(Ordering::Relaxed) > 100, "it was seen at work");
+}
+
+#[test]
+fn namespaces_come_and_go_while_they_are_listed() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let race = Race::new();
+    std::thread::scope(|scope| {
+        for name in ["a", "b"] {
+            let (race, store) = (&race, &store);
+            scope.spawn(move || {
+                let deep = group(&format!("ns/{name}/ns/c/ns/d/host/x"));
+                race.repeat(store, |store, _| store.create_group(&deep, None).unwrap().undo());
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                race.repeat(&store, |store, _| {
+                    for namespace in store.namespaces(&Namespace::root(), true).unwrap() {
+                        match store.groups(&namespace) {
+                            Ok(groups) => assert!(groups.len() < 2),
+                            Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
+                        }
+                    }
+                    assert!(store.groups_below(&Namespace::root()).unwrap().len() <= 2);
+                });
+            });
+        }
+    });
+}
