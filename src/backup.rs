@@ -235,8 +235,8 @@ impl Backup {
             backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
             backup.store.sync_before_index(backup.reused)?;
             let syncs = backup.store.sync_level() != SyncLevel::None;
-            if let Some(group) = backup.group.as_ref().filter(|_| syncs) {
-                group.sync()?;
+            if backup.syncs_files() {
+                backup.store.sync_way_to(backup.snapshot.group())?;
             }
             backup.work.take().ok_or_else(no_work)?.commit(&backup.snapshot, syncs)
         })?;
@@ -350,7 +350,7 @@ impl Drop for Backup {
         self.work = None;
         self.lock = None;
         // What cannot be removed is harmless: see there.
-        let _ = self.store.remove_lock_file(&self.snapshot);
+        let _ = self.store.remove_lock_files(&self.snapshot);
         if let Some(group) = self.group.take() {
             group.undo();
         }

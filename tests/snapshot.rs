@@ -280,6 +280,50 @@ fn what_was_made_for_a_group_can_be_taken_back() {
 }
 
 #[test]
+fn what_others_put_into_a_new_group_stays() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("ns/a/host/x");
+    let new = store.create_group(&x, Some("me@pbs")).unwrap();
+    store.set_group_notes(&x, "mine").unwrap();
+    new.undo();
+    assert_eq!(store.group_owner(&x).unwrap().as_deref(), Some("me@pbs"));
+    assert_eq!(store.group_notes(&x).unwrap(), "mine");
+    // Made by somebody else between its directory and its owner: what a crash of his has left is no owner.
+    let y = store.path().join("host/y");
+    fs::create_dir_all(&y).unwrap();
+    fs::write(y.join("owner.tmp_AbC123"), "").unwrap();
+    let new = store.create_group(&group("host/y"), Some("me@pbs")).unwrap();
+    assert!(!new.is_new());
+    assert_eq!(common::names(&y), ["owner"]);
+}
+
+#[test]
+fn a_group_that_cannot_be_made_leaves_nothing() {
+    // Nobody may lock in there, so that the group cannot be held: its directories go again.
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    fs::write(scratch.join("run"), "a file").unwrap();
+    let store = with_lock_files(&scratch, &store);
+    assert_eq!(failure(store.create_group(&group("ns/a/host/x"), None)).kind(), Kind::Io);
+    assert_eq!(common::names(store.path()), [".chunks", ".lock"]);
+}
+
+#[test]
+fn snapshots_are_made_after_1970() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for path in ["host/x/1970-01-01T00:00:00Z", "host/x/1969-12-31T23:59:58Z", "host/x/0000-01-01T00:00:00Z"] {
+        assert_eq!(failure(store.create_snapshot(&snapshot(path), None)).kind(), Kind::Argument, "{path}");
+    }
+    assert!(!store.path().join("host").exists());
+    drop(store.create_snapshot(&snapshot("host/x/1970-01-01T00:00:01Z"), None).unwrap());
+    // One that is there already can be read.
+    fs::create_dir(store.path().join("host/x/1969-12-31T23:59:58Z")).unwrap();
+    assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 2);
+}
+
+#[test]
 fn protection_is_a_file_and_needs_the_lock() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
@@ -409,7 +453,7 @@ fn lock_files_of_newer_servers() {
     // A lock on what does not exist is of no use.
     assert_eq!(failure(store.lock_group(&group("host/none"))).kind(), Kind::NotFound);
     assert!(store.destroy_snapshot(&x).unwrap());
-    assert!(!file.exists());
+    assert_eq!(common::names(&dir), ["host-x"], "those of the snapshot are gone");
     // After an upgrade without a restart the directories are locked as before.
     fs::write(scratch.join("run/old-locking"), "").unwrap();
     let held = store.create_snapshot(&x, None).unwrap();

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn pxds_group_create(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let ((store, group), owner) = unsafe { (store_and_group(store, group)?, args::opt_text(owner, "owner")?) };
-        store.create_group(&group, owner).map(drop)
+        store.make_group(&group, owner)
     })
 }
 

@@ -67,16 +67,7 @@ impl Store {
     ///
     /// Errors: `Busy`, with the path; `NotFound` if there is no manifest; `Io`.
     pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
-        let (group, time) = (snapshot.group(), snapshot.time_name());
-        let target = self.target(group.namespace(), &format!("{}/{time}/.index.json.lck", group.name()), || {
-            let path = snapshot.path();
-            match self.tree_locks() {
-                TreeLocks::Directories => Target::Manifest(path),
-                TreeLocks::Files { dir, store } => {
-                    Target::File { dir: dir.join(store).join(path), name: format!("{time}.index.json.lck") }
-                }
-            }
-        })?;
+        let target = self.manifest_target(snapshot)?;
         let mut waited = 0;
         loop {
             match self.lock_now(&target, LockMode::Exclusive) {
@@ -87,12 +78,31 @@ impl Store {
         }
     }
 
-    /// Removes the lock file of a snapshot that is gone, if it had one.
-    pub fn remove_lock_file(&self, snapshot: &Snapshot) -> Result<()> {
-        if let Target::File { dir, name } = self.snapshot_target(snapshot)? {
-            Dir::open(&dir)?.unlink(&c_name(&name)?)?;
+    /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on, so the
+    /// caller holds the snapshot, or its group.
+    pub fn remove_lock_files(&self, snapshot: &Snapshot) -> Result<()> {
+        for target in [self.manifest_target(snapshot)?, self.snapshot_target(snapshot)?] {
+            let Target::File { dir, name } = target else { continue };
+            match Dir::open(&dir) {
+                Ok(dir) => drop(dir.unlink(&c_name(&name)?)?),
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    fn manifest_target(&self, snapshot: &Snapshot) -> Result<Target> {
+        let (group, time) = (snapshot.group(), snapshot.time_name());
+        self.target(group.namespace(), &format!("{}/{time}/.index.json.lck", group.name()), || {
+            let path = snapshot.path();
+            match self.tree_locks() {
+                TreeLocks::Directories => Target::Manifest(path),
+                TreeLocks::Files { dir, store } => {
+                    Target::File { dir: dir.join(store).join(path), name: format!("{time}.index.json.lck") }
+                }
+            }
+        })
     }
 
     fn snapshot_target(&self, snapshot: &Snapshot) -> Result<Target> {
@@ -113,16 +123,18 @@ impl Store {
     }
 
     fn lock_now(&self, target: &Target, mode: LockMode) -> Result<TreeLock> {
+        let mut replaced = PathBuf::new();
         for _ in 0..MAX_REPLACED {
             let (attempt, path) = self.attempt(target, mode)?;
             match attempt {
                 Attempt::Taken(flock) => return Ok(TreeLock { _flock: flock }),
                 Attempt::Held => return Err(busy(&path)),
                 Attempt::Missing => return Err(not_there(&path)),
-                Attempt::Replaced => {}
+                Attempt::Replaced => replaced = path,
             }
         }
-        Err(Error::new(Kind::Busy, "what is to be locked is replaced again and again"))
+        let message = format!("{} is replaced again and again while it is to be locked", replaced.display());
+        Err(Error::new(Kind::Busy, message).with_path(&replaced))
     }
 
     /// Tries once; gives the path that was tried too.

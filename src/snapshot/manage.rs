@@ -24,12 +24,14 @@ pub struct NewGroup {
     lock: TreeLock,
     /// The directories that were missing, each in its parent, the topmost first.
     made: Vec<(Dir, CString)>,
+    /// The last of them is the group.
+    is_new: bool,
 }
 
 impl NewGroup {
     /// Whether the group was not there.
     pub fn is_new(&self) -> bool {
-        !self.made.is_empty()
+        self.is_new
     }
 
     /// Starts the directory of a snapshot of this group, after removing what crashed backups have left.
@@ -44,23 +46,29 @@ impl NewGroup {
 
     /// Takes back what was made, as far as nobody else has put something in.
     pub fn undo(self) {
-        let NewGroup { lock, mut made } = self;
-        if let Some((parent, name)) = made.pop() {
-            if let Ok(Some(group)) = parent.open_child(&name) {
-                let _ = group.unlink(OWNER_NAME);
-            }
-            made.push((parent, name));
+        let NewGroup { lock, made, is_new } = self;
+        if is_new
+            && let Some((parent, name)) = made.last()
+            && let Ok(Some(group)) = parent.open_child(name)
+            && has_only_owner(&group)
+        {
+            let _ = group.unlink(OWNER_NAME);
         }
-        for (parent, name) in made.iter().rev() {
-            // One that is in use stays.
-            let _ = parent.remove_dir(name);
-        }
+        remove_empty(&made);
         drop(lock);
     }
+}
 
-    /// Brings the names of what was made to the disk.
-    pub fn sync(&self) -> Result<()> {
-        self.made.iter().try_for_each(|(parent, _)| parent.sync())
+/// Whether nobody has put anything into a group but its owner; what cannot be listed may hold anything.
+fn has_only_owner(group: &Dir) -> bool {
+    let is_owner = |name: Result<CString>| name.is_ok_and(|name| name.as_c_str() == OWNER_NAME);
+    group.names().is_ok_and(|mut names| names.all(is_owner))
+}
+
+/// Removes directories, the last first. One that is in use stays.
+fn remove_empty(made: &[(Dir, CString)]) {
+    for (parent, name) in made.iter().rev() {
+        let _ = parent.remove_dir(name);
     }
 }
 
@@ -78,6 +86,14 @@ impl Store {
         self.sync_level() != SyncLevel::None
     }
 
+    /// Makes a group, and the namespaces above it, if they are not there, and brings them to the disk by the sync level.
+    ///
+    /// Errors: as [`Store::create_group`].
+    pub fn make_group(&self, group: &Group, owner: Option<&str>) -> Result<()> {
+        let _held = self.create_group(group, owner)?;
+        if self.syncs() { self.sync_way_to(group) } else { Ok(()) }
+    }
+
     /// Makes a group, and the namespaces above it, if they are not there, and holds it.
     ///
     /// A new group belongs to `owner`, `root@pam` by default; one that is there must: to him, or to a token of his.
@@ -86,16 +102,23 @@ impl Store {
     /// something that is no directory is in the way; `Io`.
     pub fn create_group(&self, group: &Group, owner: Option<&str>) -> Result<NewGroup> {
         owner.map_or(Ok(()), check_owner)?;
+        let mut made = Vec::new();
         for _ in 0..MAX_REMOVED {
-            let made = self.make_dirs_of(group)?;
-            let lock = match self.lock_group(group) {
+            let held = self.make_dirs_of(group, &mut made).and_then(|is_new| Ok((is_new, self.lock_group(group)?)));
+            let (is_new, lock) = match held {
+                Ok(held) => held,
                 // Somebody has removed it before it was locked.
                 Err(error) if error.kind() == Kind::NotFound => continue,
-                other => other?,
+                Err(error) => {
+                    // Who was faster to lock it may not have put anything in yet.
+                    if error.kind() != Kind::Busy {
+                        remove_empty(&made);
+                    }
+                    return Err(error);
+                }
             };
-            let new = NewGroup { lock, made };
-            let owned = self.settle_owner(group, owner, new.is_new());
-            return match owned {
+            let new = NewGroup { lock, made, is_new };
+            return match self.settle_owner(group, owner) {
                 Ok(()) => Ok(new),
                 Err(error) => {
                     new.undo();
@@ -103,27 +126,43 @@ impl Store {
                 }
             };
         }
-        Err(Error::new(Kind::Busy, format!("the group {group} is removed again and again")))
+        remove_empty(&made);
+        let path = self.path().join(group.path());
+        Err(Error::new(Kind::Busy, format!("{} is removed again and again", path.display())).with_path(&path))
     }
 
-    fn make_dirs_of(&self, group: &Group) -> Result<Vec<(Dir, CString)>> {
+    /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that were.
+    fn make_dirs_of(&self, group: &Group, made: &mut Vec<(Dir, CString)>) -> Result<bool> {
         let mut dir = self.open_base()?;
-        let mut made = Vec::new();
+        let mut is_new = false;
         for name in group.path().split('/') {
             let name = c_name(name)?;
-            let (child, is_new) = dir.open_or_make_child(&name, DIR_MODE, self.owner())?;
+            let child;
+            (child, is_new) = dir.open_or_make_child(&name, DIR_MODE, self.owner())?;
             if is_new {
                 made.push((dir, name));
             }
             dir = child;
         }
-        Ok(made)
+        Ok(is_new)
     }
 
-    /// Gives a new group its owner, or checks that of an old one.
-    fn settle_owner(&self, group: &Group, owner: Option<&str>, is_new: bool) -> Result<()> {
-        let current = if is_new { None } else { self.group_owner(group)? };
-        let Some(current) = current else { return self.set_group_owner(group, owner.unwrap_or(DEFAULT_OWNER)) };
+    /// Brings the names on the way to a group to the disk: those that were there may not be on it yet.
+    pub fn sync_way_to(&self, group: &Group) -> Result<()> {
+        let mut dir = self.open_base()?;
+        for name in group.path().split('/') {
+            dir.sync()?;
+            dir = dir.open_child(&c_name(name)?)?.ok_or_else(|| self.missing("group", &group.path()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a group its owner, or checks the one that it has. The caller holds it.
+    fn settle_owner(&self, group: &Group, owner: Option<&str>) -> Result<()> {
+        let Some(current) = self.group_owner(group)? else {
+            self.remove_stale_owner(group)?;
+            return self.set_group_owner(group, owner.unwrap_or(DEFAULT_OWNER));
+        };
         match owner {
             Some(owner) if !is_owned_by(&current, owner) => {
                 let path = self.path().join(group.path());
@@ -132,6 +171,18 @@ impl Store {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Removes what a crash between the making of a group and its owner has left.
+    fn remove_stale_owner(&self, group: &Group) -> Result<()> {
+        let Some(dir) = self.open_group(group)? else { return Ok(()) };
+        for name in dir.names()? {
+            let name = name?;
+            if sys::is_temporary_name(&name, OWNER_NAME) {
+                dir.unlink(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Who owns a group; `None` if no file says so.
@@ -191,19 +242,14 @@ impl Store {
 
     /// Makes the empty directory of a snapshot, and its group if that is missing, and holds it.
     ///
-    /// Errors: `Exists` if it is there; as [`Store::create_group`].
+    /// Errors: `Argument` for a time before 1970; `Exists` if it is there; as [`Store::create_group`].
     pub fn create_snapshot(&self, snapshot: &Snapshot, owner: Option<&str>) -> Result<TreeLock> {
+        check_time(snapshot.time())?;
         let group = self.create_group(snapshot.group(), owner)?;
-        match self.make_snapshot_dir(snapshot, &group) {
-            Ok(()) => self.lock_snapshot(snapshot, LockMode::Exclusive),
-            Err(error) => {
-                group.undo();
-                Err(error)
-            }
-        }
+        self.make_snapshot(snapshot).inspect_err(|_| group.undo())
     }
 
-    fn make_snapshot_dir(&self, snapshot: &Snapshot, group: &NewGroup) -> Result<()> {
+    fn make_snapshot(&self, snapshot: &Snapshot) -> Result<TreeLock> {
         let dir = self.open_group(snapshot.group())?;
         let dir = dir.ok_or_else(|| self.missing("group", &snapshot.group().path()))?;
         let name = c_name(&snapshot.time_name())?;
@@ -211,7 +257,18 @@ impl Store {
             let path = dir.join(&name);
             return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
         }
-        if self.syncs() { group.sync().and_then(|()| dir.sync()) } else { Ok(()) }
+        let hold = || {
+            let lock = self.lock_snapshot(snapshot, LockMode::Exclusive)?;
+            if self.syncs() {
+                self.sync_way_to(snapshot.group())?;
+                dir.sync()?;
+            }
+            Ok(lock)
+        };
+        hold().inspect_err(|_| {
+            let _ = dir.remove_dir(&name);
+            let _ = self.remove_lock_files(snapshot);
+        })
     }
 
     /// Sets or clears the mark that a snapshot is not to be removed.
@@ -247,7 +304,7 @@ impl Store {
             doomed.sync_group()?;
         }
         doomed.remove()?;
-        self.remove_lock_file(snapshot).map(|()| true)
+        self.remove_lock_files(snapshot).map(|()| true)
     }
 
     /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there.
@@ -272,6 +329,16 @@ impl Store {
         let Some(parent) = self.open_base()?.open_below(parent)? else { return Ok(()) };
         parent.remove_tree(&c_name(name)?)?;
         if self.syncs() { parent.sync() } else { Ok(()) }
+    }
+}
+
+/// Checks the time of a snapshot that is to be made; PBS makes none before 1970.
+///
+/// Errors: `Argument`.
+pub fn check_time(time: i64) -> Result<()> {
+    match time {
+        1.. => Ok(()),
+        _ => Err(Error::new(Kind::Argument, format!("no backup can be made of the time {time}, before 1970"))),
     }
 }
 

@@ -28,7 +28,7 @@ mod work;
 
 pub use list::{ArchiveFile, SnapshotInfo};
 pub use lock::TreeLock;
-pub use manage::{Destroyed, NewGroup};
+pub use manage::{Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenSnapshot};
 pub use work::WorkDir;
 

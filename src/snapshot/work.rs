@@ -9,9 +9,6 @@ use crate::name::{Snapshot, TIME_LEN, parse_time};
 use crate::store::Store;
 use crate::sys::{self, Dir, ProcessMark, c_name};
 
-/// What stands between the time and the random end of a temporary name.
-const INFIX: &str = ".tmp_";
-
 /// The directory of a snapshot in the making, or on its way out, under a temporary name that no listing shows; dropped
 /// before it is committed it is removed with all that is in it.
 ///
@@ -94,10 +91,11 @@ impl WorkDir {
 
     /// Whether a directory of a group has the name of a snapshot in the making.
     pub(super) fn is_name(name: &str) -> bool {
-        let is_random = |end: &str| end.len() == 6 && end.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
-        match name.split_at_checked(TIME_LEN) {
-            Some((time, end)) => parse_time(time).is_ok() && end.strip_prefix(INFIX).is_some_and(is_random),
-            None => false,
+        match (name.split_at_checked(TIME_LEN), c_name(name)) {
+            (Some((time, _)), Ok(name)) => {
+                parse_time(time).is_ok() && c_name(time).is_ok_and(|time| sys::is_temporary_name(&name, &time))
+            }
+            _ => false,
         }
     }
 

@@ -23,7 +23,7 @@ pub use holes::Holes;
 pub use lock::{LockFile, LockMode};
 pub use output::Output;
 pub use process::ProcessMark;
-pub use temp::{TempFile, anonymous, temporary_name};
+pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
 
 use std::ffi::{CString, OsStr};

@@ -130,6 +130,12 @@ pub fn temporary_name(target: &CStr) -> Result<CString> {
     CString::new(name).map_err(|_| Error::new(Kind::Internal, "a temporary name holds a NUL byte"))
 }
 
+/// Whether `name` is one that [`temporary_name`] makes for `target`, a plain name that is short and has no extension.
+pub fn is_temporary_name(name: &CStr, target: &CStr) -> bool {
+    let end = name.to_bytes().strip_prefix(target.to_bytes()).and_then(|rest| rest.strip_prefix(INFIX));
+    end.is_some_and(|end| end.len() == RANDOM_LEN && end.iter().all(u8::is_ascii_graphic))
+}
+
 /// A file in `dir` without a name, gone when it is closed.
 pub fn anonymous(dir: &Dir) -> Result<File> {
     let unsupported = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOENT, libc::EINVAL];
@@ -174,6 +180,11 @@ mod tests {
             let name = temporary_name(target).unwrap().into_string().unwrap();
             assert!(name.starts_with(stem), "{name}");
             assert_eq!(name.len(), stem.len() + RANDOM_LEN);
+        }
+        let name = temporary_name(c"owner").unwrap();
+        assert!(is_temporary_name(&name, c"owner"), "{name:?}");
+        for other in [c"owner", c"owner.tmp_", c"owner.tmp_12345", c"owner.tmp_1234567", c"notes.tmp_123456"] {
+            assert!(!is_temporary_name(other, c"owner"), "{other:?}");
         }
         let long = CString::new("x".repeat(255)).unwrap();
         assert_eq!(temporary_name(&long).unwrap().as_bytes().len(), 255);

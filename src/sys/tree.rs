@@ -40,8 +40,16 @@ impl Dir {
         // Twice: it may be removed in between.
         for _ in 0..2 {
             let made = self.make_dir(name, mode, owner)?;
-            if let Some(child) = self.open_child(name)? {
-                return Ok((child, made));
+            match self.open_child(name) {
+                Ok(Some(child)) => return Ok((child, made)),
+                Ok(None) => {}
+                Err(error) => {
+                    if made {
+                        // The caller does not learn that it is there.
+                        let _ = self.remove_dir(name);
+                    }
+                    return Err(error);
+                }
             }
         }
         let path = self.join(name);
