@@ -23,7 +23,7 @@ use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, Sto
 use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
-use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir};
+use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
 
@@ -134,7 +134,7 @@ impl Backup {
     }
 
     /// The last finished snapshot of the group, which stays as long as this is at work; `None` if there is none, or if
-    /// its verification has failed.
+    /// its verification has failed or its manifest cannot be read.
     pub fn previous(&self) -> Option<&Snapshot> {
         self.previous.as_ref().map(|(snapshot, _)| snapshot)
     }
@@ -148,6 +148,7 @@ impl Backup {
         self.check_open()?;
         self.check_new(name)?;
         self.check_index(name, index)?;
+        index.check_ready()?;
         self.run(|backup| {
             index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
             let summary = index.summary();
@@ -194,16 +195,17 @@ impl Backup {
         self.check_open()?;
         let kind = self.check_new(name)?;
         let mut index = match kind {
-            ArchiveKind::Dynamic => self.run(|backup| {
-                let mut ingest = Ingest::new(&backup.store, IngestOptions { key: backup.chunk_key(), ..stream })?;
-                ingest.read(&mut |buffer| fd.read(buffer))?;
-                ingest.finish()
-            })?,
+            ArchiveKind::Dynamic => {
+                let mut ingest = Ingest::new(&self.store, IngestOptions { key: self.chunk_key(), ..stream })?;
+                self.run(|_| {
+                    ingest.read(&mut |buffer| fd.read(buffer))?;
+                    ingest.finish()
+                })?
+            }
             ArchiveKind::Fixed => {
                 self.check_chunk_size(name, image.chunk_size)?;
-                self.run(|backup| {
-                    let mut ingest =
-                        Image::new(&backup.store, None, ImageOptions { key: backup.chunk_key(), ..image })?;
+                let mut ingest = Image::new(&self.store, None, ImageOptions { key: self.chunk_key(), ..image })?;
+                self.run(|_| {
                     ingest.read_fd(fd)?;
                     ingest.finish()
                 })?
@@ -249,6 +251,9 @@ impl Backup {
     }
 
     fn check_open(&self) -> Result<()> {
+        if !self.process.is_here() {
+            return Err(Error::new(Kind::State, "the backup belongs to the process that this one was forked from"));
+        }
         match self.state {
             State::Open => Ok(()),
             State::Failed => Err(Error::new(Kind::State, "the backup has failed before")),
@@ -348,9 +353,9 @@ impl Drop for Backup {
             return;
         }
         self.work = None;
-        self.lock = None;
         // What cannot be removed is harmless: see there.
         let _ = self.store.remove_lock_files(&self.snapshot);
+        self.lock = None;
         if let Some(group) = self.group.take() {
             group.undo();
         }
@@ -369,11 +374,8 @@ struct Started {
 impl Started {
     /// Chooses the time, makes and holds the directory, and holds the snapshot before.
     fn new(store: &Store, group: &Group, held: &NewGroup, time: Option<i64>) -> Result<Self> {
-        let previous = match store.last_finished(group)? {
-            Some(last) if has_failed_verification(store, &last)? => None,
-            last => last,
-        };
-        let snapshot = Snapshot::new(group.clone(), choose_time(time, previous.as_ref())?)?;
+        let last = Last::of(store, group)?;
+        let snapshot = Snapshot::new(group.clone(), choose_time(time, last.snapshot())?)?;
         let manifest = Manifest::new(group.kind(), group.id(), snapshot.time())?;
         match store.snapshot_info(&snapshot) {
             Err(error) if error.kind() == Kind::NotFound => {}
@@ -385,21 +387,55 @@ impl Started {
         }
         let work = held.start_snapshot(store, &snapshot)?;
         let lock = store.lock_work(&snapshot, &work)?;
-        let hold = |previous: Snapshot| store.lock_snapshot(&previous, LockMode::Shared).map(|lock| (previous, lock));
-        let previous = previous.map(hold).transpose()?;
+        let previous = last.hold(store).inspect_err(|_| {
+            let _ = store.remove_lock_files(&snapshot);
+        })?;
         Ok(Started { snapshot, manifest, work, lock, previous })
     }
 }
 
-/// Whether nothing may build on a snapshot, because its last verification has failed.
-fn has_failed_verification(store: &Store, snapshot: &Snapshot) -> Result<bool> {
-    match store.load_manifest(snapshot) {
-        Ok(manifest) => Ok(manifest.verify_state().is_some_and(|state| !state.ok)),
-        Err(error) => {
-            let path = store.path().join(snapshot.path());
+/// The last finished snapshot of a group.
+enum Last {
+    /// There is none, or its verification has failed: then it counts for nothing.
+    None,
+    /// A new one comes after it, but cannot build on it.
+    Unreadable(Snapshot),
+    Good(Snapshot),
+}
+
+impl Last {
+    fn of(store: &Store, group: &Group) -> Result<Self> {
+        while let Some(last) = store.last_finished(group)? {
+            let error = match store.load_manifest(&last) {
+                Ok(manifest) if manifest.verify_state().is_some_and(|state| !state.ok) => return Ok(Last::None),
+                Ok(_) => return Ok(Last::Good(last)),
+                // Somebody has removed it meanwhile.
+                Err(error) if error.kind() == Kind::NotFound => continue,
+                Err(error) => error,
+            };
+            let path = store.path().join(last.path());
             let message = format!("the snapshot before cannot be built on: {error}");
             store.notice(NoticeLevel::Warning, &message, Some(&path))?;
-            Ok(false)
+            return Ok(Last::Unreadable(last));
+        }
+        Ok(Last::None)
+    }
+
+    /// What the time of a new one must be after.
+    fn snapshot(&self) -> Option<&Snapshot> {
+        match self {
+            Last::None => None,
+            Last::Unreadable(last) | Last::Good(last) => Some(last),
+        }
+    }
+
+    /// Holds what can be built on; nothing, if somebody has removed it meanwhile.
+    fn hold(self, store: &Store) -> Result<Option<(Snapshot, TreeLock)>> {
+        let Last::Good(last) = self else { return Ok(None) };
+        match store.lock_snapshot(&last, LockMode::Shared) {
+            Ok(lock) => Ok(Some((last, lock))),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 }
@@ -425,9 +461,7 @@ fn choose_time(time: Option<i64>, previous: Option<&Snapshot>) -> Result<i64> {
         None if next - now <= MAX_AHEAD => now.max(next),
         None => now,
     };
-    if time < 1 {
-        return Err(Error::new(Kind::Argument, format!("a backup cannot be of the time {time}, before 1970")));
-    }
+    check_time(time)?;
     match previous {
         Some(previous) if time < next => {
             let message = format!("the time {time} is not after that of the last snapshot, {previous}");

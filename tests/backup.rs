@@ -20,7 +20,7 @@ use pxds::manifest::{CryptMode, MANIFEST_NAME, Manifest, VerifyState};
 use pxds::name::{BackupType, Group, Snapshot};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::OpenSnapshot;
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
 use pxds::sys::{CallerFd, LockMode};
 
 const TIME: i64 = 1_593_179_765;
@@ -256,10 +256,22 @@ fn wrong_archives_are_refused_and_do_not_end_it() {
     let mut saved = stream(&store, b"other data");
     saved.save(&scratch.join("saved.didx")).unwrap();
     assert_eq!(failure(backup.add_index("y.didx", &mut saved)).kind(), Kind::State);
-    drop(backup);
+    // Options that cannot be.
+    let file = File::open(scratch.join("saved.didx")).unwrap();
+    let fd = CallerFd::new(file.as_raw_fd()).unwrap();
+    let odd = ImageOptions { chunk_size: 5, ..ImageOptions::default() };
+    assert_eq!(failure(backup.add_fd("y.fidx", fd, IngestOptions::default(), odd)).kind(), Kind::Argument);
+    let huge = IngestOptions { chunker: Config::from_avg(1 << 30).unwrap(), ..IngestOptions::default() };
+    assert_eq!(failure(backup.add_fd("y.didx", fd, huge, ImageOptions::default())).kind(), Kind::Argument);
+    // None of this has ended it.
+    backup.add_blob("y.blob", b"data", true).unwrap();
+    backup.finish().unwrap();
+    store.destroy_snapshot(backup.snapshot()).unwrap();
 
     let options = BackupOptions { any_chunk_size: true, ..at(TIME) };
     let mut backup = Backup::new(&store, &group("host/x"), options).unwrap();
+    let odd = ImageOptions { chunk_size: 5, ..ImageOptions::default() };
+    assert_eq!(failure(backup.add_fd("x.fidx", fd, IngestOptions::default(), odd)).kind(), Kind::Argument);
     backup.add_index("x.fidx", &mut image(&store, b"data", 65536)).unwrap();
     backup.finish().unwrap();
 }
@@ -318,6 +330,41 @@ fn what_a_backup_holds() {
     let held = other.lock_exclusive().unwrap();
     assert_eq!(failure(Backup::new(&store, &x, at(TIME + 2))).kind(), Kind::Busy);
     drop(held);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_built_on() {
+    let scratch = Scratch::new();
+    let (store, notices) = noticing(scratch.store("store").path());
+    let x = group("host/x");
+    let mut backup = Backup::new(&store, &x, at(TIME)).unwrap();
+    backup.add_blob("a.blob", b"x", true).unwrap();
+    backup.finish().unwrap();
+    fs::write(store.path().join(backup.snapshot().path()).join(MANIFEST_NAME), "no blob").unwrap();
+    assert_eq!(failure(Backup::new(&store, &x, at(TIME))).kind(), Kind::State, "it is there nevertheless");
+    notices.lock().unwrap().clear();
+    assert_eq!(Backup::new(&store, &x, at(TIME + 1)).unwrap().previous(), None);
+    assert_eq!(notices.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn lock_files_of_what_is_not_made_are_removed() {
+    let scratch = Scratch::new();
+    let files = TreeLocks::Files { dir: scratch.join("locks"), store: "main".to_owned() };
+    let store = scratch.store_with("store", &StoreOptions { tree_locks: files, ..quick() });
+    let x = group("host/x");
+    let mut backup = Backup::new(&store, &x, at(TIME)).unwrap();
+    backup.add_blob("a.blob", b"x", true).unwrap();
+    backup.finish().unwrap();
+    let before = tree(&scratch.join("locks"));
+    assert_eq!(before.len(), 2, "of the group and of the snapshot");
+    drop(Backup::new(&store, &x, at(TIME + 1)).unwrap());
+    assert_eq!(tree(&scratch.join("locks")), before);
+    // The one before is in use, so that nothing comes of it.
+    let held = store.lock_snapshot(backup.snapshot(), LockMode::Exclusive).unwrap();
+    assert_eq!(failure(Backup::new(&store, &x, at(TIME + 1))).kind(), Kind::Busy);
+    drop(held);
+    assert_eq!(tree(&scratch.join("locks")), before);
 }
 
 #[test]

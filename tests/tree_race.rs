@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use common::{Scratch, reopen};
 use pxds::backup::{Backup, BackupOptions};
-use pxds::error::{Kind, Result};
+use pxds::error::{Error, Kind, Result};
 use pxds::name::{Group, Namespace, Snapshot};
+use pxds::snapshot::{Destroyed, OpenSnapshot};
 use pxds::store::Store;
 
 const TIME: i64 = 1_593_179_765;
@@ -23,6 +24,19 @@ fn make(store: &Store, group: &Group, time: Option<i64>) -> Result<Snapshot> {
     backup.add_blob("a.blob", b"some bytes", true)?;
     backup.finish()?;
     Ok(backup.snapshot().clone())
+}
+
+/// Passes over what a lock of somebody else's has prevented.
+#[track_caller]
+fn unless_busy<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(error) if error.kind() == Kind::Busy => {
+            assert!(error.path().is_some(), "{error}");
+            None
+        }
+        Err(error) => panic!("{:?}: {error}", error.kind()),
+    }
 }
 
 /// Does `work` on a store of its own, again and again, until the time is up or another thread has failed.
@@ -115,4 +129,107 @@ fn namespaces_come_and_go_while_they_are_listed() {
             });
         }
     });
+}
+
+#[test]
+fn makers_and_removers_of_one_group() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("ns/a/host/x");
+    drop(store.create_group(&x, None).unwrap());
+    let (race, made) = (Race::new(), AtomicUsize::new(0));
+    let forward = |result: Result<Snapshot>| match result {
+        // Somebody else was faster in this second.
+        Err(error) if matches!(error.kind(), Kind::State | Kind::Exists) => None,
+        other => unless_busy(other),
+    };
+    std::thread::scope(|scope| {
+        for first in 0..2 {
+            let (race, store, x, made) = (&race, &store, &x, &made);
+            scope.spawn(move || {
+                race.repeat(store, |store, round| {
+                    let time = TIME + 2 * round + first;
+                    made.fetch_add(usize::from(forward(make(store, x, Some(time))).is_some()), Ordering::Relaxed);
+                });
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                race.repeat(&store, |store, _| {
+                    for info in store.snapshots(&x).unwrap() {
+                        unless_busy(store.destroy_snapshot(&info.snapshot));
+                    }
+                });
+            });
+        }
+        scope.spawn(|| {
+            race.repeat(&store, |store, _| {
+                for info in store.snapshots(&x).unwrap() {
+                    match OpenSnapshot::open(store, &info.snapshot) {
+                        Ok(open) => assert_eq!(open.blob("a.blob", 100).unwrap(), b"some bytes"),
+                        Err(error) if error.kind() == Kind::NotFound => {}
+                        Err(error) => drop(unless_busy::<()>(Err(error))),
+                    }
+                }
+            });
+        });
+    });
+    assert!(made.load(Ordering::Relaxed) > 20, "{made:?}");
+    assert!(common::names(&store.path().join(x.path())).iter().all(|name| !name.contains("tmp")));
+}
+
+#[test]
+fn groups_are_made_and_removed_at_once() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("host/x");
+    let (race, made) = (Race::new(), AtomicUsize::new(0));
+    let gone = |error: &Error| matches!(error.kind(), Kind::NotFound);
+    std::thread::scope(|scope| {
+        for (owner, stays) in [("a@pam", false), ("b@pam", true)] {
+            let (race, store, x, made) = (&race, &store, &x, &made);
+            scope.spawn(move || {
+                race.repeat(store, |store, round| {
+                    let options = BackupOptions {
+                        time: Some(TIME + round),
+                        owner: Some(owner.to_owned()),
+                        ..BackupOptions::default()
+                    };
+                    let mut backup = match Backup::new(store, x, options) {
+                        Ok(backup) => backup,
+                        // The other's group, or his snapshot.
+                        Err(error)
+                            if matches!(error.kind(), Kind::Busy | Kind::Argument | Kind::State | Kind::Exists) =>
+                        {
+                            return;
+                        }
+                        Err(error) => panic!("{error}"),
+                    };
+                    assert_eq!(store.group_owner(x).unwrap().as_deref(), Some(owner), "whoever makes it owns it");
+                    if stays {
+                        backup.add_blob("a.blob", b"x", true).unwrap();
+                        backup.finish().unwrap();
+                        made.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            });
+        }
+        scope.spawn(|| {
+            race.repeat(&store, |store, _| {
+                let mut destroyed = Destroyed::default();
+                unless_busy(store.destroy_group(&x, &mut destroyed));
+            });
+        });
+        scope.spawn(|| {
+            race.repeat(&store, |store, _| {
+                let found = store.snapshots(&x).unwrap_or_else(|error| {
+                    assert!(gone(&error), "{error}");
+                    Vec::new()
+                });
+                assert!(found.iter().all(|info| info.finished), "{found:?}");
+                store.groups(&Namespace::root()).unwrap();
+            });
+        });
+    });
+    assert!(made.load(Ordering::Relaxed) > 10, "{made:?}");
 }

@@ -152,10 +152,13 @@ impl DynamicWriter {
         write_file(file, sync, owner, &header, |file| self.entries.write_to(file))
     }
 
+    /// Errors: `State` after a refused entry.
+    pub fn check_good(&self) -> Result<()> {
+        if self.state == State::Failed { Err(failed()) } else { Ok(()) }
+    }
+
     fn complete(&mut self) -> Result<()> {
-        if self.state == State::Failed {
-            return Err(failed());
-        }
+        self.check_good()?;
         self.state = State::Finished;
         Ok(())
     }

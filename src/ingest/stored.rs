@@ -179,6 +179,17 @@ impl StoredIndex {
         self.writer.save_in(dir, name, sync, owner)
     }
 
+    /// Whether it can be saved: it is complete, and its chunks are held.
+    ///
+    /// Errors: `State`.
+    pub fn check_ready(&self) -> Result<()> {
+        self.check_held()?;
+        match &self.writer {
+            IndexWriter::Dynamic(writer) => writer.check_good(),
+            IndexWriter::Fixed(writer) => writer.check_complete(),
+        }
+    }
+
     fn check_held(&self) -> Result<()> {
         match self.lock {
             Some(_) => Ok(()),
