@@ -35,7 +35,7 @@ TOOL   := build/pxds
 TOOL_SOURCES    := c-examples/pxds.c $(wildcard c-examples/pxds/*.c)
 EXAMPLE_SOURCES := $(filter-out c-examples/pxds.c,$(wildcard c-examples/*.c))
 EXAMPLES        := $(EXAMPLE_SOURCES:c-examples/%.c=build/examples/%)
-C_SOURCES       := $(wildcard c-examples/*.c c-examples/pxds/*.c tests/c/*.c)
+C_SOURCES       := $(wildcard c-examples/*.c c-examples/pxds/*.c tests/c/*.c tests/tool/*.c)
 NBD_PLUGIN      := build/nbdkit-pxds-plugin.so
 # Empty where nbdkit's headers are not there, or too old.
 HAVE_NBDKIT     := $(shell pkg-config --atleast-version=1.30 nbdkit 2>/dev/null && echo yes)
@@ -106,7 +106,7 @@ header:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c c-examples/pxds/*.c tests/c/*.c"
+	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c c-examples/pxds/*.c tests/c/*.c tests/tool/*.c"
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
 	done

@@ -1,8 +1,7 @@
 """What would a power failure leave? Judged from the order of the calls of a put.
 
-A model of a file system that keeps nothing but what it was told to keep: data by fsync of the file,
-a name by fsync of its directory, both by syncfs. The put is traced, its calls are played to the
-model, and at the rename of the index, and at the end, the model is asked what would be there.
+The put is traced, its calls are played to the model of a file system, and at the rename of the
+index, and at the end, the model is asked what would be there.
 """
 
 import os
@@ -10,112 +9,11 @@ import re
 
 import faults
 import support
-
-LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*?)>)?(?: .*)?$")
-FD = re.compile(r"^\d+<(.*)>$")
-WRITES = ("write", "pwrite64", "writev", "pwritev", "ftruncate", "fallocate", "copy_file_range")
-
-
-class Entry:
-    """A file, or a directory, whose data are the names in it."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.synced = True  # an empty one has nothing to lose but its own name
-
-
-class Model:
-    """What the put has made, and what it was told of; the rest is not its business."""
-
-    def __init__(self):
-        self.now = {}  # path -> Entry, as the running system sees it
-        self.kept = {}  # path -> Entry, as a power failure leaves it
-
-    def make(self, path, directory=False):
-        if path not in self.now:
-            self.now[path] = Entry(directory)
-
-    def write(self, path):
-        if path in self.now:
-            self.now[path].synced = False
-
-    def move(self, path, second):
-        self.now[second] = self.now.pop(path)
-
-    def remove(self, path):
-        self.now.pop(path, None)
-
-    def fsync(self, path):
-        entry = self.now.get(path)
-        if entry is not None and not entry.directory:
-            entry.synced = True
-            return
-        for name in {*self.kept, *self.now}:
-            if os.path.dirname(name) == path:
-                self.keep(name)
-
-    def syncfs(self):
-        for entry in self.now.values():
-            entry.synced = True
-        for name in {*self.kept, *self.now}:
-            self.keep(name)
-
-    def keep(self, name):
-        """The name is on the disk as it is now: there, there as something else, or gone."""
-        if name in self.now:
-            self.kept[name] = self.now[name]
-        else:
-            self.kept.pop(name, None)
-
-    def survives(self, path):
-        """Whether the file is there after a power failure, whole and under this name."""
-        entry = self.now[path]
-        if self.kept.get(path) is not entry or not entry.synced:
-            return False
-        parent = os.path.dirname(path)
-        return parent not in self.now or self.survives(parent)
+from power_model import LINE, Model, events
 
 
 @support.needs_strace
 class Power(faults.Scene):
-    def at(self, directory, name):
-        """The path of a name that was given with a directory's descriptor."""
-        name = name.strip('"').removesuffix('"...')
-        match = re.match(r"^(?:\d+|AT_FDCWD)<(.*)>$", directory)
-        return os.path.normpath(os.path.join(match[1] if match else os.getcwd(), name))
-
-    def events(self, lines):
-        """The calls that count: (call, path, second path)."""
-        for line in lines:
-            match = LINE.match(line)
-            if match is None or match[3].startswith("-"):
-                continue
-            call, arguments, _, result = match.groups()
-            parts = arguments.split(", ")
-            fd = FD.match(parts[0])
-            if call in ("openat", "open", "creat") and ("O_CREAT" in arguments or call == "creat"):
-                yield "create", result, None
-            elif call in WRITES and fd:
-                yield "write", fd[1], None
-            elif call in ("fsync", "fdatasync") and fd:
-                yield "fsync", fd[1], None
-            elif call in ("syncfs", "sync"):
-                yield "syncfs", None, None
-            elif call == "mkdir":
-                yield "mkdir", self.at("", parts[0]), None
-            elif call == "mkdirat":
-                yield "mkdir", self.at(*parts[:2]), None
-            elif call == "rename":
-                yield "rename", self.at("", parts[0]), self.at("", parts[1])
-            elif call in ("renameat", "renameat2"):
-                yield "rename", self.at(*parts[:2]), self.at(*parts[2:4])
-            elif call in ("link", "linkat", "symlink", "symlinkat"):
-                self.fail(f"the model knows no links: {line}")
-            elif call == "unlink":
-                yield "unlink", self.at("", parts[0]), None
-            elif call == "unlinkat":
-                yield "unlink", self.at(*parts[:2]), None
-
     def play(self, level, unsynced=False):
         """Yields (model, path) after every rename, and (model, None) at the end.
 
@@ -133,23 +31,11 @@ class Power(faults.Scene):
                     path = os.path.join(self.store, ".chunks", directory, name)
                     model.make(path)
                     model.write(path)
-        for event, path, second in self.events(lines):
+        for event, path, second in events(lines):
             if path is not None and not path.startswith(self.store):
                 continue
-            if event == "create":
-                model.make(path)
-            elif event == "mkdir":
-                model.make(path, directory=True)
-            elif event == "write":
-                model.write(path)
-            elif event == "fsync":
-                model.fsync(path)
-            elif event == "syncfs":
-                model.syncfs()
-            elif event == "unlink":
-                model.remove(path)
-            else:
-                model.move(path, second)
+            model.play(event, path, second)
+            if event == "rename":
                 yield model, second
         yield model, None
 
