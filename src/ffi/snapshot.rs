@@ -14,7 +14,7 @@ use super::manifest::{PXDS_SIGNATURE_UNCHECKED, pxds_manifest, signature_constan
 use super::status::pxds_status;
 use super::store::pxds_store;
 use super::tree::{pxds_snapshot_entry, snapshot_entry};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::json;
 use crate::manifest::FileInfo;
 use crate::name::Snapshot;
@@ -362,8 +362,7 @@ pub unsafe extern "C" fn pxds_snapshot_manifest(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, snapshot) = unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?) };
-        let unfinished = || Error::new(Kind::NotFound, format!("{} is not finished", snapshot.0.snapshot()));
-        out.hand_out(pxds_manifest::new(snapshot.0.manifest().ok_or_else(unfinished)?.clone()));
+        out.hand_out(pxds_manifest::new(snapshot.0.finished_manifest()?.clone()));
         Ok(())
     })
 }

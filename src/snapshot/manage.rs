@@ -179,7 +179,7 @@ impl Store {
         for name in dir.names()? {
             let name = name?;
             if sys::is_temporary_name(&name, OWNER_NAME) {
-                dir.unlink(&name)?;
+                dir.remove_tree(&name)?;
             }
         }
         Ok(())

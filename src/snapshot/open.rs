@@ -80,6 +80,13 @@ impl OpenSnapshot {
         self.signature
     }
 
+    /// Its manifest, which it must have.
+    ///
+    /// Errors: `NotFound` if it is not finished.
+    pub fn finished_manifest(&self) -> Result<&Manifest> {
+        self.manifest.as_ref().ok_or_else(|| self.store.no_manifest(&self.snapshot))
+    }
+
     /// The index `name`, checked against the manifest. One that is not listed brings a notice.
     ///
     /// Errors: `Argument` if `name` is no index; `NotFound`; `Corrupt` if it is not what the manifest lists; those of
@@ -163,8 +170,11 @@ impl Store {
     /// Errors: `NotFound` if there is no snapshot, or no manifest; `Format`, `Corrupt`, `Limit`, `Io`.
     pub fn load_manifest(&self, snapshot: &Snapshot) -> Result<Manifest> {
         let dir = self.open_snapshot(snapshot)?;
-        read_manifest(self, &dir)?
-            .ok_or_else(|| self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path())))
+        read_manifest(self, &dir)?.ok_or_else(|| self.no_manifest(snapshot))
+    }
+
+    fn no_manifest(&self, snapshot: &Snapshot) -> Error {
+        self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path()))
     }
 
     /// Writes the manifest of a snapshot that was made by hand, which finishes it, or replaces it.
