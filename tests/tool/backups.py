@@ -1,4 +1,4 @@
-"""Snapshots under test: the program of tests/tool/snapshots.c, and what a store has of them."""
+"""Snapshots under test: the program of tests/tool/backup_one.c, and what a store has of them."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import subprocess
 
 from support import BUILD, TestCase, random_data, read, write
 
-PROGRAM = os.path.join(BUILD, "tests", "snapshots")
+PROGRAM = os.path.join(BUILD, "tests", "backup_one")
 SYNC = {"none": "1", "file": "2", "filesystem": "3"}
 TIME = 1593179765
 FINISHED = 2

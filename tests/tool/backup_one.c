@@ -1,11 +1,11 @@
 /*
  * What the tests of faults and of concurrency run: one call on the snapshots of a store, by itself.
  *
- *     snapshots make STORE SYNC LOCKS GROUP TIME INPUT [REFUSE]
- *     snapshots destroy STORE SYNC LOCKS SNAPSHOT
- *     snapshots group STORE SYNC LOCKS GROUP
- *     snapshots list STORE SYNC LOCKS
- *     snapshots restore STORE SYNC LOCKS SNAPSHOT DIRECTORY
+ *     backup_one make STORE SYNC LOCKS GROUP TIME INPUT [REFUSE]
+ *     backup_one destroy STORE SYNC LOCKS SNAPSHOT
+ *     backup_one group STORE SYNC LOCKS GROUP
+ *     backup_one list STORE SYNC LOCKS
+ *     backup_one restore STORE SYNC LOCKS SNAPSHOT DIRECTORY
  *
  * make takes INPUT/stream, INPUT/image and INPUT/conf. At chunk REFUSE of the stream its callback
  * says no. REFUSE "wait" is for tests of locks: it says "started", and goes on when its input ends.
@@ -27,7 +27,7 @@ static pxds_error *err;
 static void must(pxds_status status)
 {
     if (status < 0) {
-        fprintf(stderr, "snapshots: %s: %s (path %s)\n", pxds_status_name(status),
+        fprintf(stderr, "backup_one: %s: %s (path %s)\n", pxds_status_name(status),
                 pxds_error_message(err),
                 pxds_error_path(err) != NULL ? pxds_error_path(err) : "none");
         exit(1);
