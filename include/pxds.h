@@ -3707,7 +3707,7 @@ const char *pxds_backup_snapshot(const pxds_backup *backup);
 
 /**
  * The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
- * verification has failed.
+ * verification has failed or its manifest cannot be read.
  *
  * Owns: the string is the backup's.
  * Threads: any, also beside another call on the handle.
