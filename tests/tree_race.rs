@@ -165,7 +165,7 @@ fn makers_and_removers_of_one_group() {
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
                 for info in store.snapshots(&x).unwrap() {
-                    match OpenSnapshot::open(store, &info.snapshot) {
+                    match OpenSnapshot::open(store, &info.snapshot, None) {
                         Ok(open) => assert_eq!(open.blob("a.blob", 100).unwrap(), b"some bytes"),
                         Err(error) if error.kind() == Kind::NotFound => {}
                         Err(error) => drop(unless_busy::<()>(Err(error))),

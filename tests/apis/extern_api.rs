@@ -266,7 +266,9 @@ impl Extern {
 
     fn open_snapshot(&self, snapshot: &str) -> Outcome<Handle<pxds_snapshot>> {
         let snapshot = c(snapshot);
-        handle(pxds_snapshot_free, |out, err| unsafe { pxds_snapshot_open(self.store(), snapshot.as_ptr(), out, err) })
+        handle(pxds_snapshot_free, |out, err| unsafe {
+            pxds_snapshot_open(self.store(), snapshot.as_ptr(), null(), out, err)
+        })
     }
 }
 

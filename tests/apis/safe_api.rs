@@ -109,7 +109,7 @@ impl Safe {
     }
 
     fn open_snapshot(&self, snapshot: &str) -> Result<OpenSnapshot> {
-        OpenSnapshot::open(&self.store, &Snapshot::parse(snapshot)?)
+        OpenSnapshot::open(&self.store, &Snapshot::parse(snapshot)?, None)
     }
 }
 
