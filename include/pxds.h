@@ -197,6 +197,9 @@
 /** Decoding flag: do not compare the CRC. */
 #define PXDS_BLOB_DECODE_SKIP_CRC 1
 
+/** Bytes of the longest name in a file catalogue. */
+#define PXDS_CATALOG_MAX_NAME 4095
+
 /** Bytes that the rolling hash looks at. */
 #define PXDS_CHUNKER_WINDOW 64
 
@@ -1214,6 +1217,9 @@ typedef struct {
 
 /** First 8 bytes of a dynamic index; an initialiser. */
 #define PXDS_MAGIC_DYNAMIC_INDEX { 28, 145, 78, 165, 25, 186, 179, 205, }
+
+/** First 8 bytes of a file catalogue, below its index; an initialiser. */
+#define PXDS_MAGIC_CATALOG { 145, 253, 96, 249, 196, 103, 88, 213, }
 
 #ifdef __cplusplus
 extern "C" {
@@ -2985,8 +2991,8 @@ pxds_status pxds_reader_read_at(const pxds_reader *reader,
 /**
  * Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
  *
- * `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of
- * a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+ * `*length` gets the bytes to the end of that stretch, or, if it is longer than `max_length`, to the end of the chunk
+ * there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
@@ -2994,6 +3000,7 @@ pxds_status pxds_reader_read_at(const pxds_reader *reader,
  */
 pxds_status pxds_reader_extent(const pxds_reader *reader,
                                uint64_t offset,
+                               uint64_t max_length,
                                uint64_t *length,
                                uint32_t *is_zero,
                                pxds_error **err);

@@ -247,7 +247,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_reader_read_at(
             c.must(reader(c)), 3, c.must(room(c)), 4, c.out::<usize>(), c.err(),
         ) = PXDS_OK;
-        pxds_reader_extent(c.must(reader(c)), 3, c.out::<u64>(), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_reader_extent(c.must(reader(c)), 3, 100, c.out::<u64>(), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_restorer_write_fd(
             c.must(c.restorer()), c.must(c.index()), file(c), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;

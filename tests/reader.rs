@@ -309,7 +309,7 @@ fn zeros_are_neither_loaded_nor_kept() {
     let required_form = Some(RequiredForm::Encrypted);
     let reader = reader_of(&source, &index, ReaderOptions { required_form, ..ReaderOptions::default() });
     assert_eq!(kind(reader.read_at(0, &mut [0; 4])), Kind::CryptMode);
-    assert_eq!(reader.extent(0), Some(Extent { length: 100, is_zero: false }));
+    assert_eq!(reader.extent(0, u64::MAX), Some(Extent { length: 100, is_zero: false }));
 }
 
 #[test]
@@ -329,10 +329,14 @@ fn extents_are_stretches_of_chunks() {
             let first = chunks.iter().position(|chunk| chunk.end > offset as u64).unwrap();
             let last = (first..chunks.len()).take_while(|&at| zero(at) == zero(first)).last().unwrap();
             let length = chunks[last].end - offset as u64;
-            assert_eq!(reader.extent(offset as u64), Some(Extent { length, is_zero: zero(first) }), "at {offset}");
+            assert_eq!(
+                reader.extent(offset as u64, u64::MAX),
+                Some(Extent { length, is_zero: zero(first) }),
+                "at {offset}"
+            );
         }
         for beyond in [data.len() as u64, u64::MAX] {
-            assert_eq!(reader.extent(beyond), None);
+            assert_eq!(reader.extent(beyond, u64::MAX), None);
         }
     }
     assert!(source.take_loads().is_empty());

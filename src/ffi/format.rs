@@ -25,6 +25,12 @@ pub const PXDS_MAGIC_FIXED_INDEX: [u8; 8] = [47, 127, 65, 237, 145, 253, 15, 205
 /// First 8 bytes of a dynamic index; an initialiser.
 pub const PXDS_MAGIC_DYNAMIC_INDEX: [u8; 8] = [28, 145, 78, 165, 25, 186, 179, 205];
 
+/// First 8 bytes of a file catalogue, below its index; an initialiser.
+pub const PXDS_MAGIC_CATALOG: [u8; 8] = [145, 253, 96, 249, 196, 103, 88, 213];
+
+/// Bytes of the longest name in a file catalogue.
+pub const PXDS_CATALOG_MAX_NAME: usize = 4095;
+
 /// The header of an unencrypted blob: 12 bytes.
 #[repr(C)]
 #[derive(Clone, Copy)]

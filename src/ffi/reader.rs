@@ -154,8 +154,8 @@ pub unsafe extern "C" fn pxds_reader_read_at(
 
 /// Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
 ///
-/// `*length` gets the bytes to the end of that stretch, `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of
-/// a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+/// `*length` gets the bytes to the end of that stretch, or, if it is longer than `max_length`, to the end of the chunk
+/// there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.
@@ -164,6 +164,7 @@ pub unsafe extern "C" fn pxds_reader_read_at(
 pub unsafe extern "C" fn pxds_reader_extent(
     reader: *const pxds_reader,
     offset: u64,
+    max_length: u64,
     length: *mut u64,
     is_zero: *mut u32,
     err: *mut *mut pxds_error,
@@ -174,7 +175,7 @@ pub unsafe extern "C" fn pxds_reader_extent(
         let (out_length, out_is_zero) = (out_length?, out_is_zero?);
         // SAFETY: the header's rules for handles.
         let reader = unsafe { args::handle(reader, "reader")? };
-        let Some(Extent { length, is_zero }) = reader.0.extent(offset) else { return Ok(PXDS_NONE) };
+        let Some(Extent { length, is_zero }) = reader.0.extent(offset, max_length) else { return Ok(PXDS_NONE) };
         out_length.set(length);
         out_is_zero.set(is_zero.into());
         Ok(PXDS_OK)

@@ -118,8 +118,9 @@ impl Reader {
 
     /// The stretch of zero chunks, or of others, that goes on at `offset`; `None` at the end of the file and behind it.
     ///
-    /// Nothing is loaded: a chunk of zeros is known by its digest.
-    pub fn extent(&self, offset: u64) -> Option<Extent> {
+    /// It is followed for `max_length` bytes, to the end of the chunk there. Nothing is loaded: a chunk of zeros is known
+    /// by its digest.
+    pub fn extent(&self, offset: u64, max_length: u64) -> Option<Extent> {
         let (first, _) = self.index.chunk_from_offset(offset)?;
         let chunks = (first..self.index.count()).map_while(|i| self.index.chunk(i)).filter(|chunk| !chunk.is_empty());
         let (mut end, mut kind) = (offset, None);
@@ -129,6 +130,9 @@ impl Reader {
                 break;
             }
             end = chunk.end;
+            if end - offset >= max_length {
+                break;
+            }
         }
         kind.map(|is_zero| Extent { length: end - offset, is_zero })
     }

@@ -333,7 +333,9 @@ impl Api for Extern {
     fn extent(&self, index: &[u8], offset: u64) -> Outcome<Option<(u64, bool)>> {
         let reader = self.reader(index)?;
         let (mut length, mut is_zero) = (u64::MAX, u32::MAX);
-        let status = call(|err| unsafe { pxds_reader_extent(reader.pointer, offset, &mut length, &mut is_zero, err) })?;
+        let status = call(|err| unsafe {
+            pxds_reader_extent(reader.pointer, offset, u64::MAX, &mut length, &mut is_zero, err)
+        })?;
         if status == PXDS_NONE {
             assert_eq!((length, is_zero), (0, 0), "reset");
             return Ok(None);

@@ -154,7 +154,7 @@ impl Api for Safe {
     fn extent(&self, index: &[u8], offset: u64) -> Outcome<Option<(u64, bool)>> {
         let index = Arc::new(Index::from_bytes(index, None)?);
         let reader = Reader::new(Arc::new(self.store.clone()), index, ReaderOptions::default())?;
-        Ok(reader.extent(offset).map(|extent| (extent.length, extent.is_zero)))
+        Ok(reader.extent(offset, u64::MAX).map(|extent| (extent.length, extent.is_zero)))
     }
 
     fn backup(

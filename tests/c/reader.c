@@ -105,11 +105,11 @@ static void test_extent(void)
     index = put_fixed(store, image, LEN, CHUNK);
     reader = new_reader(store, index, NULL);
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
-        OK(pxds_reader_extent(reader, want[i].offset, &length, &is_zero, &err));
+        OK(pxds_reader_extent(reader, want[i].offset, UINT64_MAX, &length, &is_zero, &err));
         EQUAL(want[i].length, length);
         EQUAL(want[i].is_zero, is_zero);
     }
-    EQUAL(PXDS_NONE, pxds_reader_extent(reader, LEN, &length, &is_zero, &err));
+    EQUAL(PXDS_NONE, pxds_reader_extent(reader, LEN, UINT64_MAX, &length, &is_zero, &err));
     EQUAL(0, length);
     EQUAL(0, is_zero);
     pxds_reader_free(reader);
