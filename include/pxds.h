@@ -215,6 +215,12 @@
 /** Layout: 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses. */
 #define PXDS_LAYOUT_HEX4 2
 
+/** Chunk directories of PXDS_LAYOUT_HEX2. */
+#define PXDS_LAYOUT_HEX2_DIRS 256
+
+/** Chunk directories of PXDS_LAYOUT_HEX4. */
+#define PXDS_LAYOUT_HEX4_DIRS 65536
+
 /** Sync level: PXDS_SYNC_FILESYSTEM. */
 #define PXDS_SYNC_DEFAULT 0
 
@@ -3176,6 +3182,16 @@ pxds_status pxds_manifest_set_unprotected(pxds_manifest *manifest,
                                           const void *json,
                                           size_t json_len,
                                           pxds_error **err);
+
+/**
+ * Gives the signature of a manifest as it is written, as a text. Returns PXDS_NONE if there is none.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_manifest_get_signature(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
 
 /**
  * Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint

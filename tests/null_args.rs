@@ -302,6 +302,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
+        pxds_manifest_get_signature(c.must(signed_manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_manifest_sign(c.must(manifest(c)), c.must(key(c)), c.err()) = PXDS_OK;
         pxds_manifest_verify(c.must(manifest(c)), c.must(key(c)), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_manifest_check_fingerprint(c.must(manifest(c)), c.may(key(c)), c.err()) = PXDS_OK;
@@ -464,6 +465,12 @@ fn ranges(c: &Call) -> *const pxds_image_range {
 
 fn key(c: &Call) -> *mut pxds_key {
     c.make(pxds_key_free, |out| unsafe { pxds_key_random(out, null_mut()) })
+}
+
+fn signed_manifest(c: &Call) -> *mut pxds_manifest {
+    let manifest = manifest(c);
+    assert_eq!(unsafe { pxds_manifest_sign(manifest, key(c), null_mut()) }, PXDS_OK);
+    manifest
 }
 
 /// The key of 32 zeros, in the clear.

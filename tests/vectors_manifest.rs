@@ -2,14 +2,15 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{Json, unhex, vector_bytes, vector_json};
 use pxds::blob::{Blob, Codec};
+use pxds::crypt::CryptKey;
 use pxds::hash::sha256;
 use pxds::json;
 use pxds::limits::JSON_MAX_SIZE;
-use pxds::manifest::{CryptMode, FileInfo, Manifest};
+use pxds::manifest::{CryptMode, FileInfo, Manifest, Signature};
 use serde_json::{Value, json};
 
 fn vectors() -> Value {
@@ -120,6 +121,52 @@ fn texts_are_judged_as_in_pbs() {
         }
     }
     assert_eq!(exceptions, [&REFUSED[..], &FAIL_WITH_THE_KEY, &KEPT].concat().into_iter().collect());
+}
+
+/// The whole of `from_data`, with the key that PBS was given, and `check_fingerprint` after it.
+#[test]
+fn signatures_are_judged_as_in_pbs() {
+    let vectors = vectors();
+    let mut kinds = BTreeMap::<String, usize>::new();
+    for case in vectors.get_list("verify_cases") {
+        let name = case.get_str("name");
+        let key = case["key"].as_str().map(|hex| CryptKey::new(&unhex(hex).try_into().unwrap()));
+        let Ok(manifest) = Manifest::parse(case.get_str("text").as_bytes()) else {
+            assert!(!case["from_data"].is_ok() || REFUSED.contains(&name), "{name}");
+            continue;
+        };
+        let verified = key.as_ref().map_or(Ok(None), |key| manifest.verify(key).map(Some));
+        assert_eq!(verified.is_ok(), case["from_data"].is_ok(), "{name}");
+        match verified {
+            Ok(signature) => {
+                let signed = key.is_some() && manifest.signature().is_some();
+                assert_eq!(signature == Some(Signature::Valid), signed, "{name}");
+                let expected = &case["check_fingerprint"];
+                assert_eq!(manifest.check_fingerprint(key.as_ref()).is_ok(), expected.is_ok(), "{name}");
+            }
+            Err(error) => *kinds.entry(format!("{:?}", error.kind())).or_default() += 1,
+        }
+    }
+    // Another key; a wrong signature; a null that cannot be signed, and a fingerprint that is none.
+    assert_eq!(kinds, [("Auth", 10), ("Format", 2), ("KeyMismatch", 2)].map(|(k, n)| (k.to_owned(), n)).into());
+}
+
+/// What PBS signs, we sign the same.
+#[test]
+fn our_signatures_are_those_of_pbs() {
+    let vectors = vectors();
+    let key = CryptKey::new(&unhex(vectors.get_str("key")).try_into().unwrap());
+    for case in vectors.get_list("cases") {
+        let name = case.get_str("name");
+        let mut manifest = Manifest::parse(&vector_bytes(case.get_str("file"))).unwrap();
+        let signed = manifest.signature().is_some();
+        assert_eq!(manifest.verify(&key).unwrap() == Signature::Valid, signed, "{name}");
+        manifest.sign(&key).unwrap();
+        assert_eq!(manifest.signature(), Some(case.get_str("signature_with_key")), "{name}");
+        if signed {
+            assert_eq!(manifest.key_fingerprint(), case["key_fingerprint"].as_str(), "{name}");
+        }
+    }
 }
 
 /// The text with the two members that are always written.

@@ -459,6 +459,29 @@ pub unsafe extern "C" fn pxds_manifest_set_unprotected(
     })
 }
 
+/// Gives the signature of a manifest as it is written, as a text. Returns PXDS_NONE if there is none.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_manifest_get_signature(
+    manifest: *mut pxds_manifest,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
+        manifest.read(|manifest| {
+            let Some(signature) = manifest.signature() else { return Ok(PXDS_NONE) };
+            out.hand_out(pxds_buffer::text(signature));
+            Ok(PXDS_OK)
+        })
+    })
+}
+
 /// Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint
 /// is noted. See docs/format.md, 8.5.
 ///

@@ -25,6 +25,11 @@ pub const PXDS_LAYOUT_HEX2: u32 = 1;
 /// Layout: 65536 chunk directories of four, made with the store: what Proxmox Backup Server uses.
 pub const PXDS_LAYOUT_HEX4: u32 = 2;
 
+/// Chunk directories of PXDS_LAYOUT_HEX2.
+pub const PXDS_LAYOUT_HEX2_DIRS: u32 = 256;
+/// Chunk directories of PXDS_LAYOUT_HEX4.
+pub const PXDS_LAYOUT_HEX4_DIRS: u32 = 65536;
+
 /// Sync level: PXDS_SYNC_FILESYSTEM.
 pub const PXDS_SYNC_DEFAULT: u32 = 0;
 /// Sync level: nothing is brought to the disk.

@@ -405,7 +405,7 @@ static void test_arguments(void)
     pxds_blob_codec *other = NULL;
     pxds_blob_codec_options options = PXDS_BLOB_CODEC_OPTIONS_INIT;
 
-    IS(PXDS_ERR_ARGUMENT, pxds_blob_encode(codec, "a", 1, 2, blob, sizeof blob, &len, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_blob_encode(codec, "a", 1, 4, blob, sizeof blob, &len, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_blob_encode(NULL, "a", 1, 0, blob, sizeof blob, &len, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_blob_encode(codec, NULL, 1, 0, blob, sizeof blob, &len, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_blob_encode(codec, "a", 1, 0, NULL, sizeof blob, &len, &err));
@@ -414,7 +414,7 @@ static void test_arguments(void)
     IS(PXDS_ERR_ARGUMENT, pxds_blob_decode(codec, blob, len, 2, NULL, out, sizeof out, &len, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_blob_decode_buffer(codec, blob, 13, 2, NULL, 9, &buffer, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_blob_parse(blob, 13, NULL, &err));
-    options.flags = 1;
+    options.flags = 4;
     IS(PXDS_ERR_ARGUMENT, pxds_blob_codec_new(&options, &other, &err));
     CHECK(other == NULL);
     options.flags = 0;

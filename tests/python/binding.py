@@ -47,6 +47,7 @@ class IngestOptions(ctypes.Structure):
         ("uuid", c_void_p),
         ("on_chunk", c_void_p),
         ("user", c_void_p),
+        ("key", c_void_p),
     ]
 
 
