@@ -46,7 +46,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all nbd demo test check-faults header lint bench install install-strip uninstall clean cargo
+.PHONY: all nbd demo test check-faults header lint fuzz bench install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
@@ -118,6 +118,13 @@ lint:
 	else echo 'lint: no C++ compiler, tests/cpp was not checked'; fi
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 	else echo 'lint: no shellcheck, the scripts were not checked'; fi
+
+# Each target for FUZZ_SECONDS; needs the nightly toolchain and cargo-fuzz.
+FUZZ_SECONDS ?= 60
+fuzz:
+	@for target in blob index keyfile manifest names; do \
+	    $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 || exit 1; \
+	done
 
 bench:
 	$(CARGO) bench --locked --bench pxds

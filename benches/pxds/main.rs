@@ -3,11 +3,13 @@
 //! Each row is run in rounds, the rows in turn, and the best and the median round are given in MB/s (10^6 bytes of
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
 //! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
-//! stream of data has rows of its own, in times: see [`random_access`] and [`listing`].
+//! stream of data has rows of its own, in times: see [`random_access`], [`listing`] and
+//! [`sealing`].
 
 mod data;
 mod listing;
 mod random_access;
+mod sealing;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,7 @@ fn main() {
     }
     random_access::run(&scratch.0);
     listing::run(&scratch.0);
+    sealing::run(&scratch.0);
 }
 
 struct Row<'a> {

@@ -7,6 +7,9 @@ use super::dir::{Dir, Owner, stat_fd};
 use super::{LockMode, ProcessMark, retry};
 use crate::error::Result;
 
+/// Mode of a lock file, whatever the umask: PBS's programs run as several users of one group.
+const LOCK_FILE_MODE: u32 = 0o660;
+
 /// A file or directory that is locked. Dropping it lets go, but for a forked child, which shares the parent's lock.
 #[derive(Debug)]
 pub struct Flock {
@@ -44,13 +47,18 @@ impl Flock {
         }
     }
 
-    /// Locks the file `name` in `dir`, made with mode 0660 if it is missing, without waiting.
+    /// Locks the file `name` in `dir`, made if it is missing, without waiting.
     pub fn on_lock_file(dir: &Dir, name: &CStr, owner: Option<Owner>, mode: LockMode) -> Result<Attempt> {
         let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = dir.open_with(name, flags, 0o660).map_err(|source| dir.error("create", name, &source))?;
-        let is_ours = owner.is_none_or(|owner| stat_fd(file.as_raw_fd()).is_ok_and(|stat| stat.owner == owner));
-        if let (Some(owner), false) = (owner, is_ours) {
+        let file = dir.open_with(name, flags, LOCK_FILE_MODE).map_err(|source| dir.error("create", name, &source))?;
+        let stat = stat_fd(file.as_raw_fd()).map_err(|source| dir.error("stat", name, &source))?;
+        if let Some(owner) = owner.filter(|owner| stat.owner != *owner) {
             dir.change_owner(name, owner)?;
+        }
+        if stat.mode != LOCK_FILE_MODE {
+            // The umask has taken from it. Somebody else's file is as he wants it.
+            // SAFETY: plain call on an owned descriptor.
+            let _ = retry(|| unsafe { libc::fchmod(file.as_raw_fd(), LOCK_FILE_MODE) });
         }
         Self::take(dir, name, file.into(), mode)
     }
@@ -134,6 +142,6 @@ mod tests {
         fs::remove_file(scratch.path().join("l")).unwrap();
         taken(lock());
         drop(held);
-        assert!(dir.stat(c"l").unwrap().is_some());
+        assert_eq!(dir.stat(c"l").unwrap().unwrap().mode, 0o660);
     }
 }
