@@ -119,11 +119,13 @@ lint:
 	@if command -v shellcheck >/dev/null; then shellcheck $(SHELL_SCRIPTS); \
 	else echo 'lint: no shellcheck, the scripts were not checked'; fi
 
-# Each target for FUZZ_SECONDS; needs the nightly toolchain and cargo-fuzz.
+# Each target for FUZZ_SECONDS, from the vectors on; needs the nightly toolchain and cargo-fuzz.
 FUZZ_SECONDS ?= 60
 fuzz:
-	@for target in blob index keyfile manifest names; do \
-	    $(CARGO) +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 || exit 1; \
+	@for target in blob:blobs index:index keyfile:keys manifest:manifest names:names; do \
+	    mkdir -p fuzz/corpus/$${target%:*}; \
+	    $(CARGO) +nightly fuzz run $${target%:*} fuzz/corpus/$${target%:*} tests/vectors/$${target#*:} -- \
+	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536 || exit 1; \
 	done
 
 bench:
