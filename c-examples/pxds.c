@@ -12,6 +12,9 @@
 
 #define BIT(option) (1u << (option))
 
+/* The options of a command that works with a key. */
+#define KEY_BITS (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD))
+
 struct word {
     const char *name;
     uint32_t value;
@@ -25,12 +28,23 @@ static const struct word syncs[] = {{"none", PXDS_SYNC_NONE},
                                     {"filesystem", PXDS_SYNC_FILESYSTEM},
                                     {NULL, 0}};
 
+static const struct word crypt_modes[] = {{"encrypt", PXDS_CRYPT_ENCRYPT},
+                                          {"sign-only", PXDS_CRYPT_SIGN_ONLY},
+                                          {"none", PXDS_CRYPT_NONE},
+                                          {NULL, 0}};
+
+static const struct word kdfs[] = {{"scrypt", PXDS_KDF_SCRYPT},
+                                   {"pbkdf2", PXDS_KDF_PBKDF2},
+                                   {"none", PXDS_KDF_NONE},
+                                   {NULL, 0}};
+
 enum kind {
     FLAG,    /* no value */
     TEXT,    /* anything */
     SIZE,    /* a number of bytes above 0 */
     OFFSET,  /* a number of bytes */
     SECONDS, /* a number of seconds */
+    FD,      /* the number of a descriptor */
     WORD     /* one of some words */
 };
 
@@ -48,17 +62,33 @@ static const struct option {
                         "average chunk size of a .didx, exact one of a .fidx", NULL},
     [OPT_COMMENT] = {"comment", TEXT, "TEXT", "the snapshot's notes", NULL},
     [OPT_COMPRESS] = {"compress", FLAG, NULL, "compress, if that makes it smaller", NULL},
+    [OPT_CRYPT_MODE] = {"crypt-mode", WORD, "encrypt|sign-only|none",
+                        "what --key is for; encrypt if not given", crypt_modes},
     [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
                      NULL},
+    [OPT_HINT] = {"hint", TEXT, "TEXT", "what reminds of the password; it stands in the file",
+                  NULL},
     [OPT_JSON] = {"json", FLAG, NULL, "print JSON, an object on each line", NULL},
+    [OPT_KDF] = {"kdf", WORD, "scrypt|pbkdf2|none", "how a password guards it; none: not at all",
+                 kdfs},
+    [OPT_KEY] = {"key", TEXT, "FILE", "the key file, of 'pxds key' or of PBS's client", NULL},
     [OPT_LAYOUT] = {"layout", WORD, "hex2|hex4", "256 or 65536 chunk directories", layouts},
     [OPT_LENGTH] = {"length", OFFSET, "N", "restore at most so many bytes", NULL},
+    [OPT_NEW_PASSWORD_FD] = {"new-password-fd", FD, "N", "read the new password from there", NULL},
+    [OPT_NEW_PASSWORD_FILE] = {"new-password-file", TEXT, "FILE", "read the new password from there",
+                               NULL},
     [OPT_NO_COMPRESS] = {"no-compress", FLAG, NULL, "store the chunks uncompressed", NULL},
     [OPT_NS] = {"ns", TEXT, "NS", "the namespace, such as a/b", NULL},
     [OPT_OFFSET] = {"offset", OFFSET, "N", "restore from this byte on", NULL},
     [OPT_OWNER] = {"owner", TEXT, "AUTHID", "who owns a new group; root@pam if not given", NULL},
+    [OPT_PASSWORD_FD] = {"password-fd", FD, "N", "read the key's password from this descriptor",
+                         NULL},
+    [OPT_PASSWORD_FILE] = {"password-file", TEXT, "FILE",
+                           "read the key's password from there, and do not ask for it", NULL},
     [OPT_PBS_STORE] = {"pbs-store", TEXT, "NAME",
                        "how a running PBS calls the store: use its lock files", NULL},
+    [OPT_REQUIRE_SIGNATURE] = {"require-signature", FLAG, NULL, "fail if there is no signature",
+                               NULL},
     [OPT_SET] = {"set", TEXT, "TEXT", "replace the notes; an empty text removes them", NULL},
     [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "put zeros in the place of bad chunks", NULL},
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
@@ -138,6 +168,13 @@ static bool parse_seconds(const char *text, uint64_t *seconds)
     return parse_number(text, seconds, &end) && *end == '\0' && *seconds <= INT64_MAX;
 }
 
+static bool parse_fd(const char *text, uint64_t *fd)
+{
+    char *end;
+
+    return parse_number(text, fd, &end) && *end == '\0' && *fd <= INT_MAX;
+}
+
 static bool parse_word(const struct word *words, const char *text, uint64_t *value)
 {
     while (words->name != NULL && strcmp(words->name, text) != 0)
@@ -158,6 +195,8 @@ static const char *parse_value(const struct option *option, const char *text, st
         return parse_bytes(text, &value->number) ? NULL : "a number of bytes";
     case SECONDS:
         return parse_seconds(text, &value->number) ? NULL : "a number of seconds";
+    case FD:
+        return parse_fd(text, &value->number) ? NULL : "the number of a descriptor";
     case WORD:
         return parse_word(option->words, text, &value->number) ? NULL : option->value;
     default:
@@ -246,7 +285,7 @@ static const struct command commands[] = {
      "Creates the store STORE.\n", cmd_init},
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
-         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE),
+         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | KEY_BITS,
      "make a snapshot of files",
      "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
      "standard input) as the archive NAME. It appears when it is complete, or not at all.\n\n"
@@ -255,11 +294,12 @@ static const struct command commands[] = {
      "NAME.blob  a small file, of 128 MiB at most, kept whole\n",
      cmd_backup},
     {"restore", "STORE SNAPSHOT NAME OUT", 4, 4,
-     BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) | BIT(OPT_PBS_STORE),
+     BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) |
+         BIT(OPT_PBS_STORE) | KEY_BITS,
      "restore an archive of a snapshot",
      "Restores the archive NAME of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, into OUT ('-':\n"
      "standard output), checked against the manifest. The name OUT appears only when the file\n"
-     "is whole. A blob is decoded.\n",
+     "is whole. A blob is decoded. With --key also the manifest's signature is checked.\n",
      cmd_restore},
     {"list", "STORE", 1, 1, BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
      "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
@@ -281,14 +321,32 @@ static const struct command commands[] = {
     {"forget", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "remove a snapshot",
      "Removes a snapshot, unless it is protected. Its chunks stay for garbage collection.\n",
      cmd_forget},
+    {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
+     "verify or show the manifest of a snapshot",
+     "verify  checks the signature with the key of --key\n"
+     "show    prints the manifest's JSON\n",
+     cmd_manifest},
+    {"key", "create|show|change-password FILE", 2, 2,
+     BIT(OPT_KDF) | BIT(OPT_HINT) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD) |
+         BIT(OPT_NEW_PASSWORD_FILE) | BIT(OPT_NEW_PASSWORD_FD),
+     "make, show or change a key file",
+     "create           makes a new key and the file FILE, under scrypt if --kdf does not say\n"
+     "                 otherwise. What is there is not replaced.\n"
+     "show             shows what the file says; with a password, or where it needs none, its\n"
+     "                 fingerprint is verified\n"
+     "change-password  puts the key under another password. What --kdf and --hint do not\n"
+     "                 change stays; an empty hint is none.\n\n"
+     "A password that no option gives is asked for on the terminal, a new one twice. A file\n"
+     "with a password is read whole, less one line end.\n",
+     cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
-     BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON),
+     BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"
      "the directory of the store.\n",
      cmd_put},
-    {"get", "STORE INDEX OUT", 3, 3, 0, "restore such a file",
+    {"get", "STORE INDEX OUT", 3, 3, KEY_BITS, "restore such a file",
      "Restores the file of INDEX from STORE into OUT ('-': standard output). The name OUT\n"
      "appears only when the file is whole.\n",
      cmd_get},
@@ -298,9 +356,9 @@ static const struct command commands[] = {
      "Prints a line 'END SIZE DIGEST' for each chunk of FILE ('-': standard input).\n"
      "END is the offset after its last byte, DIGEST the SHA-256 of its bytes.\n",
      cmd_chunk},
-    {"blob", "encode|decode|info IN [OUT]", 2, 3, BIT(OPT_COMPRESS),
+    {"blob", "encode|decode|info IN [OUT]", 2, 3, BIT(OPT_COMPRESS) | KEY_BITS,
      "encode, decode or show a blob",
-     "encode  makes a blob of the bytes of IN\n"
+     "encode  makes a blob of the bytes of IN, an encrypted one with --key\n"
      "decode  gives back the bytes in the blob IN\n"
      "info    shows the header of the blob IN\n\n"
      "IN may be '-' for standard input. OUT, if not given or '-', is standard output.\n",

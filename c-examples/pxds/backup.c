@@ -90,6 +90,22 @@ static int check_chunk_size(const struct args *args, const struct archive *archi
     return 0;
 }
 
+/* Says no to a key that would not be used, and to a mode that lacks one. */
+static int check_crypt_mode(const struct args *args, const struct archive *archives, int count)
+{
+    const struct value *mode = &args->option[OPT_CRYPT_MODE];
+    const bool has_key = args->option[OPT_KEY].given;
+    bool reads_stdin = false;
+
+    if (mode->given && has_key && mode->number == PXDS_CRYPT_NONE)
+        return usage_error(args->command, "--crypt-mode none goes without --key");
+    if (mode->number != PXDS_CRYPT_NONE && !has_key)
+        return usage_error(args->command, "--crypt-mode %s needs a --key", mode->text);
+    for (int i = 0; i < count; i++)
+        reads_stdin = reads_stdin || is_dash(archives[i].path);
+    return check_key_options(args, reads_stdin);
+}
+
 /* Writes the path of the group, [ns/NAME/...]TYPE/ID. */
 static int group_path(const struct args *args, char *path, size_t capacity)
 {
@@ -169,7 +185,8 @@ static void print_snapshot(const char *path, const struct archive *archives, int
     }
 }
 
-static int make_snapshot(const struct args *args, struct archive *archives, int count)
+static int make_snapshot(const struct args *args, const pxds_key *key, struct archive *archives,
+                         int count)
 {
     const int64_t time = (int64_t)args->option[OPT_TIME].number;
     const char *comment = args->option[OPT_COMMENT].text;
@@ -184,6 +201,11 @@ static int make_snapshot(const struct args *args, struct archive *archives, int 
     if (rc != 0)
         return rc;
     options.flags = args->option[OPT_ANY_CHUNK_SIZE].given ? PXDS_BACKUP_ANY_CHUNK_SIZE : 0;
+    options.key = key;
+    if (key != NULL)
+        options.crypt_mode = args->option[OPT_CRYPT_MODE].given
+                                 ? (uint32_t)args->option[OPT_CRYPT_MODE].number
+                                 : PXDS_CRYPT_ENCRYPT;
     options.time = args->option[OPT_TIME].given ? &time : NULL;
     options.owner = args->option[OPT_OWNER].text;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
@@ -205,6 +227,7 @@ int cmd_backup(const struct args *args)
 {
     const int count = args->operands - 2;
     struct archive *archives = calloc((size_t)count, sizeof *archives);
+    pxds_key *key = NULL;
     int rc = 0;
 
     if (archives == NULL)
@@ -218,10 +241,15 @@ int cmd_backup(const struct args *args)
         rc = parse_archive(args, args->operand[2 + i], archives, i + 1);
     if (rc == 0)
         rc = check_chunk_size(args, archives, count);
+    if (rc == 0)
+        rc = check_crypt_mode(args, archives, count);
     for (int i = 0; rc == 0 && i < count; i++)
         rc = open_archive(&archives[i]);
     if (rc == 0)
-        rc = make_snapshot(args, archives, count);
+        rc = load_key(args, &key);
+    if (rc == 0)
+        rc = make_snapshot(args, key, archives, count);
+    pxds_key_free(key);
     for (int i = 0; i < count; i++)
         if (archives[i].fd >= 0)
             close(archives[i].fd);

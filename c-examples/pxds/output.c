@@ -99,6 +99,17 @@ const char *hex(const uint8_t *digest)
     return text;
 }
 
+void print_time(int64_t seconds)
+{
+    const time_t time = (time_t)seconds;
+    char utc[64] = "no date";
+    struct tm tm;
+
+    if (gmtime_r(&time, &tm) != NULL)
+        strftime(utc, sizeof utc, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    printf("%" PRId64 " (%s)", seconds, utc);
+}
+
 /* Quotes, backslashes and control characters need an escape; UTF-8 stands as it is. */
 void print_json(const char *text, size_t len)
 {

@@ -43,7 +43,7 @@ static pxds_status write_index(const struct args *args, pxds_restorer *restorer,
 }
 
 static int restore_index(const struct args *args, const pxds_store *store,
-                         const pxds_snapshot *snapshot)
+                         const pxds_snapshot *snapshot, const pxds_key *key)
 {
     struct zeros zeros = {0, 0};
     pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
@@ -52,6 +52,7 @@ static int restore_index(const struct args *args, const pxds_store *store,
     pxds_error *err = NULL;
     int rc = 0;
 
+    options.key = key;
     if (args->option[OPT_SPARSE].given)
         options.flags = PXDS_RESTORER_SPARSE;
     if (args->option[OPT_SKIP_BAD].given) {
@@ -100,7 +101,8 @@ static void note_signature(const pxds_snapshot *snapshot)
     pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
     pxds_manifest *manifest = NULL;
 
-    if (pxds_snapshot_manifest(snapshot, &manifest, NULL) >= 0 &&
+    if (pxds_snapshot_signature(snapshot) == PXDS_SIGNATURE_UNCHECKED &&
+        pxds_snapshot_manifest(snapshot, &manifest, NULL) >= 0 &&
         pxds_manifest_get_info(manifest, &info, NULL) >= 0 &&
         (info.flags & PXDS_MANIFEST_SIGNED) != 0)
         say("note: the manifest is signed, and its signature was not checked");
@@ -110,23 +112,30 @@ static void note_signature(const pxds_snapshot *snapshot)
 int cmd_restore(const struct args *args)
 {
     const char *name = args->operand[2];
-    pxds_store *store = open_tree(args);
+    pxds_store *store;
     pxds_snapshot *snapshot = NULL;
     pxds_error *err = NULL;
+    pxds_key *key = NULL;
     uint32_t kind;
-    int rc;
+    int rc = check_key_options(args, false);
 
+    if (rc == 0)
+        rc = load_key(args, &key);
+    if (rc != 0)
+        return rc;
+    store = open_tree(args);
     if (store == NULL)
-        return 1;
-    if (pxds_archive_check(name, &kind, &err) < 0 ||
-        pxds_snapshot_open(store, args->operand[1], NULL, &snapshot, &err) < 0)
+        rc = 1;
+    else if (pxds_archive_check(name, &kind, &err) < 0 ||
+        pxds_snapshot_open(store, args->operand[1], key, &snapshot, &err) < 0)
         rc = fail(err);
     else
         rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, snapshot)
-                                       : restore_index(args, store, snapshot);
+                                       : restore_index(args, store, snapshot, key);
     if (rc == 0)
         note_signature(snapshot);
     pxds_snapshot_free(snapshot);
     pxds_store_free(store);
+    pxds_key_free(key);
     return rc;
 }

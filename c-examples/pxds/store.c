@@ -124,7 +124,7 @@ int cmd_put(const struct args *args)
 {
     const char *store_path = args->operand[0], *index_path = args->operand[2];
     char *index_directory = directory_of(index_path);
-    int fd, rc = 0;
+    int fd, rc;
     pxds_store_options options = store_options(args);
     pxds_ingest_options ingest_options = PXDS_INGEST_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
@@ -135,14 +135,20 @@ int cmd_put(const struct args *args)
     pxds_ingest *ingest = NULL;
     pxds_store *store = NULL;
     pxds_error *err = NULL;
+    pxds_key *key = NULL;
 
     if (index_directory == NULL) /* said before the work, not behind it */
         return fail_errno(index_path);
-    fd = open_input(args->operand[1]);
+    rc = check_key_options(args, is_dash(args->operand[1]));
+    if (rc == 0)
+        rc = load_key(args, &key);
+    fd = rc == 0 ? open_input(args->operand[1]) : -1;
     if (fd < 0) {
+        pxds_key_free(key);
         free(index_directory);
-        return 1;
+        return rc != 0 ? rc : 1;
     }
+    ingest_options.key = key;
     ingest_options.chunker = &config;
     if (args->option[OPT_NO_COMPRESS].given)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
@@ -169,6 +175,7 @@ int cmd_put(const struct args *args)
     pxds_index_writer_free(writer);
     pxds_ingest_free(ingest);
     pxds_store_free(store);
+    pxds_key_free(key);
     close(fd);
     free(index_directory);
     return rc;
@@ -178,21 +185,29 @@ int cmd_get(const struct args *args)
 {
     const char *out = args->operand[2];
     pxds_store_options options = store_options(args);
+    pxds_restorer_options restorer_options = PXDS_RESTORER_OPTIONS_INIT;
     pxds_restorer *restorer = NULL;
     pxds_index *index = NULL;
     pxds_store *store = NULL;
     pxds_error *err = NULL;
-    int rc = 0;
+    pxds_key *key = NULL;
+    int rc = check_key_options(args, false);
 
+    if (rc == 0)
+        rc = load_key(args, &key);
+    if (rc != 0)
+        return rc;
+    restorer_options.key = key;
     if (pxds_store_open(args->operand[0], &options, &store, &err) < 0 ||
         pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
-        pxds_restorer_new(store, NULL, &restorer, &err) < 0 ||
+        pxds_restorer_new(store, &restorer_options, &restorer, &err) < 0 ||
         (is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, &err)
                       : pxds_restorer_write_file(restorer, index, out, NULL, &err)) < 0)
         rc = fail(err);
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     pxds_store_free(store);
+    pxds_key_free(key);
     return rc;
 }
 
@@ -200,17 +215,13 @@ static void print_index_info(const pxds_index_info *info, const uint8_t *compute
 {
     const bool fixed = info->kind == PXDS_INDEX_FIXED;
     const bool matches = memcmp(info->csum, computed, PXDS_DIGEST_SIZE) == 0;
-    const time_t created = (time_t)info->ctime;
-    char utc[64] = "no date";
-    struct tm tm;
 
-    if (gmtime_r(&created, &tm) != NULL)
-        strftime(utc, sizeof utc, "%Y-%m-%dT%H:%M:%SZ", &tm);
     printf("kind: %s\nuuid: ", fixed ? "fixed" : "dynamic");
     for (int i = 0; i < 16; i++)
         printf("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", info->uuid[i]);
-    printf("\nctime: %" PRId64 " (%s)\n", info->ctime, utc);
-    printf("size: %" PRIu64 "\nchunks: %" PRIu64 "\n", info->size, info->count);
+    printf("\nctime: ");
+    print_time(info->ctime);
+    printf("\nsize: %" PRIu64 "\nchunks: %" PRIu64 "\n", info->size, info->count);
     if (fixed)
         printf("chunk size: %" PRIu64 "\n", info->chunk_size);
     printf("stored csum: %s\n", hex(info->csum));
@@ -267,16 +278,21 @@ static int blob_info(const uint8_t *blob, size_t len)
     return 0;
 }
 
-static int blob_code(bool encode, const struct args *args, const uint8_t *data, size_t len)
+static int blob_code(bool encode, const struct args *args, const pxds_key *key,
+                     const uint8_t *data, size_t len)
 {
     const char *out = args->operands > 2 ? args->operand[2] : "-";
     uint32_t flags = args->option[OPT_COMPRESS].given ? PXDS_BLOB_ENCODE_COMPRESS : 0;
+    pxds_blob_codec_options options = PXDS_BLOB_CODEC_OPTIONS_INIT;
     pxds_blob_codec *codec = NULL;
     pxds_buffer *result = NULL;
     pxds_error *err = NULL;
     int rc;
 
-    if (pxds_blob_codec_new(NULL, &codec, &err) < 0 ||
+    if (key != NULL)
+        flags |= PXDS_BLOB_ENCODE_ENCRYPT;
+    options.key = key;
+    if (pxds_blob_codec_new(&options, &codec, &err) < 0 ||
         (encode ? pxds_blob_encode_buffer(codec, data, len, flags, &result, &err)
                 : pxds_blob_decode_buffer(codec, data, len, 0, NULL, PXDS_BLOB_MAX_SIZE, &result,
                                           &err)) < 0)
@@ -292,6 +308,7 @@ int cmd_blob(const struct args *args)
 {
     const char *action = args->operand[0];
     const bool encode = strcmp(action, "encode") == 0, info = strcmp(action, "info") == 0;
+    pxds_key *key = NULL;
     uint8_t *data;
     size_t len;
     int rc;
@@ -302,10 +319,19 @@ int cmd_blob(const struct args *args)
         return usage_error(args->command, "info takes no OUT");
     if (!encode && args->option[OPT_COMPRESS].given)
         return usage_error(args->command, "--compress goes with encode only");
+    if (info && args->option[OPT_KEY].given)
+        return usage_error(args->command, "info takes no --key");
+    rc = check_key_options(args, is_dash(args->operand[1]));
+    if (rc == 0)
+        rc = load_key(args, &key);
+    if (rc != 0)
+        return rc;
     data = read_input(args->operand[1], &len);
     if (data == NULL)
-        return 1;
-    rc = info ? blob_info(data, len) : blob_code(encode, args, data, len);
+        rc = 1;
+    else
+        rc = info ? blob_info(data, len) : blob_code(encode, args, key, data, len);
     free(data);
+    pxds_key_free(key);
     return rc;
 }

@@ -29,15 +29,24 @@ enum option_id {
     OPT_CHUNK_SIZE,
     OPT_COMMENT,
     OPT_COMPRESS,
+    OPT_CRYPT_MODE,
     OPT_ENTRIES,
+    OPT_HINT,
     OPT_JSON,
+    OPT_KDF,
+    OPT_KEY,
     OPT_LAYOUT,
     OPT_LENGTH,
+    OPT_NEW_PASSWORD_FD,
+    OPT_NEW_PASSWORD_FILE,
     OPT_NO_COMPRESS,
     OPT_NS,
     OPT_OFFSET,
     OPT_OWNER,
+    OPT_PASSWORD_FD,
+    OPT_PASSWORD_FILE,
     OPT_PBS_STORE,
+    OPT_REQUIRE_SIGNATURE,
     OPT_SET,
     OPT_SKIP_BAD,
     OPT_SPARSE,
@@ -96,6 +105,9 @@ const char *hex(const uint8_t *digest);
 void print_json(const char *text, size_t len);
 void print_text(const char *text, size_t len);
 
+/* Prints a time as seconds since 1970 and as a date. */
+void print_time(int64_t seconds);
+
 /* ---- files: files.c ---- */
 
 bool is_dash(const char *path);
@@ -119,6 +131,22 @@ char *directory_of(const char *path);
 
 /* Whether a directory, with links resolved, is another one or lies in it. */
 bool lies_below(const char *directory, const char *other);
+
+/* ---- passwords: password.c ---- */
+
+#define PASSWORD_MAX_LEN 65536
+
+struct password {
+    size_t len;
+    char bytes[PASSWORD_MAX_LEN + 2]; /* one that is too long is seen, also behind a line end */
+};
+
+/* Both give the password of the options, or ask on the terminal, a new one twice. Wipe it. */
+int get_password(const struct args *args, struct password *password);
+int get_new_password(const struct args *args, enum option_id file_id, enum option_id fd_id,
+                     struct password *password);
+
+void wipe_password(struct password *password);
 
 /* ---- commands; each gives the exit status ---- */
 
@@ -145,6 +173,18 @@ int cmd_restore(const struct args *args);
 /* list.c */
 int cmd_list(const struct args *args);
 int cmd_files(const struct args *args);
+
+/* keys.c */
+int cmd_key(const struct args *args);
+
+/* Checks what the options of a command with --key say together. Gives the exit status. */
+int check_key_options(const struct args *args, bool reads_stdin);
+
+/* Gives the key of --key, to be freed; NULL if that is not given. Gives the exit status. */
+int load_key(const struct args *args, pxds_key **key);
+
+/* manifest.c */
+int cmd_manifest(const struct args *args);
 
 /* manage.c */
 int cmd_notes(const struct args *args);
