@@ -2816,8 +2816,9 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
- * PXDS_ERR_KEY, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in the
- * file.
+ * PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
+ * otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and
+ * its offset in the file.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -2982,7 +2983,7 @@ uint64_t pxds_reader_size(const pxds_reader *reader);
  * has means nothing.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
- * PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
+ * PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
  * the file.
  * Threads: shared.
  * Since: 0.1
