@@ -1708,10 +1708,12 @@ size_t pxds_blob_encode_bound(size_t data_len);
 /**
  * Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
  *
- * `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
- * a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md, 2.3.
+ * `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
+ * capacity that is enough; otherwise a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md,
+ * 2.3.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_KEY (none to
+ * encrypt with), PXDS_ERR_IO (no random bytes), PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1728,7 +1730,7 @@ pxds_status pxds_blob_encode(pxds_blob_codec *codec,
  * As pxds_blob_encode(), into a buffer of the library's.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_KEY, PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -1767,7 +1769,8 @@ pxds_status pxds_blob_decode(pxds_blob_codec *codec,
  * No more than that is ever allocated, whatever the blob claims. PXDS_BLOB_MAX_SIZE admits every blob.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT,
+ * PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -2983,8 +2986,8 @@ uint64_t pxds_reader_size(const pxds_reader *reader);
  * has means nothing.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
- * PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
- * the file.
+ * PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has
+ * the chunk's digest and its offset in the file.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2999,7 +3002,8 @@ pxds_status pxds_reader_read_at(const pxds_reader *reader,
  * Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
  *
  * `*length` gets the bytes to the end of that stretch, or, if it is longer than `max_length`, to the end of the chunk
- * there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+ * there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and
+ * zeros, at the end of the file and behind it.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.

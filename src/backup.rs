@@ -18,7 +18,7 @@ use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::hash::sha256;
-use crate::index::IndexKind;
+use crate::index::{IndexKind, Summary};
 use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
 use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
@@ -142,16 +142,17 @@ impl Backup {
     /// Adds the index `name` of what has been ingested into the same store.
     ///
     /// Errors: `Argument` if the name is no archive's or of another kind, or for an index of another store, an empty one,
-    /// or one of unusual chunks; `CryptMode` if its chunks are encrypted otherwise than the snapshot's; `Exists` if there is an archive of this name; `State` if the index is incomplete or
-    /// has been saved, or after a failure; `Io`.
+    /// or one of unusual chunks; `CryptMode` if its chunks are encrypted otherwise than the snapshot's; `Exists` if there
+    /// is an archive of this name; `State` if the index is incomplete or has been saved, or after a failure; `Io`.
     pub fn add_index(&mut self, name: &str, index: &mut StoredIndex) -> Result<()> {
         self.check_open()?;
         self.check_new(name)?;
-        self.check_index(name, index)?;
+        // Once: of a fixed index it is a hash over all digests.
+        let summary = index.summary();
+        self.check_index(name, index, &summary)?;
         index.check_ready()?;
         self.run(|backup| {
             index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
-            let summary = index.summary();
             let csum = Digest(summary.header.csum);
             backup.reused |= index.reused();
             backup.count(index.stats());
@@ -273,12 +274,12 @@ impl Backup {
         Ok(kind)
     }
 
-    fn check_index(&self, name: &str, index: &StoredIndex) -> Result<()> {
+    fn check_index(&self, name: &str, index: &StoredIndex, summary: &Summary) -> Result<()> {
         let refuse = |why: &str| Err(Error::new(Kind::Argument, format!("{name}: {why}")));
         match (check_archive(name)?, index.kind()) {
             (ArchiveKind::Dynamic, IndexKind::Dynamic) => {}
             (ArchiveKind::Fixed, IndexKind::Fixed) => {
-                self.check_chunk_size(name, index.summary().header.chunk_size)?;
+                self.check_chunk_size(name, summary.header.chunk_size)?;
             }
             (ArchiveKind::Blob, _) => return refuse("an index cannot be a blob"),
             (_, kind) => return refuse(&format!("the index is a {kind:?} one").to_lowercase()),
@@ -292,7 +293,7 @@ impl Backup {
         if !index.is_of(&self.store) {
             return refuse("the index comes from another store, or another handle of this one");
         }
-        if index.summary().count == 0 {
+        if summary.count == 0 {
             return refuse(
                 "the index is empty, which Proxmox Backup Server cannot open, and at which its garbage collection \
                  stops; store nothing as a .blob instead",

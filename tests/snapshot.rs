@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -464,6 +466,20 @@ fn lock_files_of_newer_servers() {
         flock(&scratch.join("run/locks/main").join(x.path()).join(format!("{TIME}.index.json.lck")), true).is_none()
     );
     drop(held);
+}
+
+/// Paths are bytes, not text.
+#[test]
+fn the_directory_of_lock_files_can_have_any_name() {
+    let scratch = Scratch::new();
+    let dir = scratch.path().join(OsStr::from_bytes(b"run\xff/locks"));
+    let options = StoreOptions {
+        tree_locks: TreeLocks::Files { dir: dir.clone(), store: "main".to_owned() },
+        ..StoreOptions::default()
+    };
+    let store = Store::open(scratch.store("store").path(), &options).unwrap();
+    drop(store.create_group(&group("host/x"), None).unwrap());
+    assert!(dir.join("main/host-x").exists());
 }
 
 #[test]

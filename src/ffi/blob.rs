@@ -150,10 +150,12 @@ pub extern "C" fn pxds_blob_encode_bound(data_len: usize) -> usize {
 
 /// Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
 ///
-/// `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a capacity that is enough; otherwise
-/// a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md, 2.3.
+/// `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
+/// capacity that is enough; otherwise a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md,
+/// 2.3.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL, PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE), PXDS_ERR_KEY (none to
+/// encrypt with), PXDS_ERR_IO (no random bytes), PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -196,7 +198,7 @@ pub unsafe extern "C" fn pxds_blob_encode(
 /// As pxds_blob_encode(), into a buffer of the library's.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_KEY, PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -289,7 +291,8 @@ pub unsafe extern "C" fn pxds_blob_decode(
 /// No more than that is ever allocated, whatever the blob claims. PXDS_BLOB_MAX_SIZE admits every blob.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_LIMIT,
+/// PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -130,8 +130,8 @@ pub unsafe extern "C" fn pxds_reader_size(reader: *const pxds_reader) -> u64 {
 /// has means nothing.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
-/// PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has the chunk's digest and its offset in
-/// the file.
+/// PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has
+/// the chunk's digest and its offset in the file.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -155,7 +155,8 @@ pub unsafe extern "C" fn pxds_reader_read_at(
 /// Tells how far from `offset` the file goes on as it does there: in chunks of zeros, or in others.
 ///
 /// `*length` gets the bytes to the end of that stretch, or, if it is longer than `max_length`, to the end of the chunk
-/// there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and zeros, at the end of the file and behind it.
+/// there; `*is_zero` 1 or 0. Nothing is loaded; zeros that are a part of a chunk are not seen. Returns PXDS_NONE, and
+/// zeros, at the end of the file and behind it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.

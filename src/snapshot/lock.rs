@@ -1,5 +1,7 @@
 //! Locks on groups, snapshots and manifests (docs/format.md, 7.8).
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::WorkDir;
@@ -182,7 +184,9 @@ fn open_lock_dir(path: &Path, owner: Option<Owner>) -> Result<Dir> {
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Dir::open(path) };
     let parent = open_lock_dir(parent, owner)?;
-    parent.make_dir(&c_name(&name.to_string_lossy())?, LOCK_DIR_MODE, owner)?;
+    // Made of a path that the kernel has taken, so without a NUL byte.
+    let name = CString::new(name.as_bytes()).map_err(|_| Error::new(Kind::Argument, "a path holds a NUL byte"))?;
+    parent.make_dir(&name, LOCK_DIR_MODE, owner)?;
     Dir::open(path)
 }
 
