@@ -823,8 +823,12 @@ typedef struct {
     size_t struct_size;
     /** PXDS_INGEST_... */
     uint32_t flags;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
+     * ended when the function returns that has started them. Memory: for each thread a batch, which is four times the
+     * average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+     */
+    uint32_t threads;
     /**
      * Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
      * average that is unusual for Proxmox Backup Server brings a notice of the store's.
@@ -873,8 +877,8 @@ typedef struct {
     size_t struct_size;
     /** PXDS_IMAGE_... */
     uint32_t flags;
-    /** 0. */
-    uint32_t reserved;
+    /** Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks. */
+    uint32_t threads;
     /**
      * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server 4
      * reads no other, so that another brings a notice of the store's.
@@ -2538,7 +2542,8 @@ pxds_status pxds_ingest_new(const pxds_store *store,
                             pxds_error **err);
 
 /**
- * Takes the next bytes of the stream. Chunks that end in them are stored before it returns.
+ * Takes the next bytes of the stream. Small pieces are gathered until there is work for all threads: what was given is
+ * stored at the latest in pxds_ingest_finish(). Pieces of a batch or more are not copied.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_ERR_STATE (finished, or failed before), and what
  * pxds_store_insert() may give.

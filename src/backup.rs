@@ -199,7 +199,7 @@ impl Backup {
             ArchiveKind::Dynamic => {
                 let mut ingest = Ingest::new(&self.store, IngestOptions { key: self.chunk_key(), ..stream })?;
                 self.run(|_| {
-                    ingest.read(&mut |buffer| fd.read(buffer))?;
+                    ingest.read_fd(fd)?;
                     ingest.finish()
                 })?
             }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
 //! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
-//! | 2 | [`crypt`], [`index`], [`name`] |
+//! | 2 | [`crew`], [`crypt`], [`index`], [`name`] |
 //! | 3 | [`blob`], [`keyfile`] |
 //! | 4 | [`manifest`], [`store`] |
 //! | 5 | [`snapshot`], [`source`] |
@@ -34,6 +34,7 @@ pub mod hash;
 pub mod json;
 pub mod sys;
 
+pub mod crew;
 pub mod crypt;
 pub mod index;
 pub mod name;

@@ -43,3 +43,6 @@ pub const SCRYPT_MAX_MEMORY: usize = 1025 << 20;
 
 /// Rounds of PBKDF2 that a password may take to try: some ten seconds.
 pub const PBKDF2_MAX_ROUNDS: u32 = 100_000_000;
+
+/// Threads that one call may be asked to use: more than any machine has processors for.
+pub const MAX_THREADS: usize = 1024;

@@ -961,7 +961,7 @@ fn a_store_that_fails_ends_the_image() {
     let digest = sha256(&[1; C]);
     fs::create_dir_all(store.chunk_path(&digest)).unwrap();
     let mut image = image(&store, 2 * C);
-    let error = failure(image.write(&[1; C]));
+    let error = failure(image.write(&[1; 2 * C]));
     assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
     assert_eq!([kind(image.write(b"")), kind(image.finish())], [Kind::State; 2]);
     assert_eq!(image.stats(), IngestStats::default());

@@ -22,7 +22,7 @@ use lexer::{Found, Token, paths, tokens, without_tests};
 const LAYERS: [&[&str]; 9] = [
     &["error", "digest", "limits"],
     &["format", "chunker", "hash", "json", "sys"],
-    &["crypt", "index", "name"],
+    &["crew", "crypt", "index", "name"],
     &["blob", "keyfile"],
     &["manifest", "store"],
     &["snapshot", "source"],

@@ -30,8 +30,8 @@ pub struct pxds_image_options {
     pub struct_size: usize,
     /// PXDS_IMAGE_...
     pub flags: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks.
+    pub threads: u32,
     /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server 4
     /// reads no other, so that another brings a notice of the store's.
     pub chunk_size: u64,
@@ -80,7 +80,6 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_IMAGE_NO_COMPRESS, "options.flags")?;
-    args::flags(options.reserved, 0, "options.reserved")?;
     let defaults = ImageOptions::default();
     // SAFETY: the caller's.
     unsafe {
@@ -91,6 +90,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
             on_chunk: on_chunk(options.on_chunk, options.user),
+            threads: options.threads as usize,
         })
     }
 }

@@ -52,8 +52,10 @@ pub struct pxds_ingest_options {
     pub struct_size: usize,
     /// PXDS_INGEST_...
     pub flags: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
+    /// ended when the function returns that has started them. Memory: for each thread a batch, which is four times the
+    /// average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+    pub threads: u32,
     /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
     /// average that is unusual for Proxmox Backup Server brings a notice of the store's.
     pub chunker: *const pxds_chunker_config,
@@ -111,7 +113,6 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_INGEST_NO_COMPRESS, "options.flags")?;
-    args::flags(options.reserved, 0, "options.reserved")?;
     // SAFETY: the caller's.
     unsafe {
         Ok(IngestOptions {
@@ -121,6 +122,7 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
             on_chunk: on_chunk(options.on_chunk, options.user),
+            threads: options.threads as usize,
         })
     }
 }
@@ -176,7 +178,8 @@ pub unsafe extern "C" fn pxds_ingest_new(
     })
 }
 
-/// Takes the next bytes of the stream. Chunks that end in them are stored before it returns.
+/// Takes the next bytes of the stream. Small pieces are gathered until there is work for all threads: what was given is
+/// stored at the latest in pxds_ingest_finish(). Pieces of a batch or more are not copied.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_ERR_STATE (finished, or failed before), and what
 /// pxds_store_insert() may give.
@@ -213,7 +216,7 @@ pub unsafe extern "C" fn pxds_ingest_read_fd(
         // SAFETY: the header's rules for handles.
         let ingest = unsafe { args::handle(ingest, "ingest")? };
         let fd = CallerFd::new(fd)?;
-        ingest.0.enter()?.read(&mut |buffer| fd.read(buffer))
+        ingest.0.enter()?.read_fd(fd)
     })
 }
 

@@ -1,14 +1,23 @@
-//! What turns a whole chunk into an entry of an index.
+//! What turns whole chunks into entries of an index.
 
-use super::{IndexWriter, StoredIndex};
 use std::sync::Arc;
 
-use crate::blob::Codec;
-use crate::crypt::{CryptKey, digest_of};
+use super::batch::{Batch, Data, Desk, Keeper, Span};
+use super::{IndexWriter, StoredIndex};
+use crate::crew::{self, Pause, Taken};
+use crate::crypt::CryptKey;
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result, reserve};
-use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
-use crate::store::{InsertOptions, SharedLock, Store};
+use crate::error::{Error, Kind, Result};
+use crate::store::{SharedLock, Store};
+
+/// Batches that have been stored may wait for the caller's thread, so many for each thread.
+const MAX_AHEAD: usize = 4;
+
+/// Where batches come from.
+pub(super) trait Input<'a> {
+    /// Takes the next chunks; what has to be read goes into `buffer`. One thread at a time.
+    fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken>;
+}
 
 /// A chunk that has been stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,97 +72,117 @@ impl IngestStats {
 /// Told of each chunk after it has been stored; an error stops the ingest.
 pub type OnChunk = Box<dyn FnMut(&ChunkResult) -> Result<()> + Send>;
 
-/// Stores chunks, enters them into the index, counts and reports them.
+/// Stores chunks, on several threads, and on the caller's enters them into the index, counts and reports them.
 pub(super) struct Engine {
-    store: Store,
-    codec: Codec,
-    /// Grown to the largest chunk so far, and re-used.
-    encoded: Vec<u8>,
+    keeper: Keeper,
+    /// One for each thread.
+    desks: Vec<Desk>,
+    ledger: Ledger,
+}
+
+/// What comes in order.
+struct Ledger {
     /// `None` once it has been handed out.
     index: Option<StoredIndex>,
     stats: IngestStats,
-    compress: bool,
     on_chunk: Option<OnChunk>,
+}
+
+/// How chunks are stored.
+pub(super) struct EngineOptions {
+    pub(super) compress: bool,
+    pub(super) key: Option<Arc<CryptKey>>,
+    pub(super) on_chunk: Option<OnChunk>,
+    /// 0 for as many as there are processors.
+    pub(super) threads: usize,
 }
 
 impl Engine {
     /// An engine for `writer`, holding `store`, which `lock` is of.
-    pub(super) fn new(
-        store: &Store,
-        lock: SharedLock,
-        writer: IndexWriter,
-        compress: bool,
-        key: Option<Arc<CryptKey>>,
-        on_chunk: Option<OnChunk>,
-    ) -> Self {
+    ///
+    /// Errors: `Argument` for too many threads.
+    pub(super) fn new(store: &Store, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
+        let EngineOptions { compress, key, on_chunk, threads } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
-        Engine {
-            store: store.clone(),
-            codec: Codec::with_key(key),
-            encoded: Vec::new(),
-            index: Some(StoredIndex::new(writer, store.clone(), lock, fingerprint)),
-            stats: IngestStats::default(),
-            compress,
-            on_chunk,
-        }
+        let keeper = Keeper::new(store.clone(), compress, key);
+        let desks = std::iter::repeat_with(|| keeper.desk()).take(crew::thread_count(threads)?).collect();
+        let index = Some(StoredIndex::new(writer, store.clone(), lock, fingerprint));
+        Ok(Engine { keeper, desks, ledger: Ledger { index, stats: IngestStats::default(), on_chunk } })
+    }
+
+    /// How many threads there are, the caller's among them.
+    pub(super) fn threads(&self) -> usize {
+        self.desks.len()
     }
 
     /// Sums over what has been stored so far.
     pub(super) fn stats(&self) -> IngestStats {
-        self.stats
+        self.ledger.stats
     }
 
     /// Hands out the index.
     ///
     /// Errors: `State` the second time.
     pub(super) fn take_index(&mut self) -> Result<StoredIndex> {
-        let mut index = self.index.take().ok_or_else(no_index)?;
-        index.stats = self.stats;
+        let mut index = self.ledger.index.take().ok_or_else(no_index)?;
+        index.stats = self.ledger.stats;
         Ok(index)
-    }
-
-    /// Stores the chunk `data`, which begins where the one before has ended.
-    pub(super) fn append_chunk(&mut self, data: &[u8]) -> Result<()> {
-        self.store_chunk(self.stats.size, data).map(drop)
-    }
-
-    /// Stores the chunk `data`, which begins at `offset`.
-    pub(super) fn store_chunk(&mut self, offset: u64, data: &[u8]) -> Result<ChunkResult> {
-        let digest = digest_of(data, self.codec.key().map(Arc::as_ref));
-        let (existed, stored_size) = match self.touch(&digest)? {
-            Some(stored_size) => (true, stored_size),
-            None => self.insert(&digest, data)?,
-        };
-        let index = self.index()?;
-        index.reused |= existed;
-        let chunk = ChunkResult { digest, offset, size: data.len() as u64, stored_size, existed };
-        self.enter(&chunk)?;
-        Ok(chunk)
-    }
-
-    /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
-    pub(super) fn reuse_chunk(&mut self, offset: u64, size: u64, digest: &Digest) -> Result<bool> {
-        // Of the form that is wanted, that is.
-        let encrypted = self.codec.key().is_some();
-        if self.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
-            return Ok(false);
-        }
-        let Some(stored_size) = self.touch(digest)? else { return Ok(false) };
-        self.index()?.reused = true;
-        self.enter(&ChunkResult { digest: *digest, offset, size, stored_size, existed: true })?;
-        Ok(true)
-    }
-
-    /// Enters once more, at `offset`, a chunk that this engine has stored.
-    pub(super) fn repeat_chunk(&mut self, offset: u64, chunk: &ChunkResult) -> Result<()> {
-        self.enter(&ChunkResult { offset, existed: true, ..*chunk })
     }
 
     /// The index so far.
     ///
     /// Errors: `State` when it has been handed out.
     pub(super) fn index(&mut self) -> Result<&mut StoredIndex> {
+        self.ledger.index()
+    }
+
+    /// Stores what `input` gives.
+    pub(super) fn run<'a>(&mut self, input: &mut (impl Input<'a> + Send)) -> Result<()> {
+        let Engine { keeper, desks, ledger } = self;
+        let max_jobs = MAX_AHEAD * desks.len();
+        crew::run(
+            desks,
+            max_jobs,
+            |desk: &mut Desk, batch: &mut Batch<'a>, pause| input.take(&mut desk.buffer, batch, pause),
+            |desk, batch, pause| keeper.store_batch(desk, batch, pause),
+            &mut |batch| ledger.enter_batch(&keeper.store, batch),
+        )
+    }
+
+    /// Stores the chunk `data`, which begins at `offset`.
+    pub(super) fn store_one(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        let mut batch = Batch { data: Data::Slice(data), ..Batch::default() };
+        batch.spans.push(Span { offset, start: 0, len: data.len(), hole: false });
+        let desk = self.desks.first_mut().ok_or_else(|| Error::new(Kind::Internal, "an engine without a desk"))?;
+        self.keeper.store_batch(desk, &mut batch, &mut || Ok(()))?;
+        self.ledger.enter_batch(&self.keeper.store, &batch)
+    }
+
+    /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
+    pub(super) fn reuse_chunk(&mut self, offset: u64, size: usize, digest: &Digest) -> Result<bool> {
+        // Of the form that is wanted, that is.
+        let encrypted = self.keeper.key.is_some();
+        if self.keeper.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
+            return Ok(false);
+        }
+        let Some(chunk) = self.keeper.touch(digest, size)? else { return Ok(false) };
+        self.ledger.index()?.reused = true;
+        self.ledger.enter(&ChunkResult { offset, ..chunk })?;
+        Ok(true)
+    }
+}
+
+impl Ledger {
+    fn index(&mut self) -> Result<&mut StoredIndex> {
         self.index.as_mut().ok_or_else(no_index)
+    }
+
+    fn enter_batch(&mut self, store: &Store, batch: &Batch<'_>) -> Result<()> {
+        for (digest, leftover) in &batch.leftovers {
+            store.notice_leftover(digest, Some(*leftover))?;
+        }
+        self.index()?.reused |= batch.reused;
+        batch.stored.iter().try_for_each(|chunk| self.enter(chunk))
     }
 
     /// Enters a chunk that is in the store into the index, and reports it.
@@ -165,27 +194,6 @@ impl Engine {
             Some(on_chunk) => on_chunk(chunk),
             None => Ok(()),
         }
-    }
-
-    /// Touches a chunk that the store has, and gives its length. What is too short for an encrypted blob is none.
-    fn touch(&self, digest: &Digest) -> Result<Option<u64>> {
-        let min = if self.codec.key().is_some() { ENCRYPTED_BLOB_HEADER_SIZE as u64 } else { 0 };
-        Ok(self.store.touch_if_present(digest)?.filter(|&stored_size| stored_size >= min))
-    }
-
-    fn insert(&mut self, digest: &Digest, data: &[u8]) -> Result<(bool, u64)> {
-        let room = data.len() + ENCRYPTED_BLOB_HEADER_SIZE;
-        if self.encoded.len() < room {
-            let missing = room - self.encoded.len();
-            reserve(&mut self.encoded, missing)?;
-            self.encoded.resize(room, 0);
-        }
-        let len = match self.codec.key() {
-            Some(_) => self.codec.seal(data, self.compress, &mut self.encoded)?,
-            None => self.codec.encode(data, self.compress, &mut self.encoded)?,
-        };
-        let inserted = self.store.insert(digest, &self.encoded[..len], InsertOptions::default())?;
-        Ok((inserted.existed, inserted.stored_size))
     }
 }
 

@@ -4,19 +4,25 @@
 //!
 //! - A chunk has no digest until it is stored, found to be a hole, or taken from an earlier index. What is read, from a
 //!   stream or by position, is for the chunks that have none.
-//! - Chunks are stored, indexed and reported as they come; an image that is read is read in ascending order.
+//! - Chunks are stored on several threads, and indexed and reported on the caller's, as they come; an image that is read is
+//!   read in ascending order. What comes in small pieces is gathered until there is work for all threads.
 //! - Zeros are looked up in the store once for the length of a chunk, and once for that of a short last one.
-//! - Memory: one chunk, one encoded chunk, and 33 bytes a chunk for the index; twice these if the size is not known.
+//! - Memory: for each thread a batch (four chunks, or 2 MiB) and two chunks, and 33 bytes a chunk for the index; twice the
+//!   latter if the size is not known.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use super::batch::{batch_size, ends_early};
 use super::changes::Changes;
-use super::engine::{ChunkResult, Engine};
+use super::engine::{Engine, EngineOptions};
+use super::pending::Pending;
+use super::spans::{Source, SpanInput};
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index};
-use crate::limits::BLOB_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, blob_len};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes};
 
@@ -40,11 +46,14 @@ pub struct ImageOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
+    /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
+    pub threads: usize,
 }
 
 impl Default for ImageOptions {
     fn default() -> Self {
-        ImageOptions { chunk_size: PBS_CHUNK_SIZE, compress: true, key: None, ctime: None, uuid: None, on_chunk: None }
+        let chunk_size = PBS_CHUNK_SIZE;
+        ImageOptions { chunk_size, compress: true, key: None, ctime: None, uuid: None, on_chunk: None, threads: 0 }
     }
 }
 
@@ -52,14 +61,12 @@ impl Default for ImageOptions {
 pub struct Image {
     engine: Engine,
     chunk_size: u64,
-    /// The chunk that is being read; at first empty, then of the length of a chunk.
-    buffer: Vec<u8>,
-    /// Bytes of it that are there. What is passed over is never there.
-    filled: usize,
-    /// Where the stream stands.
-    at: u64,
-    /// Chunks of zeros that have been stored, of at most two lengths.
-    zeros: Vec<ChunkResult>,
+    /// What has come of the stream from `start` on.
+    pending: Pending,
+    /// Where a chunk begins.
+    start: u64,
+    /// Plain bytes that one thread takes at a time.
+    batch_size: usize,
     state: State,
 }
 
@@ -69,7 +76,7 @@ impl Image {
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
     /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
-        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk } = options;
+        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, threads } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
             return Err(Error::new(Kind::Argument, message));
@@ -84,11 +91,14 @@ impl Image {
                 "Proxmox Backup Server 4 opens no fixed index but of 4 MiB, and its garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
-        let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), compress, key, on_chunk);
-        Ok(Image { engine, chunk_size, buffer: Vec::new(), filled: 0, at: 0, zeros: Vec::new(), state: State::Open })
+        let options = EngineOptions { compress, key, on_chunk, threads };
+        let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;
+        let (pending, batch_size) = (Pending::default(), batch_size(chunk_size));
+        Ok(Image { engine, chunk_size, pending, start: 0, batch_size, state: State::Open })
     }
 
-    /// Takes the next bytes. Those of chunks that have a digest are passed over.
+    /// Takes the next bytes. Those of chunks that have a digest are passed over. Small pieces are gathered first: what was
+    /// taken is stored at the latest when the image is finished.
     ///
     /// Errors: `Argument` beyond the size of the image; `Cancelled` when the callback says so; those of the store;
     /// `State` after any of them.
@@ -97,14 +107,11 @@ impl Image {
     }
 
     /// Takes what `read` gives until it gives 0 bytes, as [`Image::write`] does. `read` fills the start of a buffer and
-    /// says how much.
+    /// says how much; it is called on this thread. What it has given before it fails is stored.
     ///
     /// Errors: as [`Image::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
-        self.run(|image| {
-            while image.read_step(read)? {}
-            Ok(())
-        })
+        self.run(|image| image.read_steps(read))
     }
 
     /// Takes one whole chunk, wherever the stream stands; the last one for a place counts. Only that at the end of the
@@ -112,11 +119,11 @@ impl Image {
     ///
     /// Errors: as [`Image::write`]; `Argument`, which changes nothing, if it is no chunk of this image.
     pub fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<()> {
-        self.state.check_open()?;
+        self.run(Image::flush)?;
         let len = data.len() as u64;
         // No chunk ends where the addition would.
         self.index()?.check_chunk(offset.saturating_add(len), len)?;
-        self.run(|image| image.put(offset, data))
+        self.run(|image| image.engine.store_one(offset, data))
     }
 
     /// Takes from `fd` every chunk that has no digest yet.
@@ -127,11 +134,11 @@ impl Image {
     /// Errors: as [`Image::write`]; `Corrupt`, with the offset, if it ends before the image; `Io`; `State` for a file or
     /// device when the stream so far has ended within a chunk.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
-        self.state.check_open()?;
+        self.run(Image::flush)?;
         let size = fd.size()?;
-        if size.is_some() && self.filled > 0 {
+        if size.is_some() && self.pending.len() > 0 && !self.passes_over()? {
             let message = "the image has been fed a part of a chunk, and a file is read by whole ones";
-            return Err(Error::new(Kind::State, message).with_offset(self.at));
+            return Err(Error::new(Kind::State, message).with_offset(self.at()));
         }
         self.run(|image| match size {
             Some(size) => image.read_positions(fd, size),
@@ -146,7 +153,7 @@ impl Image {
     /// csum is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of the
     /// store.
     pub fn reuse(&mut self, earlier: &Index, changes: Changes<'_>) -> Result<()> {
-        self.state.check_open()?;
+        self.run(Image::flush)?;
         let Index::Fixed(fixed) = earlier else {
             return Err(Error::new(Kind::Argument, "the earlier index is a dynamic one"));
         };
@@ -171,7 +178,7 @@ impl Image {
     /// Errors: `State`, with the offset of the first chunk that is missing, after which the image goes on; as
     /// [`Image::write`].
     pub fn finish(&mut self) -> Result<StoredIndex> {
-        self.state.check_open()?;
+        self.run(Image::flush)?;
         self.index()?.check_complete()?;
         self.run(Image::put_last)?;
         self.state = State::Finished;
@@ -197,103 +204,154 @@ impl Image {
 
     // ---- streams ----
 
-    /// How many bytes of the current chunk are still to come, 0 at the end of the image.
-    fn room(&mut self) -> Result<usize> {
-        let to_boundary = self.chunk_size - self.at % self.chunk_size;
-        let writer = self.index()?;
-        let (size, grows) = (writer.size(), writer.grows());
-        let room = if grows { to_boundary } else { to_boundary.min(size.saturating_sub(self.at)) };
-        usize::try_from(room).map_err(|_| Error::new(Kind::Internal, "a chunk beyond memory"))
+    /// Where the stream stands.
+    fn at(&self) -> u64 {
+        self.start + self.pending.len() as u64
     }
 
-    /// Whether the current chunk has a digest.
+    /// How many bytes of the image are still to come; of one that grows, no end of them.
+    fn room(&mut self) -> Result<usize> {
+        let at = self.at();
+        let writer = self.index()?;
+        let room = if writer.grows() { u64::MAX } else { writer.size().saturating_sub(at) };
+        Ok(usize::try_from(room).unwrap_or(usize::MAX))
+    }
+
+    /// Whether the chunk that begins at `start` has a digest.
     fn passes_over(&mut self) -> Result<bool> {
-        let i = self.at / self.chunk_size;
+        let i = self.start / self.chunk_size;
         Ok(usize::try_from(i).is_ok_and(|i| self.index().is_ok_and(|writer| writer.has(i))))
     }
 
-    fn take(&mut self, mut data: &[u8]) -> Result<()> {
-        while !data.is_empty() {
-            let room = self.room()?;
-            if room == 0 {
-                return Err(beyond(self.at));
-            }
-            let (now, rest) = data.split_at(room.min(data.len()));
-            let whole = self.at.is_multiple_of(self.chunk_size) && now.len() == room;
-            if self.passes_over()? {
-                self.pass_over(now.len());
-            } else if whole {
-                self.put(self.at, now)?;
-                self.at += now.len() as u64;
-            } else {
-                self.make_room()?;
-                self.buffer[self.filled..][..now.len()].copy_from_slice(now);
-                self.advance(now.len(), room)?;
-            }
-            data = rest;
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        let (now, too_much) = data.split_at(data.len().min(self.room()?));
+        if now.len() < self.batch_size {
+            self.gather(now)?;
+        } else {
+            self.take_large(now)?;
         }
+        let at = self.at();
+        if at == self.index()?.size() || !too_much.is_empty() {
+            self.flush()?;
+        }
+        if too_much.is_empty() { Ok(()) } else { Err(beyond(at)) }
+    }
+
+    fn gather(&mut self, data: &[u8]) -> Result<()> {
+        if self.pending.len() + data.len() > self.most_pending() {
+            self.flush()?;
+        }
+        self.pending.append(data)
+    }
+
+    /// Bytes that are gathered before they are stored.
+    fn most_pending(&self) -> usize {
+        self.batch_size.saturating_mul(self.engine.threads())
+    }
+
+    /// Stores the whole chunks of `data` from where they are.
+    fn take_large(&mut self, data: &[u8]) -> Result<()> {
+        self.flush()?;
+        let begun = self.pending.len();
+        let chunk_size = self.chunk_len()?;
+        let (end, rest) = data.split_at(if begun > 0 { data.len().min(chunk_size - begun) } else { 0 });
+        self.pending.append(end)?;
+        self.flush()?;
+        let whole = if self.at() + rest.len() as u64 == self.index()?.size() {
+            rest.len()
+        } else {
+            rest.len() - rest.len() % chunk_size
+        };
+        let (now, last) = rest.split_at(whole);
+        self.put_slice(now, self.start)?;
+        self.start += whole as u64;
+        self.pending.append(last)
+    }
+
+    fn chunk_len(&self) -> Result<usize> {
+        usize::try_from(self.chunk_size).map_err(|_| Error::new(Kind::Internal, "a chunk beyond memory"))
+    }
+
+    /// Stores the whole chunks of what is pending.
+    fn flush(&mut self) -> Result<()> {
+        let len = self.pending.len();
+        let (at, chunk_size, writer) = (self.at(), self.chunk_len()?, self.index()?);
+        let whole = if !writer.grows() && at == writer.size() { len } else { len - len % chunk_size };
+        let pending = std::mem::take(&mut self.pending);
+        let result = self.put_slice(&pending.bytes()[..whole], self.start);
+        self.pending = pending;
+        result?;
+        self.pending.consume(whole);
+        self.start += whole as u64;
         Ok(())
     }
 
-    /// Reads once, behind what there is of the current chunk; false at the end of the input.
-    fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
-        let room = self.room()?;
-        let mut one_more = [0];
-        let out = if room == 0 {
-            &mut one_more[..]
-        } else {
-            self.make_room()?;
-            &mut self.buffer[self.filled..][..room.min(STEP)]
+    /// Stores those of the chunks in `data`, which begins at `base`, that have no digest.
+    fn put_slice(&mut self, data: &[u8], base: u64) -> Result<()> {
+        if data.is_empty() {
+            return Ok(());
+        }
+        let end = base + data.len() as u64;
+        let number = |offset: u64| {
+            usize::try_from(offset).map_err(|_| Error::new(Kind::Limit, "more chunks than an index may have"))
         };
+        let range = number(base / self.chunk_size)?..number(end.div_ceil(self.chunk_size))?;
+        self.put_spans(Source::Slice(data, base), range, end)
+    }
+
+    fn put_spans(&mut self, source: Source<'_>, range: Range<usize>, end: u64) -> Result<()> {
+        let (batch_size, threads) = (self.batch_size, self.engine.threads());
+        let mut input = SpanInput::new(source, self.index()?, range, end, batch_size, threads)?;
+        self.engine.run(&mut input)
+    }
+
+    fn read_steps(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
+        loop {
+            match self.read_step(read) {
+                Ok(true) => {}
+                Ok(false) => return self.flush(),
+                Err(error) => return self.flush().and(Err(error)),
+            }
+        }
+    }
+
+    /// Reads once, behind what is pending; false at the end of the input.
+    fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
+        let room = self.room()?.min(STEP);
+        if self.pending.len() + room > self.most_pending() {
+            self.flush()?;
+        }
+        // Behind the end, to learn whether there is more.
+        let mut one_more = [0];
+        let out = if room == 0 { &mut one_more[..] } else { self.pending.room(room)? };
         let capacity = out.len();
         let count = read(out)?;
         if count > capacity {
             let message = format!("the reader claims {count} bytes in a buffer of {capacity}");
             return Err(Error::new(Kind::Argument, message));
         }
-        if count > 0 {
-            if room == 0 {
-                return Err(beyond(self.at));
-            }
-            self.advance(count, room)?;
+        if room == 0 && count > 0 {
+            return Err(beyond(self.at()));
         }
+        self.pending.advance(count);
         Ok(count > 0)
     }
 
-    /// Takes `count` bytes in the buffer, behind those that are there; `room` of them would complete the chunk.
-    fn advance(&mut self, count: usize, room: usize) -> Result<()> {
-        if self.passes_over()? {
-            self.pass_over(count);
-            return Ok(());
-        }
-        let start = self.at - self.filled as u64;
-        self.at += count as u64;
-        self.filled += count;
-        if count == room {
-            self.put_buffer(start, self.filled)?;
-            self.filled = 0;
-        }
-        Ok(())
-    }
-
-    fn pass_over(&mut self, count: usize) {
-        self.at += count as u64;
-        self.filled = 0;
-    }
-
     fn read_stream(&mut self, fd: CallerFd<'_>) -> Result<()> {
-        while self.read_step(&mut |buffer| fd.read(buffer))? {}
+        self.read_steps(&mut |buffer| fd.read(buffer))?;
+        let at = self.at();
         let writer = self.index()?;
         let (size, grows) = (writer.size(), writer.grows());
-        if !grows && self.at < size { Err(ends_early(self.at, size)) } else { Ok(()) }
+        if !grows && at < size { Err(ends_early(at, size)) } else { Ok(()) }
     }
 
     /// The rest of a stream whose length nobody knew is the last chunk.
     fn put_last(&mut self) -> Result<()> {
-        if self.filled > 0 && !self.passes_over()? {
-            self.put_buffer(self.at - self.filled as u64, self.filled)?;
+        if self.pending.len() > 0 && !self.passes_over()? {
+            self.engine.store_one(self.start, self.pending.bytes())?;
         }
-        self.filled = 0;
+        self.start = self.at();
+        self.pending.clear();
         Ok(())
     }
 
@@ -313,38 +371,12 @@ impl Image {
         if len < size {
             return Err(ends_early(len, size));
         }
-        let mut holes = Holes::of(fd)?;
-        for i in 0..count {
-            if self.index()?.has(i) {
-                continue;
-            }
-            let start = i as u64 * self.chunk_size;
-            let end = size.min(start + self.chunk_size);
-            self.read_position(fd, &mut holes, start, end)?;
-        }
+        self.put_spans(Source::File(fd, Holes::of(fd)?), 0..count, size)?;
         // A hole that was not read may have been cut off.
         match fd.size()? {
             Some(len) if len < size => Err(ends_early(len, size)),
             _ => Ok(()),
         }
-    }
-
-    fn read_position(&mut self, fd: CallerFd<'_>, holes: &mut Holes<'_>, start: u64, end: u64) -> Result<()> {
-        let len = usize::try_from(end - start).map_err(|_| Error::new(Kind::Internal, "a chunk beyond memory"))?;
-        let hole = holes.cover(start..end)?;
-        if hole && let Some(zero) = self.zeros.iter().find(|zero| zero.size == end - start) {
-            return self.engine.repeat_chunk(start, zero);
-        }
-        self.make_room()?;
-        if hole {
-            self.buffer[..len].fill(0);
-        } else {
-            let read = fd.read_at(&mut self.buffer[..len], start)?;
-            if read < len {
-                return Err(ends_early(start + read as u64, self.index()?.size()));
-            }
-        }
-        self.put_buffer(start, len)
     }
 
     // ---- earlier images ----
@@ -358,80 +390,13 @@ impl Image {
         for i in 0..count {
             let Some(chunk) = earlier.chunk(i) else { break };
             if !changed(chunk.start, chunk.end) && !self.index()?.has(i) {
-                self.engine.reuse_chunk(chunk.start, chunk.end - chunk.start, &chunk.digest)?;
+                self.engine.reuse_chunk(chunk.start, blob_len(chunk.len())?, &chunk.digest)?;
             }
         }
         Ok(())
     }
-
-    // ---- chunks ----
-
-    /// Makes the buffer as long as a chunk of this image can be.
-    fn make_room(&mut self) -> Result<()> {
-        let (chunk_size, writer) = (self.chunk_size, self.index()?);
-        let len = if writer.grows() { chunk_size } else { chunk_size.min(writer.size()) };
-        let len = usize::try_from(len).map_err(|_| Error::new(Kind::Internal, "a chunk beyond memory"))?;
-        if self.buffer.len() < len {
-            let missing = len - self.buffer.len();
-            let no_memory = |_| Error::new(Kind::NoMemory, format!("no memory for a chunk of {len} bytes"));
-            self.buffer.try_reserve_exact(missing).map_err(no_memory)?;
-            self.buffer.resize(len, 0);
-        }
-        Ok(())
-    }
-
-    /// Stores the chunk at `offset` that is the first `len` bytes of the buffer.
-    fn put_buffer(&mut self, offset: u64, len: usize) -> Result<()> {
-        put(&mut self.engine, &mut self.zeros, offset, &self.buffer[..len])
-    }
-
-    /// Stores the chunk `data` at `offset`.
-    fn put(&mut self, offset: u64, data: &[u8]) -> Result<()> {
-        put(&mut self.engine, &mut self.zeros, offset, data)
-    }
-}
-
-fn put(engine: &mut Engine, zeros: &mut Vec<ChunkResult>, offset: u64, data: &[u8]) -> Result<()> {
-    // Zeros are told faster than they are hashed; other data ends the look at its first byte.
-    if !is_zero(data) {
-        return engine.store_chunk(offset, data).map(drop);
-    }
-    match zeros.iter().find(|zero| zero.size == data.len() as u64) {
-        Some(zero) => engine.repeat_chunk(offset, zero),
-        None => {
-            zeros.push(engine.store_chunk(offset, data)?);
-            Ok(())
-        }
-    }
-}
-
-fn is_zero(data: &[u8]) -> bool {
-    let (blocks, rest) = data.as_chunks::<256>();
-    blocks.iter().all(|block| block.iter().fold(0, |all, byte| all | byte) == 0) && rest.iter().all(|&byte| byte == 0)
 }
 
 fn beyond(size: u64) -> Error {
     Error::new(Kind::Argument, format!("there are more bytes than the {size} of the image")).with_offset(size)
-}
-
-fn ends_early(at: u64, size: u64) -> Error {
-    Error::new(Kind::Corrupt, format!("the input ends at {at}, before the {size} bytes of the image")).with_offset(at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_bit_anywhere_is_not_zero() {
-        for len in [0, 1, 255, 256, 257, 512, 1000] {
-            let mut data = vec![0; len];
-            assert!(is_zero(&data));
-            for i in 0..len {
-                data[i] = 1 << (i % 8);
-                assert!(!is_zero(&data), "{i} of {len}");
-                data[i] = 0;
-            }
-        }
-    }
 }

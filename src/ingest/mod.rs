@@ -11,9 +11,13 @@
 //!   or dropped, so that no garbage collection takes the chunks before an index names them.
 //! - After a failure nothing more is taken.
 
+mod batch;
 mod changes;
+mod cut;
 mod engine;
 mod image;
+mod pending;
+mod spans;
 mod stored;
 mod stream;
 

@@ -1,12 +1,16 @@
 //! Streams, cut by their content.
 //!
-//! Chunks are stored, indexed and reported in stream order. Memory: the current chunk, one encoded chunk, 256 KiB of
-//! input and 1 MiB of the index's entries, however long the stream. After a callback's wish to stop, the index of what
-//! was stored can be had.
+//! Chunks are stored on several threads, and indexed and reported in stream order on the caller's. What comes in small
+//! pieces is gathered until there is work for all of them. Memory, however long the stream: for each thread a batch (four
+//! average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish to stop, the index
+//! of what was stored can be had.
 
 use std::sync::Arc;
 
-use super::engine::Engine;
+use super::batch::batch_size;
+use super::cut::{FdInput, SliceInput};
+use super::engine::{Engine, EngineOptions};
+use super::pending::Pending;
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
 use crate::chunker::{Config, DynamicChunker};
 use crate::crypt::CryptKey;
@@ -14,9 +18,9 @@ use crate::error::{Error, Kind, Result};
 use crate::index::DynamicWriter;
 use crate::limits::BLOB_MAX_SIZE;
 use crate::store::{NoticeLevel, Store};
-use crate::sys;
+use crate::sys::{self, CallerFd};
 
-/// Bytes asked of a reader at a time: small enough to be scanned while they are in the processor's cache.
+/// Bytes asked of a reader at a time.
 const STEP: usize = 256 << 10;
 
 /// Plain bytes of the largest chunk that PBS's server takes.
@@ -39,11 +43,14 @@ pub struct IngestOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
+    /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
+    pub threads: usize,
 }
 
 impl Default for IngestOptions {
     fn default() -> Self {
-        IngestOptions { chunker: Config::default(), compress: true, key: None, ctime: None, uuid: None, on_chunk: None }
+        let chunker = Config::default();
+        IngestOptions { chunker, compress: true, key: None, ctime: None, uuid: None, on_chunk: None, threads: 0 }
     }
 }
 
@@ -51,49 +58,15 @@ impl Default for IngestOptions {
 pub struct Ingest {
     engine: Engine,
     chunker: DynamicChunker,
+    /// From the start of the current chunk on, and whole chunks that were written in small pieces.
     pending: Pending,
+    /// How much of it the chunker has seen.
+    scanned: usize,
+    /// Where it begins in the stream.
+    offset: u64,
+    /// Plain bytes that one thread takes at a time.
+    batch_size: usize,
     state: State,
-}
-
-/// The current chunk, as far as it is known.
-#[derive(Default)]
-struct Pending {
-    /// Never shrinks, so that its end need not be cleared before a read.
-    buffer: Vec<u8>,
-    filled: usize,
-}
-
-impl Pending {
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.filled]
-    }
-
-    /// At least `len` bytes behind the filled ones.
-    fn room(&mut self, len: usize) -> Result<&mut [u8]> {
-        let wanted = self.filled + len;
-        if self.buffer.len() < wanted {
-            let missing = wanted - self.buffer.len();
-            let no_memory =
-                |_| Error::new(Kind::NoMemory, format!("no memory for {wanted} bytes of the current chunk"));
-            self.buffer.try_reserve(missing).map_err(no_memory)?;
-            self.buffer.resize(wanted, 0);
-        }
-        Ok(&mut self.buffer[self.filled..])
-    }
-
-    fn append(&mut self, data: &[u8]) -> Result<()> {
-        self.room(data.len())?[..data.len()].copy_from_slice(data);
-        self.filled += data.len();
-        Ok(())
-    }
-
-    /// Drops the first `len` bytes.
-    fn consume(&mut self, len: usize) {
-        if len > 0 {
-            self.buffer.copy_within(len..self.filled, 0);
-            self.filled -= len;
-        }
-    }
 }
 
 impl Ingest {
@@ -102,7 +75,7 @@ impl Ingest {
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
     pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
-        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk } = options;
+        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, threads } = options;
         let chunker = DynamicChunker::new(&config)?;
         if config.max > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(
@@ -113,24 +86,50 @@ impl Ingest {
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), compress, key, on_chunk);
-        Ok(Ingest { engine, chunker, pending: Pending::default(), state: State::Open })
+        let options = EngineOptions { compress, key, on_chunk, threads };
+        let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
+        let batch_size = batch_size(config.avg);
+        let (pending, state) = (Pending::default(), State::Open);
+        Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, batch_size, state })
     }
 
-    /// Takes the next bytes of the stream.
+    /// Takes the next bytes of the stream. Small pieces are gathered first: what was taken is stored at the latest when
+    /// the stream is finished.
     ///
     /// Errors: `Cancelled` when the callback says so; those of the store; `State` after any of them.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
         self.run(|ingest| ingest.take(data))
     }
 
-    /// Takes what `read` gives until it gives 0 bytes. `read` fills the start of a buffer and says how much.
+    /// Takes what `read` gives until it gives 0 bytes. `read` fills the start of a buffer and says how much; it is called
+    /// on this thread. What it has given before it fails is stored.
     ///
     /// Errors: as [`Ingest::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
         self.run(|ingest| {
-            while ingest.read_step(read)? {}
-            Ok(())
+            loop {
+                match ingest.read_step(read) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    Err(error) => return ingest.flush().and(Err(error)),
+                }
+            }
+        })
+    }
+
+    /// Takes what can be read from `fd`, to its end. What it has given before it fails is stored.
+    ///
+    /// Errors: as [`Ingest::write`]; `Io`.
+    pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
+        self.run(|ingest| {
+            ingest.flush()?;
+            let Ingest { engine, chunker, pending, batch_size, .. } = ingest;
+            let (offset, batch_size) = (ingest.offset, *batch_size);
+            let mut input = FdInput { fd, chunker, pending, offset, batch_size, failure: None };
+            let result = engine.run(&mut input);
+            ingest.offset = input.offset;
+            ingest.scanned = ingest.pending.len();
+            result
         })
     }
 
@@ -143,9 +142,10 @@ impl Ingest {
     ///
     /// Errors: as [`Ingest::write`].
     pub fn finish(&mut self) -> Result<StoredIndex> {
-        self.run(|ingest| match ingest.pending.bytes() {
-            [] => Ok(()),
-            last => ingest.engine.append_chunk(last),
+        self.run(|ingest| {
+            ingest.flush()?;
+            let Ingest { engine, pending, offset, .. } = ingest;
+            if pending.len() > 0 { engine.store_one(*offset, pending.bytes()) } else { Ok(()) }
         })?;
         self.state = State::Finished;
         self.engine.take_index()
@@ -171,35 +171,89 @@ impl Ingest {
         result
     }
 
-    fn take(&mut self, mut data: &[u8]) -> Result<()> {
-        while let Some(cut) = self.chunker.scan(data) {
-            let (chunk_end, rest) = data.split_at(cut);
-            if self.pending.filled == 0 {
-                self.engine.append_chunk(chunk_end)?;
-            } else {
-                self.pending.append(chunk_end)?;
-                self.engine.append_chunk(self.pending.bytes())?;
-                self.pending.filled = 0;
-            }
-            data = rest;
+    /// Bytes that are gathered before they are stored.
+    fn most_pending(&self) -> usize {
+        self.batch_size.saturating_mul(self.engine.threads())
+    }
+
+    fn take(&mut self, data: &[u8]) -> Result<()> {
+        if data.len() >= self.batch_size {
+            return self.take_large(data);
+        }
+        if self.pending.len() + data.len() > self.most_pending() {
+            self.flush()?;
         }
         self.pending.append(data)
     }
 
-    /// Reads once, behind the pending bytes, and stores the chunks that end there; false at the end of the input.
+    /// Stores the chunks that end in `data` from where they are.
+    fn take_large(&mut self, data: &[u8]) -> Result<()> {
+        self.flush()?;
+        let Ingest { engine, chunker, pending, scanned, offset, batch_size, .. } = self;
+        let (mut first, mut rest) = (None, data);
+        if pending.len() > 0 {
+            let cut = chunker.scan(data);
+            let (end, behind) = data.split_at(cut.unwrap_or(data.len()));
+            pending.append(end)?;
+            *scanned = pending.len();
+            if cut.is_none() {
+                return Ok(());
+            }
+            (first, rest) = (Some(pending.bytes()), behind);
+        }
+        let mut input = SliceInput {
+            first,
+            data: rest,
+            chunker,
+            start: 0,
+            scanned: 0,
+            offset: *offset,
+            batch_size: *batch_size,
+            threads: engine.threads(),
+        };
+        engine.run(&mut input)?;
+        *offset = input.offset;
+        let start = input.start;
+        pending.clear();
+        pending.append(&rest[start..])?;
+        *scanned = pending.len();
+        Ok(())
+    }
+
+    /// Stores the whole chunks of what is pending.
+    fn flush(&mut self) -> Result<()> {
+        let Ingest { engine, chunker, pending, scanned, offset, batch_size, .. } = self;
+        if *scanned == pending.len() {
+            return Ok(());
+        }
+        let mut input = SliceInput {
+            first: None,
+            data: pending.bytes(),
+            chunker,
+            start: 0,
+            scanned: *scanned,
+            offset: *offset,
+            batch_size: *batch_size,
+            threads: engine.threads(),
+        };
+        engine.run(&mut input)?;
+        *offset = input.offset;
+        let start = input.start;
+        pending.consume(start);
+        *scanned = pending.len();
+        Ok(())
+    }
+
+    /// Reads once, behind the pending bytes; false at the end of the input.
     fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
-        let count = read(&mut self.pending.room(STEP)?[..STEP])?;
+        if self.pending.len() + STEP > self.most_pending() {
+            self.flush()?;
+        }
+        let count = read(self.pending.room(STEP)?)?;
         if count > STEP {
             return Err(Error::new(Kind::Argument, format!("the reader claims {count} bytes in a buffer of {STEP}")));
         }
-        let (mut start, mut scanned) = (0, self.pending.filled);
-        self.pending.filled += count;
-        while let Some(cut) = self.chunker.scan(&self.pending.bytes()[scanned..]) {
-            scanned += cut;
-            self.engine.append_chunk(&self.pending.bytes()[start..scanned])?;
-            start = scanned;
-        }
-        self.pending.consume(start);
+        self.pending.advance(count);
         Ok(count > 0)
     }
 }

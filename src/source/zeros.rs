@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::RequiredForm;
 use crate::crypt::CryptKey;
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::hash::Hasher;
 use crate::index::ChunkInfo;
@@ -44,6 +45,12 @@ impl Zeros {
             Some(RequiredForm::Encrypted) => is_encrypted(),
             None => is_plain() || is_encrypted(),
         }
+    }
+
+    /// The name of `len` zeros, which are no more than a blob's: the encrypted ones if there is a key.
+    pub fn digest(&self, len: usize) -> Digest {
+        let hashed = self.hashed(len);
+        self.key.as_ref().map_or_else(|| hashed.digest(), |key| key.finish_digest(&hashed))
     }
 
     /// The hash of `len` zeros, which are no more than a blob's.

@@ -39,8 +39,9 @@ enum Verdict {
     Ignore,
 }
 
-/// A file of so many bytes had the chunk's name and was too short to be one.
-struct Leftover(u64);
+/// A file of so many bytes had the chunk's name and was too short to be one; it has been replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leftover(u64);
 
 impl Store {
     /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
@@ -50,6 +51,19 @@ impl Store {
     /// Errors: `Format` if `blob` is no blob; `Limit` if it is too long; `Exists` if something that is not a file has
     /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
     pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
+        let (inserted, leftover) = self.insert_quietly(digest, blob, options)?;
+        self.notice_leftover(digest, leftover)?;
+        Ok(inserted)
+    }
+
+    /// As [`Store::insert`], and leaves it to the caller to tell of a leftover, by [`Store::notice_leftover`]: on another
+    /// thread, say.
+    pub fn insert_quietly(
+        &self,
+        digest: &Digest,
+        blob: &[u8],
+        options: InsertOptions,
+    ) -> Result<(Inserted, Option<Leftover>)> {
         check_len(digest, blob)?;
         let form = match Blob::parse(blob) {
             Ok(blob) => Some(blob.form()),
@@ -78,34 +92,29 @@ impl Store {
             mended = copy;
             &mended
         };
-        self.under_stripe(digest, || {
+        let (inserted, leftover) = self.under_stripe(digest, || {
             if self.is_damaged(digest)? {
                 Ok((self.write_chunk(digest, blob)?, None))
             } else {
                 self.insert_locked(digest, blob, Some(parsed.form()))
             }
-        })
+        })?;
+        self.notice_leftover(digest, leftover)?;
+        Ok(inserted)
     }
 
-    /// Does `insert` while nobody else changes the chunk, and then says what it has found.
-    ///
-    /// The notice comes last: its callback may use the store.
-    fn under_stripe(
-        &self,
-        digest: &Digest,
-        insert: impl FnOnce() -> Result<(Inserted, Option<Leftover>)>,
-    ) -> Result<Inserted> {
-        let (inserted, leftover) = {
-            let _one_at_a_time = self.stripe(digest);
-            insert().map_err(|error| error.with_digest(digest))?
-        };
-        if let Some(Leftover(size)) = leftover {
-            let path = self.chunk_path(digest);
-            let message =
-                format!("{}: its {size} bytes were no blob but what a crash has left; replaced", path.display());
-            self.notice(NoticeLevel::Warning, &message, Some(&path))?;
-        }
-        Ok(inserted)
+    /// Does `insert` while nobody else changes the chunk.
+    fn under_stripe<T>(&self, digest: &Digest, insert: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _one_at_a_time = self.stripe(digest);
+        insert().map_err(|error| error.with_digest(digest))
+    }
+
+    /// Says what an insert has replaced, if it has. The notice's callback may use the store.
+    pub fn notice_leftover(&self, digest: &Digest, leftover: Option<Leftover>) -> Result<()> {
+        let Some(Leftover(size)) = leftover else { return Ok(()) };
+        let path = self.chunk_path(digest);
+        let message = format!("{}: its {size} bytes were no blob but what a crash has left; replaced", path.display());
+        self.notice(NoticeLevel::Warning, &message, Some(&path))
     }
 
     /// Whether the chunk's file is there, long enough to be one, and cannot be loaded.

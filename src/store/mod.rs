@@ -16,7 +16,7 @@ mod iterate;
 mod layout;
 mod lock;
 
-pub use insert::{InsertOptions, Inserted};
+pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkEntry, Chunks};
 pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};

@@ -12,6 +12,7 @@ mod holes;
 mod lock;
 mod output;
 mod process;
+mod signals;
 mod sparse;
 mod temp;
 mod tree;
@@ -23,6 +24,7 @@ pub use holes::Holes;
 pub use lock::{LockFile, LockMode};
 pub use output::Output;
 pub use process::ProcessMark;
+pub use signals::SignalsBlocked;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
 
@@ -169,6 +171,17 @@ impl CallerFd<'_> {
         // SAFETY: `out` is writable for its length.
         self.when_ready(libc::POLLIN, || unsafe { libc::read(fd, out.as_mut_ptr().cast(), out.len()) })
             .map_err(|source| Error::os("read", &format!("from descriptor {fd}"), &source))
+    }
+
+    /// Waits until there is something to read, or an end or an error; false after `timeout_ms`. A regular file always
+    /// has.
+    pub fn wait_readable(&self, timeout_ms: i32) -> Result<bool> {
+        let mut wait = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid structure.
+        match retry(|| unsafe { libc::poll(&raw mut wait, 1, timeout_ms) }) {
+            Ok(count) => Ok(count > 0),
+            Err(source) => Err(Error::os("wait for", &format!("descriptor {}", wait.fd), &source)),
+        }
     }
 
     /// Writes all of `data`.

@@ -41,7 +41,7 @@ class IngestOptions(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_size_t),
         ("flags", c_uint32),
-        ("reserved", c_uint32),
+        ("threads", c_uint32),
         ("chunker", POINTER(ChunkerConfig)),
         ("ctime", c_void_p),
         ("uuid", c_void_p),

@@ -1,0 +1,484 @@
+//! Work for several threads: jobs are taken in order, done side by side, and delivered in order.
+//!
+//! # Contract
+//!
+//! - Each thread takes a job, does it, and takes the next. The caller's thread is one of them, and it alone delivers.
+//! - A thread is started when there is a job for it. All have ended when [`run`] returns, whatever has happened.
+//! - The first failure stops all: nothing more is taken, and whoever works learns of it at the next pause. A failure to
+//!   take a job is the end of the jobs instead: those before it are done and delivered first.
+//! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
+
+use std::collections::VecDeque;
+use std::slice::IterMut;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
+
+use crate::error::{Error, Kind, Result};
+use crate::limits::MAX_THREADS;
+use crate::sys::SignalsBlocked;
+
+/// What taking a job has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// There are no more jobs.
+    Nothing,
+    /// A job, and it is the last one.
+    Last,
+    /// A job, and there may be more.
+    More,
+}
+
+/// Is called between the parts of a long job. An error means that all is to stop; on the caller's thread, what is ready
+/// is delivered meanwhile.
+pub type Pause<'a> = dyn FnMut() -> Result<()> + 'a;
+
+/// The number of threads that an option asks for, of which 0 stands for the processors that this process may use.
+///
+/// Errors: `Argument` above [`MAX_THREADS`].
+pub fn thread_count(option: usize) -> Result<usize> {
+    match option {
+        0 => Ok(thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS)),
+        1..=MAX_THREADS => Ok(option),
+        _ => Err(Error::new(Kind::Argument, format!("{option} threads are more than {MAX_THREADS}"))),
+    }
+}
+
+/// Does what `take` gives by `work`, and hands it to `deliver`.
+///
+/// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on any
+/// thread, on one at a time; `work` on all; `deliver` on the caller's. A job that was delivered is used again.
+///
+/// Errors: the first of any of the three. When it is one of `take`'s, all that was taken before has been delivered.
+pub fn run<D, J, T, W>(
+    desks: &mut [D],
+    max_jobs: usize,
+    take: T,
+    work: W,
+    deliver: &mut dyn FnMut(&mut J) -> Result<()>,
+) -> Result<()>
+where
+    D: Send,
+    J: Default + Send,
+    T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
+    W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
+{
+    let mut desks = desks.iter_mut();
+    let desk = desks.next().ok_or_else(|| Error::new(Kind::Internal, "work without a thread"))?;
+    let state = State {
+        take: Some(take),
+        desks,
+        phase: Phase::Open,
+        taken: 0,
+        delivered: 0,
+        done: VecDeque::new(),
+        idle: Vec::new(),
+    };
+    let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
+    thread::scope(|scope| crew.lead(scope, desk, deliver))
+}
+
+/// How far the jobs are.
+enum Phase {
+    /// There may be more to take.
+    Open,
+    /// All are taken, and this has ended them.
+    Ended(Result<()>),
+    /// Something has failed.
+    Failed(Error),
+}
+
+struct State<'env, D, J, T> {
+    /// `None` while somebody takes.
+    take: Option<T>,
+    /// Those of threads that have not been started.
+    desks: IterMut<'env, D>,
+    phase: Phase,
+    taken: u64,
+    delivered: u64,
+    /// A place for each job that was taken and not delivered; filled when it is done.
+    done: VecDeque<Option<J>>,
+    idle: Vec<J>,
+}
+
+struct Crew<'env, D, J, T, W> {
+    state: Mutex<State<'env, D, J, T>>,
+    /// Told of every change of the state that somebody may wait for.
+    changed: Condvar,
+    work: W,
+    max_jobs: usize,
+}
+
+impl<D, J, T> State<'_, D, J, T> {
+    fn can_take(&self, max_jobs: usize) -> bool {
+        matches!(self.phase, Phase::Open) && self.take.is_some() && self.done.len() < max_jobs
+    }
+
+    fn fail(&mut self, error: Error) {
+        if !matches!(self.phase, Phase::Failed(_)) {
+            self.phase = Phase::Failed(error);
+        }
+    }
+}
+
+impl<'env, D, J, T, W> Crew<'env, D, J, T, W>
+where
+    D: Send,
+    J: Default + Send,
+    T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
+    W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
+{
+    fn state(&self) -> MutexGuard<'_, State<'env, D, J, T>> {
+        // Nothing that can panic runs between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State<'env, D, J, T>>) -> MutexGuard<'a, State<'env, D, J, T>> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the caller's thread does: delivers what is ready, and works otherwise.
+    fn lead<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        desk: &mut D,
+        deliver: &mut dyn FnMut(&mut J) -> Result<()>,
+    ) -> Result<()> {
+        let _alarm = Alarm(self);
+        loop {
+            if let Err(error) = self.deliver_ready(deliver) {
+                self.fail(error);
+            }
+            let mut state = self.state();
+            loop {
+                match &state.phase {
+                    Phase::Failed(error) => return Err(error.clone()),
+                    Phase::Ended(result) if state.done.is_empty() => return result.clone(),
+                    _ => {}
+                }
+                if matches!(state.done.front(), Some(Some(_))) {
+                    break;
+                }
+                if state.can_take(self.max_jobs) {
+                    self.take_and_work(state, scope, desk, &mut || self.deliver_ready(deliver));
+                    break;
+                }
+                state = self.wait(state);
+            }
+        }
+    }
+
+    /// What every other thread does.
+    fn help<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, desk: &mut D) {
+        let _alarm = Alarm(self);
+        let mut state = self.state();
+        while let Phase::Open = state.phase {
+            if state.can_take(self.max_jobs) {
+                self.take_and_work(state, scope, desk, &mut || self.check());
+                state = self.state();
+            } else {
+                state = self.wait(state);
+            }
+        }
+    }
+
+    /// Takes a job, which can be, and does it. How that went is in the state.
+    fn take_and_work<'scope>(
+        &'scope self,
+        mut state: MutexGuard<'_, State<'env, D, J, T>>,
+        scope: &'scope Scope<'scope, '_>,
+        desk: &mut D,
+        pause: &mut Pause<'_>,
+    ) {
+        let Some(mut take) = state.take.take() else { return };
+        let mut job = state.idle.pop().unwrap_or_default();
+        drop(state);
+        let taken = take(desk, &mut job, pause);
+
+        let mut state = self.state();
+        state.take = Some(take);
+        let ended = match taken {
+            Ok(Taken::More) => None,
+            Ok(Taken::Last | Taken::Nothing) => Some(Ok(())),
+            Err(ref error) => Some(Err(error.clone())),
+        };
+        let open = matches!(state.phase, Phase::Open);
+        if let (true, Some(result)) = (open, ended) {
+            state.phase = Phase::Ended(result);
+        }
+        let got_one = open && matches!(taken, Ok(Taken::More | Taken::Last));
+        let number = state.taken;
+        if got_one {
+            state.taken += 1;
+            state.done.push_back(None);
+        }
+        let starting = if matches!(taken, Ok(Taken::More)) && got_one { state.desks.next() } else { None };
+        drop(state);
+        self.changed.notify_all();
+        if let Some(desk) = starting {
+            self.start(scope, desk);
+        }
+        if got_one {
+            let result = (self.work)(desk, &mut job, pause);
+            self.finish(number, job, result);
+        }
+    }
+
+    fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, desk: &'env mut D)
+    where
+        'env: 'scope,
+    {
+        let _blocked = SignalsBlocked::new();
+        let started = thread::Builder::new().name("pxds".into()).spawn_scoped(scope, move || self.help(scope, desk));
+        if started.is_err() {
+            // The system has no more threads: those that there are do the work.
+            self.state().desks = [].iter_mut();
+        }
+    }
+
+    fn finish(&self, number: u64, job: J, result: Result<()>) {
+        let mut state = self.state();
+        let place = usize::try_from(number - state.delivered).unwrap_or(usize::MAX);
+        match result {
+            Ok(()) => {
+                if let Some(place) = state.done.get_mut(place) {
+                    *place = Some(job);
+                }
+            }
+            Err(error) => state.fail(error),
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Delivers what comes next, as far as it is done.
+    fn deliver_ready(&self, deliver: &mut dyn FnMut(&mut J) -> Result<()>) -> Result<()> {
+        loop {
+            let mut state = self.state();
+            if let Phase::Failed(error) = &state.phase {
+                return Err(error.clone());
+            }
+            let Some(mut job) = state.done.front_mut().and_then(Option::take) else { return Ok(()) };
+            // Its place stays until it is delivered: it counts among those that may be under way.
+            drop(state);
+            deliver(&mut job)?;
+            let mut state = self.state();
+            state.done.pop_front();
+            state.delivered += 1;
+            state.idle.push(job);
+            drop(state);
+            self.changed.notify_all();
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.state().phase {
+            Phase::Failed(error) => Err(error.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        self.state().fail(error);
+        self.changed.notify_all();
+    }
+}
+
+/// Stops the others when a thread panics: they would wait for it for ever.
+struct Alarm<'a, 'env, D, J, T, W>(&'a Crew<'env, D, J, T, W>);
+
+impl<D, J, T, W> Drop for Alarm<'_, '_, D, J, T, W> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.fail(Error::new(Kind::Internal, "a thread of the library has panicked"));
+            drop(state);
+            self.0.changed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread::ThreadId;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Job {
+        number: usize,
+        square: usize,
+        by: Option<ThreadId>,
+    }
+
+    fn failure(text: &str) -> Error {
+        Error::new(Kind::Io, text)
+    }
+
+    /// Squares the numbers below `count`, some slower than others.
+    fn squares(threads: usize, count: usize, max_jobs: usize) -> (Vec<usize>, usize) {
+        let (caller, mut next, mut squares, mut by) = (thread::current().id(), 0, Vec::new(), BTreeSet::new());
+        let under_way = AtomicUsize::new(0);
+        let mut deliver = |job: &mut Job| {
+            assert_eq!(thread::current().id(), caller);
+            under_way.fetch_sub(1, Ordering::SeqCst);
+            squares.push(job.square);
+            by.insert(format!("{:?}", job.by));
+            Ok(())
+        };
+        let take = |_: &mut (), job: &mut Job, _: &mut Pause<'_>| {
+            job.number = next;
+            next += 1;
+            if next > count {
+                return Ok(Taken::Nothing);
+            }
+            assert!(under_way.fetch_add(1, Ordering::SeqCst) < max_jobs);
+            Ok(if next == count { Taken::Last } else { Taken::More })
+        };
+        let work = |_: &mut (), job: &mut Job, pause: &mut Pause<'_>| {
+            thread::sleep(Duration::from_micros(((job.number * 7) % 5 * 100) as u64));
+            pause()?;
+            job.square = job.number * job.number;
+            job.by = Some(thread::current().id());
+            Ok(())
+        };
+        run(&mut vec![(); threads], max_jobs, take, work, &mut deliver).unwrap();
+        (squares, by.len())
+    }
+
+    #[test]
+    fn jobs_are_delivered_in_order_whatever_the_number_of_threads() {
+        for threads in [1, 2, 3, 8] {
+            for count in [0, 1, 2, 100] {
+                for max_jobs in [1, 3, 100] {
+                    let (squares, by) = squares(threads, count, max_jobs);
+                    assert!(squares.iter().copied().eq((0..count).map(|n| n * n)), "{threads} {count} {max_jobs}");
+                    assert!(by <= threads.min(count));
+                    assert!(count < 100 || max_jobs < 100 || by == threads, "{by} of {threads} have worked");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_job_starts_no_thread() {
+        let threads = AtomicUsize::new(0);
+        let mut desks = [0, 0];
+        let take = |desk: &mut i32, _: &mut Job, _: &mut Pause<'_>| {
+            *desk += 1;
+            threads.fetch_add(1, Ordering::SeqCst);
+            Ok(Taken::Last)
+        };
+        run(&mut desks, 8, take, |_, _, _| Ok(()), &mut |_| Ok(())).unwrap();
+        assert_eq!((threads.into_inner(), desks), (1, [1, 0]));
+    }
+
+    /// Runs 100 jobs, of which number 10 fails where `fails` says, and gives what was delivered and the error.
+    fn failing(threads: usize, fails: &str) -> (usize, Error) {
+        let (mut next, mut delivered) = (0, 0);
+        let mut deliver = |job: &mut Job| {
+            if fails == "deliver" && job.number == 10 {
+                return Err(failure("deliver"));
+            }
+            assert_eq!(job.number, delivered);
+            delivered += 1;
+            Ok(())
+        };
+        let take = |_: &mut (), job: &mut Job, _: &mut Pause<'_>| {
+            job.number = next;
+            next += 1;
+            if fails == "take" && job.number == 10 { Err(failure("take")) } else { Ok(Taken::More) }
+        };
+        let work = |_: &mut (), job: &mut Job, _: &mut Pause<'_>| {
+            if fails == "panic" && job.number == 10 {
+                panic!("expected by the test");
+            }
+            if fails == "work" && job.number == 10 { Err(failure("work")) } else { Ok(()) }
+        };
+        let error = run(&mut vec![(); threads], 16, take, work, &mut deliver).unwrap_err();
+        (delivered, error)
+    }
+
+    #[test]
+    fn the_first_failure_ends_all() {
+        for threads in [1, 2, 8] {
+            for fails in ["take", "work", "deliver"] {
+                let (delivered, error) = failing(threads, fails);
+                assert_eq!(error.message(), fails);
+                assert!(delivered <= 10);
+                assert!(fails == "work" || delivered == 10, "{fails}: what came before is delivered");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_all() {
+        for threads in [1, 2, 8] {
+            assert!(catch_unwind(AssertUnwindSafe(|| failing(threads, "panic"))).is_err());
+        }
+    }
+
+    /// Who works, and who waits for input, learns at the next pause that another has failed.
+    #[test]
+    fn a_failure_reaches_those_who_work_and_those_who_wait() {
+        let mut next = 0;
+        let take = |_: &mut (), job: &mut Job, pause: &mut Pause<'_>| {
+            job.number = next;
+            next += 1;
+            if job.number < 3 {
+                return Ok(Taken::More);
+            }
+            loop {
+                pause()?;
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let work = |_: &mut (), job: &mut Job, pause: &mut Pause<'_>| {
+            if job.number == 2 {
+                return Err(failure("work"));
+            }
+            loop {
+                pause()?;
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let error = run(&mut [(); 4], 16, take, work, &mut |_| Ok(())).unwrap_err();
+        assert_eq!(error.message(), "work");
+    }
+
+    /// What is done is delivered while the caller's thread waits for input.
+    #[test]
+    fn waiting_for_input_holds_nothing_up() {
+        let delivered = AtomicUsize::new(0);
+        let mut next = 0;
+        let take = |_: &mut (), job: &mut Job, pause: &mut Pause<'_>| {
+            job.number = next;
+            next += 1;
+            if job.number < 2 {
+                return Ok(Taken::More);
+            }
+            while delivered.load(Ordering::SeqCst) < 2 {
+                pause()?;
+                thread::sleep(Duration::from_millis(1));
+            }
+            Ok(Taken::Nothing)
+        };
+        let mut deliver = |_: &mut Job| {
+            delivered.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        run(&mut [(); 2], 16, take, |_, _, _| Ok(()), &mut deliver).unwrap();
+    }
+
+    #[test]
+    fn numbers_of_threads() {
+        assert!(thread_count(0).unwrap() >= 1);
+        assert_eq!([thread_count(1).unwrap(), thread_count(MAX_THREADS).unwrap()], [1, MAX_THREADS]);
+        for absurd in [MAX_THREADS + 1, 100_000, usize::MAX] {
+            assert_eq!(thread_count(absurd).unwrap_err().kind(), Kind::Argument);
+        }
+    }
+}

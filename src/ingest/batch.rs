@@ -1,0 +1,289 @@
+//! Whole chunks on their way, several at a time, and what one thread does with them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ChunkResult;
+use crate::blob::Codec;
+use crate::crew::Pause;
+use crate::crypt::{CryptKey, digest_of};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
+use crate::source::Zeros;
+use crate::store::{InsertOptions, Inserted, Leftover, Store};
+use crate::sys::CallerFd;
+
+/// Plain bytes of a batch, at least: enough that several chunks are hashed at a time and that threads seldom meet.
+const MIN_BATCH: u64 = 2 << 20;
+
+/// Chunks of a batch, at most.
+pub(super) const MAX_SPANS: usize = 1024;
+
+/// Lengths of chunks of zeros that are remembered: two of an image, and of a stream nearly always one.
+const MAX_KNOWN_ZEROS: usize = 16;
+
+/// Plain bytes that a batch should have, of chunks of `avg` bytes.
+pub(super) fn batch_size(avg: u64) -> usize {
+    usize::try_from(avg.saturating_mul(4).max(MIN_BATCH)).unwrap_or(usize::MAX)
+}
+
+/// A chunk in a batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    /// Where it begins in the stream or image.
+    pub(super) offset: u64,
+    /// Where it begins in the data of the batch.
+    pub(super) start: usize,
+    pub(super) len: usize,
+    /// It is known to be zeros, and its data is not there.
+    pub(super) hole: bool,
+}
+
+/// Where the data of a batch is.
+#[derive(Default)]
+pub(super) enum Data<'a> {
+    /// In the buffer of the thread that has taken it.
+    #[default]
+    Buffer,
+    /// In the caller's memory.
+    Slice(&'a [u8]),
+    /// Still to be read, by position, from a file of so many bytes.
+    File(CallerFd<'a>, u64),
+}
+
+/// Whole chunks, and later what has become of them.
+#[derive(Default)]
+pub(super) struct Batch<'a> {
+    pub(super) data: Data<'a>,
+    pub(super) spans: Vec<Span>,
+    /// Of each span, when it is stored.
+    pub(super) stored: Vec<ChunkResult>,
+    /// Files that were no chunks and have been replaced.
+    pub(super) leftovers: Vec<(Digest, Leftover)>,
+    /// Some of the chunks were there.
+    pub(super) reused: bool,
+}
+
+impl<'a> Batch<'a> {
+    /// Makes it one of chunks that are still to be named.
+    pub(super) fn reset(&mut self, data: Data<'a>) {
+        self.data = data;
+        self.spans.clear();
+        self.stored.clear();
+        self.leftovers.clear();
+        self.reused = false;
+    }
+}
+
+/// What one thread works with. All of it is used again.
+#[derive(Default)]
+pub(super) struct Desk {
+    /// What it has read. Never shrinks, so that its end need not be cleared before a read.
+    pub(super) buffer: Vec<u8>,
+    codec: Codec,
+    /// As long as the largest encoded chunk so far.
+    encoded: Vec<u8>,
+}
+
+/// Stores chunks. Any number of threads at once, each with a desk of its own.
+pub(super) struct Keeper {
+    pub(super) store: Store,
+    pub(super) key: Option<Arc<CryptKey>>,
+    compress: bool,
+    zeros: Zeros,
+    /// Chunks of zeros that have been stored or touched.
+    known_zeros: Mutex<Vec<ChunkResult>>,
+}
+
+impl Keeper {
+    /// A keeper of chunks in `store`, encrypted if there is a key.
+    pub(super) fn new(store: Store, compress: bool, key: Option<Arc<CryptKey>>) -> Self {
+        let zeros = Zeros::new(key.clone());
+        Keeper { store, key, compress, zeros, known_zeros: Mutex::default() }
+    }
+
+    /// What a thread needs for it.
+    pub(super) fn desk(&self) -> Desk {
+        Desk { codec: Codec::with_key(self.key.clone()), ..Desk::default() }
+    }
+
+    /// Stores the chunks of `batch`.
+    pub(super) fn store_batch(&self, desk: &mut Desk, batch: &mut Batch<'_>, pause: &mut Pause<'_>) -> Result<()> {
+        let Desk { buffer, codec, encoded } = desk;
+        let Batch { data, spans, stored, leftovers, reused } = batch;
+        let data = match *data {
+            Data::Slice(data) => data,
+            Data::Buffer => &buffer[..],
+            Data::File(fd, size) => {
+                read_spans(fd, size, spans, buffer, pause)?;
+                &buffer[..]
+            }
+        };
+        let mut press = Press { codec, encoded, leftovers, reused };
+        for group in spans.chunks(GROUP) {
+            let chunks = Group::of(group, data);
+            let digests = self.digests(&chunks);
+            for (i, span) in group.iter().enumerate() {
+                pause()?;
+                let found = match digests[i] {
+                    Some(digest) => self.store_chunk(&digest, chunks.data[i], &mut press)?,
+                    None => self.store_zeros(span.len, &mut press)?,
+                };
+                stored.push(ChunkResult { offset: span.offset, ..found });
+            }
+        }
+        Ok(())
+    }
+
+    /// The digests of those that are not zeros.
+    fn digests(&self, chunks: &Group<'_>) -> [Option<Digest>; GROUP] {
+        chunks.data.map(|chunk| (!chunk.is_empty()).then(|| digest_of(chunk, self.key.as_deref())))
+    }
+
+    /// Stores a chunk of `len` zeros. They are looked up in the store once, whichever thread meets them first.
+    fn store_zeros(&self, len: usize, press: &mut Press<'_>) -> Result<ChunkResult> {
+        // A panic under the lock leaves what is known as it was.
+        let mut known: MutexGuard<'_, Vec<_>> = self.known_zeros.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(zeros) = known.iter().find(|zeros| zeros.size == len as u64) {
+            return Ok(ChunkResult { existed: true, ..*zeros });
+        }
+        let digest = self.zeros.digest(len);
+        let found = match self.touch(&digest, len)? {
+            Some(found) => {
+                *press.reused = true;
+                found
+            }
+            None => {
+                let mut zeros = Vec::new();
+                reserve(&mut zeros, len)?;
+                zeros.resize(len, 0);
+                self.insert(&digest, &zeros, press)?
+            }
+        };
+        if known.len() < MAX_KNOWN_ZEROS {
+            known.push(found);
+        }
+        Ok(found)
+    }
+
+    fn store_chunk(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
+        match self.touch(digest, chunk.len())? {
+            Some(found) => {
+                *press.reused = true;
+                Ok(found)
+            }
+            None => self.insert(digest, chunk, press),
+        }
+    }
+
+    /// Touches a chunk of `len` bytes that the store has. What is too short for an encrypted blob is none.
+    pub(super) fn touch(&self, digest: &Digest, len: usize) -> Result<Option<ChunkResult>> {
+        let min = if self.key.is_some() { ENCRYPTED_BLOB_HEADER_SIZE as u64 } else { 0 };
+        let stored_size = self.store.touch_if_present(digest)?.filter(|&stored_size| stored_size >= min);
+        let found =
+            |stored_size| ChunkResult { digest: *digest, offset: 0, size: len as u64, stored_size, existed: true };
+        Ok(stored_size.map(found))
+    }
+
+    fn insert(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
+        let Press { codec, encoded, leftovers, reused } = press;
+        let room = chunk.len() + ENCRYPTED_BLOB_HEADER_SIZE;
+        if encoded.len() < room {
+            let missing = room - encoded.len();
+            reserve(encoded, missing)?;
+            encoded.resize(room, 0);
+        }
+        let len = match self.key {
+            Some(_) => codec.seal(chunk, self.compress, encoded)?,
+            None => codec.encode(chunk, self.compress, encoded)?,
+        };
+        let (inserted, leftover) = self.store.insert_quietly(digest, &encoded[..len], InsertOptions::default())?;
+        leftovers.extend(leftover.map(|leftover| (*digest, leftover)));
+        let Inserted { existed, stored_size } = inserted;
+        **reused |= existed;
+        Ok(ChunkResult { digest: *digest, offset: 0, size: chunk.len() as u64, stored_size, existed })
+    }
+}
+
+/// What a chunk that is new is encoded with.
+struct Press<'a> {
+    codec: &'a mut Codec,
+    encoded: &'a mut Vec<u8>,
+    leftovers: &'a mut Vec<(Digest, Leftover)>,
+    reused: &'a mut bool,
+}
+
+/// Chunks that are hashed together.
+const GROUP: usize = 64;
+
+struct Group<'a> {
+    /// Empty for zeros, and for what is not there.
+    data: [&'a [u8]; GROUP],
+}
+
+impl<'a> Group<'a> {
+    fn of(spans: &[Span], data: &'a [u8]) -> Self {
+        let mut chunks: [&[u8]; GROUP] = [&[]; GROUP];
+        for (chunk, span) in chunks.iter_mut().zip(spans) {
+            let bytes = if span.hole { &[] } else { &data[span.start..][..span.len] };
+            // Zeros are told faster than they are hashed; other data ends the look at its first byte.
+            if !is_zero(bytes) {
+                *chunk = bytes;
+            }
+        }
+        Group { data: chunks }
+    }
+}
+
+/// Reads the spans that are no holes from a file of `size` bytes to their places in `buffer`.
+fn read_spans(fd: CallerFd<'_>, size: u64, spans: &[Span], buffer: &mut Vec<u8>, pause: &mut Pause<'_>) -> Result<()> {
+    let end = spans.iter().map(|span| span.start + span.len).max().unwrap_or(0);
+    grow(buffer, end)?;
+    for span in spans.iter().filter(|span| !span.hole) {
+        pause()?;
+        let read = fd.read_at(&mut buffer[span.start..][..span.len], span.offset)?;
+        if read < span.len {
+            // Another thread may read what comes before, where the end is already.
+            let found = span.offset + read as u64;
+            return Err(ends_early(fd.size()?.map_or(found, |end| end.min(found)), size));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a buffer at least `len` bytes long.
+pub(super) fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+    let missing = len.saturating_sub(buffer.len());
+    if missing > 0 {
+        reserve(buffer, missing)?;
+        buffer.resize(len, 0);
+    }
+    Ok(())
+}
+
+pub(super) fn ends_early(at: u64, size: u64) -> Error {
+    Error::new(Kind::Corrupt, format!("the input ends at {at}, before the {size} bytes of the image")).with_offset(at)
+}
+
+fn is_zero(data: &[u8]) -> bool {
+    let (blocks, rest) = data.as_chunks::<256>();
+    blocks.iter().all(|block| block.iter().fold(0, |all, byte| all | byte) == 0) && rest.iter().all(|&byte| byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bit_anywhere_is_not_zero() {
+        for len in [0, 1, 255, 256, 257, 512, 1000] {
+            let mut data = vec![0; len];
+            assert!(is_zero(&data));
+            for i in 0..len {
+                data[i] = 1 << (i % 8);
+                assert!(!is_zero(&data), "{i} of {len}");
+                data[i] = 0;
+            }
+        }
+    }
+}

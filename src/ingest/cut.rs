@@ -1,0 +1,130 @@
+//! Batches of a stream: read, and cut by content.
+
+use super::batch::{Batch, Data, MAX_SPANS, Span, grow};
+use super::engine::Input;
+use super::pending::Pending;
+use crate::chunker::DynamicChunker;
+use crate::crew::{Pause, Taken};
+use crate::error::{Error, Result};
+use crate::sys::CallerFd;
+
+/// Bytes asked of a descriptor at a time: small enough to be scanned while they are in the processor's cache.
+const STEP: usize = 256 << 10;
+
+/// Milliseconds that a thread waits for input before it looks whether it is still wanted.
+const PATIENCE_MS: i32 = 20;
+
+/// Cuts memory that is there as a whole.
+pub(super) struct SliceInput<'a, 'b> {
+    /// A whole chunk that comes before.
+    pub(super) first: Option<&'a [u8]>,
+    pub(super) data: &'a [u8],
+    pub(super) chunker: &'b mut DynamicChunker,
+    /// Where the current chunk begins in `data`.
+    pub(super) start: usize,
+    /// How far the chunker has come.
+    pub(super) scanned: usize,
+    /// Where the current chunk begins in the stream.
+    pub(super) offset: u64,
+    pub(super) batch_size: usize,
+    pub(super) threads: usize,
+}
+
+impl<'a> SliceInput<'a, '_> {
+    /// What is left is shared out evenly at the end.
+    fn goal(&self) -> usize {
+        ((self.data.len() - self.start) / (2 * self.threads)).min(self.batch_size)
+    }
+}
+
+impl<'a> Input<'a> for SliceInput<'a, '_> {
+    fn take(&mut self, _buffer: &mut Vec<u8>, batch: &mut Batch<'a>, _pause: &mut Pause<'_>) -> Result<Taken> {
+        if let Some(first) = self.first.take() {
+            batch.reset(Data::Slice(first));
+            batch.spans.push(Span { offset: self.offset, start: 0, len: first.len(), hole: false });
+            self.offset += first.len() as u64;
+            return Ok(Taken::More);
+        }
+        batch.reset(Data::Slice(self.data));
+        let goal = self.start + self.goal();
+        while batch.spans.len() < MAX_SPANS {
+            let Some(cut) = self.chunker.scan(&self.data[self.scanned..]) else {
+                self.scanned = self.data.len();
+                return Ok(if batch.spans.is_empty() { Taken::Nothing } else { Taken::Last });
+            };
+            self.scanned += cut;
+            let len = self.scanned - self.start;
+            batch.spans.push(Span { offset: self.offset, start: self.start, len, hole: false });
+            self.start = self.scanned;
+            self.offset += len as u64;
+            if self.start >= goal {
+                break;
+            }
+        }
+        Ok(Taken::More)
+    }
+}
+
+/// Reads a descriptor to its end, and cuts what comes.
+pub(super) struct FdInput<'a, 'b> {
+    pub(super) fd: CallerFd<'a>,
+    pub(super) chunker: &'b mut DynamicChunker,
+    /// The start of the current chunk, all of it scanned; at the end, the last chunk.
+    pub(super) pending: &'b mut Pending,
+    /// Where the current chunk begins in the stream.
+    pub(super) offset: u64,
+    pub(super) batch_size: usize,
+    /// What the next call has to say.
+    pub(super) failure: Option<Error>,
+}
+
+impl FdInput<'_, '_> {
+    /// Reads the next step to `buffer[filled..]`; 0 at the end.
+    fn read(&self, buffer: &mut Vec<u8>, filled: usize, pause: &mut Pause<'_>) -> Result<usize> {
+        grow(buffer, filled + STEP)?;
+        while !self.fd.wait_readable(PATIENCE_MS)? {
+            pause()?;
+        }
+        self.fd.read(&mut buffer[filled..][..STEP])
+    }
+}
+
+impl<'a> Input<'a> for FdInput<'a, '_> {
+    fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken> {
+        if let Some(error) = self.failure.take() {
+            return Err(error);
+        }
+        batch.reset(Data::Buffer);
+        let (mut start, mut filled) = (0, self.pending.len());
+        grow(buffer, filled)?;
+        buffer[..filled].copy_from_slice(self.pending.bytes());
+        let mut taken = Taken::More;
+        while start < self.batch_size && batch.spans.len() < MAX_SPANS {
+            let count = match self.read(buffer, filled, pause) {
+                Ok(0) => {
+                    taken = if start == 0 { Taken::Nothing } else { Taken::Last };
+                    break;
+                }
+                Ok(count) => count,
+                Err(error) if start == 0 => return Err(error),
+                // What was read before comes first.
+                Err(error) => {
+                    self.failure = Some(error);
+                    break;
+                }
+            };
+            let mut scanned = filled;
+            filled += count;
+            while let Some(cut) = self.chunker.scan(&buffer[scanned..filled]) {
+                scanned += cut;
+                let len = scanned - start;
+                batch.spans.push(Span { offset: self.offset, start, len, hole: false });
+                start = scanned;
+                self.offset += len as u64;
+            }
+        }
+        self.pending.clear();
+        self.pending.append(&buffer[start..filled])?;
+        Ok(taken)
+    }
+}

@@ -1,0 +1,51 @@
+//! Bytes that have come in and wait to be stored.
+
+use super::batch::grow;
+use crate::error::Result;
+
+/// The end of what has come in so far, from the start of a chunk on.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// Never shrinks, so that its end need not be cleared before a read.
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl Pending {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.filled
+    }
+
+    /// `len` bytes behind the filled ones, to be filled next.
+    pub(super) fn room(&mut self, len: usize) -> Result<&mut [u8]> {
+        grow(&mut self.buffer, self.filled + len)?;
+        Ok(&mut self.buffer[self.filled..][..len])
+    }
+
+    /// The first `len` bytes of the last room are filled.
+    pub(super) fn advance(&mut self, len: usize) {
+        self.filled += len;
+    }
+
+    pub(super) fn append(&mut self, data: &[u8]) -> Result<()> {
+        self.room(data.len())?.copy_from_slice(data);
+        self.filled += data.len();
+        Ok(())
+    }
+
+    /// Drops the first `len` bytes.
+    pub(super) fn consume(&mut self, len: usize) {
+        if len > 0 {
+            self.buffer.copy_within(len..self.filled, 0);
+            self.filled -= len;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.filled = 0;
+    }
+}
