@@ -44,6 +44,7 @@ enum kind {
     SIZE,    /* a number of bytes above 0 */
     OFFSET,  /* a number of bytes */
     SECONDS, /* a number of seconds */
+    COUNT,   /* a number above 0 */
     FD,      /* the number of a descriptor */
     WORD     /* one of some words */
 };
@@ -94,6 +95,8 @@ static const struct option {
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
     [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
                   "how chunks are made durable; filesystem if not given", syncs},
+    [OPT_THREADS] = {"threads", COUNT, "N", "use so many threads; one for each processor if not given",
+                     NULL},
     [OPT_TIME] = {"time", SECONDS, "EPOCH", "the snapshot's time, since 1970; now if not given",
                   NULL},
 };
@@ -168,11 +171,11 @@ static bool parse_seconds(const char *text, uint64_t *seconds)
     return parse_number(text, seconds, &end) && *end == '\0' && *seconds <= INT64_MAX;
 }
 
-static bool parse_fd(const char *text, uint64_t *fd)
+static bool parse_int(const char *text, uint64_t *number)
 {
     char *end;
 
-    return parse_number(text, fd, &end) && *end == '\0' && *fd <= INT_MAX;
+    return parse_number(text, number, &end) && *end == '\0' && *number <= INT_MAX;
 }
 
 static bool parse_word(const struct word *words, const char *text, uint64_t *value)
@@ -195,8 +198,10 @@ static const char *parse_value(const struct option *option, const char *text, st
         return parse_bytes(text, &value->number) ? NULL : "a number of bytes";
     case SECONDS:
         return parse_seconds(text, &value->number) ? NULL : "a number of seconds";
+    case COUNT:
+        return parse_int(text, &value->number) && value->number > 0 ? NULL : "a number above 0";
     case FD:
-        return parse_fd(text, &value->number) ? NULL : "the number of a descriptor";
+        return parse_int(text, &value->number) ? NULL : "the number of a descriptor";
     case WORD:
         return parse_word(option->words, text, &value->number) ? NULL : option->value;
     default:
@@ -285,7 +290,8 @@ static const struct command commands[] = {
      "Creates the store STORE.\n", cmd_init},
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
-         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | KEY_BITS,
+         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |
+         KEY_BITS,
      "make a snapshot of files",
      "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
      "standard input) as the archive NAME. It appears when it is complete, or not at all.\n\n"
@@ -340,7 +346,8 @@ static const struct command commands[] = {
      "with a password is read whole, less one line end.\n",
      cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
-     BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | KEY_BITS,
+     BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
+         KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"

@@ -154,6 +154,7 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
     config.avg = chunk_size;
     stream.chunker = &config;
     image.chunk_size = chunk_size;
+    stream.threads = image.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (isatty(STDERR_FILENO)) {
         stream.on_chunk = image.on_chunk = on_chunk;
         stream.user = image.user = &meter;

@@ -150,6 +150,7 @@ int cmd_put(const struct args *args)
     }
     ingest_options.key = key;
     ingest_options.chunker = &config;
+    ingest_options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_NO_COMPRESS].given)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
     if (isatty(STDERR_FILENO)) {

@@ -51,6 +51,7 @@ enum option_id {
     OPT_SKIP_BAD,
     OPT_SPARSE,
     OPT_SYNC,
+    OPT_THREADS,
     OPT_TIME,
     OPT_COUNT
 };
