@@ -145,9 +145,7 @@ where
     ) -> Result<()> {
         let _alarm = Alarm(self);
         loop {
-            if let Err(error) = self.deliver_ready(deliver) {
-                self.fail(error);
-            }
+            self.deliver_ready(deliver)?;
             let mut state = self.state();
             loop {
                 match &state.phase {
@@ -260,8 +258,15 @@ where
             let Some(mut job) = state.done.front_mut().and_then(Option::take) else { return Ok(()) };
             // Its place stays until it is delivered: it counts among those that may be under way.
             drop(state);
-            deliver(&mut job)?;
+            let result = deliver(&mut job);
             let mut state = self.state();
+            if let Err(error) = result {
+                // Known before anybody returns it: it must not pass for the end of the jobs.
+                state.fail(error.clone());
+                drop(state);
+                self.changed.notify_all();
+                return Err(error);
+            }
             state.done.pop_front();
             state.delivered += 1;
             state.idle.push(job);
@@ -275,11 +280,6 @@ where
             Phase::Failed(error) => Err(error.clone()),
             _ => Ok(()),
         }
-    }
-
-    fn fail(&self, error: Error) {
-        self.state().fail(error);
-        self.changed.notify_all();
     }
 }
 
@@ -471,6 +471,25 @@ mod tests {
             Ok(())
         };
         run(&mut [(); 2], 16, take, |_, _, _| Ok(()), &mut deliver).unwrap();
+    }
+
+    #[test]
+    fn a_receiver_may_fail_while_its_thread_waits_for_input() {
+        for threads in [1, 2, 8] {
+            let mut next = 0;
+            let take = |_: &mut (), _: &mut Job, pause: &mut Pause<'_>| {
+                next += 1;
+                if next <= 2 {
+                    return Ok(Taken::More);
+                }
+                loop {
+                    pause()?;
+                    thread::sleep(Duration::from_millis(1));
+                }
+            };
+            let error = run(&mut vec![(); threads], 16, take, |_, _, _| Ok(()), &mut |_| Err(failure("deliver")));
+            assert_eq!(error.unwrap_err().message(), "deliver");
+        }
     }
 
     #[test]
