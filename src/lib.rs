@@ -8,14 +8,15 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
-//! | 1 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
-//! | 2 | [`crew`], [`crypt`], [`index`], [`name`] |
-//! | 3 | [`blob`], [`keyfile`] |
-//! | 4 | [`manifest`], [`store`] |
-//! | 5 | [`snapshot`], [`source`] |
-//! | 6 | [`ingest`], [`reader`], [`restore`] |
-//! | 7 | [`backup`] |
-//! | 8 | [`ffi`] |
+//! | 1 | [`simd`] |
+//! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
+//! | 3 | [`crew`], [`crypt`], [`index`], [`name`] |
+//! | 4 | [`blob`], [`keyfile`] |
+//! | 5 | [`manifest`], [`store`] |
+//! | 6 | [`snapshot`], [`source`] |
+//! | 7 | [`ingest`], [`reader`], [`restore`] |
+//! | 8 | [`backup`] |
+//! | 9 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
 //! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
@@ -27,6 +28,8 @@ compile_error!("pxds must be built with panic=unwind: a panic must never abort t
 pub mod digest;
 pub mod error;
 pub mod limits;
+
+pub mod simd;
 
 pub mod chunker;
 pub mod format;

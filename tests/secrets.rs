@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use pxds::blob::{Blob, Codec};
-use pxds::crypt::CryptKey;
+use pxds::crypt::{CryptKey, digest_all};
 use pxds::keyfile::{Kdf, KeyFile};
 
 const MASK: u8 = 0x5a;
@@ -88,6 +88,9 @@ fn nothing_of_a_key_is_left() {
         codec.decode_vec(Blob::load(&blob).unwrap(), Some(&key.digest(b"some data")), 100).unwrap(),
         b"some data"
     );
+    let mut digests = [key.digest(b""); 3];
+    digest_all(&[b"some data", b"", &[1; 1000]], Some(&key), &mut digests).unwrap();
+    assert_eq!(digests[0], key.digest(b"some data"));
     key.auth_tag(b"some data");
     drop(codec);
     drop(key);
