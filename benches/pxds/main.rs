@@ -4,9 +4,10 @@
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
 //! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
 //! stream of data has rows of its own, in times: see [`random_access`], [`listing`] and
-//! [`sealing`].
+//! [`sealing`]; so has [`hash`], of several messages at a time.
 
 mod data;
+mod hash;
 mod listing;
 mod random_access;
 mod sealing;
@@ -48,6 +49,7 @@ fn main() {
             println!("{name:<28} {:>12.0} {:>12.0}", rate(row.seconds[0]), rate(row.seconds[ROUNDS / 2]));
         }
     }
+    hash::run();
     random_access::run(&scratch.0);
     listing::run(&scratch.0);
     sealing::run(&scratch.0);

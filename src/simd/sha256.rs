@@ -1,8 +1,7 @@
 //! SHA-256 of up to four messages at a time, in one thread, with the processor's SHA instructions.
 //!
 //! `sha256rnds2` does two of the 64 rounds of a block, and needs the result of the one before: a single message waits
-//! for it four cycles each time, while the unit could begin another every two. Interleaved with the blocks of other
-//! messages it is never idle.
+//! four cycles for each (Zen 4), while the processor could begin others. Interleaved, the blocks of other messages do.
 
 /// What is hashed at a time.
 pub type Block = [u8; 64];
@@ -10,7 +9,7 @@ pub type Block = [u8; 64];
 /// The hash of the blocks so far: the eight words `a` to `h`.
 pub type State = [u32; 8];
 
-/// Two fill the unit nearly, four wholly, though their registers do not suffice; more gain nothing.
+/// Two hash twice as much as one, four a little more, though their registers do not suffice; more gain nothing.
 pub const LANES: usize = 4;
 
 /// Shows that the processor has the instructions.
@@ -208,7 +207,7 @@ mod tests {
     fn as_sha2_does() {
         let Some(sha) = ShaNi::detect() else { return };
         let data: [[Block; 9]; LANES] = array::from_fn(|lane| {
-            array::from_fn(|i| array::from_fn(|j| ((lane * 89 + i * 31 + j) * (j + 3) >> 2) as u8))
+            array::from_fn(|i| array::from_fn(|j| (((lane * 89 + i * 31 + j) * (j + 3)) >> 2) as u8))
         });
         let before: [State; LANES] = array::from_fn(|lane| array::from_fn(|i| (lane as u32 + 1).pow(9) << i));
         for lanes in 2..=LANES {
