@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ChunkResult;
 use crate::blob::Codec;
 use crate::crew::Pause;
-use crate::crypt::{CryptKey, digest_of};
-use crate::digest::Digest;
+use crate::crypt::{CryptKey, digest_all};
+use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::source::Zeros;
@@ -121,12 +121,16 @@ impl Keeper {
         };
         let mut press = Press { codec, encoded, leftovers, reused };
         for group in spans.chunks(GROUP) {
-            let chunks = Group::of(group, data);
-            let digests = self.digests(&chunks);
-            for (i, span) in group.iter().enumerate() {
+            let chunks = chunks_of(group, data);
+            let mut named = self.digests(&chunks)?.into_iter();
+            for (span, chunk) in group.iter().zip(chunks) {
                 pause()?;
-                let found = match digests[i] {
-                    Some(digest) => self.store_chunk(&digest, chunks.data[i], &mut press)?,
+                let found = match chunk {
+                    Some(chunk) => {
+                        let digest =
+                            named.next().ok_or_else(|| Error::new(Kind::Internal, "a chunk without a name"))?;
+                        self.store_chunk(&digest, chunk, &mut press)?
+                    }
                     None => self.store_zeros(span.len, &mut press)?,
                 };
                 stored.push(ChunkResult { offset: span.offset, ..found });
@@ -135,9 +139,16 @@ impl Keeper {
         Ok(())
     }
 
-    /// The digests of those that are not zeros.
-    fn digests(&self, chunks: &Group<'_>) -> [Option<Digest>; GROUP] {
-        chunks.data.map(|chunk| (!chunk.is_empty()).then(|| digest_of(chunk, self.key.as_deref())))
+    /// The digests of those that are there, one after the other.
+    fn digests(&self, chunks: &[Option<&[u8]>; GROUP]) -> Result<[Digest; GROUP]> {
+        let (mut messages, mut count): ([&[u8]; GROUP], _) = ([&[]; GROUP], 0);
+        for chunk in chunks.iter().flatten() {
+            messages[count] = chunk;
+            count += 1;
+        }
+        let mut digests = [Digest([0; DIGEST_SIZE]); GROUP];
+        digest_all(&messages[..count], self.key.as_deref(), &mut digests[..count])?;
+        Ok(digests)
     }
 
     /// Stores a chunk of `len` zeros. They are looked up in the store once, whichever thread meets them first.
@@ -216,23 +227,17 @@ struct Press<'a> {
 /// Chunks that are hashed together.
 const GROUP: usize = 64;
 
-struct Group<'a> {
-    /// Empty for zeros, and for what is not there.
-    data: [&'a [u8]; GROUP],
-}
-
-impl<'a> Group<'a> {
-    fn of(spans: &[Span], data: &'a [u8]) -> Self {
-        let mut chunks: [&[u8]; GROUP] = [&[]; GROUP];
-        for (chunk, span) in chunks.iter_mut().zip(spans) {
-            let bytes = if span.hole { &[] } else { &data[span.start..][..span.len] };
+/// The data of each span, `None` for zeros.
+fn chunks_of<'a>(spans: &[Span], data: &'a [u8]) -> [Option<&'a [u8]>; GROUP] {
+    let mut chunks = [None; GROUP];
+    for (chunk, span) in chunks.iter_mut().zip(spans) {
+        if !span.hole {
+            let bytes = &data[span.start..][..span.len];
             // Zeros are told faster than they are hashed; other data ends the look at its first byte.
-            if !is_zero(bytes) {
-                *chunk = bytes;
-            }
+            *chunk = (!is_zero(bytes)).then_some(bytes);
         }
-        Group { data: chunks }
     }
+    chunks
 }
 
 /// Reads the spans that are no holes from a file of `size` bytes to their places in `buffer`.
