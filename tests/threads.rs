@@ -196,7 +196,7 @@ fn numbers_of_threads_that_are_absurd_are_refused() {
 type Log = Arc<Mutex<Vec<(ThreadId, ChunkResult)>>>;
 
 /// Options whose callback writes down each chunk, and stops after chunk number `stop_after`.
-fn logging(stop_after: Option<usize>) -> (IngestOptions, Log) {
+fn logging(threads: usize, stop_after: Option<usize>) -> (IngestOptions, Log) {
     let log = Log::default();
     let writer = Arc::clone(&log);
     let on_chunk = Box::new(move |chunk: &ChunkResult| {
@@ -204,24 +204,31 @@ fn logging(stop_after: Option<usize>) -> (IngestOptions, Log) {
         log.push((thread::current().id(), *chunk));
         if stop_after == Some(log.len() - 1) { Err(Error::cancelled("test", 9)) } else { Ok(()) }
     });
-    (IngestOptions { on_chunk: Some(on_chunk), ..options(4) }, log)
+    (IngestOptions { on_chunk: Some(on_chunk), ..options(threads) }, log)
 }
 
 #[test]
 fn chunks_are_reported_in_order_on_the_callers_thread() {
     let data = data();
     let scratch = Scratch::new();
-    let store = scratch.store("store");
-    let (options, log) = logging(None);
-    let mut ingest = Ingest::new(&store, options).unwrap();
-    ingest.read_fd(fd(&file_of(&scratch.join("file"), &data))).unwrap();
-    let index = Index::from_bytes(&bytes_of(ingest.finish().unwrap()), Some(IndexKind::Dynamic)).unwrap();
-    let log = log.lock().unwrap();
-    assert_eq!(log.len(), index.count());
-    for (i, (thread, told)) in log.iter().enumerate() {
-        let chunk = index.chunk(i).unwrap();
-        assert_eq!(*thread, thread::current().id());
-        assert_eq!((told.digest, told.offset, told.offset + told.size), (chunk.digest, chunk.start, chunk.end));
+    let file = file_of(&scratch.join("file"), &data);
+    let mut expected = None;
+    for threads in [1, 4] {
+        let (options, log) = logging(threads, None);
+        let mut ingest = Ingest::new(&scratch.store(&format!("store-{threads}")), options).unwrap();
+        (&file).rewind().unwrap();
+        ingest.read_fd(fd(&file)).unwrap();
+        let index = Index::from_bytes(&bytes_of(ingest.finish().unwrap()), Some(IndexKind::Dynamic)).unwrap();
+        let log = log.lock().unwrap();
+        assert_eq!(log.len(), index.count());
+        for (i, (thread, told)) in log.iter().enumerate() {
+            let chunk = index.chunk(i).unwrap();
+            assert_eq!(*thread, thread::current().id());
+            assert_eq!((told.digest, told.offset, told.offset + told.size), (chunk.digest, chunk.start, chunk.end));
+        }
+        // The first of equal chunks is the new one, whoever has stored it.
+        let told: Vec<_> = log.iter().map(|(_, told)| *told).collect();
+        assert!(*expected.get_or_insert_with(|| told.clone()) == told);
     }
 }
 
@@ -231,7 +238,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     let scratch = Scratch::new();
     let file = file_of(&scratch.join("file"), &data);
     let count = {
-        let (options, log) = logging(None);
+        let (options, log) = logging(4, None);
         let mut ingest = Ingest::new(&scratch.store("whole"), options).unwrap();
         ingest.write(&data).unwrap();
         ingest.finish().unwrap();
@@ -239,7 +246,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     };
     for (i, k) in [0, 1, 40, count / 2, count - 2].into_iter().enumerate() {
         let store = scratch.store(&format!("store-{i}"));
-        let (options, log) = logging(Some(k));
+        let (options, log) = logging(4, Some(k));
         let mut ingest = Ingest::new(&store, options).unwrap();
         (&file).rewind().unwrap();
         assert_eq!(failure(ingest.read_fd(fd(&file))).callback_value(), 9);
@@ -261,7 +268,7 @@ fn a_reader_that_blocks_holds_up_no_cancel() {
     for stop_after in [0, 50] {
         let data = data();
         let store = scratch.store(&format!("store-{stop_after}"));
-        let (options, _) = logging(Some(stop_after));
+        let (options, _) = logging(4, Some(stop_after));
         let mut ingest = Ingest::new(&store, options).unwrap();
         let (reader, mut writer) = std::io::pipe().unwrap();
         let error = thread::scope(|scope| {

@@ -1,5 +1,6 @@
 //! Whole chunks on their way, several at a time, and what one thread does with them.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ChunkResult;
@@ -93,13 +94,24 @@ pub(super) struct Keeper {
     zeros: Zeros,
     /// Chunks of zeros that have been stored or touched.
     known_zeros: Mutex<Vec<ChunkResult>>,
+    in_order: Mutex<InOrder>,
+}
+
+/// What makes the first of equal chunks the new one, whichever thread has met which of them first. It has only chunks
+/// that are under way.
+#[derive(Default)]
+struct InOrder {
+    /// Stored, and not yet told as new.
+    fresh: HashSet<Digest>,
+    /// Told as new for another that comes later.
+    told: HashSet<Digest>,
 }
 
 impl Keeper {
     /// A keeper of chunks in `store`, encrypted if there is a key.
     pub(super) fn new(store: Store, compress: bool, key: Option<Arc<CryptKey>>) -> Self {
         let zeros = Zeros::new(key.clone());
-        Keeper { store, key, compress, zeros, known_zeros: Mutex::default() }
+        Keeper { store, key, compress, zeros, known_zeros: Mutex::default(), in_order: Mutex::default() }
     }
 
     /// What a thread needs for it.
@@ -212,7 +224,30 @@ impl Keeper {
         leftovers.extend(leftover.map(|leftover| (*digest, leftover)));
         let Inserted { existed, stored_size } = inserted;
         **reused |= existed;
+        if !existed {
+            self.in_order().fresh.insert(*digest);
+        }
         Ok(ChunkResult { digest: *digest, offset: 0, size: chunk.len() as u64, stored_size, existed })
+    }
+}
+
+impl Keeper {
+    fn in_order(&self) -> MutexGuard<'_, InOrder> {
+        self.in_order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store had the chunk, which comes next in order, before this ingest.
+    pub(super) fn had(&self, chunk: &ChunkResult) -> bool {
+        let mut in_order = self.in_order();
+        if !chunk.existed {
+            let told = in_order.told.remove(&chunk.digest);
+            return told || !in_order.fresh.remove(&chunk.digest);
+        }
+        let is_new = in_order.fresh.remove(&chunk.digest);
+        if is_new {
+            in_order.told.insert(chunk.digest);
+        }
+        !is_new
     }
 }
 

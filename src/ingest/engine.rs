@@ -145,7 +145,7 @@ impl Engine {
             max_jobs,
             |desk: &mut Desk, batch: &mut Batch<'a>, pause| input.take(&mut desk.buffer, batch, pause),
             |desk, batch, pause| keeper.store_batch(desk, batch, pause),
-            &mut |batch| ledger.enter_batch(&keeper.store, batch),
+            &mut |batch| ledger.enter_batch(keeper, batch),
         )
     }
 
@@ -155,7 +155,7 @@ impl Engine {
         batch.spans.push(Span { offset, start: 0, len: data.len(), hole: false });
         let desk = self.desks.first_mut().ok_or_else(|| Error::new(Kind::Internal, "an engine without a desk"))?;
         self.keeper.store_batch(desk, &mut batch, &mut || Ok(()))?;
-        self.ledger.enter_batch(&self.keeper.store, &batch)
+        self.ledger.enter_batch(&self.keeper, &batch)
     }
 
     /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
@@ -177,12 +177,12 @@ impl Ledger {
         self.index.as_mut().ok_or_else(no_index)
     }
 
-    fn enter_batch(&mut self, store: &Store, batch: &Batch<'_>) -> Result<()> {
+    fn enter_batch(&mut self, keeper: &Keeper, batch: &Batch<'_>) -> Result<()> {
         for (digest, leftover) in &batch.leftovers {
-            store.notice_leftover(digest, Some(*leftover))?;
+            keeper.store.notice_leftover(digest, Some(*leftover))?;
         }
         self.index()?.reused |= batch.reused;
-        batch.stored.iter().try_for_each(|chunk| self.enter(chunk))
+        batch.stored.iter().try_for_each(|chunk| self.enter(&ChunkResult { existed: keeper.had(chunk), ..*chunk }))
     }
 
     /// Enters a chunk that is in the store into the index, and reports it.
