@@ -4,6 +4,8 @@
 #   make demo               a tour of the tool
 #   make test [STRICT=1]    every test; STRICT=1 fails where one had to be skipped;
 #                           ONLY='c-* tool' runs these alone
+#   make FEATURES=master-key
+#                           with master keys; see Cargo.toml
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
 #
 # Less often: nbd, lint, bench, header, check-faults, install-strip, uninstall, clean.
@@ -53,7 +55,7 @@ all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_
 # cargo knows what is out of date. A copy is renewed only when it differs, so that nothing is
 # linked again without need.
 cargo:
-	$(CARGO) build --release --locked
+	$(CARGO) build --release --locked $(if $(FEATURES),--features '$(FEATURES)')
 
 $(SHARED): cargo
 	@mkdir -p build
@@ -106,6 +108,7 @@ header:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --all-targets --locked --features master-key -- -D warnings
 	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c c-examples/pxds/*.c tests/c/*.c tests/tool/*.c"
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \

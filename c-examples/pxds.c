@@ -10,7 +10,7 @@
 
 #include <limits.h>
 
-#define BIT(option) (1u << (option))
+#define BIT(option) (UINT64_C(1) << (option))
 
 /* The options of a command that works with a key. */
 #define KEY_BITS (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD))
@@ -75,6 +75,9 @@ static const struct option {
     [OPT_KEY] = {"key", TEXT, "FILE", "the key file, of 'pxds key' or of PBS's client", NULL},
     [OPT_LAYOUT] = {"layout", WORD, "hex2|hex4", "256 or 65536 chunk directories", layouts},
     [OPT_LENGTH] = {"length", OFFSET, "N", "restore at most so many bytes", NULL},
+    [OPT_MASTER_KEY] = {"master-key", TEXT, "FILE", "the private master key, in PEM", NULL},
+    [OPT_MASTER_PUBKEY] = {"master-pubkey", TEXT, "FILE",
+                           "add the key, sealed for this master key, in PEM", NULL},
     [OPT_NEW_PASSWORD_FD] = {"new-password-fd", FD, "N", "read the new password from there", NULL},
     [OPT_NEW_PASSWORD_FILE] = {"new-password-file", TEXT, "FILE", "read the new password from there",
                                NULL},
@@ -105,7 +108,7 @@ struct command {
     const char *name;
     const char *operands;
     int min, max;   /* how many of them; INT_MAX: any number */
-    unsigned takes; /* which options, as BIT()s */
+    uint64_t takes; /* which options, as BIT()s */
     const char *summary;
     const char *help;
     int (*run)(const struct args *args);
@@ -291,7 +294,7 @@ static const struct command commands[] = {
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
          BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |
-         KEY_BITS,
+         BIT(OPT_MASTER_PUBKEY) | KEY_BITS,
      "make a snapshot of files",
      "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
      "standard input) as the archive NAME. It appears when it is complete, or not at all.\n\n"
@@ -332,16 +335,19 @@ static const struct command commands[] = {
      "verify  checks the signature with the key of --key\n"
      "show    prints the manifest's JSON\n",
      cmd_manifest},
-    {"key", "create|show|change-password FILE", 2, 2,
+    {"key", "create|show|change-password FILE | recover SEALED FILE", 2, 3,
      BIT(OPT_KDF) | BIT(OPT_HINT) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD) |
-         BIT(OPT_NEW_PASSWORD_FILE) | BIT(OPT_NEW_PASSWORD_FD),
-     "make, show or change a key file",
+         BIT(OPT_NEW_PASSWORD_FILE) | BIT(OPT_NEW_PASSWORD_FD) | BIT(OPT_MASTER_KEY),
+     "make, show, change or recover a key file",
      "create           makes a new key and the file FILE, under scrypt if --kdf does not say\n"
      "                 otherwise. What is there is not replaced.\n"
      "show             shows what the file says; with a password, or where it needs none, its\n"
      "                 fingerprint is verified\n"
      "change-password  puts the key under another password. What --kdf and --hint do not\n"
-     "                 change stays; an empty hint is none.\n\n"
+     "                 change stays; an empty hint is none.\n"
+     "recover          makes the key file FILE of SEALED, the rsa-encrypted.key.blob of a\n"
+     "                 snapshot, with the --master-key, whose password is the old one. Needs a\n"
+     "                 libpxds with master keys.\n\n"
      "A password that no option gives is asked for on the terminal, a new one twice. A file\n"
      "with a password is read whole, less one line end.\n",
      cmd_key},

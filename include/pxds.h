@@ -47,7 +47,8 @@
  * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
  * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new, pxds_key_random,
- *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify
+ *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
+ *                 pxds_backup_add_sealed_key, pxds_master_recover
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
@@ -1682,6 +1683,57 @@ pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile, const char *path, uin
  * Since: 0.1
  */
 void pxds_keyfile_free(pxds_keyfile *keyfile);
+
+/**
+ * Seals `key` for the holder of a master key, whose public half is the PEM at `public_pem`, "BEGIN PUBLIC KEY".
+ *
+ * `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes into
+ * snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server have
+ * 4096.
+ *
+ * Master keys are part of a build with the Cargo feature `master-key`; without it this is PXDS_ERR_UNSUPPORTED, and a
+ * key can still be sealed by other means: docs/format.md, 3.6.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT (also: the master key is too small), PXDS_ERR_FORMAT (no public key of RSA in a PEM),
+ * PXDS_ERR_LIMIT (above 16384 bits), PXDS_ERR_IO (no random bytes), PXDS_ERR_UNSUPPORTED.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_master_seal(const pxds_key *key,
+                             const int64_t *created,
+                             const void *public_pem,
+                             size_t public_pem_len,
+                             pxds_buffer **out,
+                             pxds_error **err);
+
+/**
+ * Opens a sealed key with the private half of the master key, the PEM at `private_pem`: "BEGIN PRIVATE KEY", "BEGIN
+ * ENCRYPTED PRIVATE KEY" or "BEGIN RSA PRIVATE KEY".
+ *
+ * `sealed` is the content of a snapshot's rsa-encrypted.key.blob, or that file as it is. `password` is that of the PEM;
+ * NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out and
+ * verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
+ *
+ * RSA is not constant time here: not for a service that opens what strangers send. What a password may cost is bounded
+ * as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_KEY_MISMATCH (sealed for another master key, or damaged), PXDS_ERR_PASSWORD
+ * (missing or wrong), PXDS_ERR_FORMAT (no private key of RSA in a PEM), PXDS_ERR_LIMIT (above 16384 bits, or the
+ * password would cost too much), PXDS_ERR_CORRUPT and PXDS_ERR_KEY (a damaged or encrypted blob), PXDS_ERR_IO (no
+ * random bytes), PXDS_ERR_NOMEM, PXDS_ERR_UNSUPPORTED (also: a password of an old kind).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_master_recover(const void *sealed,
+                                size_t sealed_len,
+                                const void *private_pem,
+                                size_t private_pem_len,
+                                const void *password,
+                                size_t password_len,
+                                pxds_keyfile **out,
+                                pxds_error **err);
 
 /**
  * Makes a codec. `options` may be NULL.
@@ -3765,7 +3817,8 @@ pxds_status pxds_backup_add_index(pxds_backup *backup, const char *name, pxds_in
 /**
  * Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
+ * Errors: PXDS_ERR_ARGUMENT (also for `rsa-encrypted.key.blob` in an encrypted snapshot: see
+ * pxds_backup_add_sealed_key()), PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
  * PXDS_ERR_STATE (after a failure), PXDS_ERR_IO, PXDS_ERR_NOMEM.
  * Threads: exclusive.
  * Since: 0.1
@@ -3776,6 +3829,20 @@ pxds_status pxds_backup_add_blob(pxds_backup *backup,
                                  size_t data_len,
                                  uint32_t flags,
                                  pxds_error **err);
+
+/**
+ * Adds the snapshot's key, sealed for a master key, as the blob `rsa-encrypted.key.blob`, which is not encrypted.
+ *
+ * `sealed` is what pxds_master_seal() gives, or any program that does as docs/format.md, 3.6, says. A snapshot that is
+ * encrypted or signed may have one.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (it cannot be a sealed key: its length is wrong, or it is a key file in the clear),
+ * PXDS_ERR_KEY (the snapshot has no key), PXDS_ERR_EXISTS, PXDS_ERR_STATE (after a failure), PXDS_ERR_IO,
+ * PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, size_t sealed_len, pxds_error **err);
 
 /**
  * Adds what the descriptor `fd` gives to its end, as the kind of archive that `name` says: a stream (.didx), an image

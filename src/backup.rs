@@ -22,6 +22,7 @@ use crate::index::{IndexKind, Summary};
 use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
 use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
+use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
@@ -162,23 +163,46 @@ impl Backup {
 
     /// Adds the blob `name` with this content, compressed if that makes it smaller and `compress` says so.
     ///
-    /// Errors: `Argument` if the name is no blob's; `Exists` if there is an archive of this name; `Limit`; `State` after
-    /// a failure; `Io`.
+    /// Errors: `Argument` if the name is no blob's, or that of the sealed key, which would be encrypted with itself;
+    /// `Exists` if there is an archive of this name; `Limit`; `State` after a failure; `Io`.
     pub fn add_blob(&mut self, name: &str, data: &[u8], compress: bool) -> Result<()> {
         self.check_open()?;
         if self.check_new(name)? != ArchiveKind::Blob {
             return Err(Error::new(Kind::Argument, format!("{name} is the name of an index")));
+        }
+        if name == SEALED_KEY_NAME && self.crypt_mode == CryptMode::Encrypt {
+            let message = format!("{name} is the name of the sealed key, which is not encrypted with the key in it");
+            return Err(Error::new(Kind::Argument, message));
         }
         let mut codec = Codec::with_key(self.chunk_key());
         let blob = match self.crypt_mode {
             CryptMode::Encrypt => codec.seal_vec(data, compress)?,
             CryptMode::None | CryptMode::SignOnly => codec.encode_vec(data, compress)?,
         };
+        self.write_blob(name, &blob)
+    }
+
+    /// Adds the key of the snapshot, sealed for a master key by [`seal`](crate::master::seal) or otherwise.
+    ///
+    /// Errors: `Argument` if it cannot be a sealed key; `Key` if the snapshot has none; `Exists` if there is one already;
+    /// `State` after a failure; `Io`.
+    pub fn add_sealed_key(&mut self, sealed: &[u8]) -> Result<()> {
+        self.check_open()?;
+        self.check_new(SEALED_KEY_NAME)?;
+        if self.key.is_none() {
+            return Err(Error::new(Kind::Key, "the snapshot has no key that could be sealed"));
+        }
+        check_sealed(sealed)?;
+        let blob = Codec::new().encode_vec(sealed, false)?;
+        self.write_blob(SEALED_KEY_NAME, &blob)
+    }
+
+    fn write_blob(&mut self, name: &str, blob: &[u8]) -> Result<()> {
         self.run(|backup| {
             let (sync, owner) = (backup.syncs_files(), backup.store.owner());
-            backup.work()?.dir().replace_file(&c_name(name)?, &blob, FILE_MODE, owner, sync)?;
+            backup.work()?.dir().replace_file(&c_name(name)?, blob, FILE_MODE, owner, sync)?;
             backup.stats.size += blob.len() as u64;
-            backup.list(name, blob.len() as u64, sha256(&blob))
+            backup.list(name, blob.len() as u64, sha256(blob))
         })
     }
 

@@ -316,7 +316,7 @@ fn too_expensive(why: &str) -> Error {
 }
 
 /// The parameters of scrypt, after checking what they cost, and that the memory is to be had: its crate would abort.
-fn scrypt_params(n: u64, r: u64, p: u64) -> Result<Params> {
+pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<Params> {
     let bad = || format_error("kdf.n must be a power of two, kdf.r and kdf.p at least 1");
     if !n.is_power_of_two() || n == 1 || r == 0 || p == 0 {
         return Err(bad());

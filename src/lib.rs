@@ -12,7 +12,7 @@
 //! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`] |
 //! | 4 | [`blob`], [`keyfile`] |
-//! | 5 | [`manifest`], [`store`] |
+//! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
 //! | 7 | [`ingest`], [`reader`], [`restore`] |
 //! | 8 | [`backup`] |
@@ -46,6 +46,7 @@ pub mod blob;
 pub mod keyfile;
 
 pub mod manifest;
+pub mod master;
 pub mod store;
 
 pub mod snapshot;

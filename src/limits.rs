@@ -46,3 +46,10 @@ pub const PBKDF2_MAX_ROUNDS: u32 = 100_000_000;
 
 /// Threads that one call may be asked to use: more than any machine has processors for.
 pub const MAX_THREADS: usize = 1024;
+
+/// Bits of a master key: what OpenSSL goes up to, four times as many as PBS's have. It bounds the time of one operation to
+/// about a second.
+pub const MASTER_KEY_MAX_BITS: usize = 16384;
+
+/// Bytes of the PEM of a master key: five times what the largest private key takes.
+pub const MASTER_PEM_MAX_SIZE: usize = 64 << 10;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The boundary's files in the order of the header.
 const SOURCES: &[&str] = &[
-    "status", "version", "error", "buffer", "digest", "callback", "name", "key", "keyfile", "blob", "format",
+    "status", "version", "error", "buffer", "digest", "callback", "name", "key", "keyfile", "master", "blob", "format",
     "chunker", "store", "index", "lock", "ingest", "image", "source", "restore", "cache", "reader", "json", "manifest",
     "tree", "group", "snapshot", "backup",
 ];

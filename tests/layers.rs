@@ -25,7 +25,7 @@ const LAYERS: [&[&str]; 10] = [
     &["format", "chunker", "hash", "json", "sys"],
     &["crew", "crypt", "index", "name"],
     &["blob", "keyfile"],
-    &["manifest", "store"],
+    &["manifest", "master", "store"],
     &["snapshot", "source"],
     &["ingest", "reader", "restore"],
     &["backup"],

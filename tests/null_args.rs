@@ -36,6 +36,7 @@ use pxds::ffi::key::*;
 use pxds::ffi::keyfile::*;
 use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
+use pxds::ffi::master::*;
 use pxds::ffi::name::*;
 use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
@@ -302,6 +303,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
+        pxds_master_seal(
+            c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(PUBLIC_PEM)), PUBLIC_PEM.len(),
+            c.out_handle(pxds_buffer_free), c.err(),
+        ) = WITH_RSA;
+        pxds_master_recover(
+            c.must(c.bytes(SEALED)), SEALED.len(), c.must(c.bytes(PRIVATE_PEM)), PRIVATE_PEM.len(), c.must(data(c)), LEN,
+            c.out_handle(pxds_keyfile_free), c.err(),
+        ) = WITH_RSA;
         pxds_manifest_get_signature(c.must(signed_manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_manifest_sign(c.must(manifest(c)), c.must(key(c)), c.err()) = PXDS_OK;
         pxds_manifest_verify(c.must(manifest(c)), c.must(key(c)), c.out::<u32>(), c.err()) = PXDS_OK;
@@ -389,6 +398,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_backup_add_blob(
             c.must(backup(c)), c.must(c.text("a.blob")), c.must(data(c)), LEN, 0, c.err(),
         ) = PXDS_OK;
+        pxds_backup_add_sealed_key(c.must(signed_backup(c)), c.must(c.bytes(SEALED)), SEALED.len(), c.err()) = PXDS_OK;
         pxds_backup_add_fd(
             c.must(backup(c)), c.must(c.text("a.blob")), file(c), c.options(c.ingest_options()),
             c.options(image_options()), c.may_struct(), c.err(),
@@ -477,6 +487,13 @@ fn signed_manifest(c: &Call) -> *mut pxds_manifest {
 const KEYFILE: &[u8] = br#"{"kdf":null,"created":"2020-06-26T13:56:05Z","modified":"2020-06-26T13:56:05Z",
     "data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
 
+/// A master key and what it has sealed, of openssl(1).
+const PUBLIC_PEM: &[u8] = include_bytes!("vectors/master/public.pem");
+const PRIVATE_PEM: &[u8] = include_bytes!("vectors/master/private.pem");
+const SEALED: &[u8] = include_bytes!("vectors/master/sealed");
+
+const WITH_RSA: pxds_status = if cfg!(feature = "master-key") { PXDS_OK } else { PXDS_ERR_UNSUPPORTED };
+
 /// Quick ones.
 fn keyfile_options(_: &Call) -> pxds_keyfile_options {
     let struct_size = size_of::<pxds_keyfile_options>();
@@ -506,6 +523,12 @@ fn backup_options() -> pxds_backup_options {
 fn backup(c: &Call) -> *mut pxds_backup {
     let time = c.lend(TIME);
     let options = pxds_backup_options { time, ..backup_options() };
+    let (store, group) = (c.store(), c.text(GROUP));
+    c.make(pxds_backup_free, |out| unsafe { pxds_backup_new(store, group, &options, out, null_mut()) })
+}
+
+fn signed_backup(c: &Call) -> *mut pxds_backup {
+    let options = pxds_backup_options { key: key(c), crypt_mode: PXDS_CRYPT_SIGN_ONLY, ..backup_options() };
     let (store, group) = (c.store(), c.text(GROUP));
     c.make(pxds_backup_free, |out| unsafe { pxds_backup_new(store, group, &options, out, null_mut()) })
 }

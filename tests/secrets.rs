@@ -69,6 +69,8 @@ fn assert_nothing_left(of: &str) {
 fn nothing_secret_is_left() {
     nothing_of_a_key_is_left();
     nothing_of_a_key_file_is_left();
+    #[cfg(feature = "master-key")]
+    nothing_of_a_sealed_key_is_left();
 }
 
 fn nothing_of_a_key_is_left() {
@@ -108,4 +110,29 @@ fn nothing_of_a_key_file_is_left() {
         drop((key, file, text, read, again));
         assert_nothing_left(&format!("{kdf:?}"));
     }
+}
+
+/// Neither the key nor its base64, which is what is sealed, in the order of a text or of a number.
+#[cfg(feature = "master-key")]
+fn nothing_of_a_sealed_key_is_left() {
+    use base64ct::{Base64, Encoding};
+
+    let pem =
+        |name: &str| std::fs::read(format!("{}/tests/vectors/master/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let (public, private) = (pem("public.pem"), pem("private.pem"));
+    let mut text = with_key(|secret| Base64::encode_string(secret).into_bytes());
+    text.iter_mut().for_each(|byte| *byte ^= MASK);
+    // A part that is whole in a number's words, whatever their alignment.
+    let forward = text[8..24].to_vec();
+    let backward: Vec<u8> = forward.iter().rev().copied().collect();
+
+    let key = with_key(CryptKey::new);
+    let sealed = pxds::master::seal(&key, 0, &public).unwrap();
+    drop(key);
+    assert_nothing_left("a sealed key");
+    assert!(find(&forward).is_empty() && find(&backward).is_empty(), "of the sealed text");
+    let file = pxds::master::recover(&sealed, &private, None).unwrap();
+    drop(file);
+    assert_nothing_left("a recovered key");
+    assert!(find(&forward).is_empty() && find(&backward).is_empty(), "of the recovered text");
 }

@@ -31,6 +31,10 @@ static int parse_archive(const struct args *args, char *operand, struct archive 
         say("%s: that is the manifest, which is made by itself", archive->name);
         return 1;
     }
+    if (strcmp(archive->name, "rsa-encrypted.key.blob") == 0) {
+        say("%s: that is the sealed key, which --master-pubkey adds", archive->name);
+        return 1;
+    }
     for (const struct archive *other = archives; other < archive; other++) {
         if (strcmp(other->name, archive->name) == 0) {
             say("%s: two archives cannot have one name", archive->name);
@@ -94,6 +98,7 @@ static int check_chunk_size(const struct args *args, const struct archive *archi
 static int check_crypt_mode(const struct args *args, const struct archive *archives, int count)
 {
     const struct value *mode = &args->option[OPT_CRYPT_MODE];
+    const struct value *master = &args->option[OPT_MASTER_PUBKEY];
     const bool has_key = args->option[OPT_KEY].given;
     bool reads_stdin = false;
 
@@ -101,6 +106,8 @@ static int check_crypt_mode(const struct args *args, const struct archive *archi
         return usage_error(args->command, "--crypt-mode none goes without --key");
     if (mode->number != PXDS_CRYPT_NONE && !has_key)
         return usage_error(args->command, "--crypt-mode %s needs a --key", mode->text);
+    if (master->given && (!has_key || is_dash(master->text)))
+        return usage_error(args->command, "--master-pubkey names a file and goes with --key");
     for (int i = 0; i < count; i++)
         reads_stdin = reads_stdin || is_dash(archives[i].path);
     return check_key_options(args, reads_stdin);
@@ -186,8 +193,9 @@ static void print_snapshot(const char *path, const struct archive *archives, int
     }
 }
 
-static int make_snapshot(const struct args *args, const pxds_key *key, struct archive *archives,
-                         int count)
+/* `sealed`, the key for the holder of the master key, may be NULL. */
+static int make_snapshot(const struct args *args, const pxds_key *key, const pxds_buffer *sealed,
+                         struct archive *archives, int count)
 {
     const int64_t time = (int64_t)args->option[OPT_TIME].number;
     const char *comment = args->option[OPT_COMMENT].text;
@@ -215,6 +223,10 @@ static int make_snapshot(const struct args *args, const pxds_key *key, struct ar
         rc = fail(err);
     else
         rc = add_archives(args, backup, archives, count);
+    if (rc == 0 && sealed != NULL &&
+        pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
+                                   &err) < 0)
+        rc = fail(err);
     if (rc == 0 && pxds_backup_finish(backup, &err) < 0)
         rc = fail(err);
     if (rc == 0)
@@ -228,6 +240,7 @@ int cmd_backup(const struct args *args)
 {
     const int count = args->operands - 2;
     struct archive *archives = calloc((size_t)count, sizeof *archives);
+    pxds_buffer *sealed = NULL;
     pxds_key *key = NULL;
     int rc = 0;
 
@@ -247,9 +260,10 @@ int cmd_backup(const struct args *args)
     for (int i = 0; rc == 0 && i < count; i++)
         rc = open_archive(&archives[i]);
     if (rc == 0)
-        rc = load_key(args, &key);
+        rc = load_and_seal_key(args, &key, &sealed);
     if (rc == 0)
-        rc = make_snapshot(args, key, archives, count);
+        rc = make_snapshot(args, key, sealed, archives, count);
+    pxds_buffer_free(sealed);
     pxds_key_free(key);
     for (int i = 0; i < count; i++)
         if (archives[i].fd >= 0)

@@ -47,7 +47,7 @@ static int unlock(const struct args *args, const char *path, const pxds_keyfile 
 {
     struct password password = {.len = 0};
     pxds_error *err = NULL;
-    int rc = info->kdf != PXDS_KDF_NONE ? get_password(args, &password) : 0;
+    int rc = info->kdf != PXDS_KDF_NONE ? get_password(args, "Password of the key", &password) : 0;
 
     if (rc == 0 && pxds_keyfile_unlock(keyfile, password.bytes, password.len, key, &err) < 0) {
         say("%s: %s", path, err != NULL ? pxds_error_message(err) : "out of memory");
@@ -69,7 +69,27 @@ static int load_keyfile(const char *path, pxds_keyfile **keyfile, pxds_keyfile_i
     return 0;
 }
 
-int load_key(const struct args *args, pxds_key **key)
+/* Seals a key for the holder of the master key. */
+static int seal(const struct args *args, const pxds_key *key, int64_t created, pxds_buffer **sealed)
+{
+    const char *path = args->option[OPT_MASTER_PUBKEY].text;
+    pxds_error *err = NULL;
+    size_t len;
+    uint8_t *pem = read_input(path, &len);
+    int rc = 0;
+
+    if (pem == NULL)
+        return 1;
+    if (pxds_master_seal(key, &created, pem, len, sealed, &err) < 0) {
+        say("%s: %s", path, err != NULL ? pxds_error_message(err) : "out of memory");
+        pxds_error_free(err);
+        rc = 1;
+    }
+    free(pem);
+    return rc;
+}
+
+int load_and_seal_key(const struct args *args, pxds_key **key, pxds_buffer **sealed)
 {
     const char *path = args->option[OPT_KEY].text;
     pxds_keyfile_info info = PXDS_KEYFILE_INFO_INIT;
@@ -77,12 +97,24 @@ int load_key(const struct args *args, pxds_key **key)
     int rc;
 
     *key = NULL;
+    *sealed = NULL;
     if (path == NULL)
         return 0;
     rc = load_keyfile(path, &keyfile, &info);
     if (rc == 0)
         rc = unlock(args, path, keyfile, &info, key);
+    if (rc == 0 && args->option[OPT_MASTER_PUBKEY].given)
+        rc = seal(args, *key, info.created, sealed);
     pxds_keyfile_free(keyfile);
+    return rc;
+}
+
+int load_key(const struct args *args, pxds_key **key)
+{
+    pxds_buffer *sealed;
+    int rc = load_and_seal_key(args, key, &sealed);
+
+    pxds_buffer_free(sealed); /* no other command takes --master-pubkey */
     return rc;
 }
 
@@ -168,6 +200,17 @@ static void take_options(const struct args *args, pxds_keyfile_options *options)
         options->hint = hint[0] != '\0' ? hint : NULL;
 }
 
+/* Says no before a password is typed; pxds_keyfile_save() is sure. */
+static int check_absent(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0)
+        return 0;
+    errno = EEXIST;
+    return fail_errno(path);
+}
+
 static int create(const struct args *args)
 {
     const char *path = args->operand[1];
@@ -175,13 +218,10 @@ static int create(const struct args *args)
     pxds_keyfile_options options = PXDS_KEYFILE_OPTIONS_INIT;
     pxds_key *key = NULL;
     pxds_error *err = NULL;
-    struct stat st;
-    int rc = 0;
+    int rc = check_absent(path);
 
-    if (lstat(path, &st) == 0) { /* said before a password is typed; pxds_keyfile_save() is sure */
-        errno = EEXIST;
-        return fail_errno(path);
-    }
+    if (rc != 0)
+        return rc;
     take_options(args, &options);
     if (options.kdf != PXDS_KDF_NONE)
         rc = get_new_password(args, OPT_PASSWORD_FILE, OPT_PASSWORD_FD, &password);
@@ -222,22 +262,128 @@ static int change_password(const struct args *args)
     return rc;
 }
 
+/* ---- key recover ---- */
+
+/* Overwrites what was read of a private key. */
+static void wipe(uint8_t *data, size_t len)
+{
+    volatile uint8_t *byte = data;
+
+    for (size_t i = 0; i < len; i++)
+        byte[i] = 0;
+}
+
+/* Opens the sealed key with a private master key, with a password if that needs one. */
+static int open_sealed(const struct args *args, const uint8_t *sealed, size_t sealed_len,
+                       const uint8_t *pem, size_t pem_len, pxds_keyfile **keyfile)
+{
+    struct password password = {.len = 0};
+    pxds_error *err = NULL;
+    pxds_status status;
+    bool known = has_password(args);
+    int rc = known ? get_password(args, NULL, &password) : 0;
+
+    if (rc != 0)
+        return rc;
+    status = pxds_master_recover(sealed, sealed_len, pem, pem_len, known ? password.bytes : NULL,
+                                 password.len, keyfile, &err);
+    if (status == PXDS_ERR_PASSWORD && !known) {
+        pxds_error_free(err);
+        err = NULL;
+        if (get_password(args, "Password of the master key", &password) != 0)
+            return 1;
+        status = pxds_master_recover(sealed, sealed_len, pem, pem_len, password.bytes, password.len,
+                                     keyfile, &err);
+    }
+    wipe_password(&password);
+    return status < 0 ? fail(err) : 0;
+}
+
+static int read_and_open_sealed(const struct args *args, pxds_keyfile **keyfile)
+{
+    size_t sealed_len, pem_len = 0;
+    uint8_t *sealed = read_input(args->operand[1], &sealed_len);
+    uint8_t *pem = NULL;
+    int rc = 1;
+
+    if (sealed != NULL)
+        pem = read_input(args->option[OPT_MASTER_KEY].text, &pem_len);
+    if (pem != NULL) {
+        rc = open_sealed(args, sealed, sealed_len, pem, pem_len, keyfile);
+        wipe(pem, pem_len);
+    }
+    free(pem);
+    free(sealed);
+    return rc;
+}
+
+static int recover(const struct args *args)
+{
+    const char *path = args->operand[2];
+    struct password password = {.len = 0};
+    pxds_keyfile_info info = PXDS_KEYFILE_INFO_INIT;
+    pxds_keyfile_options options = PXDS_KEYFILE_OPTIONS_INIT;
+    pxds_keyfile *keyfile = NULL;
+    pxds_key *key = NULL;
+    pxds_error *err = NULL;
+    int rc = check_absent(path);
+
+    if (rc == 0)
+        rc = read_and_open_sealed(args, &keyfile);
+    if (rc == 0 && (pxds_keyfile_get_info(keyfile, &info, &err) < 0 ||
+                    pxds_keyfile_unlock(keyfile, NULL, 0, &key, &err) < 0))
+        rc = fail(err);
+    options.created = &info.created;
+    take_options(args, &options);
+    if (rc == 0 && options.kdf != PXDS_KDF_NONE)
+        rc = get_new_password(args, OPT_NEW_PASSWORD_FILE, OPT_NEW_PASSWORD_FD, &password);
+    if (rc == 0)
+        rc = save(key, &password, &options, path, 0);
+    wipe_password(&password);
+    pxds_key_free(key);
+    pxds_keyfile_free(keyfile);
+    return rc;
+}
+
+/* ---- which of them ---- */
+
+static int check_recover_options(const struct args *args, bool recovers)
+{
+    const struct value *master = &args->option[OPT_MASTER_KEY];
+
+    if (args->operands != (recovers ? 3 : 2))
+        return usage_error(args->command, "%s takes %s", args->operand[0],
+                           recovers ? "SEALED FILE" : "one FILE");
+    if (recovers != master->given)
+        return usage_error(args->command, "--master-key goes with recover, which needs it");
+    if (recovers && is_dash(master->text) && is_dash(args->operand[1]))
+        return usage_error(args->command, "only one of SEALED and --master-key can be '-'");
+    return 0;
+}
+
 int cmd_key(const struct args *args)
 {
     const char *action = args->operand[0];
     const struct value *option = args->option;
     const bool changes = strcmp(action, "change-password") == 0;
     const bool shows = strcmp(action, "show") == 0;
+    const bool recovers = strcmp(action, "recover") == 0;
     int rc;
 
-    if (!changes && !shows && strcmp(action, "create") != 0)
-        return usage_error(args->command, "'%s' is not create, show or change-password", action);
+    if (!changes && !shows && !recovers && strcmp(action, "create") != 0)
+        return usage_error(args->command, "'%s' is not create, show, change-password or recover",
+                           action);
     if (shows && (option[OPT_KDF].given || option[OPT_HINT].given))
         return usage_error(args->command, "show takes no --kdf and no --hint");
-    if (!changes && (option[OPT_NEW_PASSWORD_FILE].given || option[OPT_NEW_PASSWORD_FD].given))
-        return usage_error(args->command, "a new password goes with change-password only");
+    if (!changes && !recovers &&
+        (option[OPT_NEW_PASSWORD_FILE].given || option[OPT_NEW_PASSWORD_FD].given))
+        return usage_error(args->command, "a new password goes with change-password and recover");
     rc = check_password_options(args);
+    if (rc == 0)
+        rc = check_recover_options(args, recovers);
     if (rc != 0)
         return rc;
+    if (recovers)
+        return recover(args);
     return changes ? change_password(args) : shows ? show(args) : create(args);
 }

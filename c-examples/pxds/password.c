@@ -183,7 +183,7 @@ static int ask_twice(const char *prompt, struct password *password)
 
 /* ---- where it comes from ---- */
 
-int get_password(const struct args *args, struct password *password)
+int get_password(const struct args *args, const char *prompt, struct password *password)
 {
     const struct value *file = &args->option[OPT_PASSWORD_FILE];
     const struct value *fd = &args->option[OPT_PASSWORD_FD];
@@ -192,7 +192,7 @@ int get_password(const struct args *args, struct password *password)
         return read_password_file(file->text, password);
     if (fd->given)
         return read_password((int)fd->number, "--password-fd", password);
-    return ask("Password of the key", password);
+    return ask(prompt, password);
 }
 
 int get_new_password(const struct args *args, enum option_id file_id, enum option_id fd_id,

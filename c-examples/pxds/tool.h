@@ -37,6 +37,8 @@ enum option_id {
     OPT_KEY,
     OPT_LAYOUT,
     OPT_LENGTH,
+    OPT_MASTER_KEY,
+    OPT_MASTER_PUBKEY,
     OPT_NEW_PASSWORD_FD,
     OPT_NEW_PASSWORD_FILE,
     OPT_NO_COMPRESS,
@@ -143,7 +145,7 @@ struct password {
 };
 
 /* Both give the password of the options, or ask on the terminal, a new one twice. Wipe it. */
-int get_password(const struct args *args, struct password *password);
+int get_password(const struct args *args, const char *prompt, struct password *password);
 int get_new_password(const struct args *args, enum option_id file_id, enum option_id fd_id,
                      struct password *password);
 
@@ -183,6 +185,9 @@ int check_key_options(const struct args *args, bool reads_stdin);
 
 /* Gives the key of --key, to be freed; NULL if that is not given. Gives the exit status. */
 int load_key(const struct args *args, pxds_key **key);
+
+/* As load_key(), and gives the key sealed for --master-pubkey, to be freed, or NULL. */
+int load_and_seal_key(const struct args *args, pxds_key **key, pxds_buffer **sealed);
 
 /* manifest.c */
 int cmd_manifest(const struct args *args);

@@ -180,7 +180,8 @@ pub unsafe extern "C" fn pxds_backup_add_index(
 
 /// Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
+/// Errors: PXDS_ERR_ARGUMENT (also for `rsa-encrypted.key.blob` in an encrypted snapshot: see
+/// pxds_backup_add_sealed_key()), PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
 /// PXDS_ERR_STATE (after a failure), PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
@@ -200,6 +201,30 @@ pub unsafe extern "C" fn pxds_backup_add_blob(
         };
         args::flags(flags, PXDS_BACKUP_NO_COMPRESS, "flags")?;
         backup.backup.enter()?.add_blob(name, data, flags & PXDS_BACKUP_NO_COMPRESS == 0)
+    })
+}
+
+/// Adds the snapshot's key, sealed for a master key, as the blob `rsa-encrypted.key.blob`, which is not encrypted.
+///
+/// `sealed` is what pxds_master_seal() gives, or any program that does as docs/format.md, 3.6, says. A snapshot that is
+/// encrypted or signed may have one.
+///
+/// Errors: PXDS_ERR_ARGUMENT (it cannot be a sealed key: its length is wrong, or it is a key file in the clear),
+/// PXDS_ERR_KEY (the snapshot has no key), PXDS_ERR_EXISTS, PXDS_ERR_STATE (after a failure), PXDS_ERR_IO,
+/// PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_sealed_key(
+    backup: *mut pxds_backup,
+    sealed: *const c_void,
+    sealed_len: usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (backup, sealed) = unsafe { (args::handle(backup, "backup")?, args::bytes(sealed, sealed_len, "sealed")?) };
+        backup.backup.enter()?.add_sealed_key(sealed)
     })
 }
 

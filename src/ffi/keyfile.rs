@@ -85,7 +85,7 @@ pub struct pxds_keyfile {
 }
 
 impl pxds_keyfile {
-    fn new(file: KeyFile) -> Result<Self> {
+    pub(super) fn new(file: KeyFile) -> Result<Self> {
         let has_nul = |_| Error::new(Kind::Format, "key file: hint has a NUL in it, and would be cut there");
         let hint = file.hint().map(CString::new).transpose().map_err(has_nul)?;
         Ok(pxds_keyfile { file: Shared::new(file), hint })

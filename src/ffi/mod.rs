@@ -32,6 +32,8 @@ pub mod key;
 
 pub mod keyfile;
 
+pub mod master;
+
 pub mod blob;
 
 pub mod format;

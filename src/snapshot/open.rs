@@ -13,12 +13,10 @@ use crate::hash::sha256;
 use crate::index::{Index, IndexKind};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, Signature};
+use crate::master::SEALED_KEY_NAME;
 use crate::name::{ArchiveKind, Snapshot, check_file};
 use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, Stat, c_name};
-
-/// The key of a snapshot, encrypted with a master key: listed as encrypted, but not by the key itself.
-const MASTER_KEY_BLOB_NAME: &str = "rsa-encrypted.key.blob";
 
 /// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
 pub struct OpenSnapshot {
@@ -127,7 +125,7 @@ impl OpenSnapshot {
 
     /// Refuses an unencrypted blob that the manifest lists as encrypted: somebody may have slipped it in.
     fn check_encrypted(&self, name: &str, raw: &[u8], listed: Option<&FileInfo>) -> Result<()> {
-        let must_be = listed.is_some_and(|file| file.crypt_mode == CryptMode::Encrypt) && name != MASTER_KEY_BLOB_NAME;
+        let must_be = listed.is_some_and(|file| file.crypt_mode == CryptMode::Encrypt) && name != SEALED_KEY_NAME;
         if must_be && Blob::parse(raw).is_ok_and(|blob| !blob.form().encrypted) {
             let path = self.dir.join(&c_name(name)?);
             let message = format!("{} is not encrypted, and the manifest says that it is", path.display());

@@ -10,7 +10,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, "build")
-TOOL = os.path.join(BUILD, "pxds")
+TOOL = os.environ.get("PXDS_TOOL") or os.path.join(BUILD, "pxds")
 LIBRARY = os.path.join(BUILD, "libpxds.so")
 
 
