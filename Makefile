@@ -93,7 +93,8 @@ demo: all
 
 # Not by the environment: cargo would build zstd again for a CC that it had not seen before.
 RUN_TESTS = $(PYTHON) tests/run CC='$(CC)' CXX='$(CXX)' CARGO='$(CARGO)' MAKE='$(MAKE)' \
-    VERSION='$(VERSION)' ABI='$(ABI)' STATIC_LIBS='$(STATIC_LIBS)'
+    VERSION='$(VERSION)' ABI='$(ABI)' STATIC_LIBS='$(STATIC_LIBS)' \
+    FEATURES='$(FEATURES)'
 
 test: all
 	@set -f; $(RUN_TESTS) $(if $(filter-out 0,$(STRICT)),--strict) $(ONLY)

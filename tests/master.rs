@@ -220,6 +220,9 @@ mod with_rsa {
         assert_eq!(expensive.len(), der.len());
         let start = Instant::now();
         assert_eq!(kind(recover(&sealed, &armour(&label, &expensive), PASSWORD)), Kind::Limit);
+        let mut free = der.clone();
+        free.splice(salt..at + 4, [4, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 1, 0]);
+        assert_eq!(kind(recover(&sealed, &armour(&label, &free), PASSWORD)), Kind::Password);
 
         let (label, der) = unarmour(&pem("private-scrypt"));
         // The same for n, 16384, which becomes 2^30.

@@ -304,11 +304,12 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
         pxds_master_seal(
-            c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(PUBLIC_PEM)), PUBLIC_PEM.len(),
+            c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(&of_master("public.pem"))), of_master("public.pem").len(),
             c.out_handle(pxds_buffer_free), c.err(),
         ) = WITH_RSA;
         pxds_master_recover(
-            c.must(c.bytes(SEALED)), SEALED.len(), c.must(c.bytes(PRIVATE_PEM)), PRIVATE_PEM.len(), c.must(data(c)), LEN,
+            c.must(c.bytes(&of_master("sealed"))), of_master("sealed").len(), c.must(c.bytes(&of_master("private.pem"))),
+            of_master("private.pem").len(), c.must(data(c)), LEN,
             c.out_handle(pxds_keyfile_free), c.err(),
         ) = WITH_RSA;
         pxds_manifest_get_signature(c.must(signed_manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
@@ -398,7 +399,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_backup_add_blob(
             c.must(backup(c)), c.must(c.text("a.blob")), c.must(data(c)), LEN, 0, c.err(),
         ) = PXDS_OK;
-        pxds_backup_add_sealed_key(c.must(signed_backup(c)), c.must(c.bytes(SEALED)), SEALED.len(), c.err()) = PXDS_OK;
+        pxds_backup_add_sealed_key(
+            c.must(signed_backup(c)), c.must(c.bytes(&of_master("sealed"))), of_master("sealed").len(), c.err(),
+        ) = PXDS_OK;
         pxds_backup_add_fd(
             c.must(backup(c)), c.must(c.text("a.blob")), file(c), c.options(c.ingest_options()),
             c.options(image_options()), c.may_struct(), c.err(),
@@ -488,9 +491,9 @@ const KEYFILE: &[u8] = br#"{"kdf":null,"created":"2020-06-26T13:56:05Z","modifie
     "data":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}"#;
 
 /// A master key and what it has sealed, of openssl(1).
-const PUBLIC_PEM: &[u8] = include_bytes!("vectors/master/public.pem");
-const PRIVATE_PEM: &[u8] = include_bytes!("vectors/master/private.pem");
-const SEALED: &[u8] = include_bytes!("vectors/master/sealed");
+fn of_master(name: &str) -> Vec<u8> {
+    common::vector_bytes(&format!("master/{name}"))
+}
 
 const WITH_RSA: pxds_status = if cfg!(feature = "master-key") { PXDS_OK } else { PXDS_ERR_UNSUPPORTED };
 

@@ -142,7 +142,8 @@ fn unlock(der: &[u8], password: Option<&[u8]>) -> Result<SecretDocument> {
         pbes2::Kdf::Pbkdf2(_) => {}
         pbes2::Kdf::Scrypt(params) => {
             let (n, r, p) = (params.cost_parameter, params.block_size, params.parallelization);
-            keyfile::scrypt_params(n, r.into(), p.into())?;
+            let message = "master key: the numbers of its password's scrypt are wrong, or cost too much to try";
+            keyfile::scrypt_params(n, r.into(), p.into()).map_err(|error| Error::new(error.kind(), message))?;
         }
         _ => return Err(unsupported()),
     }
