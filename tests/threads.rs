@@ -342,9 +342,9 @@ fn a_reader_that_fails_comes_after_what_it_has_read() {
 
 #[test]
 fn a_store_that_vanishes_is_a_failure() {
-    let data = Rng::new(92).bytes(16 * MIB);
+    let data = Rng::new(92).bytes(40 * MIB);
     let scratch = Scratch::new();
-    for threads in [1, 4] {
+    for threads in [1, 2] {
         let store = scratch.store("store");
         let path = store.path().to_owned();
         let mut seen = 0;

@@ -403,8 +403,12 @@ impl Call {
         let new = |out| unsafe { pxds_ingest_new(self.store(), &options, out, null_mut()) };
         let ingest = self.make(pxds_ingest_free, new);
         let data = [0_u8; 100];
-        let status = unsafe { pxds_ingest_write(ingest, data.as_ptr().cast(), data.len(), null_mut()) };
-        assert_eq!(status, PXDS_ERR_CANCELLED);
+        let mut writer = null_mut();
+        unsafe {
+            assert_eq!(pxds_ingest_write(ingest, data.as_ptr().cast(), data.len(), null_mut()), PXDS_OK);
+            assert_eq!(pxds_ingest_finish(ingest, &mut writer, null_mut()), PXDS_ERR_CANCELLED);
+        }
+        assert!(writer.is_null());
         ingest
     }
 
