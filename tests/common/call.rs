@@ -26,7 +26,8 @@ use pxds::ffi::index::{
     pxds_index_writer_new_dynamic,
 };
 use pxds::ffi::ingest::{
-    pxds_ingest, pxds_ingest_chunk, pxds_ingest_free, pxds_ingest_new, pxds_ingest_options, pxds_ingest_write,
+    pxds_ingest, pxds_ingest_chunk, pxds_ingest_finish, pxds_ingest_free, pxds_ingest_new, pxds_ingest_options,
+    pxds_ingest_write,
 };
 use pxds::ffi::restore::{pxds_restorer, pxds_restorer_free, pxds_restorer_new};
 use pxds::ffi::status::{PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_NONE, PXDS_OK, pxds_status};
