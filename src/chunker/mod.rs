@@ -4,10 +4,14 @@
 //! since the last cut alone, however it is split into buffers.
 
 mod buzhash;
+mod portable;
+mod scan;
 mod table;
 
 pub use buzhash::Buzhash;
 use buzhash::{fill, roll};
+pub use scan::Scan;
+use scan::{Finder, Rule};
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::CHUNKER_MAX_AVG;
@@ -78,6 +82,8 @@ impl Config {
 #[derive(Debug, Clone)]
 pub struct DynamicChunker {
     config: Config,
+    rule: Rule,
+    finder: Finder,
     /// The first size at which a chunk may end. The hash needs 64 bytes, and the 64th is never tested.
     first_test: u64,
     /// The size at which a chunk ends whatever its bytes.
@@ -94,10 +100,19 @@ impl DynamicChunker {
     ///
     /// Errors: `Argument` from [`Config::check`].
     pub fn new(config: &Config) -> Result<Self> {
+        Self::with_scan(config, Scan::best())
+    }
+
+    /// [`DynamicChunker::new`], with a form of search that is not chosen by the processor. The cuts are the same.
+    ///
+    /// Errors: `Argument` from [`Config::check`]; `Unsupported` if this processor does not have it.
+    pub fn with_scan(config: &Config, scan: Scan) -> Result<Self> {
         config.check()?;
         let past_window = WINDOW as u64 + 1;
         Ok(DynamicChunker {
             config: *config,
+            rule: Rule::new(config.mask, config.threshold),
+            finder: Finder::new(scan)?,
             first_test: config.min.max(past_window),
             forced: config.max.max(past_window),
             size: 0,
@@ -131,13 +146,18 @@ impl DynamicChunker {
 
     fn find_cut(&mut self, data: &[u8]) -> Option<usize> {
         let mut at = self.skip(data.len());
-        while at < data.len() && (self.size < self.first_test || at < WINDOW) {
-            if self.step(data[at]) {
-                return Some(at + 1);
+        // Less than 64 bytes behind `at`.
+        let first = at + self.first_test.saturating_sub(self.size + 1) as usize;
+        if first < WINDOW - 1 || first >= data.len() {
+            let end = if first < data.len() { data.len().min(WINDOW - 1) } else { data.len() };
+            while at < end {
+                if self.step(data[at]) {
+                    return Some(at + 1);
+                }
+                at += 1;
             }
-            at += 1;
         }
-        if at < data.len() { self.roll_over(data, at) } else { None }
+        if at < data.len() { self.search(data, at, first.max(WINDOW - 1)) } else { None }
     }
 
     /// Passes over the start of the chunk, which cannot reach the first hash that is tested.
@@ -155,34 +175,26 @@ impl DynamicChunker {
         self.hash = if filling { fill(self.hash, byte) } else { roll(self.hash, *slot, byte) };
         *slot = byte;
         self.size += 1;
-        self.size >= self.first_test && (self.size >= self.forced || self.is_cut(self.hash))
+        self.size >= self.first_test && (self.size >= self.forced || self.rule.is_cut(self.hash))
     }
 
-    /// Rolls from `data[at]` on, where all of the window is in `data` and every position is tested.
-    fn roll_over(&mut self, data: &[u8], at: usize) -> Option<usize> {
+    /// Takes what is left of `data` from `at` on; tests from `first` on, where all of the window is in `data`.
+    fn search(&mut self, data: &[u8], at: usize, first: usize) -> Option<usize> {
         let room = usize::try_from(self.forced - self.size).unwrap_or(usize::MAX);
         let end = data.len().min(at.saturating_add(room));
-        let mut hash = self.hash;
-        for (offset, (&byte_out, &byte_in)) in data[at - WINDOW..].iter().zip(&data[at..end]).enumerate() {
-            hash = roll(hash, byte_out, byte_in);
-            if self.is_cut(hash) {
-                return Some(at + offset + 1);
-            }
+        if let Some(found) = self.finder.first(&data[..end], first, self.rule) {
+            return Some(found + 1);
         }
         self.size += (end - at) as u64;
         if self.size >= self.forced {
             return Some(end);
         }
-        self.hash = hash;
-        for (position, &byte) in (self.size - WINDOW as u64..).zip(&data[end - WINDOW..end]) {
+        let window = &data[end - WINDOW..end];
+        self.hash = window.iter().fold(0, |hash, &byte| fill(hash, byte));
+        for (position, &byte) in (self.size - WINDOW as u64..).zip(window) {
             self.window[(position % WINDOW as u64) as usize] = byte;
         }
         None
-    }
-
-    #[inline(always)]
-    fn is_cut(&self, hash: u32) -> bool {
-        hash & self.config.mask >= self.config.threshold
     }
 }
 

@@ -1,5 +1,10 @@
 //! The buzhash table: data, without a formula behind it (docs/format.md, 4.1).
 
+use crate::simd::cuts::Planes;
+
+/// [`TABLE`] for the vector form of the search.
+pub(super) static PLANES: Planes = Planes::new(&TABLE);
+
 /// What each byte value adds to the hash. Every bit is set in exactly half of the entries.
 pub(super) static TABLE: [u32; 256] = [
     0x458be752, 0xc10748cc, 0xfbbcdbb8, 0x6ded5b68, 0xb10a82b5, 0x20d75648, 0xdfc5665f, 0xa8428801, 0x7ebf5191,
