@@ -7,7 +7,7 @@ mod common;
 use std::ptr::null_mut;
 
 use common::{Json, Rng, generate, vector_json};
-use pxds::chunker::{Config, DynamicChunker};
+use pxds::chunker::{Config, DynamicChunker, Scan};
 use pxds::digest::Digest;
 use pxds::ffi::chunker::{
     pxds_chunker, pxds_chunker_config, pxds_chunker_config_init, pxds_chunker_free, pxds_chunker_new,
@@ -57,10 +57,18 @@ fn for_each_case(mut check: impl FnMut(Case)) {
     }
 }
 
-/// Where chunks end, the last one included, for a stream that comes in `pieces`.
-fn ends<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<usize> {
-    let mut chunker = DynamicChunker::new(config).unwrap();
-    ends_by(pieces, |piece| chunker.scan(piece))
+/// Where chunks end, the last one included, for a stream that comes in `pieces`: by every form of the search that this
+/// processor has, the same.
+fn ends<'a>(config: &Config, pieces: impl IntoIterator<Item = &'a [u8]> + Clone) -> Vec<usize> {
+    let ends = |scan| {
+        let mut chunker = DynamicChunker::with_scan(config, scan).unwrap();
+        ends_by(pieces.clone(), |piece| chunker.scan(piece))
+    };
+    let plain = ends(Scan::Plain);
+    for scan in Scan::ALL.into_iter().filter(|scan| scan.is_available()) {
+        assert_eq!(ends(scan), plain, "{scan:?}");
+    }
+    plain
 }
 
 fn ends_by<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, mut scan: impl FnMut(&[u8]) -> Option<usize>) -> Vec<usize> {

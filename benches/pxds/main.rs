@@ -4,12 +4,13 @@
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
 //! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
 //! stream of data has rows of its own, in times: see [`random_access`], [`listing`] and
-//! [`sealing`]; so has [`hash`], of several messages at a time.
+//! [`sealing`]. The forms of the search for cuts are beside each other in [`scan`], those of hashing in [`hash`].
 
 mod data;
 mod hash;
 mod listing;
 mod random_access;
+mod scan;
 mod sealing;
 
 use std::hint::black_box;
@@ -50,6 +51,7 @@ fn main() {
         }
     }
     hash::run();
+    scan::run();
     random_access::run(&scratch.0);
     listing::run(&scratch.0);
     sealing::run(&scratch.0);

@@ -259,8 +259,8 @@ mod tests {
         cuts
     }
 
-    fn cuts<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, config: &Config) -> Vec<usize> {
-        let mut chunker = DynamicChunker::new(config).unwrap();
+    fn cuts<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, config: &Config, scan: Scan) -> Vec<usize> {
+        let mut chunker = DynamicChunker::with_scan(config, scan).unwrap();
         let (mut cuts, mut base) = (Vec::new(), 0);
         for mut piece in pieces {
             while let Some(cut) = chunker.scan(piece) {
@@ -282,13 +282,26 @@ mod tests {
         std::iter::repeat_with(step).take(len).collect()
     }
 
+    /// The forms that this processor has.
+    fn forms() -> impl Iterator<Item = Scan> {
+        Scan::ALL.into_iter().filter(|scan| scan.is_available())
+    }
+
+    fn each<T: Copy, U, I: Iterator<Item = U>>(
+        outer: impl IntoIterator<Item = T>,
+        inner: impl Fn() -> I,
+    ) -> impl Iterator<Item = (T, U)> {
+        outer.into_iter().flat_map(move |first| inner().map(move |second| (first, second)))
+    }
+
     #[test]
     fn known_cuts() {
         let data = noise(65536, 1);
-        let cuts = cuts([&data[..]], &Config::from_avg(4096).unwrap());
         let known =
             [1670, 5716, 7382, 8457, 16517, 22010, 30399, 34509, 36228, 46181, 47416, 52886, 54228, 62724, 65125];
-        assert_eq!(cuts, known);
+        for scan in forms() {
+            assert_eq!(cuts([&data[..]], &Config::from_avg(4096).unwrap(), scan), known, "{scan:?}");
+        }
     }
 
     #[test]
@@ -298,8 +311,9 @@ mod tests {
         for shift in 1..13 {
             let config = Config::from_avg(1 << shift).unwrap();
             let expected = specification(&data, &config);
-            for piece in [1, 2, 63, 64, 65, 127, 128, 129, 1000, 20_000] {
-                assert_eq!(cuts(data.chunks(piece), &config), expected, "avg {} in pieces of {piece}", config.avg);
+            for (piece, scan) in each([1, 2, 63, 64, 65, 127, 128, 129, 1000, 20_000], forms) {
+                let found = cuts(data.chunks(piece), &config, scan);
+                assert_eq!(found, expected, "avg {} in pieces of {piece}, {scan:?}", config.avg);
             }
         }
     }
@@ -311,11 +325,104 @@ mod tests {
             for (mask, threshold) in [(0, 0), (0xff, 0xfd), (0xff, 0), (u32::MAX, u32::MAX)] {
                 let config = Config { avg, min, max, mask, threshold };
                 let expected = specification(&data, &config);
-                for piece in [1, 77, 30_000] {
-                    assert_eq!(cuts(data.chunks(piece), &config), expected, "{config:?} in pieces of {piece}");
+                for (piece, scan) in each([1, 77, 30_000], forms) {
+                    let found = cuts(data.chunks(piece), &config, scan);
+                    assert_eq!(found, expected, "{config:?} in pieces of {piece}, {scan:?}");
                 }
             }
         }
+    }
+
+    /// Repeatable numbers (xorshift64*).
+    struct Rng(u64);
+
+    impl Rng {
+        fn below(&mut self, bound: u64) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % bound
+        }
+
+        /// Small as often as large: below a power of two, from 2 to 2^`most`.
+        fn of_any_scale(&mut self, most: u64) -> u64 {
+            let bits = 1 + self.below(most);
+            self.below(1 << bits)
+        }
+
+        /// A valid configuration: one of PBS's, or any, with hashes that call for a cut often or seldom.
+        fn config(&mut self) -> Config {
+            if self.below(3) == 0 {
+                return Config::from_avg(2 << self.below(14)).unwrap();
+            }
+            let mut sizes = [0; 3].map(|_| self.of_any_scale(15));
+            sizes.sort_unstable();
+            let [min, avg, max] = sizes;
+            let mask = u32::MAX.checked_shr(32 - self.below(17) as u32).unwrap_or(0);
+            let mask = if self.below(10) == 0 { u32::MAX } else { mask };
+            let below = self.of_any_scale(17) as u32;
+            Config { avg: avg.max(1), min, max: max.max(1), mask, threshold: mask.saturating_sub(below) }
+        }
+
+        fn pieces<'a>(&mut self, mut data: &'a [u8]) -> Vec<&'a [u8]> {
+            let most = 1 + self.of_any_scale(17);
+            let mut pieces = Vec::new();
+            while !data.is_empty() {
+                let (piece, rest) = data.split_at(data.len().min(self.below(most + 1) as usize));
+                pieces.push(piece);
+                data = rest;
+            }
+            pieces
+        }
+    }
+
+    #[test]
+    fn all_forms_equal_the_specification() {
+        let mut data = noise(100_000, 5);
+        // What follows a run is as what follows the start of a chunk, and a pattern repeats its hashes.
+        data[20_000..30_000].fill(7);
+        data.copy_within(10_000..10_700, 40_000);
+        let pattern: Vec<u8> = data[..96].iter().copied().cycle().take(5000).collect();
+        data[60_000..65_000].copy_from_slice(&pattern);
+        let mut rng = Rng(11);
+        let (mut cases, mut found) = (0, 0);
+        while cases < 4000 {
+            let config = rng.config();
+            let from = rng.below(90_000) as usize;
+            let len = rng.of_any_scale(16) as usize;
+            let data = &data[from..data.len().min(from + len)];
+            let expected = specification(data, &config);
+            let pieces = rng.pieces(data);
+            for scan in forms() {
+                let whole = cuts([data], &config, scan);
+                assert_eq!(whole, expected, "{config:?}, {} bytes from {from}, {scan:?}", data.len());
+                let split = cuts(pieces.iter().copied(), &config, scan);
+                assert_eq!(split, expected, "{config:?}, {} bytes from {from}, split, {scan:?}", data.len());
+            }
+            cases += 1;
+            found += expected.len();
+        }
+        assert!(found > 100_000, "{found} cuts make a poor test");
+    }
+
+    #[test]
+    fn a_form_that_the_processor_lacks_is_refused() {
+        for scan in Scan::ALL {
+            let made = DynamicChunker::with_scan(&Config::default(), scan);
+            match scan.is_available() {
+                true => assert!(made.is_ok(), "{scan:?}"),
+                false => assert_eq!(made.unwrap_err().kind(), Kind::Unsupported, "{scan:?}"),
+            }
+        }
+    }
+
+    /// By what the kernel says of the processor, and not by what the library asks it.
+    #[test]
+    fn the_vector_form_is_chosen_where_the_processor_has_it() {
+        let has_it = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
+            ["avx512f", "avx512bw", "avx512vbmi"].iter().all(|flag| text.split_whitespace().any(|word| word == *flag))
+        });
+        assert_eq!(Scan::best(), if has_it { Scan::Avx512 } else { Scan::Portable });
     }
 
     #[test]

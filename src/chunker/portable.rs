@@ -10,7 +10,7 @@ use super::buzhash::fill;
 use super::scan::{Rule, plain};
 
 const STRETCH: usize = 512;
-const BLOCK: usize = 4 * STRETCH;
+pub(super) const BLOCK: usize = 4 * STRETCH;
 
 /// s in a stretch, from 0 on, behind what s would have been at the 64 positions before it.
 type Lane = [u32; WINDOW + STRETCH];

@@ -16,6 +16,7 @@
 use std::ops::Range;
 
 /// The four bytes of the table's entries, each in a table of its own of four vectors.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "no vector form there"))]
 pub(crate) struct Planes([[[u8; 64]; 4]; 4]);
 
 impl Planes {
@@ -54,6 +55,7 @@ impl Vbmi {
     /// Rolls over `data`, from a hash of 0 on and with nothing to leave for the first 64 bytes, and calls `check` with
     /// ranges, ascending and disjoint, that hold every position whose hash has all bits of `wanted` set; until it
     /// answers.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(unused_variables, reason = "no vector form there"))]
     pub(crate) fn find(
         self,
         planes: &Planes,
