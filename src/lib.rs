@@ -10,8 +10,8 @@
 //! | 0 | [`error`], [`digest`], [`limits`] |
 //! | 1 | [`simd`] |
 //! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
-//! | 3 | [`crew`], [`crypt`], [`index`], [`name`] |
-//! | 4 | [`blob`], [`keyfile`] |
+//! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
+//! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
 //! | 7 | [`ingest`], [`reader`], [`restore`] |
@@ -41,9 +41,11 @@ pub mod crew;
 pub mod crypt;
 pub mod index;
 pub mod name;
+pub mod zone;
 
 pub mod blob;
 pub mod keyfile;
+pub mod prune;
 
 pub mod manifest;
 pub mod master;

@@ -38,6 +38,9 @@ pub const NOTES_MAX_SIZE: usize = 1 << 20;
 /// Bytes of a key file; those of PBS have a few hundred.
 pub const KEY_FILE_MAX_SIZE: usize = 64 << 10;
 
+/// Bytes of a time zone's file; the largest of the system's have some four thousand.
+pub const ZONE_FILE_MAX_SIZE: usize = 64 << 10;
+
 /// Memory that scrypt may take to try a password, PBS's own limit; with it the time is bounded too.
 pub const SCRYPT_MAX_MEMORY: usize = 1025 << 20;
 

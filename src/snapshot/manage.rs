@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, TreeLock, WorkDir};
+use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
 use crate::name::{Group, Snapshot, check_owner};
@@ -289,6 +289,15 @@ impl Store {
     ///
     /// Errors: `Protected`; `Busy`, with the path; `Io`.
     pub fn destroy_snapshot(&self, snapshot: &Snapshot) -> Result<bool> {
+        self.destroy_snapshot_if(snapshot, |_| true)
+    }
+
+    /// As [`Store::destroy_snapshot`], if `may_go` agrees to it as it is once it is held; false if not.
+    pub(super) fn destroy_snapshot_if(
+        &self,
+        snapshot: &Snapshot,
+        may_go: impl FnOnce(&SnapshotInfo) -> bool,
+    ) -> Result<bool> {
         let _lock = match self.lock_snapshot(snapshot, LockMode::Exclusive) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(false),
             other => other?,
@@ -297,6 +306,9 @@ impl Store {
         if info.protected {
             let path = self.path().join(snapshot.path());
             return Err(Error::new(Kind::Protected, format!("{} is protected", path.display())).with_path(&path));
+        }
+        if !may_go(&info) {
+            return Ok(false);
         }
         let _manifest = if info.finished { Some(self.lock_manifest(snapshot)?) } else { None };
         let Some(doomed) = WorkDir::take_out(self, snapshot)? else { return Ok(false) };

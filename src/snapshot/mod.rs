@@ -13,7 +13,7 @@
 //! | lock | held |
 //! |---|---|
 //! | group, exclusive | while a backup runs in it, and while it is removed |
-//! | snapshot, exclusive | while it is made, removed, protected or unprotected |
+//! | snapshot, exclusive | while it is made, removed (by pruning too), protected or unprotected |
 //! | snapshot, shared | while it is read, or is what the next backup builds on |
 //! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
 //!
@@ -24,12 +24,14 @@ mod list;
 mod lock;
 mod manage;
 mod open;
+mod prune;
 mod work;
 
 pub use list::{ArchiveFile, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenSnapshot};
+pub use prune::Pruned;
 pub use work::WorkDir;
 
 use crate::error::{Error, Kind, Result};

@@ -1,0 +1,187 @@
+//! Which snapshots of a group are kept (docs/format.md, 12): PBS's decisions, as a function of times and counts.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Kind, Result};
+use crate::name::{civil_from_days, format_time};
+use crate::zone::Zone;
+
+const HOUR: i64 = 3600;
+const DAY: i64 = 86_400;
+
+/// What the decision is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The snapshot's time, in seconds since 1970.
+    pub time: i64,
+    /// It has a manifest.
+    pub finished: bool,
+    /// It is not to be removed, whatever comes out.
+    pub protected: bool,
+}
+
+/// The decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It is kept.
+    Keep,
+    /// It is kept because it may still be in the making: the newest of all, and not finished.
+    KeepPartial,
+    /// It is kept because it is protected.
+    Protected,
+    /// It is to be removed.
+    Remove,
+}
+
+impl Mark {
+    /// As PBS writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Mark::Keep => "keep",
+            Mark::KeepPartial => "keep-partial",
+            Mark::Protected => "protected",
+            Mark::Remove => "remove",
+        }
+    }
+}
+
+/// How many snapshots are kept, by what they are told apart. 0 is none by this.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The newest ones.
+    pub last: u64,
+    /// The newest of each hour.
+    pub hourly: u64,
+    /// The newest of each day.
+    pub daily: u64,
+    /// The newest of each ISO week, which begins on a Monday.
+    pub weekly: u64,
+    /// The newest of each month.
+    pub monthly: u64,
+    /// The newest of each year.
+    pub yearly: u64,
+}
+
+impl Keep {
+    /// Whether anything is said at all. If not, everything is kept.
+    pub fn keeps_something(&self) -> bool {
+        *self != Keep::default()
+    }
+
+    /// The counts in the order in which they are applied.
+    fn by_period(&self) -> [(Period, u64); 6] {
+        [
+            (Period::Second, self.last),
+            (Period::Hour, self.hourly),
+            (Period::Day, self.daily),
+            (Period::Week, self.weekly),
+            (Period::Month, self.monthly),
+            (Period::Year, self.yearly),
+        ]
+    }
+}
+
+/// Of the snapshots in one of these a single one counts.
+#[derive(Clone, Copy)]
+enum Period {
+    Second,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+impl Period {
+    /// The number of the one that `time` is in, which the clocks call `local`.
+    fn number(self, time: i64, local: i64) -> i64 {
+        let day = local.div_euclid(DAY);
+        match self {
+            Period::Second => time,
+            Period::Hour => local.div_euclid(HOUR),
+            Period::Day => day,
+            // Day 0, in 1970, was a Thursday.
+            Period::Week => (day + 3).div_euclid(7),
+            Period::Month => {
+                let (year, month, _) = civil_from_days(day);
+                year * 12 + month
+            }
+            Period::Year => civil_from_days(day).0,
+        }
+    }
+}
+
+/// A row at work.
+struct Candidate {
+    number: usize,
+    row: Row,
+    local: i64,
+    mark: Option<Mark>,
+}
+
+/// The mark of each row, in the rows' own order. If `keep` says nothing, no row is marked to be removed.
+///
+/// Rows of the same time count as newer the earlier they come.
+///
+/// Errors: `Argument` for a time outside the years 0000 to 9999, with the number of its row.
+pub fn marks(rows: &[Row], keep: &Keep, zone: &Zone) -> Result<Vec<Mark>> {
+    let mut candidates = Vec::with_capacity(rows.len());
+    for (number, &row) in rows.iter().enumerate() {
+        let local = format_time(row.time).and_then(|_| zone.local(row.time));
+        let local = local.map_err(|error| error.context(format_args!("row {number}")))?;
+        candidates.push(Candidate { number, row, local, mark: None });
+    }
+    // Stable: rows of the same time stay in order.
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.row.time));
+
+    mark_unfinished(&mut candidates);
+    for (period, count) in keep.by_period().into_iter().filter(|(_, count)| *count > 0) {
+        mark_period(&mut candidates, period, count);
+    }
+
+    let otherwise = if keep.keeps_something() { Mark::Remove } else { Mark::Keep };
+    let mut marks = vec![otherwise; rows.len()];
+    for Candidate { number, row, mark, .. } in candidates {
+        let slot = marks.get_mut(number).ok_or_else(|| Error::new(Kind::Internal, "a row has lost its place"))?;
+        *slot = match mark {
+            _ if row.protected => Mark::Protected,
+            None | Some(Mark::Remove) => otherwise,
+            Some(mark) => mark,
+        };
+    }
+    Ok(marks)
+}
+
+/// Marks what is not finished. These marks are made first, so that none of them uses up a count.
+fn mark_unfinished(candidates: &mut [Candidate]) {
+    let mut newest = true;
+    for candidate in candidates {
+        if !candidate.row.finished {
+            candidate.mark = Some(if newest { Mark::KeepPartial } else { Mark::Remove });
+        }
+        newest = false;
+    }
+}
+
+/// Keeps the newest of each of `count` periods. Periods in which one is kept already count for nothing, and what lies in
+/// them is left to later calls.
+fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) {
+    let number = |candidate: &Candidate| period.number(candidate.row.time, candidate.local);
+    let covered: BTreeSet<i64> =
+        candidates.iter().filter(|candidate| candidate.mark == Some(Mark::Keep)).map(number).collect();
+    let mut kept = BTreeSet::new();
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.mark.is_none() && !candidate.row.protected) {
+        let number = number(candidate);
+        if covered.contains(&number) {
+            continue;
+        }
+        candidate.mark = if kept.contains(&number) {
+            Some(Mark::Remove)
+        } else if kept.len() as u64 >= count {
+            return;
+        } else {
+            kept.insert(number);
+            Some(Mark::Keep)
+        };
+    }
+}

@@ -1,0 +1,89 @@
+//! Removing the snapshots of a group that are not to be kept (docs/format.md, 12.3).
+
+use super::SnapshotInfo;
+use crate::error::{Error, Kind, Result};
+use crate::name::{Group, Snapshot};
+use crate::prune::{Keep, Mark, Row, marks};
+use crate::store::{NoticeLevel, Store};
+use crate::zone::Zone;
+
+/// What became of a snapshot.
+#[derive(Debug)]
+pub struct Pruned {
+    /// The snapshot, as it was listed.
+    pub info: SnapshotInfo,
+    /// What was decided; of one that was protected or finished in the meantime, why it was kept after all.
+    pub mark: Mark,
+    /// It is gone because of this call.
+    pub removed: bool,
+    /// Why it could not be removed.
+    pub error: Option<Error>,
+}
+
+/// What a removal came to.
+enum Removal {
+    Removed,
+    /// Somebody else was faster.
+    Gone,
+    /// It is not what it was when that was decided.
+    Kept(Mark),
+}
+
+impl Store {
+    /// Removes the snapshots of `group` that `keep` does not keep, the oldest first, or with `dry_run` only says which. What
+    /// the periods of `keep` are is said by `zone`. Gives all that were there, the newest first.
+    ///
+    /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go. The
+    /// group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it goes.
+    ///
+    /// Errors: `NotFound` if the group is not there; `Io` when it is listed; that of the notice.
+    pub fn prune_group(&self, group: &Group, keep: &Keep, zone: &Zone, dry_run: bool) -> Result<Vec<Pruned>> {
+        let infos = self.snapshots(group)?;
+        let row = |info: &SnapshotInfo| Row {
+            time: info.snapshot.time(),
+            finished: info.finished,
+            protected: info.protected,
+        };
+        let marks = marks(&infos.iter().map(row).collect::<Vec<_>>(), keep, zone)?;
+        let mut pruned = Vec::with_capacity(infos.len());
+        for (info, mark) in infos.into_iter().zip(marks) {
+            let mut entry = Pruned { info, mark, removed: false, error: None };
+            if mark == Mark::Remove && !dry_run {
+                match self.remove_listed(&entry.info) {
+                    Ok(Removal::Removed) => entry.removed = true,
+                    Ok(Removal::Gone) => {}
+                    Ok(Removal::Kept(mark)) => entry.mark = mark,
+                    Err(error) => {
+                        let message = format!("{} is not removed: {}", entry.info.snapshot, error.message());
+                        self.notice(NoticeLevel::Warning, &message, error.path())?;
+                        entry.error = Some(error);
+                    }
+                }
+            }
+            pruned.push(entry);
+        }
+        pruned.reverse();
+        Ok(pruned)
+    }
+
+    /// Removes a snapshot, if it still is what it was when it was listed.
+    fn remove_listed(&self, listed: &SnapshotInfo) -> Result<Removal> {
+        let mut finished_since = false;
+        let removed = self.destroy_snapshot_if(&listed.snapshot, |now| {
+            finished_since = now.finished && !listed.finished;
+            !finished_since
+        });
+        match removed {
+            Ok(true) => Ok(Removal::Removed),
+            Ok(false) if finished_since => Ok(Removal::Kept(Mark::Keep)),
+            Ok(false) => Ok(Removal::Gone),
+            Err(error) if error.kind() == Kind::Protected => Ok(Removal::Kept(Mark::Protected)),
+            Err(_) if self.is_gone(&listed.snapshot) => Ok(Removal::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_gone(&self, snapshot: &Snapshot) -> bool {
+        self.open_snapshot(snapshot).is_err_and(|error| error.kind() == Kind::NotFound)
+    }
+}
