@@ -38,6 +38,7 @@
  *                 pxds_snapshot_files, pxds_snapshot_get_info
  * keep order      pxds_snapshot_protect, pxds_snapshot_set_notes, pxds_snapshot_destroy, pxds_group_create,
  *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
+ * keep some       pxds_group_prune, pxds_prune_list_get; the decisions alone: pxds_prune_mark
  * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
@@ -345,6 +346,21 @@
 /** pxds_snapshot_entry.flags: it is finished, which is to say that it has a manifest. */
 #define PXDS_SNAPSHOT_FINISHED 2
 
+/** A mark: it is kept. */
+#define PXDS_PRUNE_KEEP 1
+
+/** A mark: it is kept because it is the newest and not finished, so it may still be in the making. */
+#define PXDS_PRUNE_KEEP_PARTIAL 2
+
+/** A mark: it is kept because it is protected. */
+#define PXDS_PRUNE_PROTECTED 3
+
+/** A mark: it is to be removed. */
+#define PXDS_PRUNE_REMOVE 4
+
+/** pxds_group_prune() flag: say what would be removed, and remove nothing. */
+#define PXDS_PRUNE_DRY_RUN 1
+
 /**
  * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
  * them, and its garbage collection stops at one.
@@ -464,6 +480,9 @@ typedef struct pxds_manifest pxds_manifest;
 
 /** Namespaces. Shared. */
 typedef struct pxds_namespace_list pxds_namespace_list;
+
+/** What became of the snapshots of a group, the newest first. Shared. */
+typedef struct pxds_prune_list pxds_prune_list;
 
 /**
  * Reads a file anywhere, through a cache of decoded chunks. Shared.
@@ -1107,6 +1126,71 @@ typedef struct {
     /** Protected ones, which stay. */
     uint64_t protected_count;
 } pxds_destroy_result;
+
+/** A snapshot to decide about. */
+typedef struct {
+    /** Its time, in seconds since 1970. */
+    int64_t time;
+    /** PXDS_SNAPSHOT_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+} pxds_prune_row;
+
+/**
+ * What is kept. If all counts are 0 everything is.
+ *
+ * The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in which
+ * an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+ */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT. */
+    size_t struct_size;
+    /** Snapshots. 0, as in the others: none by this count. */
+    uint64_t keep_last;
+    /** Hours. */
+    uint64_t keep_hourly;
+    /** Days. */
+    uint64_t keep_daily;
+    /** Weeks, from Monday to Sunday. */
+    uint64_t keep_weekly;
+    /** Months. */
+    uint64_t keep_monthly;
+    /** Years. */
+    uint64_t keep_yearly;
+    /**
+     * Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built in,
+     * `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+     * `/etc/localtime`. The environment is not looked at.
+     */
+    const char *zone;
+} pxds_prune_options;
+
+/** What became of a snapshot. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_PRUNE_ENTRY_INIT. */
+    size_t struct_size;
+    /** Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The list's. */
+    const char *path;
+    /** Why it could not be removed, or NULL. The list's. */
+    const char *message;
+    /** Its time, in seconds since 1970. */
+    int64_t time;
+    /** PXDS_SNAPSHOT_..., when it was listed. */
+    uint32_t flags;
+    /**
+     * PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
+     * before it was reached, is kept, and marked so.
+     */
+    uint32_t mark;
+    /**
+     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why it is
+     * still there, such as PXDS_ERR_BUSY.
+     */
+    pxds_status status;
+    /** 0. */
+    uint32_t reserved;
+} pxds_prune_entry;
 
 /** How a snapshot is made. */
 typedef struct {
@@ -3560,6 +3644,82 @@ pxds_status pxds_group_destroy(const pxds_store *store,
                                pxds_error **err);
 
 /**
+ * Decides which of `count` snapshots are kept, and writes PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
+ * to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
+ *
+ * The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
+ * arguments has a say, and no file is touched, unless the zone is one.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also an unknown zone, or a time outside the years 0000 to 9999); of a zone that is a file
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_prune_mark(const pxds_prune_row *rows,
+                            size_t count,
+                            const pxds_prune_options *options,
+                            uint32_t *marks,
+                            pxds_error **err);
+
+/**
+ * The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that is
+ * none.
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_prune_mark_name(uint32_t mark);
+
+/**
+ * Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options` may
+ * be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
+ *
+ * The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
+ * said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
+ *
+ * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
+ * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
+ * PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by then).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_prune(const pxds_store *store,
+                             const char *group,
+                             const pxds_prune_options *options,
+                             uint32_t flags,
+                             pxds_prune_list **out,
+                             pxds_error **err);
+
+/**
+ * How many; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_prune_list_count(const pxds_prune_list *list);
+
+/**
+ * Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+ *
+ * Owns: the strings are the list's.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prune_entry *entry, pxds_error **err);
+
+/**
+ * Frees a list. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_prune_list_free(pxds_prune_list *list);
+
+/**
  * Writes what there is to say of a snapshot to `*entry`; its strings are NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -3911,6 +4071,8 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
+#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL }
+#define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "name", "key", "keyfile", "master", "blob", "format",
     "chunker", "store", "index", "lock", "ingest", "image", "source", "restore", "cache", "reader", "json", "manifest",
-    "tree", "group", "snapshot", "backup",
+    "tree", "group", "prune", "snapshot", "backup",
 ];
 
 fn generate(root: &Path) -> String {

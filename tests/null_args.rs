@@ -38,6 +38,7 @@ use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::master::*;
 use pxds::ffi::name::*;
+use pxds::ffi::prune::*;
 use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
 use pxds::ffi::snapshot::*;
@@ -351,6 +352,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_group_set_notes(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(c.text("x")), c.err()) = PXDS_OK;
         pxds_group_destroy(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may_struct(), c.err()) = PXDS_OK;
+        pxds_prune_mark(
+            c.must(c.lend(PRUNE_ROW)), 1, c.options(prune_options(c)), c.out::<u32>(), c.err(),
+        ) = PXDS_OK;
+        pxds_group_prune(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.options(prune_options(c)), 0,
+            c.out_handle(pxds_prune_list_free), c.err(),
+        ) = PXDS_OK;
+        pxds_prune_list_get(c.must(prune_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_group_lock(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
         ) = PXDS_OK;
@@ -580,6 +589,19 @@ fn snapshot_list(c: &Call) -> *mut pxds_snapshot_list {
     c.make(pxds_snapshot_list_free, |out| unsafe { pxds_store_snapshots(store, null(), 0, out, null_mut()) })
 }
 
+const PRUNE_ROW: pxds_prune_row = pxds_prune_row { time: TIME, flags: PXDS_SNAPSHOT_FINISHED, reserved: 0 };
+
+fn prune_options(c: &Call) -> pxds_prune_options {
+    let zone = c.text("Europe/Vienna");
+    let struct_size = size_of::<pxds_prune_options>();
+    pxds_prune_options { struct_size, keep_last: 1, zone, ..unsafe { std::mem::zeroed() } }
+}
+
+fn prune_list(c: &Call) -> *mut pxds_prune_list {
+    let (store, group) = (snapshots(c), c.text(GROUP));
+    c.make(pxds_prune_list_free, |out| unsafe { pxds_group_prune(store, group, null(), 0, out, null_mut()) })
+}
+
 fn file_list(c: &Call) -> *mut pxds_file_list {
     let (store, path) = (snapshots(c), c.text(SNAPSHOT));
     c.make(pxds_file_list_free, |out| unsafe { pxds_snapshot_files(store, path, out, null_mut()) })
@@ -722,6 +744,7 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_namespace_list_count = count if count == 0;
         pxds_group_list_count = count if count == 0;
         pxds_snapshot_list_count = count if count == 0;
+        pxds_prune_list_count = count if count == 0;
         pxds_file_list_count = count if count == 0;
         pxds_snapshot_signature = signature if signature == PXDS_SIGNATURE_UNCHECKED;
         pxds_backup_snapshot = path if path.is_null();
@@ -761,6 +784,7 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_namespace_list_free,
         pxds_group_list_free,
         pxds_snapshot_list_free,
+        pxds_prune_list_free,
         pxds_file_list_free,
         pxds_snapshot_free,
         pxds_backup_free,
@@ -796,6 +820,7 @@ fn without_pointers() -> impl IntoIterator<Item = &'static str> {
         pxds_version_number,
         pxds_abi_version,
         pxds_backup_type_name,
+        pxds_prune_mark_name,
         pxds_blob_encode_bound,
     ]
 }

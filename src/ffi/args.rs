@@ -63,15 +63,34 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -
 
 /// `count` structures or numbers to read. NULL with count 0 is the empty slice.
 pub(super) unsafe fn slice<'a, T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+    if is_empty(pointer, count, name)? {
+        return Ok(&[]);
+    }
+    // SAFETY: the caller's.
+    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+}
+
+/// Whether a slice is the empty one of NULL. Any other has an address and a length that it can have.
+fn is_empty<T>(pointer: *const T, count: usize, name: &str) -> Result<bool> {
     if pointer.is_null() {
-        return if count == 0 { Ok(&[]) } else { Err(null(name)) };
+        return if count == 0 { Ok(true) } else { Err(null(name)) };
     }
     if !pointer.is_aligned() {
         return Err(wrong(format!("{name} is not aligned")));
     }
-    check_len(count.saturating_mul(size_of::<T>()), name)?;
-    // SAFETY: the caller's.
-    Ok(unsafe { std::slice::from_raw_parts(pointer, count) })
+    check_len(count.saturating_mul(size_of::<T>()), name).map(|()| false)
+}
+
+/// `count` numbers to write, reset to 0. NULL with count 0 is the empty slice.
+pub(super) unsafe fn numbers_mut<'a>(pointer: *mut u32, count: usize, name: &str) -> Result<&'a mut [u32]> {
+    if is_empty(pointer.cast_const(), count, name)? {
+        return Ok(&mut []);
+    }
+    // SAFETY: the caller's; zeros are numbers, so that the slice is one of numbers.
+    unsafe {
+        pointer.write_bytes(0, count);
+        Ok(std::slice::from_raw_parts_mut(pointer, count))
+    }
 }
 
 /// `len` bytes to write. NULL with length 0 is the empty slice.

@@ -66,6 +66,8 @@ pub mod tree;
 
 pub mod group;
 
+pub mod prune;
+
 pub mod snapshot;
 
 pub mod backup;

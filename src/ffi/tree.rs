@@ -135,7 +135,7 @@ impl GroupNames {
     }
 }
 
-fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
+pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
     CString::new(text).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
 }
 

@@ -1,4 +1,4 @@
-//! Removing the snapshots of a group that are not to be kept (docs/format.md, 12.3).
+//! Removing the snapshots of a group that are not to be kept (docs/format.md, 12.5).
 
 use super::SnapshotInfo;
 use crate::error::{Error, Kind, Result};

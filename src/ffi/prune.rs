@@ -1,0 +1,328 @@
+//! Pruning.
+
+use std::ffi::{CStr, CString, c_char};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::error::pxds_error;
+use super::group::store_and_group;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::Shared;
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
+use super::store::pxds_store;
+use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
+use crate::error::{Error, Kind, Result};
+use crate::prune::{Keep, Mark, Row, marks};
+use crate::snapshot::Pruned;
+use crate::zone::Zone;
+
+/// A mark: it is kept.
+pub const PXDS_PRUNE_KEEP: u32 = 1;
+/// A mark: it is kept because it is the newest and not finished, so it may still be in the making.
+pub const PXDS_PRUNE_KEEP_PARTIAL: u32 = 2;
+/// A mark: it is kept because it is protected.
+pub const PXDS_PRUNE_PROTECTED: u32 = 3;
+/// A mark: it is to be removed.
+pub const PXDS_PRUNE_REMOVE: u32 = 4;
+
+/// pxds_group_prune() flag: say what would be removed, and remove nothing.
+pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
+
+/// What is kept. If all counts are 0 everything is.
+///
+/// The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in which
+/// an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_prune_options {
+    /// Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// Snapshots. 0, as in the others: none by this count.
+    pub keep_last: u64,
+    /// Hours.
+    pub keep_hourly: u64,
+    /// Days.
+    pub keep_daily: u64,
+    /// Weeks, from Monday to Sunday.
+    pub keep_weekly: u64,
+    /// Months.
+    pub keep_monthly: u64,
+    /// Years.
+    pub keep_yearly: u64,
+    /// Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built in,
+    /// `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+    /// `/etc/localtime`. The environment is not looked at.
+    pub zone: *const c_char,
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_prune_options {
+    const NAME: &'static str = "pxds_prune_options";
+}
+
+/// A snapshot to decide about.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_prune_row {
+    /// Its time, in seconds since 1970.
+    pub time: i64,
+    /// PXDS_SNAPSHOT_...
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// What became of a snapshot.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_prune_entry {
+    /// Bytes of this structure; set by PXDS_PRUNE_ENTRY_INIT.
+    pub struct_size: usize,
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The list's.
+    pub path: *const c_char,
+    /// Why it could not be removed, or NULL. The list's.
+    pub message: *const c_char,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
+    /// PXDS_SNAPSHOT_..., when it was listed.
+    pub flags: u32,
+    /// PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
+    /// before it was reached, is kept, and marked so.
+    pub mark: u32,
+    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why it is
+    /// still there, such as PXDS_ERR_BUSY.
+    pub status: pxds_status,
+    /// 0.
+    pub reserved: u32,
+}
+
+// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_prune_entry {
+    const NAME: &'static str = "pxds_prune_entry";
+}
+
+/// What became of the snapshots of a group, the newest first. Shared.
+pub struct pxds_prune_list(Shared<Vec<Entry>>);
+
+struct Entry {
+    path: CString,
+    message: Option<CString>,
+    time: i64,
+    flags: u32,
+    mark: Mark,
+    status: pxds_status,
+}
+
+impl Entry {
+    fn new(pruned: &Pruned, dry_run: bool) -> Result<Self> {
+        let Pruned { info, mark, removed, error } = pruned;
+        let listed = snapshot_entry(info);
+        let status = match error {
+            Some(error) => status_of(error.kind()),
+            None if *mark == Mark::Remove && !removed && !dry_run => PXDS_NONE,
+            None => PXDS_OK,
+        };
+        Ok(Entry {
+            path: c_string(info.snapshot.path())?,
+            message: error.as_ref().map(|error| CString::new(error.message()).unwrap_or_default()),
+            time: listed.time,
+            flags: listed.flags,
+            mark: *mark,
+            status,
+        })
+    }
+}
+
+fn constant_of(mark: Mark) -> u32 {
+    match mark {
+        Mark::Keep => PXDS_PRUNE_KEEP,
+        Mark::KeepPartial => PXDS_PRUNE_KEEP_PARTIAL,
+        Mark::Protected => PXDS_PRUNE_PROTECTED,
+        Mark::Remove => PXDS_PRUNE_REMOVE,
+    }
+}
+
+unsafe fn read_options(options: *const pxds_prune_options) -> Result<(Keep, Zone)> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    let keep = Keep {
+        last: options.keep_last,
+        hourly: options.keep_hourly,
+        daily: options.keep_daily,
+        weekly: options.keep_weekly,
+        monthly: options.keep_monthly,
+        yearly: options.keep_yearly,
+    };
+    // SAFETY: the caller's.
+    let zone = unsafe { args::opt_text(options.zone, "options.zone")? };
+    let zone = zone.map_or_else(|| Ok(Zone::utc()), Zone::parse).map_err(|error| error.context("options.zone"))?;
+    Ok((keep, zone))
+}
+
+/// The rows for the core.
+fn read_rows(rows: &[pxds_prune_row]) -> Result<Vec<Row>> {
+    let mut read = Vec::new();
+    let no_memory = |_| Error::new(Kind::NoMemory, format!("no memory for {} rows", rows.len()));
+    read.try_reserve_exact(rows.len()).map_err(no_memory)?;
+    for (i, row) in rows.iter().enumerate() {
+        args::flags(row.flags, PXDS_SNAPSHOT_PROTECTED | PXDS_SNAPSHOT_FINISHED, &format!("rows[{i}].flags"))?;
+        args::flags(row.reserved, 0, &format!("rows[{i}].reserved"))?;
+        read.push(Row {
+            time: row.time,
+            finished: row.flags & PXDS_SNAPSHOT_FINISHED != 0,
+            protected: row.flags & PXDS_SNAPSHOT_PROTECTED != 0,
+        });
+    }
+    Ok(read)
+}
+
+/// Decides which of `count` snapshots are kept, and writes PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
+/// to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
+///
+/// The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
+/// arguments has a say, and no file is touched, unless the zone is one.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also an unknown zone, or a time outside the years 0000 to 9999); of a zone that is a file
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_prune_mark(
+    rows: *const pxds_prune_row,
+    count: usize,
+    options: *const pxds_prune_options,
+    marks: *mut u32,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, rows, (keep, zone)) = unsafe {
+            (args::numbers_mut(marks, count, "marks")?, args::slice(rows, count, "rows")?, read_options(options)?)
+        };
+        let decided = self::marks(&read_rows(rows)?, &keep, &zone)?;
+        for (out, mark) in out.iter_mut().zip(decided) {
+            *out = constant_of(mark);
+        }
+        Ok(())
+    })
+}
+
+/// The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that is
+/// none.
+///
+/// Owns: the string is the library's and lasts for ever.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
+    let name = |mark: u32| -> &'static CStr {
+        match mark {
+            PXDS_PRUNE_KEEP => c"keep",
+            PXDS_PRUNE_KEEP_PARTIAL => c"keep-partial",
+            PXDS_PRUNE_PROTECTED => c"protected",
+            PXDS_PRUNE_REMOVE => c"remove",
+            _ => c"unknown",
+        }
+    };
+    guard_value(c"unknown".as_ptr(), || name(mark).as_ptr())
+}
+
+/// Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options` may
+/// be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
+///
+/// The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
+/// said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
+///
+/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
+/// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
+/// PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by then).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_prune(
+    store: *const pxds_store,
+    group: *const c_char,
+    options: *const pxds_prune_options,
+    flags: u32,
+    out: *mut *mut pxds_prune_list,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, group), (keep, zone)) =
+            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
+        args::flags(flags, PXDS_PRUNE_DRY_RUN, "flags")?;
+        let dry_run = flags & PXDS_PRUNE_DRY_RUN != 0;
+        let pruned = store.prune_group(&group, &keep, &zone, dry_run)?;
+        let entries = pruned.iter().map(|pruned| Entry::new(pruned, dry_run)).collect::<Result<_>>()?;
+        out.hand_out(pxds_prune_list(Shared::new(entries)));
+        Ok(())
+    })
+}
+
+/// How many; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_prune_list_count(list: *const pxds_prune_list) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+}
+
+/// Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
+///
+/// Owns: the strings are the list's.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_prune_list_get(
+    list: *const pxds_prune_list,
+    i: usize,
+    entry: *mut pxds_prune_entry,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
+        let Some(entry) = list.0.get(i) else { return Ok(PXDS_NONE) };
+        out.set(pxds_prune_entry {
+            struct_size: size_of::<pxds_prune_entry>(),
+            path: entry.path.as_ptr(),
+            message: entry.message.as_ref().map_or(std::ptr::null(), |message| message.as_ptr()),
+            time: entry.time,
+            flags: entry.flags,
+            mark: constant_of(entry.mark),
+            status: entry.status,
+            reserved: 0,
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// Frees a list. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_prune_list_free(list: *mut pxds_prune_list) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(list) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_have_their_names() {
+        for mark in [Mark::Keep, Mark::KeepPartial, Mark::Protected, Mark::Remove] {
+            // SAFETY: a string of the library's.
+            let name = unsafe { CStr::from_ptr(pxds_prune_mark_name(constant_of(mark))) };
+            assert_eq!(name.to_str().unwrap(), mark.as_str());
+        }
+    }
+}
