@@ -12,6 +12,11 @@
 
 #define BIT(option) (UINT64_C(1) << (option))
 
+/* What is kept of a group. */
+#define KEEP_BITS                                                                                  \
+    (BIT(OPT_KEEP_LAST) | BIT(OPT_KEEP_HOURLY) | BIT(OPT_KEEP_DAILY) | BIT(OPT_KEEP_WEEKLY) |      \
+     BIT(OPT_KEEP_MONTHLY) | BIT(OPT_KEEP_YEARLY))
+
 /* The options of a command that works with a key. */
 #define KEY_BITS (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD))
 
@@ -39,14 +44,15 @@ static const struct word kdfs[] = {{"scrypt", PXDS_KDF_SCRYPT},
                                    {NULL, 0}};
 
 enum kind {
-    FLAG,    /* no value */
-    TEXT,    /* anything */
-    SIZE,    /* a number of bytes above 0 */
-    OFFSET,  /* a number of bytes */
-    SECONDS, /* a number of seconds */
-    COUNT,   /* a number above 0 */
-    FD,      /* the number of a descriptor */
-    WORD     /* one of some words */
+    FLAG,     /* no value */
+    TEXT,     /* anything */
+    SIZE,     /* a number of bytes above 0 */
+    OFFSET,   /* a number of bytes */
+    COUNT,    /* a number */
+    POSITIVE, /* a number above 0 */
+    SECONDS,  /* a number of seconds */
+    FD,       /* the number of a descriptor */
+    WORD      /* one of some words */
 };
 
 static const struct option {
@@ -65,6 +71,7 @@ static const struct option {
     [OPT_COMPRESS] = {"compress", FLAG, NULL, "compress, if that makes it smaller", NULL},
     [OPT_CRYPT_MODE] = {"crypt-mode", WORD, "encrypt|sign-only|none",
                         "what --key is for; encrypt if not given", crypt_modes},
+    [OPT_DRY_RUN] = {"dry-run", FLAG, NULL, "remove nothing, only show", NULL},
     [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
                      NULL},
     [OPT_HINT] = {"hint", TEXT, "TEXT", "what reminds of the password; it stands in the file",
@@ -72,6 +79,16 @@ static const struct option {
     [OPT_JSON] = {"json", FLAG, NULL, "print JSON, an object on each line", NULL},
     [OPT_KDF] = {"kdf", WORD, "scrypt|pbkdf2|none", "how a password guards it; none: not at all",
                  kdfs},
+    [OPT_KEEP_DAILY] = {"keep-daily", COUNT, "N", "keep the newest of each of so many days", NULL},
+    [OPT_KEEP_HOURLY] = {"keep-hourly", COUNT, "N",
+                         "keep the newest of each of so many hours", NULL},
+    [OPT_KEEP_LAST] = {"keep-last", COUNT, "N", "keep so many of the newest", NULL},
+    [OPT_KEEP_MONTHLY] = {"keep-monthly", COUNT, "N",
+                         "keep the newest of each of so many months", NULL},
+    [OPT_KEEP_WEEKLY] = {"keep-weekly", COUNT, "N",
+                         "keep the newest of each of so many weeks, from Monday on", NULL},
+    [OPT_KEEP_YEARLY] = {"keep-yearly", COUNT, "N",
+                         "keep the newest of each of so many years", NULL},
     [OPT_KEY] = {"key", TEXT, "FILE", "the key file, of 'pxds key' or of PBS's client", NULL},
     [OPT_LAYOUT] = {"layout", WORD, "hex2|hex4", "256 or 65536 chunk directories", layouts},
     [OPT_LENGTH] = {"length", OFFSET, "N", "restore at most so many bytes", NULL},
@@ -98,10 +115,12 @@ static const struct option {
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
     [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
                   "how chunks are made durable; filesystem if not given", syncs},
-    [OPT_THREADS] = {"threads", COUNT, "N", "use so many threads; one for each processor if not given",
+    [OPT_THREADS] = {"threads", POSITIVE, "N", "use so many threads; one for each processor if not given",
                      NULL},
     [OPT_TIME] = {"time", SECONDS, "EPOCH", "the snapshot's time, since 1970; now if not given",
                   NULL},
+    [OPT_TZ] = {"tz", TEXT, "ZONE", "whose days and hours, such as Europe/Vienna; else TZ's or local",
+                NULL},
 };
 
 struct command {
@@ -174,6 +193,13 @@ static bool parse_seconds(const char *text, uint64_t *seconds)
     return parse_number(text, seconds, &end) && *end == '\0' && *seconds <= INT64_MAX;
 }
 
+static bool parse_count(const char *text, uint64_t *count)
+{
+    char *end;
+
+    return parse_number(text, count, &end) && *end == '\0';
+}
+
 static bool parse_int(const char *text, uint64_t *number)
 {
     char *end;
@@ -199,9 +225,11 @@ static const char *parse_value(const struct option *option, const char *text, st
         return parse_bytes(text, &value->number) && value->number > 0 ? NULL : "a number of bytes";
     case OFFSET:
         return parse_bytes(text, &value->number) ? NULL : "a number of bytes";
+    case COUNT:
+        return parse_count(text, &value->number) ? NULL : "a number";
     case SECONDS:
         return parse_seconds(text, &value->number) ? NULL : "a number of seconds";
-    case COUNT:
+    case POSITIVE:
         return parse_int(text, &value->number) && value->number > 0 ? NULL : "a number above 0";
     case FD:
         return parse_int(text, &value->number) ? NULL : "the number of a descriptor";
@@ -330,6 +358,15 @@ static const struct command commands[] = {
     {"forget", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "remove a snapshot",
      "Removes a snapshot, unless it is protected. Its chunks stay for garbage collection.\n",
      cmd_forget},
+    {"prune", "STORE GROUP", 2, 2,
+     KEEP_BITS | BIT(OPT_TZ) | BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_PBS_STORE),
+     "remove old snapshots of a group",
+     "Removes the snapshots of a GROUP, [ns/NAME/...]TYPE/ID, that no --keep option keeps, and\n"
+     "shows what becomes of each. Protected ones stay, and so does the newest if it is not\n"
+     "finished. Without a --keep option, or with counts of 0 alone, everything is kept.\n\n"
+     "The options count one after the other: last, hourly, daily, weekly, monthly, yearly.\n"
+     "Each passes over what an earlier one has kept. Chunks stay for garbage collection.\n",
+     cmd_prune},
     {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
      "verify or show the manifest of a snapshot",
      "verify  checks the signature with the key of --key\n"

@@ -30,10 +30,17 @@ enum option_id {
     OPT_COMMENT,
     OPT_COMPRESS,
     OPT_CRYPT_MODE,
+    OPT_DRY_RUN,
     OPT_ENTRIES,
     OPT_HINT,
     OPT_JSON,
     OPT_KDF,
+    OPT_KEEP_DAILY,
+    OPT_KEEP_HOURLY,
+    OPT_KEEP_LAST,
+    OPT_KEEP_MONTHLY,
+    OPT_KEEP_WEEKLY,
+    OPT_KEEP_YEARLY,
     OPT_KEY,
     OPT_LAYOUT,
     OPT_LENGTH,
@@ -55,6 +62,7 @@ enum option_id {
     OPT_SYNC,
     OPT_THREADS,
     OPT_TIME,
+    OPT_TZ,
     OPT_COUNT
 };
 
@@ -197,5 +205,8 @@ int cmd_notes(const struct args *args);
 int cmd_protect(const struct args *args);
 int cmd_unprotect(const struct args *args);
 int cmd_forget(const struct args *args);
+
+/* prune.c */
+int cmd_prune(const struct args *args);
 
 #endif
