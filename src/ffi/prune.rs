@@ -80,7 +80,7 @@ pub struct pxds_prune_entry {
     pub struct_size: usize,
     /// Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The list's.
     pub path: *const c_char,
-    /// Why it could not be removed, or NULL. The list's.
+    /// Why removing it failed, or NULL. The list's.
     pub message: *const c_char,
     /// Its time, in seconds since 1970.
     pub time: i64,
@@ -89,8 +89,8 @@ pub struct pxds_prune_entry {
     /// PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
     /// before it was reached, is kept, and marked so.
     pub mark: u32,
-    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why it is
-    /// still there, such as PXDS_ERR_BUSY.
+    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that failed,
+    /// such as PXDS_ERR_BUSY.
     pub status: pxds_status,
     /// 0.
     pub reserved: u32,

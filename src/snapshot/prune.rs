@@ -16,7 +16,7 @@ pub struct Pruned {
     pub mark: Mark,
     /// It is gone because of this call.
     pub removed: bool,
-    /// Why it could not be removed.
+    /// Why removing it failed. It is there still, or out of sight and not yet off the disk.
     pub error: Option<Error>,
 }
 
@@ -54,7 +54,7 @@ impl Store {
                     Ok(Removal::Gone) => {}
                     Ok(Removal::Kept(mark)) => entry.mark = mark,
                     Err(error) => {
-                        let message = format!("{} is not removed: {}", entry.info.snapshot, error.message());
+                        let message = format!("removing {} failed: {}", entry.info.snapshot, error.message());
                         self.notice(NoticeLevel::Warning, &message, error.path())?;
                         entry.error = Some(error);
                     }
@@ -78,7 +78,7 @@ impl Store {
             Ok(false) if finished_since => Ok(Removal::Kept(Mark::Keep)),
             Ok(false) => Ok(Removal::Gone),
             Err(error) if error.kind() == Kind::Protected => Ok(Removal::Kept(Mark::Protected)),
-            Err(_) if self.is_gone(&listed.snapshot) => Ok(Removal::Gone),
+            Err(error) if error.kind() == Kind::NotFound && self.is_gone(&listed.snapshot) => Ok(Removal::Gone),
             Err(error) => Err(error),
         }
     }

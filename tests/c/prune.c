@@ -152,7 +152,7 @@ static int32_t on_notice(void *user, uint32_t level, const char *message, const 
 {
     unsigned *calls = user;
 
-    if (strstr(message, "is not removed") != NULL) {
+    if (strstr(message, "removing host/x/") != NULL) {
         ++*calls;
         CHECK(level == PXDS_NOTICE_WARNING && path != NULL);
     }

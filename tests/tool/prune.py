@@ -194,7 +194,7 @@ class Command(GroupCase):
         self.assertEqual([row["mark"] for row in rows], ["keep", "remove", "remove"])
         self.assertEqual(["error" in row for row in rows], [False, True, False])
         self.assertIn("locked", rows[1]["error"])
-        self.assertRegex(done.stderr.decode(), rf"^pxds: warning: .*{names[1]} is not removed: .*locked")
+        self.assertRegex(done.stderr.decode(), rf"^pxds: warning: .*{names[1]} failed: .*locked")
         self.assertEqual(self.left(), names[1:])
         done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", code=1)
         self.assertIn(f"{names[1]}  remove  (failed)", done.stdout.decode())
