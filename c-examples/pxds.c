@@ -119,8 +119,7 @@ static const struct option {
                      NULL},
     [OPT_TIME] = {"time", SECONDS, "EPOCH", "the snapshot's time, since 1970; now if not given",
                   NULL},
-    [OPT_TZ] = {"tz", TEXT, "ZONE", "whose days and hours, such as Europe/Vienna; else TZ's or local",
-                NULL},
+    [OPT_TZ] = {"tz", TEXT, "ZONE", "the time zone, such as Europe/Vienna; else TZ's or local", NULL},
 };
 
 struct command {

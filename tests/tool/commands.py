@@ -208,7 +208,7 @@ class CommandLines(StoreCase):
         commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
         self.assertEqual(set(commands), {
             "init", "put", "get", "index", "chunk", "blob", "backup", "restore", "list", "files",
-            "notes", "protect", "unprotect", "forget", "manifest", "key",
+            "notes", "protect", "unprotect", "forget", "prune", "manifest", "key",
         })
         texts = [overview]
         for command in commands:
