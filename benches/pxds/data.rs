@@ -1,21 +1,21 @@
 //! Generated input that compresses and repeats somewhat like real files; the same on every machine.
 
 /// A small generator of repeatable noise (xorshift64*).
-struct Noise(u64);
+pub(crate) struct Noise(u64);
 
 impl Noise {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Noise(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() >> 33) as usize % bound
     }
 }
@@ -37,17 +37,19 @@ pub(crate) fn mixed(len: usize, seed: u64) -> Vec<u8> {
     data
 }
 
-fn word(noise: &mut Noise) -> Vec<u8> {
+pub(crate) fn word(noise: &mut Noise) -> Vec<u8> {
     (0..2 + noise.below(9)).map(|_| b"etaoinshrdlucmfwypvbgkjqxz"[noise.below(26).min(noise.below(26))]).collect()
 }
 
-fn random(data: &mut Vec<u8>, end: usize, noise: &mut Noise) {
+/// Noise behind `data`, up to `end` or a little more.
+pub(crate) fn random(data: &mut Vec<u8>, end: usize, noise: &mut Noise) {
     while data.len() < end {
         data.extend_from_slice(&noise.next().to_le_bytes());
     }
 }
 
-fn text(data: &mut Vec<u8>, end: usize, words: &[Vec<u8>], noise: &mut Noise) {
+/// Words behind `data`, up to `end` or a little more.
+pub(crate) fn text(data: &mut Vec<u8>, end: usize, words: &[Vec<u8>], noise: &mut Noise) {
     while data.len() < end {
         // Small numbers come often, as common words do.
         let rank = noise.below(words.len()).min(noise.below(words.len())).min(noise.below(words.len()));
@@ -56,7 +58,8 @@ fn text(data: &mut Vec<u8>, end: usize, words: &[Vec<u8>], noise: &mut Noise) {
     }
 }
 
-fn records(data: &mut Vec<u8>, end: usize, noise: &mut Noise) {
+/// Records of 16 bytes, as in tables, behind `data`, up to `end` or a little more.
+pub(crate) fn records(data: &mut Vec<u8>, end: usize, noise: &mut Noise) {
     let mut offset = noise.next() as u32;
     while data.len() < end {
         offset = offset.wrapping_add(8 + noise.below(512) as u32);

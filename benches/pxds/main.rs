@@ -1,17 +1,28 @@
-//! What the parts and the whole reach on this machine: `make bench`.
+//! What the parts and the whole reach on this machine: `make bench`, or `make bench ONLY='SECTION...'`.
 //!
-//! Each row is run in rounds, the rows in turn, and the best and the median round are given in MB/s (10^6 bytes of
+//! The section of the kernels: each row is run in rounds, the rows in turn, and the best and the median round are given in MB/s (10^6 bytes of
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
 //! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
 //! stream of data has rows of its own, in times: see [`random_access`], [`listing`] and
-//! [`sealing`]. The forms of the search for cuts are beside each other in [`scan`], those of hashing in [`hash`].
+//! [`sealing`]. The forms of the search for cuts are beside each other in [`scan`], those of hashing in [`hash`]. Whole
+//! runs with their processor time and memory are in [`pipeline`] and, only when they are named, in [`scaling`].
+//!
+//! Environment: `PXDS_BENCH_DIR`; `PXDS_BENCH_SCALE`, by which the data of pipeline and scaling is multiplied;
+//! `PXDS_BENCH_ROUNDS`, of the pipeline; `PXDS_BENCH_JSON`, the file for what the last section of these has measured.
 
+mod corpus;
 mod data;
 mod hash;
 mod listing;
+mod measure;
+mod options;
+mod pipeline;
 mod random_access;
+mod run;
+mod scaling;
 mod scan;
 mod sealing;
+mod stages;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -28,13 +39,52 @@ use pxds::store::{Store, StoreOptions, SyncLevel};
 const SIZE: usize = 256 << 20;
 const ROUNDS: usize = 5;
 
+/// A part of the bench: its name, whether it runs when nothing is named, and what it does with a directory for its
+/// files and the words of the command line.
+type Section = (&'static str, bool, fn(&Path, &[String]));
+
+const SECTIONS: [Section; 8] = [
+    ("kernels", true, |scratch, _| kernels(scratch)),
+    ("scan", true, |_, _| scan::run()),
+    ("hash", true, |_, _| hash::run()),
+    ("calls", true, |scratch, _| random_access::run(scratch)),
+    ("listing", true, |scratch, _| listing::run(scratch)),
+    ("sealing", true, |scratch, _| sealing::run(scratch)),
+    ("pipeline", true, pipeline::run),
+    ("scaling", false, scaling::run),
+];
+
 fn main() {
+    // What cargo adds begins with a dash.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    match words.first().map(String::as_str) {
+        Some("run") => return run::child(&words[1..]),
+        Some("flow") => return scaling::child(&words[1..]),
+        Some("generate") => return corpus::generate(&words[1..]),
+        _ => {}
+    }
+    let known = |word: &String| SECTIONS.iter().any(|(name, ..)| name == word) || pipeline::is_word(word);
+    if let Some(word) = words.iter().find(|word| !known(word)) {
+        let names: Vec<_> = SECTIONS.iter().map(|(name, ..)| *name).collect();
+        eprintln!("{word} is no section; there are: {}", names.join(" "));
+        std::process::exit(2);
+    }
+    let named = |name: &str| words.iter().any(|word| word == name);
+    let any_named = SECTIONS.iter().any(|(name, ..)| named(name));
     let scratch = Scratch::new();
+    for (name, by_default, run) in SECTIONS {
+        if named(name) || (by_default && !any_named) {
+            run(&scratch.0, &words);
+        }
+    }
+}
+
+fn kernels(scratch: &Path) {
     let data = data::mixed(SIZE, 1);
-    println!("{} MiB of generated data, {ROUNDS} rounds, one thread, store below {}", SIZE >> 20, scratch.0.display());
+    println!("{} MiB of generated data, {ROUNDS} rounds, one thread, store below {}", SIZE >> 20, scratch.display());
     println!("{:<28} {:>12} {:>12}", "", "best MB/s", "median MB/s");
     for avg in [4 << 20, 64 << 10] {
-        let bench = Bench::new(&data, avg, &scratch.0);
+        let bench = Bench::new(&data, avg, scratch);
         let mut rows: Vec<Row> = bench.rows();
         for _ in 0..ROUNDS {
             for row in &mut rows {
@@ -50,11 +100,6 @@ fn main() {
             println!("{name:<28} {:>12.0} {:>12.0}", rate(row.seconds[0]), rate(row.seconds[ROUNDS / 2]));
         }
     }
-    hash::run();
-    scan::run();
-    random_access::run(&scratch.0);
-    listing::run(&scratch.0);
-    sealing::run(&scratch.0);
 }
 
 struct Row<'a> {
