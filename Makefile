@@ -8,7 +8,10 @@
 #                           with master keys; see Cargo.toml
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
 #
-# Less often: nbd, lint, bench, header, check-faults, install-strip, uninstall, clean.
+#   make bench              what this machine reaches; ONLY='pipeline text' runs these alone
+#
+# Less often: nbd, lint, header, check-faults, fuzz, install-strip, uninstall, clean; bench-peers (beside
+# borg, restic and casync), bench-scaling, bench-chart (measures, and renews docs/performance.*).
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -48,7 +51,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all nbd demo test check-faults header lint fuzz bench install install-strip uninstall clean cargo
+.PHONY: all nbd demo test check-faults header lint fuzz bench bench-peers bench-scaling bench-chart install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
@@ -132,8 +135,26 @@ fuzz:
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536 || exit 1; \
 	done
 
+# ---- measurements ----
+
+BENCH = $(CARGO) bench --locked --bench pxds --
+
 bench:
-	$(CARGO) bench --locked --bench pxds
+	$(BENCH) $(ONLY)
+
+bench-scaling:
+	$(BENCH) scaling
+
+bench-peers: all
+	$(PYTHON) scripts/bench-peers.py --cargo '$(CARGO) bench'
+
+# In memory unless PXDS_BENCH_DIR says otherwise. What bench-scaling has left is put into the tables too.
+bench-chart: export PXDS_BENCH_DIR ?= /dev/shm
+bench-chart: all
+	PXDS_BENCH_JSON='$(CURDIR)/target/bench/pxds.json' $(BENCH) pipeline
+	$(PYTHON) scripts/bench-peers.py --cargo '$(CARGO) bench' --json target/bench/peers.json
+	$(PYTHON) scripts/bench-chart.py --svg docs/performance.svg --tables docs/performance.md \
+	    target/bench/pxds.json target/bench/peers.json $(wildcard target/bench/scaling.json)
 
 # ---- installation ----
 

@@ -57,6 +57,8 @@ pub(crate) fn machine(dir: &Path) -> Value {
         "memory": memory * 1024,
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "filesystem": filesystem(dir),
+        // Who reads the figures sees by it whether the machine was at rest.
+        "load": fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default(),
     })
 }
 

@@ -80,8 +80,7 @@ pub(crate) struct Stats {
 impl Run {
     /// Runs in a new process.
     pub(crate) fn measure(&self) -> Cost {
-        let this = std::env::current_exe().unwrap();
-        read_cost(Command::new(this).arg("run").args(self.to_words()))
+        read_cost(this_program().arg("run").args(self.to_words()))
     }
 
     fn to_words(&self) -> Vec<String> {
@@ -182,6 +181,11 @@ pub(crate) fn timed(input: u64, work: impl FnOnce() -> Stats) -> Cost {
     let stats = work();
     let (seconds, cpu) = clock.stop();
     Cost { seconds, cpu, peak_rss: peak_rss().saturating_sub(input), stats }
+}
+
+/// This program, even if it has been built anew since it was started.
+pub(crate) fn this_program() -> Command {
+    Command::new("/proc/self/exe")
 }
 
 /// Runs a process that ends with [`print_cost`].

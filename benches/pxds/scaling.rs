@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use pxds::digest::Digest;
 use pxds::index::Index;
@@ -14,7 +13,7 @@ use super::corpus::{self, Kind};
 use super::data::Noise;
 use super::measure::{machine, now, setting, write_json};
 use super::pipeline::{self, Bench, Cell, Files, Role, digests, per_gb};
-use super::run::{Action, Cost, Run, Stats, open_store, print_cost, read_cost, timed};
+use super::run::{Action, Cost, Run, Stats, open_store, print_cost, read_cost, this_program, timed};
 use super::{new_store, options};
 
 const SIZES: [u64; 6] = [1, 2, 4, 8, 16, 32];
@@ -28,8 +27,8 @@ const BAR: f64 = 0.8;
 
 /// Of a long stream, the bytes that come again and again, and those between that are new. With the chunks at their
 /// borders the new ones are about a tenth.
-const POOL: usize = 152 << 20;
-const FRESH: usize = 8 << 20;
+const POOL: usize = 148 << 20;
+const FRESH: usize = 12 << 20;
 
 pub(crate) fn run(scratch: &Path, _: &[String]) {
     let scale = setting("PXDS_BENCH_SCALE", 1.0);
@@ -57,7 +56,7 @@ fn streams(scratch: &Path, scale: f64) -> Vec<Value> {
             new_store(&store);
             let len = (size as f64 * scale * 1e9) as u64;
             let words = [store.to_str().unwrap().to_owned(), len.to_string(), threads.to_string()];
-            let cost = read_cost(Command::new(std::env::current_exe().unwrap()).arg("flow").args(words));
+            let cost = read_cost(this_program().arg("flow").args(words));
             fs::remove_dir_all(&store).unwrap();
             let (gb, fresh) = (len as f64 / 1e9, cost.stats.new_size as f64 / len as f64);
             let (mb_s, mib) = (gb * 1e3 / cost.seconds, cost.peak_rss as f64 / (1 << 20) as f64);
