@@ -274,7 +274,8 @@ def machine(base):
 
 def generate(cargo, size, first, second):
     print(f"generating two generations of {size / 1e6:.0f} MB", flush=True)
-    command = [*shlex.split(cargo), "--quiet", "--locked", "--bench", "pxds", "--", "generate", "mixed", str(size), first, second]
+    command = [*shlex.split(cargo), "--quiet", "--locked", "--bench", "pxds", "--",
+               "generate", "mixed", str(size), first, second]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         fail(f"failed: {shlex.join(command)}")
 

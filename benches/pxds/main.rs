@@ -63,17 +63,22 @@ fn main() {
         Some("generate") => return corpus::generate(&words[1..]),
         _ => {}
     }
-    let known = |word: &String| SECTIONS.iter().any(|(name, ..)| name == word) || pipeline::is_word(word);
-    if let Some(word) = words.iter().find(|word| !known(word)) {
+    let is_section = |word: &str| SECTIONS.iter().any(|(name, ..)| *name == word);
+    if let Some(word) = words.iter().find(|word| !is_section(word) && !pipeline::is_word(word)) {
         let names: Vec<_> = SECTIONS.iter().map(|(name, ..)| *name).collect();
         eprintln!("{word} is no section; there are: {}", names.join(" "));
         std::process::exit(2);
     }
-    let named = |name: &str| words.iter().any(|word| word == name);
-    let any_named = SECTIONS.iter().any(|(name, ..)| named(name));
+    // A word of its cells alone means the pipeline.
+    let any = words.iter().any(|word| is_section(word));
+    let chosen = |name: &str, by_default: bool| match words.len() {
+        0 => by_default,
+        _ if any => words.iter().any(|word| word == name),
+        _ => name == "pipeline",
+    };
     let scratch = Scratch::new();
     for (name, by_default, run) in SECTIONS {
-        if named(name) || (by_default && !any_named) {
+        if chosen(name, by_default) {
             run(&scratch.0, &words);
         }
     }

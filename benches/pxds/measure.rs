@@ -47,18 +47,24 @@ fn field(path: &str, name: &str) -> String {
     value.map_or_else(String::new, |(_, value)| value.trim().to_owned())
 }
 
+/// Processors that this process may use.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+}
+
 /// Processor, cores, memory, kernel, and the file system of `dir`.
 pub(crate) fn machine(dir: &Path) -> Value {
     let memory: u64 =
         field("/proc/meminfo", "MemTotal").split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     json!({
         "cpu": field("/proc/cpuinfo", "model name"),
-        "cores": std::thread::available_parallelism().map_or(1, |cores| cores.get()),
+        "cores": cores(),
         "memory": memory * 1024,
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "filesystem": filesystem(dir),
         // Who reads the figures sees by it whether the machine was at rest.
-        "load": fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').next().unwrap_or_default(),
+        "load": load.split(' ').next().and_then(|load| load.parse::<f64>().ok()),
     })
 }
 

@@ -43,7 +43,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Role; 7] = [
+    const ALL: [Role; 7] = [
         Role::New,
         Role::Second,
         Role::Duplicate,
@@ -52,6 +52,10 @@ impl Role {
         Role::Restore,
         Role::RestoreFile,
     ];
+
+    /// Those that are run when none is named.
+    const USUAL: [Role; 6] =
+        [Role::New, Role::Second, Role::Duplicate, Role::DuplicateSlices, Role::Restore, Role::RestoreFile];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -286,16 +290,11 @@ pub(crate) fn print_head() {
     );
 }
 
-/// Those of `all` that `words` name, or all if they name none.
-fn chosen<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, words: &[String]) -> Vec<T> {
+/// Those of `all` that `words` name, or the `usual` ones if they name none.
+fn chosen<T: Copy>(all: &[T], usual: &[T], name: impl Fn(T) -> &'static str, words: &[String]) -> Vec<T> {
     let named = |item: &&T| words.iter().any(|word| word == name(**item));
     let some: Vec<T> = all.iter().filter(named).copied().collect();
-    if some.is_empty() { all.to_vec() } else { some }
-}
-
-/// The numbers of threads that are measured.
-fn thread_counts() -> Vec<usize> {
-    if options::HAVE_THREADS { vec![1, 2] } else { vec![1] }
+    if some.is_empty() { usual.to_vec() } else { some }
 }
 
 /// Whether the cells know this word.
@@ -306,28 +305,20 @@ pub(crate) fn is_word(word: &str) -> bool {
 }
 
 pub(crate) fn run(scratch: &Path, words: &[String]) {
-    let scale = setting("PXDS_BENCH_SCALE", 1.0);
+    let len = (SIZE * setting("PXDS_BENCH_SCALE", 1.0)) as u64;
     let rounds = setting("PXDS_BENCH_ROUNDS", 3.0).max(1.0) as usize;
-    // The mixture is for comparisons with others; it says nothing that the four do not say.
-    let named = |kind: &Kind| *kind != Kind::Mixed || words.iter().any(|word| word == "mixed");
-    let kinds = chosen(&Kind::ALL, Kind::name, words).into_iter().filter(named);
-    let averages = chosen(&AVERAGES, |(_, name)| name, words);
-    let roles = chosen(&Role::ALL, Role::name, words);
-    let roles: Vec<_> = roles
-        .into_iter()
-        .filter(|role| *role != Role::NewSlices || words.iter().any(|word| word == role.name()))
-        .collect();
+    let threads: &[usize] = if options::HAVE_THREADS { &[1, 2] } else { &[1] };
+    let averages = chosen(&AVERAGES, &AVERAGES, |(_, name)| name, words);
+    let roles = chosen(&Role::ALL, &Role::USUAL, Role::name, words);
+    // Before it is disturbed by this.
+    let machine = machine(scratch);
+    println!("\npipeline: {} MB of each kind of data, {rounds} rounds, in {}", len / 1_000_000, scratch.display());
     let (mut groups, mut all) = (Vec::new(), Vec::new());
-    println!(
-        "\npipeline: {:.0} MB of each kind of data, {rounds} rounds, in {}",
-        SIZE * scale / 1e6,
-        scratch.display()
-    );
-    for kind in kinds {
-        let files = Files::make(kind, (SIZE * scale) as u64, scratch);
+    for kind in chosen(&Kind::ALL, &Kind::USUAL, Kind::name, words) {
+        let files = Files::make(kind, len, scratch);
         for &(avg, name) in &averages {
             let mut bench = Bench::new(&files, avg, scratch);
-            let cells = bench.measure(&roles, &thread_counts(), rounds);
+            let cells = bench.measure(&roles, threads, rounds);
             println!("\n{}, average {name}; MB/s of a stage: {}", kind.name(), bench.stages.describe());
             print_head();
             cells.iter().for_each(Cell::print);
@@ -338,9 +329,8 @@ pub(crate) fn run(scratch: &Path, words: &[String]) {
     judge(&all);
     let cells: Vec<_> = all.iter().map(|(kind, avg, cell)| cell.to_json(*kind, *avg)).collect();
     let json = json!({
-        "bench": "pipeline", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine(scratch),
-        "size": (SIZE * scale) as u64, "rounds": rounds, "threads_option": options::HAVE_THREADS,
-        "stages": groups, "cells": cells,
+        "bench": "pipeline", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine, "size": len,
+        "rounds": rounds, "threads_option": options::HAVE_THREADS, "stages": groups, "cells": cells,
     });
     write_json("pxds.json", &json);
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::corpus::{self, Kind};
 use super::data::Noise;
-use super::measure::{machine, now, setting, write_json};
+use super::measure::{cores, machine, now, setting, write_json};
 use super::pipeline::{self, Bench, Cell, Files, Role, digests, per_gb};
 use super::run::{Action, Cost, Run, Stats, open_store, print_cost, read_cost, this_program, timed};
 use super::{new_store, options};
@@ -33,8 +33,10 @@ const FRESH: usize = 12 << 20;
 pub(crate) fn run(scratch: &Path, _: &[String]) {
     let scale = setting("PXDS_BENCH_SCALE", 1.0);
     let rounds = setting("PXDS_BENCH_ROUNDS", 3.0).max(1.0) as usize;
+    // Before it is disturbed by this.
+    let machine = machine(scratch);
     let json = json!({
-        "bench": "scaling", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine(scratch),
+        "bench": "scaling", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine,
         "scale": scale, "rounds": rounds, "threads_option": options::HAVE_THREADS,
         "streams": streams(scratch, scale),
         "threads": threads(scratch, scale, rounds),
@@ -43,10 +45,15 @@ pub(crate) fn run(scratch: &Path, _: &[String]) {
     write_json("scaling.json", &json);
 }
 
+/// One for each core, if there can be more than one.
+fn usual_threads() -> usize {
+    if options::HAVE_THREADS { cores() } else { 1 }
+}
+
 // ---- longer streams ----
 
 fn streams(scratch: &Path, scale: f64) -> Vec<Value> {
-    let threads = if options::HAVE_THREADS { 2 } else { 1 };
+    let threads = usual_threads();
     println!("\nstreams of which a tenth is new, average 4MiB, {threads} threads, below {}", scratch.display());
     println!("  {:>8}{:>9}{:>10}{:>9}{:>9}", "GB", "MB/s", "CPU s/GB", "MiB", "new");
     SIZES
@@ -133,7 +140,7 @@ fn threads(scratch: &Path, scale: f64, rounds: usize) -> Vec<Value> {
 fn stores(scratch: &Path, scale: f64, rounds: usize) -> Value {
     let counts = [CHUNKS[0], ((CHUNKS[1] as f64 * scale) as usize).max(2 * CHUNKS[0])];
     let file = scratch.join("repeated");
-    let data = corpus::in_memory(Kind::Mixed, 60 << 20);
+    let data = corpus::in_memory(Kind::Mixed, (scale.min(1.0) * 60e6) as usize);
     fs::write(&file, data.repeat(8)).unwrap();
     println!("\nduplicates, average 64KiB, into a store of so many chunks");
     println!("  {:>8}{:>9}{:>9}{:>10}", "chunks", "MB/s", "median", "CPU s/GB");
@@ -169,7 +176,7 @@ fn grown(path: &Path, file: &Path, count: usize) -> Run {
         action: Action::PutFd,
         fixed: false,
         avg: 64 << 10,
-        threads: if options::HAVE_THREADS { 2 } else { 1 },
+        threads: usual_threads(),
         store: path.into(),
         index: path.join("repeated.didx"),
         file: file.into(),
@@ -183,7 +190,7 @@ fn grown(path: &Path, file: &Path, count: usize) -> Run {
 /// Adds `count` chunks of a few bytes. Their names are not those of their bytes, which nobody looks at.
 fn fill(store: &Store, count: usize) {
     let blob = pxds::blob::Codec::new().encode_vec(b"one of very many", true).unwrap();
-    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let threads = cores();
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let blob = &blob;

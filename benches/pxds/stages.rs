@@ -15,6 +15,7 @@ use pxds::hash::sha256;
 use pxds::store::Store;
 use serde_json::{Value, json};
 
+use super::measure::cores;
 use super::run::{Action, Stats};
 
 /// Bytes of a file that are looked at, at most.
@@ -226,8 +227,8 @@ impl Stages {
         self.costs[i]
     }
 
-    /// Seconds that a run which has moved `stats` would take if it shared the stages evenly among `threads` threads
-    /// and did nothing else.
+    /// Seconds that a run which has moved `stats` would take if it shared the stages evenly among `threads` threads,
+    /// as far as there are cores for them, and did nothing else.
     pub(crate) fn least_seconds(&self, action: Action, stats: &Stats, threads: usize) -> f64 {
         let cost = |stage, units: u64| self.cost(stage) * units as f64;
         let Stats { size, chunks, new_size, stored, encoded } = *stats;
@@ -241,7 +242,7 @@ impl Stages {
                 read + scan + cost(Stage::Hash, size) + cost(Stage::Touch, chunks) + new
             }
         };
-        seconds / threads as f64
+        seconds / threads.min(cores()) as f64
     }
 
     /// The costs in MB/s, and that of a touch in microseconds.
