@@ -11,7 +11,7 @@ $PXDS_BENCH_DIR, or else in /dev/shm. Every tool reads the whole file each time:
 borg and restic pass over files that have not changed are not used. What is restored is compared.
 
 The figures are those of the whole process: wall time, user and system time, and the most memory that
-one process had (not less than the 10 to 20 MB that this script had when it started it).
+one process had (not less than the 15 to 25 MB that this script had when it started it).
 """
 
 import argparse
