@@ -56,7 +56,6 @@ pub(crate) fn cores() -> usize {
 pub(crate) fn machine(dir: &Path) -> Value {
     let memory: u64 =
         field("/proc/meminfo", "MemTotal").split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     json!({
         "cpu": field("/proc/cpuinfo", "model name"),
         "cores": cores(),
@@ -64,8 +63,29 @@ pub(crate) fn machine(dir: &Path) -> Value {
         "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
         "filesystem": filesystem(dir),
         // Who reads the figures sees by it whether the machine was at rest.
-        "load": load.split(' ').next().and_then(|load| load.parse::<f64>().ok()),
+        "busy": busy(),
     })
+}
+
+/// How many processors are at work, for half a second in which this program is not.
+fn busy() -> f64 {
+    let times = || -> Vec<u64> {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        text.lines()
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .skip(1)
+            .filter_map(|word| word.parse().ok())
+            .collect()
+    };
+    let before = times();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let spent: Vec<u64> = times().iter().zip(&before).map(|(after, before)| after.saturating_sub(*before)).collect();
+    // The fourth and fifth are idle, and idle for a disk.
+    let idle: u64 = spent.iter().skip(3).take(2).sum();
+    let all: u64 = spent.iter().sum();
+    cores() as f64 * (1.0 - idle as f64 / all.max(1) as f64)
 }
 
 /// The type of the file system that `dir` is in.

@@ -20,7 +20,7 @@ use super::stages::Stages;
 use super::{new_store, options};
 
 /// Bytes of a file, at scale 1.
-pub(crate) const SIZE: f64 = 384e6;
+pub(crate) const SIZE: f64 = 256e6;
 
 const AVERAGES: [(u64, &str); 2] = [(4 << 20, "4MiB"), (64 << 10, "64KiB")];
 
