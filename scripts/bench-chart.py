@@ -130,9 +130,12 @@ def where(data):
     machine = data["machine"]
     date = time.strftime("%Y-%m-%d", time.gmtime(data["time"]))
     size = f"{data['size'] / 1e6:.0f} MB, " if "size" in data else ""
-    others = machine.get("busy", 0)
     # Figures of a machine that had other work to do are not to be mistaken for those of one at rest.
-    busy = f"; not at rest, {others:.1f} cores busy" if others >= 0.3 else ""
+    others = machine.get("busy")
+    if others is None:
+        busy = "; not known to be at rest"
+    else:
+        busy = f"; not at rest, {others:.1f} cores busy" if others >= 0.3 else ""
     return (f"{size}best of {count(data['rounds'], 'round')}; {machine['cpu']}, {count(machine['cores'], 'core')}, "
             f"{machine['memory'] / 2**30:.0f} GiB, {machine['filesystem']}; {date}{busy}")
 
