@@ -185,6 +185,13 @@ static bool parse_bytes(const char *text, uint64_t *bytes)
     return true;
 }
 
+static bool parse_count(const char *text, uint64_t *count)
+{
+    char *end;
+
+    return parse_number(text, count, &end) && *end == '\0' && *count <= UINT32_MAX;
+}
+
 static bool parse_seconds(const char *text, uint64_t *seconds)
 {
     char *end;
@@ -331,7 +338,7 @@ static const struct command commands[] = {
      cmd_backup},
     {"restore", "STORE SNAPSHOT NAME OUT", 4, 4,
      BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) |
-         BIT(OPT_PBS_STORE) | KEY_BITS,
+         BIT(OPT_PBS_STORE) | BIT(OPT_THREADS) | KEY_BITS,
      "restore an archive of a snapshot",
      "Restores the archive NAME of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, into OUT ('-':\n"
      "standard output), checked against the manifest. The name OUT appears only when the file\n"
@@ -395,7 +402,7 @@ static const struct command commands[] = {
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"
      "the directory of the store.\n",
      cmd_put},
-    {"get", "STORE INDEX OUT", 3, 3, KEY_BITS, "restore such a file",
+    {"get", "STORE INDEX OUT", 3, 3, BIT(OPT_THREADS) | KEY_BITS, "restore such a file",
      "Restores the file of INDEX from STORE into OUT ('-': standard output). The name OUT\n"
      "appears only when the file is whole.\n",
      cmd_get},

@@ -497,7 +497,8 @@ typedef struct pxds_reader pxds_reader;
  * Turns indexes back into the bytes that they describe. Exclusive.
  *
  * The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
- * of it is. Memory: one chunk, encoded and decoded, re-used from call to call.
+ * of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on the
+ * calling thread, and what fails first in the order of the file is what the call fails with.
  */
 typedef struct pxds_restorer pxds_restorer;
 
@@ -979,8 +980,14 @@ typedef struct {
     size_t struct_size;
     /** PXDS_RESTORER_... */
     uint32_t flags;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
+     * ended when the function returns that has started them; for a small range none is started, and none for a source
+     * that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call: for
+     * each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
+     * may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+     */
+    uint32_t threads;
     /**
      * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
      * be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
@@ -2957,7 +2964,9 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
  *
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
- * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
+ * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does. A regular file
+ * that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
+ * written, also by a failure; of what comes behind that some may have been written then.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
  * PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted

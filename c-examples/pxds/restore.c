@@ -53,6 +53,7 @@ static int restore_index(const struct args *args, const pxds_store *store,
     int rc = 0;
 
     options.key = key;
+    options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_SPARSE].given)
         options.flags = PXDS_RESTORER_SPARSE;
     if (args->option[OPT_SKIP_BAD].given) {

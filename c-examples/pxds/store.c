@@ -199,6 +199,7 @@ int cmd_get(const struct args *args)
     if (rc != 0)
         return rc;
     restorer_options.key = key;
+    restorer_options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (pxds_store_open(args->operand[0], &options, &store, &err) < 0 ||
         pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
         pxds_restorer_new(store, &restorer_options, &restorer, &err) < 0 ||

@@ -155,16 +155,20 @@ fn broken_frame(code: zstd_safe::ErrorCode) -> Error {
 /// Errors: `Corrupt`.
 pub fn check_digest(data: &[u8], key: Option<&CryptKey>, digest: Option<&Digest>) -> Result<()> {
     match digest {
-        Some(digest) => {
-            let computed = digest_of(data, key);
-            if computed == *digest {
-                return Ok(());
-            }
-            Err(Error::new(Kind::Corrupt, format!("the data's digest is {computed} and should be {digest}"))
-                .with_digest(digest))
-        }
+        Some(digest) => compare_digests(&digest_of(data, key), digest),
         None => Ok(()),
     }
+}
+
+/// Compares the digest that some data has with that which it should have.
+///
+/// Errors: `Corrupt`.
+pub fn compare_digests(computed: &Digest, digest: &Digest) -> Result<()> {
+    if computed == digest {
+        return Ok(());
+    }
+    let message = format!("the data's digest is {computed} and should be {digest}");
+    Err(Error::new(Kind::Corrupt, message).with_digest(digest))
 }
 
 /// Stores the CRC of the payload in the header of the encoded blob `raw`.

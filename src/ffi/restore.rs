@@ -12,6 +12,7 @@ use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
 use super::status::pxds_status;
 use super::store::pxds_store;
+use crate::crew;
 use crate::error::{Error, Kind, Result};
 use crate::index::Index;
 use crate::restore::{RestoreOptions, Restorer};
@@ -20,7 +21,8 @@ use crate::sys::CallerFd;
 /// Turns indexes back into the bytes that they describe. Exclusive.
 ///
 /// The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
-/// of it is. Memory: one chunk, encoded and decoded, re-used from call to call.
+/// of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on the
+/// calling thread, and what fails first in the order of the file is what the call fails with.
 pub struct pxds_restorer(Exclusive<Restorer>);
 
 /// Runs a restore and reports how far it came, however it ends.
@@ -54,8 +56,12 @@ pub struct pxds_restorer_options {
     pub struct_size: usize,
     /// PXDS_RESTORER_...
     pub flags: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
+    /// ended when the function returns that has started them; for a small range none is started, and none for a source
+    /// that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call: for
+    /// each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
+    /// may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+    pub threads: u32,
     /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
     /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
     /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
@@ -76,13 +82,15 @@ unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreO
     let options = unsafe { args::options(options)? };
     let known = PXDS_RESTORER_ANY_CSUM | PXDS_RESTORER_SPARSE | PXDS_RESTORER_SKIP_BAD;
     args::flags(options.flags, known, "options.flags")?;
-    args::flags(options.reserved, 0, "options.reserved")?;
+    let threads = options.threads as usize;
+    crew::thread_count(threads)?;
     Ok(RestoreOptions {
         any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
         sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
         on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
+        threads,
         ..RestoreOptions::default()
     })
 }
@@ -134,7 +142,9 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// Writes the whole file of `index` to the descriptor `fd`, from where it stands.
 ///
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
-/// written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does.
+/// written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does. A regular file
+/// that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
+/// written, also by a failure; of what comes behind that some may have been written then.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
 /// PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted

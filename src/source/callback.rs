@@ -70,4 +70,9 @@ impl ChunkSource for CallbackSource {
     fn sync_level(&self) -> SyncLevel {
         SyncLevel::default()
     }
+
+    /// Callbacks are called on the thread that has called the library.
+    fn is_for_any_thread(&self) -> bool {
+        false
+    }
 }

@@ -4,8 +4,9 @@ use std::mem;
 use std::sync::Arc;
 
 use super::ChunkSource;
-use crate::blob::{Blob, Codec};
-use crate::crypt::CryptKey;
+use crate::blob::{Blob, Codec, compare_digests};
+use crate::crypt::{CryptKey, digest_of};
+use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::BlobForm;
 use crate::index::ChunkInfo;
@@ -37,7 +38,28 @@ impl RequiredForm {
     }
 }
 
-/// Loads, checks and decodes chunks, one at a time, in buffers that are re-used.
+/// Chunks that are proved together, at most: as many as are hashed side by side.
+pub const GROUP: usize = 3;
+
+/// Where the data of a chunk is; used again for the next.
+#[derive(Default)]
+pub struct Room {
+    buffer: Vec<u8>,
+    /// The data is what is behind this.
+    start: usize,
+    encrypted: bool,
+    /// What the data's digest should be.
+    digest: Option<Digest>,
+}
+
+impl Room {
+    /// The data.
+    pub fn data(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+}
+
+/// Loads, checks and decodes chunks, in buffers that are re-used.
 #[derive(Default)]
 pub struct Loader {
     codec: Codec,
@@ -88,6 +110,55 @@ impl Loader {
         Ok((data, form.encrypted))
     }
 
+    /// As [`Loader::load`], into `room`, but for the digest, which [`Loader::prove`] compares: until then the data is not
+    /// to be used.
+    ///
+    /// Errors: as [`Loader::load`].
+    pub fn load_unproved(
+        &mut self,
+        source: &dyn ChunkSource,
+        chunk: &ChunkInfo,
+        required: Option<RequiredForm>,
+        room: &mut Room,
+    ) -> Result<()> {
+        let len = blob_len(chunk.len())?;
+        let blob = source.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, &mut self.encoded)?;
+        let form = blob.form();
+        RequiredForm::check(required, form.encrypted)
+            .and_then(|()| self.codec.decode_unproved(blob, len, &mut room.buffer).map(drop))
+            .map_err(|error| locate(source, &chunk.digest, error))?;
+        (room.start, room.encrypted, room.digest) = (0, form.encrypted, Some(chunk.digest));
+        if !form.encrypted && !form.compressed {
+            // The data of a plain blob is its end.
+            mem::swap(&mut room.buffer, &mut self.encoded);
+            room.start = room.buffer.len() - len;
+        }
+        Ok(())
+    }
+
+    /// Compares the digests of what was loaded into `rooms`, [`GROUP`] of them at a time, and gives the error of each that
+    /// is not what it should be to `failed`, with its place among them.
+    pub fn prove(&self, source: &dyn ChunkSource, rooms: &[Room], failed: &mut dyn FnMut(usize, Error)) {
+        for (number, group) in rooms.chunks(GROUP).enumerate() {
+            for encrypted in [false, true] {
+                let (mut places, mut data, mut count) = ([0; GROUP], [&[][..]; GROUP], 0);
+                for (place, room) in group.iter().enumerate().filter(|(_, room)| room.encrypted == encrypted) {
+                    (places[count], data[count]) = (place, room.data());
+                    count += 1;
+                }
+                let key = self.codec.key().filter(|_| encrypted);
+                let mut digests = [Digest([0; DIGEST_SIZE]); GROUP];
+                digest_each(&data[..count], key.map(Arc::as_ref), &mut digests[..count]);
+                for (&place, computed) in places.iter().zip(&digests).take(count) {
+                    let Some(digest) = group[place].digest else { continue };
+                    if let Err(error) = compare_digests(computed, &digest) {
+                        failed(number * GROUP + place, locate(source, &digest, error));
+                    }
+                }
+            }
+        }
+    }
+
     /// Takes a buffer for the next chunk.
     pub fn recycle(&mut self, buffer: Vec<u8>) {
         if buffer.capacity() > self.decoded.capacity() {
@@ -106,12 +177,24 @@ fn load<'a>(
 ) -> Result<(&'a [u8], BlobForm)> {
     let len = blob_len(chunk.len())?;
     let blob = source.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
-    decode(codec, blob, chunk, len, required, decoded).map(|data| (data, blob.form())).map_err(|error| {
-        match source.locate(&chunk.digest) {
-            Some(path) => error.context(path.display()).with_path(&path),
-            None => error,
-        }
-    })
+    decode(codec, blob, chunk, len, required, decoded)
+        .map(|data| (data, blob.form()))
+        .map_err(|error| locate(source, &chunk.digest, error))
+}
+
+/// Says where the chunk is that `error` is about.
+fn locate(source: &dyn ChunkSource, digest: &Digest, error: Error) -> Error {
+    match source.locate(digest) {
+        Some(path) => error.context(path.display()).with_path(&path),
+        None => error,
+    }
+}
+
+/// The digests of some chunks, all encrypted with `key` or all not.
+fn digest_each(chunks: &[&[u8]], key: Option<&CryptKey>, out: &mut [Digest]) {
+    for (digest, chunk) in out.iter_mut().zip(chunks) {
+        *digest = digest_of(chunk, key);
+    }
 }
 
 fn decode<'a>(

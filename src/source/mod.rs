@@ -16,7 +16,7 @@ mod zeros;
 
 pub use bad::{BadChunk, OnBad, is_bad, judge};
 pub use callback::{CallbackSource, Get};
-pub use load::{Loader, RequiredForm};
+pub use load::{GROUP, Loader, RequiredForm, Room};
 pub use zeros::{Zeros, write_zeros};
 
 use std::path::PathBuf;
@@ -39,6 +39,11 @@ pub trait ChunkSource: Send + Sync {
 
     /// How durable a file that is restored from here should be.
     fn sync_level(&self) -> SyncLevel;
+
+    /// Whether threads that the library starts may ask too, or only those that call it.
+    fn is_for_any_thread(&self) -> bool {
+        true
+    }
 }
 
 impl ChunkSource for Store {

@@ -25,6 +25,7 @@ pub use lock::{LockFile, LockMode};
 pub use output::Output;
 pub use process::ProcessMark;
 pub use signals::SignalsBlocked;
+pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
 

@@ -1,4 +1,4 @@
-//! Zeros that take no room: holes.
+//! A file that is written at places, in any order and by several threads, with zeros that take no room: holes.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -6,21 +6,39 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::{CallerFd, TempFile, retry};
 use crate::error::{Error, Result};
 
-impl CallerFd<'_> {
-    /// Whether it is a regular file that may be written anywhere, so that [`CallerFd::skip_zeros`] works.
-    pub fn can_have_holes(&self) -> Result<bool> {
+/// A part of a regular file, from one place on, that is written in any order. Any number of threads may write at once.
+#[derive(Debug)]
+pub struct Region<'a> {
+    file: RegionFile<'a>,
+    /// Where it begins.
+    start: i64,
+    /// How long the file was before.
+    old_len: i64,
+    holes: bool,
+}
+
+#[derive(Debug)]
+enum RegionFile<'a> {
+    Caller(CallerFd<'a>),
+    Temp(&'a TempFile<'a>),
+}
+
+impl<'a> CallerFd<'a> {
+    /// What lies from where the descriptor stands, if it is a regular file that may be written anywhere: not one that is
+    /// opened for appending. `holes`: see [`Region::write_zeros_at`].
+    pub fn region(&self, holes: bool) -> Result<Option<Region<'a>>> {
+        let look = |source: io::Error| self.error("look at", &source);
         let fd = self.0.as_raw_fd();
         // SAFETY: plain call on an open descriptor.
-        let flags =
-            retry(|| unsafe { libc::fcntl(fd, libc::F_GETFL) }).map_err(|source| self.error("look at", &source))?;
-        let regular = file_len(self.0).map_err(|source| self.error("look at", &source))?.is_some();
-        let writable = flags & libc::O_ACCMODE != libc::O_RDONLY;
-        Ok(regular && writable && flags & libc::O_APPEND == 0)
-    }
-
-    /// Makes the next `len` bytes zeros, and moves behind them.
-    pub fn skip_zeros(&self, len: u64) -> Result<()> {
-        skip_zeros(self.0, len).map_err(|source| self.error("write", &source))
+        let flags = retry(|| unsafe { libc::fcntl(fd, libc::F_GETFL) }).map_err(look)?;
+        let anywhere = flags & libc::O_ACCMODE != libc::O_RDONLY && flags & libc::O_APPEND == 0;
+        match file_len(self.0).map_err(look)? {
+            Some(old_len) if anywhere => {
+                let start = seek(self.0, 0, libc::SEEK_CUR).map_err(look)?;
+                Ok(Some(Region { file: RegionFile::Caller(*self), start, old_len, holes }))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn error(&self, action: &str, source: &io::Error) -> Error {
@@ -29,33 +47,84 @@ impl CallerFd<'_> {
 }
 
 impl TempFile<'_> {
-    /// Appends `len` zeros.
-    pub fn skip_zeros(&mut self, len: u64) -> Result<()> {
-        skip_zeros(self.fd(), len).map_err(|source| self.error("write", &source))
+    /// All of the file, which nothing has been written to yet. `holes`: see [`Region::write_zeros_at`].
+    pub fn region(&self, holes: bool) -> Region<'_> {
+        Region { file: RegionFile::Temp(self), start: 0, old_len: 0, holes }
     }
 }
 
-/// Makes the next `len` bytes of a regular file zeros, as a hole where there can be one, and moves behind them.
-///
-/// The file is as long as it must be whenever this returns, so that nothing is left to be done at the end.
-fn skip_zeros(fd: BorrowedFd<'_>, len: u64) -> io::Result<()> {
-    if len == 0 {
-        return Ok(());
+impl Region<'_> {
+    /// Writes all of `data` at `offset` from the start.
+    ///
+    /// Errors: `Io`.
+    pub fn write_at(&self, data: &[u8], offset: u64) -> Result<()> {
+        self.place(offset, data.len() as u64)
+            .and_then(|(at, _)| write_all_at(self.fd(), data, at))
+            .map_err(|source| self.error(&source))
     }
-    let too_large = || io::Error::from_raw_os_error(libc::EFBIG);
-    let len = i64::try_from(len).map_err(|_| too_large())?;
-    let start = seek(fd, 0, libc::SEEK_CUR)?;
-    let end = start.checked_add(len).ok_or_else(too_large)?;
-    let old_len = file_len(fd)?.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-    if end > old_len {
-        // SAFETY: plain call on an open descriptor.
-        retry(|| unsafe { libc::ftruncate(fd.as_raw_fd(), end) })?;
+
+    /// Makes the `len` bytes at `offset` zeros: with `holes` as a hole, where there can be one.
+    ///
+    /// What lies beyond the old end of the file becomes zeros only by [`Region::finish`], or by what is written behind
+    /// it: nothing here changes the length, which would cut off what another thread has just written.
+    ///
+    /// Errors: `Io`.
+    pub fn write_zeros_at(&self, offset: u64, len: u64) -> Result<()> {
+        self.place(offset, len)
+            .and_then(|(start, end)| self.make_zeros(start, end))
+            .map_err(|source| self.error(&source))
     }
-    let overwritten = end.min(old_len) - start;
-    if overwritten > 0 && !punch(fd, start, overwritten)? {
-        write_zeros_at(fd, start, overwritten)?;
+
+    /// Ends with `len` bytes: the file is at least as long, and the descriptor stands behind them.
+    ///
+    /// Errors: `Io`.
+    pub fn finish(&self, len: u64) -> Result<()> {
+        if len == 0 {
+            return Ok(());
+        }
+        let finish = |(_, end): (i64, i64)| {
+            if file_len(self.fd())?.is_some_and(|now| now < end) {
+                // SAFETY: plain call on an open descriptor.
+                retry(|| unsafe { libc::ftruncate(self.fd().as_raw_fd(), end) })?;
+            }
+            seek(self.fd(), end, libc::SEEK_SET).map(drop)
+        };
+        self.place(0, len).and_then(finish).map_err(|source| self.error(&source))
     }
-    seek(fd, end, libc::SEEK_SET).map(drop)
+
+    fn make_zeros(&self, start: i64, end: i64) -> io::Result<()> {
+        if !self.holes {
+            return write_zeros_at(self.fd(), start, end - start);
+        }
+        let overwritten = end.min(self.old_len) - start;
+        if overwritten > 0 && !punch(self.fd(), start, overwritten)? {
+            write_zeros_at(self.fd(), start, overwritten)?;
+        }
+        Ok(())
+    }
+
+    /// Where `len` bytes at `offset` begin and end in the file.
+    fn place(&self, offset: u64, len: u64) -> io::Result<(i64, i64)> {
+        let ends = || {
+            let start = self.start.checked_add(i64::try_from(offset).ok()?)?;
+            Some((start, start.checked_add(i64::try_from(len).ok()?)?))
+        };
+        ends().ok_or_else(|| io::Error::from_raw_os_error(libc::EFBIG))
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self.file {
+            RegionFile::Caller(fd) => fd.0,
+            RegionFile::Temp(file) => file.fd(),
+        }
+    }
+
+    fn error(&self, source: &io::Error) -> Error {
+        match self.file {
+            RegionFile::Caller(fd) => Error::os("write", &format!("to descriptor {}", fd.0.as_raw_fd()), source),
+            RegionFile::Temp(file) => file.error("write", source),
+        }
+    }
 }
 
 /// Takes `len` bytes out of a file; false if the file system cannot.
@@ -73,12 +142,21 @@ fn write_zeros_at(fd: BorrowedFd<'_>, mut at: i64, mut len: i64) -> io::Result<(
     static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while len > 0 {
         let part = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
-        // SAFETY: `part` bytes are there to be read.
-        let written = retry(|| unsafe { libc::pwrite(fd.as_raw_fd(), ZEROS.as_ptr().cast(), part, at) })? as i64;
+        write_all_at(fd, &ZEROS[..part], at)?;
+        (at, len) = (at + part as i64, len - part as i64);
+    }
+    Ok(())
+}
+
+fn write_all_at(fd: BorrowedFd<'_>, mut data: &[u8], mut at: i64) -> io::Result<()> {
+    while !data.is_empty() {
+        // SAFETY: `data` is readable for its length.
+        let written = retry(|| unsafe { libc::pwrite(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), at) })?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        (at, len) = (at + written, len - written);
+        at += written as i64;
+        data = &data[written as usize..];
     }
     Ok(())
 }
@@ -102,18 +180,28 @@ fn file_len(fd: BorrowedFd<'_>) -> io::Result<Option<i64>> {
 mod tests {
     use std::fs::File;
     use std::io::{Seek, SeekFrom};
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::FileExt;
+    use std::os::fd::{AsFd, AsRawFd};
 
     use super::*;
+    use crate::testing::Scratch;
+
+    fn writable(scratch: &Scratch, old: usize) -> (std::path::PathBuf, File) {
+        let path = scratch.path().join("file");
+        std::fs::write(&path, vec![7; old]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        (path, file)
+    }
+
+    fn region(file: &File, holes: bool) -> Region<'_> {
+        // The descriptor outlives what is made of it here.
+        CallerFd::new(file.as_raw_fd()).unwrap().region(holes).unwrap().unwrap()
+    }
 
     /// The fallback of file systems without holes.
     #[test]
     fn zeros_are_written_where_no_hole_can_be() {
-        let scratch = crate::testing::Scratch::new();
-        let path = scratch.path().join("file");
-        std::fs::write(&path, vec![7; 200_000]).unwrap();
-        let file = File::options().write(true).open(&path).unwrap();
+        let scratch = Scratch::new();
+        let (path, file) = writable(&scratch, 200_000);
         write_zeros_at(file.as_fd(), 10, 150_000).unwrap();
         let content = std::fs::read(&path).unwrap();
         assert_eq!(content.len(), 200_000);
@@ -122,34 +210,71 @@ mod tests {
 
     /// From every place in or behind a file, of which `old` bytes are there.
     #[test]
-    fn what_is_skipped_reads_as_zeros() {
-        let scratch = crate::testing::Scratch::new();
-        let path = scratch.path().join("file");
+    fn zeros_are_zeros_in_any_old_file() {
+        let scratch = Scratch::new();
         for (old, start, len) in
-            [(0, 0, 5), (9000, 100, 8000), (9000, 8999, 1), (9000, 8000, 9000), (10, 20, 5), (10, 0, 0)]
+            [(0, 0, 5), (9000, 100, 8000), (9000, 8999, 1), (9000, 8000, 9000), (10, 20, 5), (10, 0, 0), (10, 20, 0)]
         {
-            std::fs::write(&path, vec![7; old]).unwrap();
-            let mut file = File::options().write(true).open(&path).unwrap();
-            file.seek(SeekFrom::Start(start)).unwrap();
-            skip_zeros(file.as_fd(), len).unwrap();
-            assert_eq!(file.stream_position().unwrap(), start + len);
-            let mut expected = vec![7; old];
-            if len > 0 {
-                expected.resize(old.max((start + len) as usize), 0);
-                expected[start as usize..(start + len) as usize].fill(0);
+            for holes in [false, true] {
+                let (path, mut file) = writable(&scratch, old);
+                file.seek(SeekFrom::Start(start)).unwrap();
+                let region = region(&file, holes);
+                region.write_zeros_at(0, len).unwrap();
+                region.finish(len).unwrap();
+                assert_eq!((&file).stream_position().unwrap(), start + len);
+                let mut expected = vec![7; old];
+                if len > 0 {
+                    expected.resize(old.max((start + len) as usize), 0);
+                    expected[start as usize..(start + len) as usize].fill(0);
+                }
+                assert!(std::fs::read(&path).unwrap() == expected, "{len} bytes at {start} of {old}, {holes}");
             }
-            assert!(std::fs::read(&path).unwrap() == expected, "{len} bytes at {start} of {old}");
         }
     }
 
     #[test]
+    fn pieces_come_in_any_order() {
+        let scratch = Scratch::new();
+        let (path, mut file) = writable(&scratch, 6);
+        file.seek(SeekFrom::Start(2)).unwrap();
+        let region = region(&file, true);
+        region.write_at(b"last", 8).unwrap();
+        region.write_zeros_at(2, 6).unwrap();
+        region.write_at(b"ab", 0).unwrap();
+        region.finish(14).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"\x07\x07ab\0\0\0\0\0\0last\0\0");
+        assert_eq!((&file).stream_position().unwrap(), 16);
+        // What was longer stays.
+        region.finish(3).unwrap();
+        assert_eq!((file.metadata().unwrap().len(), (&file).stream_position().unwrap()), (16, 5));
+    }
+
+    #[test]
+    fn only_what_may_be_written_anywhere_has_regions() {
+        let scratch = Scratch::new();
+        let (path, _) = writable(&scratch, 1);
+        let has = |file: &File| CallerFd::new(file.as_raw_fd()).unwrap().region(true).unwrap().is_some();
+        assert!(has(&File::options().write(true).open(&path).unwrap()));
+        assert!(!has(&File::options().append(true).open(&path).unwrap()));
+        assert!(!has(&File::open(&path).unwrap()));
+        assert!(!has(&File::options().write(true).open("/dev/null").unwrap()));
+    }
+
+    #[test]
     fn what_no_file_can_hold_is_an_error() {
-        let scratch = crate::testing::Scratch::new();
-        let file = File::options().write(true).create_new(true).open(scratch.path().join("file")).unwrap();
-        assert_eq!(skip_zeros(file.as_fd(), u64::MAX).unwrap_err().raw_os_error(), Some(libc::EFBIG));
-        file.write_all_at(b"x", 0).unwrap();
-        (&file).seek(SeekFrom::Start(1)).unwrap();
-        assert_eq!(skip_zeros(file.as_fd(), i64::MAX as u64).unwrap_err().raw_os_error(), Some(libc::EFBIG));
-        assert_eq!(file.metadata().unwrap().len(), 1);
+        let scratch = Scratch::new();
+        let (_, mut file) = writable(&scratch, 1);
+        file.seek(SeekFrom::Start(1)).unwrap();
+        let region = region(&file, true);
+        let too_large = [
+            region.write_zeros_at(0, u64::MAX),
+            region.write_zeros_at(0, i64::MAX as u64),
+            region.write_at(b"x", i64::MAX as u64 - 1),
+            region.finish(i64::MAX as u64),
+        ];
+        for result in too_large {
+            assert_eq!(result.unwrap_err().errno(), Some(libc::EFBIG));
+        }
+        assert_eq!((file.metadata().unwrap().len(), (&file).stream_position().unwrap()), (1, 1));
     }
 }

@@ -128,6 +128,17 @@ class RoundTrips(StoreCase):
         self.pxds("get", self.store, self.index, "/dev/null")
         self.assertTrue(os.path.exists("/dev/null") and not os.path.isfile("/dev/null"))
 
+    def test_threads(self):
+        data = random_data(5000000)
+        self.put(data, None, "--avg", "64K")
+        for threads in ("0", "1", "2", "8"):
+            out = self.path("out")
+            self.pxds("get", self.store, self.index, out, "--threads", threads)
+            self.assertTrue(read(out) == data)
+            done = self.pxds("get", self.store, self.index, "-", f"--threads={threads}")
+            self.assertTrue(done.stdout == data)
+        self.assertIn("1025", self.error("get", self.store, self.index, out, "--threads", "1025"))
+
     def test_nothing_is_left_behind(self):
         self.put(random_data(100000), None, "--avg", "4096")
         self.assert_restores(self.store, self.index, random_data(100000))
@@ -246,6 +257,8 @@ class CommandLines(StoreCase):
             ["blob", "recode", "-"],
             ["blob", "encode"],
             ["get", self.store, "a"],
+            ["get", self.store, "a", "b", "--threads", "many"],
+            ["get", self.store, "a", "b", "--threads", "4294967296"],
         ):
             with self.subTest(arguments=arguments):
                 done = self.pxds(*arguments, code=2, input=b"")

@@ -1,6 +1,7 @@
 """A file system that is really full: of bytes, and of inodes."""
 
 import os
+import subprocess
 
 import mounts
 import support
@@ -65,6 +66,35 @@ class Full(mounts.MountCase):
         self.assertIn(WORDS, message)
         self.assertIn(out, message)
         self.assertEqual(os.listdir(place), [])
+
+    def test_output_by_several_threads(self):
+        """Each writes where its chunks belong, and all find the file system full."""
+        store = self.path("store")
+        data = random_data(8000000, 3)
+        write(self.path("big"), data)
+        self.pxds("init", store)
+        index = os.path.join(store, "big.didx")
+        self.pxds("put", store, self.path("big"), index, "--avg", "65536")
+        place = self.tmpfs("small", "size=5m")
+        out = os.path.join(place, "out")
+        for threads in ("1", "2", "8"):
+            with self.subTest(threads):
+                message = self.error("get", store, index, out, "--threads", threads)
+                self.assertIn(WORDS, message)
+                self.assertIn(out, message)
+                self.assertEqual(os.listdir(place), [])
+                with open(out, "wb") as file:
+                    message = self.error_to(file, "get", store, index, "-", "--threads", threads)
+                self.assertIn(WORDS, message)
+                os.unlink(out)
+        self.assert_restores(store, index, data)
+
+    def error_to(self, file, *args):
+        done = subprocess.run(
+            [support.TOOL, *args], stdout=file, stderr=subprocess.PIPE, timeout=300, check=False
+        )
+        self.assertEqual(done.returncode, 1)
+        return done.stderr.decode(errors="replace")
 
 
 if __name__ == "__main__":

@@ -6,19 +6,29 @@
 //! - Every chunk is checked, CRC, digest and length, before a byte of it is given out; a failure names the chunk and
 //!   its offset. Bytes given out before stay given out.
 //! - Zeros stand for a chunk only where its digest says that it is zeros, or where the caller has asked for it.
-//! - Memory: one encoded and one decoded chunk, re-used.
+//! - Chunks are loaded on several threads, a source of the caller's excepted. Sinks and `on_bad` are called on the
+//!   caller's thread alone, in order; a regular file is written by all threads, each chunk where it belongs. The failure
+//!   that counts is the first in the order of the chunks, so that the result is the same for any number of threads; only
+//!   a regular file that is the caller's may have something of what comes behind it.
+//! - Memory: of each thread one encoded chunk, and three decoded ones or 1 MiB; six or 2 MiB where they go out in order.
+//!   All of it is used again.
+
+mod pieces;
 
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
-use crate::index::{ChunkInfo, Index};
-use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge, write_zeros};
+use crate::index::Index;
+use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, FileKind, Output, TempFile};
+use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Takes the next bytes, all of them.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
@@ -37,16 +47,17 @@ pub struct RestoreOptions {
     pub key: Option<Arc<CryptKey>>,
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
+    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
+    /// where that pays and the source is for any thread.
+    pub threads: usize,
 }
 
 impl fmt::Debug for RestoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RestoreOptions { any_csum, sparse, required_form, key, on_bad } = self;
+        let RestoreOptions { any_csum, sparse, required_form, key, on_bad, threads } = self;
         let on_bad = on_bad.is_some();
-        write!(
-            f,
-            "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, {key:?}, on_bad: {on_bad} }}"
-        )
+        write!(f, "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, {key:?}, ")?;
+        write!(f, "on_bad: {on_bad}, threads: {threads} }}")
     }
 }
 
@@ -63,16 +74,12 @@ pub struct Terms {
 pub struct Restorer {
     source: Arc<dyn ChunkSource>,
     options: RestoreOptions,
-    loader: Loader,
+    /// One for each thread; none before the first restore.
+    loaders: Vec<Loader>,
+    rooms: Rooms,
     zeros: Zeros,
     terms: Terms,
     written: u64,
-}
-
-/// The next bytes of an output.
-enum Piece<'a> {
-    Data(&'a [u8]),
-    Zeros(u64),
 }
 
 /// The part of a file that is wanted.
@@ -110,8 +117,8 @@ impl Restorer {
 
     /// A restorer that takes its chunks from `source`.
     pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
-        let (loader, zeros) = (Loader::new(options.key.clone()), Zeros::new(options.key.clone()));
-        Restorer { source, options, loader, zeros, terms: Terms::default(), written: 0 }
+        let (zeros, terms) = (Zeros::new(options.key.clone()), Terms::default());
+        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0 }
     }
 
     /// Sets what is known of the indexes that are restored from now on.
@@ -127,9 +134,9 @@ impl Restorer {
     /// Gives the whole file of `index` to `sink`, chunk by chunk.
     ///
     /// Errors: those of [`Loader::load`], `Corrupt` among them, with the chunk's digest and its offset in the file;
-    /// those of `sink`.
+    /// those of `sink`; `Argument` for too many threads.
     pub fn restore(&mut self, index: &Index, sink: &mut Sink<'_>) -> Result<()> {
-        self.run(index, None, &mut into_sink(sink))
+        self.run(index, None, Target::InOrder(&mut into_sink(sink)))
     }
 
     /// As [`Restorer::restore`], for `length` bytes from `offset`, or fewer if the file ends before.
@@ -138,10 +145,13 @@ impl Restorer {
     ///
     /// Errors: as [`Restorer::restore`]; `Argument` if `offset` is not in the file.
     pub fn restore_range(&mut self, index: &Index, offset: u64, length: u64, sink: &mut Sink<'_>) -> Result<()> {
-        self.run(index, Some((offset, length)), &mut into_sink(sink))
+        self.run(index, Some((offset, length)), Target::InOrder(&mut into_sink(sink)))
     }
 
     /// Writes the whole file of `index` to a descriptor, from where it stands.
+    ///
+    /// A regular file is written by position, unless it is opened for appending, and at the end the descriptor stands
+    /// behind [`Restorer::written`] bytes, after a failure too; of what comes behind them some may have been written.
     ///
     /// Errors: as [`Restorer::restore`]; `Io`.
     pub fn restore_fd(&mut self, index: &Index, fd: CallerFd<'_>) -> Result<()> {
@@ -181,7 +191,7 @@ impl Restorer {
         let length = out.len() as u64;
         let mut rest = out;
         let room = rest.len();
-        self.run(index, Some((offset, length)), &mut |piece| {
+        let mut take = |piece: Piece<'_>| {
             let len = match &piece {
                 Piece::Data(data) => data.len(),
                 Piece::Zeros(len) => usize::try_from(*len).unwrap_or(usize::MAX),
@@ -195,17 +205,13 @@ impl Restorer {
             }
             rest = behind;
             Ok(())
-        })?;
+        };
+        self.run(index, Some((offset, length)), Target::InOrder(&mut take))?;
         Ok(room - rest.len())
     }
 
-    /// Gives the wanted part, an offset and a length or else all, to `take`.
-    fn run(
-        &mut self,
-        index: &Index,
-        range: Option<(u64, u64)>,
-        take: &mut dyn FnMut(Piece<'_>) -> Result<()>,
-    ) -> Result<()> {
+    /// Gives the wanted part, an offset and a length or else all, to `target`.
+    fn run(&mut self, index: &Index, range: Option<(u64, u64)>, mut target: Target<'_>) -> Result<()> {
         self.written = 0;
         if range.is_some_and(|(_, length)| length == 0) {
             return Ok(());
@@ -217,47 +223,59 @@ impl Restorer {
             Some((offset, length)) => Part::range(index, offset, length)?,
             None => Part::whole(index),
         };
-        for i in part.chunks {
-            let chunk = index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))?;
-            let (start, end) = (chunk.start.max(part.bytes.start), chunk.end.min(part.bytes.end));
-            let piece = match self.chunk(i, &chunk)? {
-                Piece::Data(data) => Piece::Data(&data[(start - chunk.start) as usize..(end - chunk.start) as usize]),
-                Piece::Zeros(_) => Piece::Zeros(end - start),
-            };
-            take(piece)?;
-            self.written += end - start;
+        self.hire()?;
+        let Restorer { source, options, loaders, rooms, zeros, terms, written } = self;
+        let work = Work {
+            source: &**source,
+            index,
+            part: &part,
+            required_form: options.required_form.or(terms.required_form),
+            on_bad: options.on_bad.as_ref(),
+            zeros: options.sparse.then_some(zeros),
+            rooms,
+            region: match target {
+                Target::InOrder(_) => None,
+                Target::Region(region) => Some(region),
+            },
+            ended: AtomicBool::new(false),
+        };
+        // A source that is the caller's gets no question before the answer to the one before has been used.
+        let mut queue = Queue::new(part.chunks.clone(), loaders.len(), !source.is_for_any_thread());
+        let max_jobs = MAX_AHEAD * loaders.len();
+        crew::run(
+            loaders,
+            max_jobs,
+            |_, job: &mut Job, _| Ok(work.take(&mut queue, job)),
+            |loader, job, pause| work.run(loader, job, pause),
+            &mut |job| work.deliver(&mut target, job, written),
+        )
+    }
+
+    /// Sees to it that there is a loader for each thread.
+    fn hire(&mut self) -> Result<()> {
+        if self.loaders.is_empty() {
+            let threads = crew::thread_count(self.options.threads)?;
+            let threads = if self.source.is_for_any_thread() { threads } else { 1 };
+            self.loaders.extend((0..threads).map(|_| Loader::new(self.options.key.clone())));
         }
         Ok(())
     }
 
-    /// All of a chunk, or the zeros that it is or that stand for it.
-    fn chunk(&mut self, i: usize, chunk: &ChunkInfo) -> Result<Piece<'_>> {
-        let RestoreOptions { sparse, required_form, on_bad, .. } = &self.options;
-        let required_form = required_form.or(self.terms.required_form);
-        if *sparse && self.zeros.has(chunk, required_form) {
-            return Ok(Piece::Zeros(chunk.len()));
-        }
-        match self.loader.load(&*self.source, chunk, required_form) {
-            Ok(data) => Ok(Piece::Data(data)),
-            Err(error) => judge(error, i, chunk, on_bad.as_ref()).map(|()| Piece::Zeros(chunk.len())),
-        }
-    }
-
     fn write_fd(&mut self, index: &Index, range: Option<(u64, u64)>, fd: CallerFd<'_>) -> Result<()> {
-        let holes = self.options.sparse && fd.can_have_holes()?;
-        self.run(index, range, &mut |piece| match piece {
-            Piece::Data(data) => fd.write_all(data),
-            Piece::Zeros(len) if holes => fd.skip_zeros(len),
-            Piece::Zeros(len) => write_zeros(len, |zeros| fd.write_all(zeros)),
-        })
+        self.written = 0;
+        let Some(region) = fd.region(self.options.sparse)? else {
+            return self.run(index, range, Target::InOrder(&mut into_sink(&mut |data: &[u8]| fd.write_all(data))));
+        };
+        let result = self.run(index, range, Target::Region(&region));
+        result.and(region.finish(self.written))
     }
 
     fn write_file(&mut self, index: &Index, range: Option<(u64, u64)>, path: &Path) -> Result<()> {
         self.written = 0;
         let output = Output::at(path)?;
         let Some(existing) = output.existing() else {
-            let mut file = output.replace(0o666)?;
-            self.write_new_file(index, range, &mut file)?;
+            let file = output.replace(0o666)?;
+            self.write_new_file(index, range, &file)?;
             return file.commit(self.sync());
         };
         if existing.kind == FileKind::Other {
@@ -265,22 +283,19 @@ impl Restorer {
             let mut write = |data: &[u8]| {
                 std::io::Write::write_all(&mut file, data).map_err(|source| Error::io("write", path, &source))
             };
-            return self.run(index, range, &mut into_sink(&mut write));
+            return self.run(index, range, Target::InOrder(&mut into_sink(&mut write)));
         }
-        let mut file = output.replace(0o600)?;
-        self.write_new_file(index, range, &mut file)?;
+        let file = output.replace(0o600)?;
+        self.write_new_file(index, range, &file)?;
         // Its permissions, but neither set-user-id nor the like: the content is not what they were given to.
         file.set_owner_and_mode(existing.owner.for_new_files(), existing.mode & 0o777)?;
         file.commit(self.sync())
     }
 
-    fn write_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &mut TempFile<'_>) -> Result<()> {
-        let holes = self.options.sparse;
-        self.run(index, range, &mut |piece| match piece {
-            Piece::Data(data) => file.write(data),
-            Piece::Zeros(len) if holes => file.skip_zeros(len),
-            Piece::Zeros(len) => write_zeros(len, |zeros| file.write(zeros)),
-        })
+    fn write_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &TempFile<'_>) -> Result<()> {
+        let region = file.region(self.options.sparse);
+        self.run(index, range, Target::Region(&region))?;
+        region.finish(self.written)
     }
 
     fn sync(&self) -> bool {

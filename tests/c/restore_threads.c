@@ -1,0 +1,218 @@
+/* Restore on several threads, seen from C: callbacks on the calling thread, and nobody left. */
+#include "flow.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <time.h>
+
+enum { LEN = 6000000, CHUNK = 65536, MANY = 8 };
+
+static uint8_t *image;
+static pxds_store *store;
+static pxds_index *fixed;
+
+/* Threads of this process. One that has ended may be listed a moment longer. */
+static unsigned count_threads(void)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *entry;
+    unsigned count = 0;
+
+    need(tasks != NULL, "/proc/self/task");
+    while ((entry = readdir(tasks)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(tasks);
+    return count;
+}
+
+static void check_alone(void)
+{
+    static const struct timespec millisecond = {0, 1000000};
+    unsigned count = 0;
+
+    for (int i = 0; i < 1000 && (count = count_threads()) != 1; i++)
+        nanosleep(&millisecond, NULL);
+    EQUAL(1, count);
+}
+
+static pxds_restorer *restorer_on(uint32_t threads, uint32_t flags, pxds_bad_chunk_fn on_bad,
+                                  void *user)
+{
+    pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
+    pxds_restorer *restorer = NULL;
+
+    options.threads = threads;
+    options.flags = flags;
+    options.on_bad = on_bad;
+    options.user = user;
+    OK(pxds_restorer_new(store, &options, &restorer, &err));
+    return restorer;
+}
+
+struct sink {
+    pthread_t thread;
+    pxds_restorer *restorer; /* to be entered again */
+    uint64_t offset, stop_at;
+    unsigned wrong, most_threads;
+    pxds_status again;
+    unsigned bad;
+};
+
+static struct sink new_sink(void)
+{
+    struct sink sink;
+
+    memset(&sink, 0, sizeof sink);
+    sink.thread = pthread_self();
+    sink.stop_at = UINT64_MAX;
+    return sink;
+}
+
+static int32_t on_write(void *user, const uint8_t *bytes, size_t len, size_t *taken)
+{
+    struct sink *sink = user;
+    unsigned threads = count_threads();
+
+    if (!pthread_equal(sink->thread, pthread_self()) || memcmp(image + sink->offset, bytes, len) != 0)
+        sink->wrong++;
+    if (threads > sink->most_threads)
+        sink->most_threads = threads;
+    if (sink->restorer != NULL)
+        sink->again =
+            pxds_restorer_write(sink->restorer, fixed, on_write, user, NULL, NULL);
+    if (sink->offset + len > sink->stop_at)
+        return 5;
+    sink->offset += len;
+    *taken = len;
+    return 0;
+}
+
+static void test_all_have_ended(void)
+{
+    for (uint32_t threads = 1; threads <= MANY; threads++) {
+        struct sink sink = new_sink();
+        pxds_restorer *restorer = restorer_on(threads, 0, NULL, NULL);
+        uint64_t written = 0;
+
+        sink.restorer = restorer;
+        OK(pxds_restorer_write(restorer, fixed, on_write, &sink, &written, &err));
+        check_alone();
+        EQUAL(LEN, written);
+        EQUAL(0, sink.wrong);
+        EQUAL(PXDS_ERR_BUSY, sink.again);
+        CHECK(sink.most_threads <= threads);
+        OK(pxds_restorer_write_file(restorer, fixed, in_dir("out"), &written, &err));
+        check_alone();
+        pxds_restorer_free(restorer);
+    }
+}
+
+/* The sink stops, whole chunks have been counted, and the restorer can be used again. */
+static void test_cancel(void)
+{
+    pxds_restorer *restorer = restorer_on(MANY, 0, NULL, NULL);
+
+    for (uint64_t stop = 0; stop < LEN; stop += LEN / 5) {
+        struct sink sink = new_sink();
+        uint64_t written = 0;
+
+        sink.stop_at = stop;
+        IS(PXDS_ERR_CANCELLED,
+           pxds_restorer_write(restorer, fixed, on_write, &sink, &written, &err));
+        EQUAL(5, pxds_error_callback_value(err));
+        check_alone();
+        EQUAL(stop / CHUNK * CHUNK, written);
+        EQUAL(written, sink.offset);
+        EQUAL(0, sink.wrong);
+    }
+    pxds_restorer_free(restorer);
+}
+
+static int32_t on_bad(void *user, const pxds_bad_chunk *bad)
+{
+    struct sink *sink = user;
+
+    if (!pthread_equal(sink->thread, pthread_self()) || bad->offset < sink->offset)
+        sink->wrong++;
+    sink->offset = bad->offset + bad->length;
+    return ++sink->bad == 3 && sink->stop_at == 0 ? -8 : 0;
+}
+
+static void test_bad_chunks(void)
+{
+    static const uint64_t bad[] = {1, 40, 41, 90};
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT;
+
+        OK(pxds_index_chunk(fixed, bad[i], &chunk, &err));
+        EQUAL(PXDS_OK, pxds_store_mark_bad(store, chunk.digest, NULL, &err));
+        memset(image + chunk.start, 0, CHUNK);
+    }
+    for (uint32_t threads = 1; threads <= MANY; threads *= 2) {
+        struct sink sink = new_sink();
+        pxds_restorer *restorer = restorer_on(threads, 0, on_bad, &sink);
+        uint64_t written = 0;
+        size_t len = 0;
+        uint8_t *have;
+
+        OK(pxds_restorer_write_file(restorer, fixed, in_dir("out"), &written, &err));
+        check_alone();
+        EQUAL(4, sink.bad);
+        have = read_all(in_dir("out"), &len);
+        if (EQUAL(LEN, len))
+            CHECK(memcmp(image, have, len) == 0);
+        free(have);
+        need(unlink(in_dir("out")) == 0, "unlink");
+
+        sink = new_sink();
+        sink.stop_at = 0;
+        IS(PXDS_ERR_CANCELLED,
+           pxds_restorer_write_file(restorer, fixed, in_dir("out"), &written, &err));
+        EQUAL(-8, pxds_error_callback_value(err));
+        check_alone();
+        EQUAL(3, sink.bad);
+        EQUAL(0, sink.wrong);
+        EQUAL(41 * CHUNK, written);
+        CHECK(!exists(in_dir("out")));
+        pxds_restorer_free(restorer);
+
+        restorer = restorer_on(threads, 0, NULL, NULL);
+        IS(PXDS_ERR_NOT_FOUND,
+           pxds_restorer_write_file(restorer, fixed, in_dir("out"), &written, &err));
+        check_alone();
+        EQUAL(CHUNK, written);
+        pxds_restorer_free(restorer);
+    }
+}
+
+static void test_too_many(void)
+{
+    pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
+    pxds_restorer *restorer = NULL;
+
+    options.threads = 100000;
+    IS(PXDS_ERR_ARGUMENT, pxds_restorer_new(store, &options, &restorer, &err));
+    CHECK(says("100000") && restorer == NULL);
+}
+
+static void test_all(void)
+{
+    image = random_data(LEN, 7);
+    store = new_store();
+    fixed = put_fixed(store, image, LEN, CHUNK);
+    data = image;
+    test_all_have_ended();
+    test_cancel();
+    test_bad_chunks();
+    test_too_many();
+    pxds_index_free(fixed);
+    pxds_store_free(store);
+    free(image);
+}
+
+int main(void)
+{
+    RUN(test_all);
+    return check_done();
+}
