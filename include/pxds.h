@@ -1013,15 +1013,20 @@ typedef struct {
     size_t struct_size;
     /** PXDS_READER_... */
     uint32_t flags;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at most
+     * 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on where
+     * the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has room.
+     * None is started for a small read, nor for a source that is a callback.
+     */
+    uint32_t threads;
     /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
     size_t cache_size;
     /** A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at. */
     const pxds_cache *cache;
     /**
-     * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
-     * call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
+     * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
+     * reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
      * lives.
      */
     pxds_bad_chunk_fn on_bad;

@@ -407,7 +407,8 @@ fn a_callers_source_is_asked_in_turn() {
             Ok(len)
         }));
         let mut out = Vec::new();
-        (asked.store(0, Ordering::SeqCst), given.store(0, Ordering::SeqCst));
+        asked.store(0, Ordering::SeqCst);
+        given.store(0, Ordering::SeqCst);
         let mut sink = |piece: &[u8]| {
             given.fetch_add(1, Ordering::SeqCst);
             assert_eq!(asked.load(Ordering::SeqCst), given.load(Ordering::SeqCst));

@@ -30,14 +30,17 @@ pub struct pxds_reader_options {
     pub struct_size: usize,
     /// PXDS_READER_...
     pub flags: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at most
+    /// 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on where
+    /// the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has room.
+    /// None is started for a small read, nor for a source that is a callback.
+    pub threads: u32,
     /// Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large.
     pub cache_size: usize,
     /// A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at.
     pub cache: *const pxds_cache,
-    /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros. Several threads may
-    /// call it at once. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
+    /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
+    /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
     /// lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
@@ -62,7 +65,6 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_READER_ANY_CSUM | PXDS_READER_SKIP_BAD, "options.flags")?;
-    args::flags(options.reserved, 0, "options.reserved")?;
     // SAFETY: the caller's.
     let cache = match unsafe { args::opt(options.cache) } {
         Some(cache) => Some(cache.share()),
@@ -75,6 +77,7 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
         cache,
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
+        threads: options.threads as usize,
         ..ReaderOptions::default()
     })
 }

@@ -78,6 +78,16 @@ impl Cache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes that chunks which nobody has asked for yet may take.
+    pub(super) fn max_ahead(&self) -> usize {
+        self.max_bytes / 2
+    }
+
+    /// Whether the chunk is here; that does not count as a use.
+    pub(super) fn has(&self, digest: &Digest) -> bool {
+        self.state().chunks.contains(digest)
+    }
+
     /// The chunk, if it is here.
     pub(super) fn get(&self, digest: &Digest) -> Option<Arc<Decoded>> {
         self.state().chunks.get(digest).cloned()

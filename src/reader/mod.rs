@@ -6,8 +6,11 @@
 //!   A cache knows of a chunk only what was proved of its digest; form and length are compared for each reader.
 //! - A chunk is loaded once for all who want it at the same time, and no lock is held meanwhile.
 //! - Chunks of zeros are neither loaded nor kept. Zeros that stand for a bad chunk are not kept.
+//! - A read of several chunks loads them side by side, and one that goes on where others have been the next ones too, if
+//!   the cache has room for them. No thread outlives the call; `on_bad` is called on the caller's, in order.
 //! - Memory: the cache, and for each thread that is loading one encoded and one decoded chunk, re-used.
 
+mod ahead;
 mod cache;
 
 pub use cache::Cache;
@@ -15,11 +18,13 @@ pub use cache::Cache;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::crew;
 use crate::crypt::{CryptKey, Fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index};
 use crate::limits::blob_len;
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge};
+use ahead::{Parts, Steps};
 use cache::{Decoded, Question};
 
 /// Bytes of a reader's own cache, unless it is told otherwise.
@@ -41,13 +46,17 @@ pub struct ReaderOptions {
     pub on_bad: Option<OnBad>,
     /// Where decoded chunks are kept; by default in a cache of [`DEFAULT_CACHE_SIZE`] of the reader's own.
     pub cache: Option<Arc<Cache>>,
+    /// On how many threads one call may load chunks, the caller's among them; 0 for as many as there are processors. More
+    /// than one are used where that pays and the source is for any thread.
+    pub threads: usize,
 }
 
 impl fmt::Debug for ReaderOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReaderOptions { any_csum, required_form, key, on_bad, cache } = self;
+        let ReaderOptions { any_csum, required_form, key, on_bad, cache, threads } = self;
         let on_bad = on_bad.is_some();
-        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, {key:?}, on_bad: {on_bad}, {cache:?} }}")
+        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, {key:?}, on_bad: {on_bad}, {cache:?}, ")?;
+        write!(f, "threads: {threads} }}")
     }
 }
 
@@ -70,20 +79,25 @@ pub struct Reader {
     on_bad: Option<OnBad>,
     zeros: Zeros,
     idle: Mutex<Vec<Loader>>,
+    threads: usize,
+    steps: Steps,
 }
 
 impl Reader {
     /// A reader of the file of `index`, with chunks from `source`.
     ///
-    /// Errors: `Corrupt` if the csum of the index is wrong.
+    /// Errors: `Corrupt` if the csum of the index is wrong; `Argument` for too many threads.
     pub fn new(source: Arc<dyn ChunkSource>, index: Arc<Index>, options: ReaderOptions) -> Result<Self> {
-        let ReaderOptions { any_csum, required_form, key, on_bad, cache } = options;
+        let ReaderOptions { any_csum, required_form, key, on_bad, cache, threads } = options;
+        let threads = crew::thread_count(threads)?;
         if !any_csum {
             index.check_csum()?;
         }
         let cache = cache.unwrap_or_else(|| Arc::new(Cache::new(DEFAULT_CACHE_SIZE)));
         let zeros = Zeros::new(key.clone());
-        Ok(Reader { source, index, cache, required_form, key, on_bad, zeros, idle: Mutex::default() })
+        let threads = if source.is_for_any_thread() { threads } else { 1 };
+        let (idle, steps) = (Mutex::default(), Steps::default());
+        Ok(Reader { source, index, cache, required_form, key, on_bad, zeros, idle, threads, steps })
     }
 
     /// Bytes of the file.
@@ -97,23 +111,15 @@ impl Reader {
     /// Errors: those of [`Loader::load`], with the chunk's digest and its offset in the file. What `out` has then means
     /// nothing.
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
-        let Some((first, mut within)) = self.index.chunk_from_offset(offset) else { return Ok(0) };
-        let mut filled = 0;
-        for i in first..self.index.count() {
-            let room = out.len() - filled;
-            if room == 0 {
-                break;
-            }
-            let chunk = self.index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))?;
-            let left = usize::try_from(chunk.len() - within).unwrap_or(usize::MAX);
-            let part = room.min(left);
-            if part > 0 {
-                self.read_chunk(i, &chunk, within, &mut out[filled..filled + part])?;
-            }
-            filled += part;
-            within = 0;
+        let Some((first, within)) = self.index.chunk_from_offset(offset) else { return Ok(0) };
+        let room = usize::try_from(self.size() - offset).map_or(out.len(), |left| left.min(out.len()));
+        let mut parts = Parts::new(&self.index, first, within, &mut out[..room]);
+        if let Some(end) = self.worth_spreading(first, within, room) {
+            self.spread(parts, end)?;
+        } else {
+            parts.try_for_each(|part| self.read_chunk(part.number, &part.chunk, part.within, part.out))?;
         }
-        Ok(filled)
+        Ok(room)
     }
 
     /// The stretch of zero chunks, or of others, that goes on at `offset`; `None` at the end of the file and behind it.
@@ -143,25 +149,27 @@ impl Reader {
 
     /// Fills `out` from byte `within` of chunk `i`, which has as many.
     fn read_chunk(&self, i: usize, chunk: &ChunkInfo, within: u64, out: &mut [u8]) -> Result<()> {
-        let found = match self.cache.get(&chunk.digest) {
-            Some(decoded) => Ok(decoded),
-            None if self.is_zeros(chunk) => {
-                out.fill(0);
-                return Ok(());
-            }
-            None => self.load(chunk),
-        };
-        let copied = found.and_then(|decoded| {
-            self.check(chunk, &decoded)?;
-            let start = within as usize;
-            out.copy_from_slice(&decoded.data[start..start + out.len()]);
-            Ok(())
-        });
-        copied.or_else(|error| {
+        self.copy_chunk(chunk, within, out).or_else(|error| {
             judge(error, i, chunk, self.on_bad.as_ref())?;
             out.fill(0);
             Ok(())
         })
+    }
+
+    /// As [`Reader::read_chunk`], of a chunk that is not bad.
+    fn copy_chunk(&self, chunk: &ChunkInfo, within: u64, out: &mut [u8]) -> Result<()> {
+        let decoded = match self.cache.get(&chunk.digest) {
+            Some(decoded) => decoded,
+            None if self.is_zeros(chunk) => {
+                out.fill(0);
+                return Ok(());
+            }
+            None => self.load(chunk)?,
+        };
+        self.check(chunk, &decoded)?;
+        let start = within as usize;
+        out.copy_from_slice(&decoded.data[start..start + out.len()]);
+        Ok(())
     }
 
     /// Compares a decoded chunk, which another reader may have loaded, with what this one's index says.

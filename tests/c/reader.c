@@ -184,7 +184,7 @@ static void test_options(void)
     options.flags = 0x80000000u;
     IS(PXDS_ERR_ARGUMENT, pxds_reader_new(source, index, &options, &reader, &err));
     options.flags = 0;
-    options.reserved = 1;
+    options.threads = 100000;
     IS(PXDS_ERR_ARGUMENT, pxds_reader_new(source, index, &options, &reader, &err));
     CHECK(reader == NULL);
     pxds_source_free(source);
