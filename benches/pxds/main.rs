@@ -147,7 +147,7 @@ impl<'a> Bench<'a> {
         let (mut encoder, mut decoder) = (Codec::new(), Codec::new());
         let mut encoded = vec![0; self.config.max as usize + 12];
         let mut decoded = Vec::new();
-        let mut restorer = Restorer::new(&self.full, RestoreOptions::default());
+        let mut restorer = Restorer::new(&self.full, RestoreOptions { threads: 1, ..RestoreOptions::default() });
         let mut round = 0;
         vec![
             row("scan", Box::new(move || self.scan())),
@@ -214,7 +214,8 @@ fn new_store(path: &Path) -> Store {
 
 /// Puts `data`, read in pieces as from a file.
 fn put(store: &Store, mut data: &[u8], config: &Config) -> Index {
-    let mut ingest = Ingest::new(store, IngestOptions { chunker: *config, ..IngestOptions::default() }).unwrap();
+    let mut ingest =
+        Ingest::new(store, IngestOptions { chunker: *config, threads: 1, ..IngestOptions::default() }).unwrap();
     let mut read = |buffer: &mut [u8]| {
         let len = data.len().min(buffer.len());
         buffer[..len].copy_from_slice(&data[..len]);

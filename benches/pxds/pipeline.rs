@@ -297,6 +297,9 @@ fn chosen<T: Copy>(all: &[T], usual: &[T], name: impl Fn(T) -> &'static str, wor
     if some.is_empty() { usual.to_vec() } else { some }
 }
 
+/// The numbers of threads that are compared.
+const THREADS: [usize; 2] = [1, 2];
+
 /// Whether the cells know this word.
 pub(crate) fn is_word(word: &str) -> bool {
     Kind::from_name(word).is_some()
@@ -307,7 +310,6 @@ pub(crate) fn is_word(word: &str) -> bool {
 pub(crate) fn run(scratch: &Path, words: &[String]) {
     let len = (SIZE * setting("PXDS_BENCH_SCALE", 1.0)) as u64;
     let rounds = setting("PXDS_BENCH_ROUNDS", 3.0).max(1.0) as usize;
-    let threads: &[usize] = if options::HAVE_THREADS { &[1, 2] } else { &[1] };
     let averages = chosen(&AVERAGES, &AVERAGES, |(_, name)| name, words);
     let roles = chosen(&Role::ALL, &Role::USUAL, Role::name, words);
     // Before it is disturbed by this.
@@ -318,7 +320,7 @@ pub(crate) fn run(scratch: &Path, words: &[String]) {
         let files = Files::make(kind, len, scratch);
         for &(avg, name) in &averages {
             let mut bench = Bench::new(&files, avg, scratch);
-            let cells = bench.measure(&roles, threads, rounds);
+            let cells = bench.measure(&roles, &THREADS, rounds);
             println!("\n{}, average {name}; MB/s of a stage: {}", kind.name(), bench.stages.describe());
             print_head();
             cells.iter().for_each(Cell::print);
@@ -330,7 +332,7 @@ pub(crate) fn run(scratch: &Path, words: &[String]) {
     let cells: Vec<_> = all.iter().map(|(kind, avg, cell)| cell.to_json(*kind, *avg)).collect();
     let json = json!({
         "bench": "pipeline", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine, "size": len,
-        "rounds": rounds, "threads_option": options::HAVE_THREADS, "stages": groups, "cells": cells,
+        "rounds": rounds, "stages": groups, "cells": cells,
     });
     write_json("pxds.json", &json);
 }

@@ -136,7 +136,7 @@ impl Run {
             image.finish().unwrap()
         } else {
             let mut ingest = Ingest::new(store, options::stream(self.avg, self.threads)).unwrap();
-            ingest.read(&mut |buffer| fd.read(buffer)).unwrap();
+            ingest.read_fd(fd).unwrap();
             ingest.finish().unwrap()
         }
     }

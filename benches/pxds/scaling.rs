@@ -37,7 +37,7 @@ pub(crate) fn run(scratch: &Path, _: &[String]) {
     let machine = machine(scratch);
     let json = json!({
         "bench": "scaling", "version": env!("CARGO_PKG_VERSION"), "time": now(), "machine": machine,
-        "scale": scale, "rounds": rounds, "threads_option": options::HAVE_THREADS,
+        "scale": scale, "rounds": rounds,
         "streams": streams(scratch, scale),
         "threads": threads(scratch, scale, rounds),
         "stores": stores(scratch, scale, rounds),
@@ -45,15 +45,10 @@ pub(crate) fn run(scratch: &Path, _: &[String]) {
     write_json("scaling.json", &json);
 }
 
-/// One for each core, if there can be more than one.
-fn usual_threads() -> usize {
-    if options::HAVE_THREADS { cores() } else { 1 }
-}
-
 // ---- longer streams ----
 
 fn streams(scratch: &Path, scale: f64) -> Vec<Value> {
-    let threads = usual_threads();
+    let threads = cores();
     println!("\nstreams of which a tenth is new, average 4MiB, {threads} threads, below {}", scratch.display());
     println!("  {:>8}{:>9}{:>10}{:>9}{:>9}", "GB", "MB/s", "CPU s/GB", "MiB", "new");
     SIZES
@@ -122,13 +117,9 @@ impl Stream<'_> {
 // ---- more threads ----
 
 fn threads(scratch: &Path, scale: f64, rounds: usize) -> Vec<Value> {
-    if !options::HAVE_THREADS {
-        println!("\nthreads: the library has no such option yet");
-    }
-    let threads: Vec<usize> = THREADS.into_iter().filter(|&n| n == 1 || options::HAVE_THREADS).collect();
     let files = Files::make(Kind::Mixed, (pipeline::SIZE * scale) as u64, scratch);
     let mut bench = Bench::new(&files, 4 << 20, scratch);
-    let cells = bench.measure(&[Role::New, Role::Duplicate, Role::Restore], &threads, rounds);
+    let cells = bench.measure(&[Role::New, Role::Duplicate, Role::Restore], &THREADS, rounds);
     println!("\nthreads, mixed data, average 4MiB");
     pipeline::print_head();
     cells.iter().for_each(Cell::print);
@@ -176,7 +167,7 @@ fn grown(path: &Path, file: &Path, count: usize) -> Run {
         action: Action::PutFd,
         fixed: false,
         avg: 64 << 10,
-        threads: usual_threads(),
+        threads: cores(),
         store: path.into(),
         index: path.join("repeated.didx"),
         file: file.into(),

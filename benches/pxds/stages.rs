@@ -11,7 +11,7 @@ use std::time::Instant;
 use pxds::blob::{Blob, Codec};
 use pxds::chunker::{Config, DynamicChunker};
 use pxds::digest::Digest;
-use pxds::hash::sha256;
+use pxds::hash::{sha256, sha256_all};
 use pxds::store::Store;
 use serde_json::{Value, json};
 
@@ -23,6 +23,9 @@ const SAMPLE: usize = 128 << 20;
 
 /// Bytes read at a time: they stay in the processor's cache.
 const STEP: usize = 256 << 10;
+
+/// Chunks that are hashed at a time.
+const HASHED: usize = 64;
 
 /// A stage, and what its cost is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,11 +166,7 @@ impl Stages {
             }
             Stage::Load => self.load(),
             Stage::Decode => {
-                let (mut codec, mut decoded) = (Codec::new(), Vec::new());
-                for (i, blob) in self.blobs.iter().enumerate() {
-                    let blob = Blob::load(blob).unwrap();
-                    codec.decode_exact(blob, &self.digests[i], self.chunk(i).len(), &mut decoded).unwrap();
-                }
+                self.decode();
                 all
             }
             Stage::WriteOut => self.write_out(),
@@ -182,13 +181,33 @@ impl Stages {
         at
     }
 
+    /// A batch of chunks at a time, as ingest does.
     fn hash(&self) {
         // An image's chunks of zeros are known without their hash.
         let zeros = if self.fixed { vec![0; self.config.avg as usize] } else { Vec::new() };
-        for chunk in (0..self.ends.len()).map(|i| self.chunk(i)) {
-            if zeros.get(..chunk.len()) != Some(chunk) {
-                black_box(sha256(chunk));
+        let chunks =
+            (0..self.ends.len()).map(|i| self.chunk(i)).filter(|chunk| zeros.get(..chunk.len()) != Some(chunk));
+        let chunks: Vec<&[u8]> = chunks.collect();
+        let mut digests = [Digest([0; 32]); HASHED];
+        for batch in chunks.chunks(HASHED) {
+            sha256_all(batch, &[], &mut digests[..batch.len()]).unwrap();
+            black_box(&digests);
+        }
+    }
+
+    /// Three chunks at a time, as restore does.
+    fn decode(&self) {
+        let mut codec = Codec::new();
+        let mut decoded = [(); 3].map(|()| vec![0; self.config.max as usize]);
+        for (i, blobs) in self.blobs.chunks(3).enumerate() {
+            let mut chunks: [&[u8]; 3] = [&[]; 3];
+            for ((out, blob), chunk) in decoded.iter_mut().zip(blobs).zip(&mut chunks) {
+                let len = codec.decode(Blob::load(blob).unwrap(), None, out).unwrap();
+                *chunk = &out[..len];
             }
+            let mut digests = [Digest([0; 32]); 3];
+            sha256_all(&chunks[..blobs.len()], &[], &mut digests[..blobs.len()]).unwrap();
+            assert_eq!(digests[..blobs.len()], self.digests[3 * i..][..blobs.len()]);
         }
     }
 
