@@ -14,6 +14,24 @@ const STEP: usize = 256 << 10;
 /// Milliseconds that a thread waits for input before it looks whether it is still wanted.
 const PATIENCE_MS: i32 = 20;
 
+/// How large the next batch is to be. The first ones are small, so that no thread waits long for its first; and the last
+/// ones, so that all are done at about the same time.
+pub(super) struct Pace {
+    pub(super) batch_size: usize,
+    /// The average chunk: no batch aims at less.
+    pub(super) avg: usize,
+    pub(super) threads: usize,
+}
+
+impl Pace {
+    /// Bytes of the next batch, after `done` of them and before `rest`, if that is known.
+    fn goal(&self, done: u64, rest: Option<u64>) -> usize {
+        let fair = rest.map_or(u64::MAX, |rest| rest / (2 * self.threads as u64));
+        let goal = done.max(self.avg as u64).min(fair.max(self.avg as u64));
+        usize::try_from(goal).unwrap_or(usize::MAX).min(self.batch_size)
+    }
+}
+
 /// Cuts memory that is there as a whole.
 pub(super) struct SliceInput<'a, 'b> {
     /// A whole chunk that comes before.
@@ -26,15 +44,7 @@ pub(super) struct SliceInput<'a, 'b> {
     pub(super) scanned: usize,
     /// Where the current chunk begins in the stream.
     pub(super) offset: u64,
-    pub(super) batch_size: usize,
-    pub(super) threads: usize,
-}
-
-impl<'a> SliceInput<'a, '_> {
-    /// What is left is shared out evenly at the end.
-    fn goal(&self) -> usize {
-        ((self.data.len() - self.start) / (2 * self.threads)).min(self.batch_size)
-    }
+    pub(super) pace: &'b Pace,
 }
 
 impl<'a> Input<'a> for SliceInput<'a, '_> {
@@ -46,7 +56,8 @@ impl<'a> Input<'a> for SliceInput<'a, '_> {
             return Ok(Taken::More);
         }
         batch.reset(Data::Slice(self.data));
-        let goal = self.start + self.goal();
+        let rest = (self.data.len() - self.start) as u64;
+        let goal = self.start + self.pace.goal(self.start as u64, Some(rest));
         while batch.spans.len() < MAX_SPANS {
             let Some(cut) = self.chunker.scan(&self.data[self.scanned..]) else {
                 self.scanned = self.data.len();
@@ -73,7 +84,11 @@ pub(super) struct FdInput<'a, 'b> {
     pub(super) pending: &'b mut Pending,
     /// Where the current chunk begins in the stream.
     pub(super) offset: u64,
-    pub(super) batch_size: usize,
+    pub(super) pace: &'b Pace,
+    /// Bytes that have been read.
+    pub(super) done: u64,
+    /// Bytes that are still to come, if that is known.
+    pub(super) rest: Option<u64>,
     /// What the next call has to say.
     pub(super) failure: Option<Error>,
 }
@@ -98,8 +113,8 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         let (mut start, mut filled) = (0, self.pending.len());
         grow(buffer, filled)?;
         buffer[..filled].copy_from_slice(self.pending.bytes());
-        let mut taken = Taken::More;
-        while start < self.batch_size && batch.spans.len() < MAX_SPANS {
+        let (mut taken, goal) = (Taken::More, self.pace.goal(self.done, self.rest));
+        while start < goal && batch.spans.len() < MAX_SPANS {
             let count = match self.read(buffer, filled, pause) {
                 Ok(0) => {
                     taken = if start == 0 { Taken::Nothing } else { Taken::Last };
@@ -115,6 +130,8 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
             };
             let mut scanned = filled;
             filled += count;
+            self.done += count as u64;
+            self.rest = self.rest.map(|rest| rest.saturating_sub(count as u64));
             while let Some(cut) = self.chunker.scan(&buffer[scanned..filled]) {
                 scanned += cut;
                 let len = scanned - start;
@@ -126,5 +143,20 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         self.pending.clear();
         self.pending.append(&buffer[start..filled])?;
         Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_are_small_at_both_ends() {
+        let pace = Pace { batch_size: 1600, avg: 400, threads: 2 };
+        let goals = |rest: Option<u64>| [0, 400, 1000, 5000].map(|done| pace.goal(done, rest));
+        assert_eq!(goals(None), [400, 400, 1000, 1600]);
+        assert_eq!(goals(Some(1 << 40)), [400, 400, 1000, 1600]);
+        assert_eq!(goals(Some(2000)), [400, 400, 500, 500]);
+        assert_eq!(goals(Some(0)), [400; 4]);
     }
 }

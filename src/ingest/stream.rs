@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::batch::batch_size;
-use super::cut::{FdInput, SliceInput};
+use super::cut::{FdInput, Pace, SliceInput};
 use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
@@ -64,8 +64,7 @@ pub struct Ingest {
     scanned: usize,
     /// Where it begins in the stream.
     offset: u64,
-    /// Plain bytes that one thread takes at a time.
-    batch_size: usize,
+    pace: Pace,
     state: State,
 }
 
@@ -88,9 +87,10 @@ impl Ingest {
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
         let options = EngineOptions { compress, key, on_chunk, threads };
         let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
-        let batch_size = batch_size(config.avg);
+        let avg = usize::try_from(config.avg).unwrap_or(usize::MAX);
+        let pace = Pace { batch_size: batch_size(config.avg), avg, threads: engine.threads() };
         let (pending, state) = (Pending::default(), State::Open);
-        Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, batch_size, state })
+        Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, pace, state })
     }
 
     /// Takes the next bytes of the stream. Small pieces are gathered first: what was taken is stored at the latest when
@@ -123,9 +123,9 @@ impl Ingest {
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
         self.run(|ingest| {
             ingest.flush()?;
-            let Ingest { engine, chunker, pending, batch_size, .. } = ingest;
-            let (offset, batch_size) = (ingest.offset, *batch_size);
-            let mut input = FdInput { fd, chunker, pending, offset, batch_size, failure: None };
+            let Ingest { engine, chunker, pending, pace, .. } = ingest;
+            let (offset, rest) = (ingest.offset, fd.rest()?);
+            let mut input = FdInput { fd, chunker, pending, offset, pace, done: 0, rest, failure: None };
             let result = engine.run(&mut input);
             ingest.offset = input.offset;
             ingest.scanned = ingest.pending.len();
@@ -173,11 +173,11 @@ impl Ingest {
 
     /// Bytes that are gathered before they are stored.
     fn most_pending(&self) -> usize {
-        self.batch_size.saturating_mul(self.engine.threads())
+        self.pace.batch_size.saturating_mul(self.engine.threads())
     }
 
     fn take(&mut self, data: &[u8]) -> Result<()> {
-        if data.len() >= self.batch_size {
+        if data.len() >= self.pace.batch_size {
             return self.take_large(data);
         }
         if self.pending.len() + data.len() > self.most_pending() {
@@ -189,7 +189,7 @@ impl Ingest {
     /// Stores the chunks that end in `data` from where they are.
     fn take_large(&mut self, data: &[u8]) -> Result<()> {
         self.flush()?;
-        let Ingest { engine, chunker, pending, scanned, offset, batch_size, .. } = self;
+        let Ingest { engine, chunker, pending, scanned, offset, pace, .. } = self;
         let (mut first, mut rest) = (None, data);
         if pending.len() > 0 {
             let cut = chunker.scan(data);
@@ -201,16 +201,7 @@ impl Ingest {
             }
             (first, rest) = (Some(pending.bytes()), behind);
         }
-        let mut input = SliceInput {
-            first,
-            data: rest,
-            chunker,
-            start: 0,
-            scanned: 0,
-            offset: *offset,
-            batch_size: *batch_size,
-            threads: engine.threads(),
-        };
+        let mut input = SliceInput { first, data: rest, chunker, start: 0, scanned: 0, offset: *offset, pace };
         engine.run(&mut input)?;
         *offset = input.offset;
         let start = input.start;
@@ -222,7 +213,7 @@ impl Ingest {
 
     /// Stores the whole chunks of what is pending.
     fn flush(&mut self) -> Result<()> {
-        let Ingest { engine, chunker, pending, scanned, offset, batch_size, .. } = self;
+        let Ingest { engine, chunker, pending, scanned, offset, pace, .. } = self;
         if *scanned == pending.len() {
             return Ok(());
         }
@@ -233,8 +224,7 @@ impl Ingest {
             start: 0,
             scanned: *scanned,
             offset: *offset,
-            batch_size: *batch_size,
-            threads: engine.threads(),
+            pace,
         };
         engine.run(&mut input)?;
         *offset = input.offset;

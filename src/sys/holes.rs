@@ -28,6 +28,13 @@ impl CallerFd<'_> {
         }
     }
 
+    /// Bytes from where the descriptor stands to the end of its regular file or block device; `None` for anything else.
+    pub fn rest(&self) -> Result<Option<u64>> {
+        let Some(size) = self.size()? else { return Ok(None) };
+        let at = seek(self.0, 0, libc::SEEK_CUR).map_err(|source| error(self.0, "find the position of", &source))?;
+        Ok(Some(size.saturating_sub(at)))
+    }
+
     /// Fills `out` with what is at `offset`, or less of it if there is an end before, and says how much. Where the
     /// descriptor stands does not matter and does not change.
     pub fn read_at(&self, out: &mut [u8], offset: u64) -> Result<usize> {
@@ -190,6 +197,12 @@ mod tests {
         assert_eq!(bytes, std::array::from_fn(|i| u8::from((50..150).contains(&i))));
         assert_eq!(fd.read_at(&mut bytes, 16 * MIB - 3).unwrap(), 3);
         assert_eq!(fd.read_at(&mut bytes, 16 * MIB + 3).unwrap(), 0);
+        file.seek(io::SeekFrom::Start(16 * MIB - 3)).unwrap();
+        assert_eq!(fd.rest().unwrap(), Some(3));
+        file.seek(io::SeekFrom::Start(17 * MIB)).unwrap();
+        assert_eq!(fd.rest().unwrap(), Some(0));
+        file.rewind().unwrap();
+        assert_eq!(fd.rest().unwrap(), Some(16 * MIB));
         assert_eq!(fd.read_at(&mut bytes, u64::MAX - 200).unwrap_err().kind(), Kind::Limit);
         assert_eq!(file.stream_position().unwrap(), 0);
     }
@@ -198,7 +211,7 @@ mod tests {
     fn what_has_no_positions_has_no_size() {
         let (reader, _writer) = io::pipe().unwrap();
         let fd = CallerFd::new(reader.as_raw_fd()).unwrap();
-        assert_eq!(fd.size().unwrap(), None);
+        assert_eq!((fd.size().unwrap(), fd.rest().unwrap()), (None, None));
         assert_eq!(Holes::of(fd).unwrap_err().errno(), Some(libc::ESPIPE));
     }
 }
