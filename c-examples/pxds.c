@@ -185,13 +185,6 @@ static bool parse_bytes(const char *text, uint64_t *bytes)
     return true;
 }
 
-static bool parse_count(const char *text, uint64_t *count)
-{
-    char *end;
-
-    return parse_number(text, count, &end) && *end == '\0' && *count <= UINT32_MAX;
-}
-
 static bool parse_seconds(const char *text, uint64_t *seconds)
 {
     char *end;

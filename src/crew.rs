@@ -3,15 +3,17 @@
 //! # Contract
 //!
 //! - Each thread takes a job, does it, and takes the next. The caller's thread is one of them, and it alone delivers.
-//! - A thread is started when there is a job for it. All have ended when [`run`] returns, whatever has happened.
+//! - A thread is started when those that there are have work and there is more. All have ended when [`run`] returns,
+//!   whatever has happened.
 //! - The first failure stops all: nothing more is taken, and whoever works learns of it at the next pause. A failure to
 //!   take a job is the end of the jobs instead: those before it are done and delivered first.
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
 
 use std::collections::VecDeque;
+use std::panic::resume_unwind;
 use std::slice::IterMut;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Scope};
+use std::thread::{self, Scope, ScopedJoinHandle};
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_THREADS;
@@ -67,6 +69,7 @@ where
     let state = State {
         take: Some(take),
         desks,
+        idle_helpers: 0,
         phase: Phase::Open,
         taken: 0,
         delivered: 0,
@@ -74,7 +77,29 @@ where
         idle: Vec::new(),
     };
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
-    thread::scope(|scope| crew.lead(scope, desk, deliver))
+    thread::scope(|scope| {
+        let mut helpers = Helpers { scope, handles: Vec::new() };
+        let result = crew.lead(&mut helpers, desk, deliver);
+        helpers.join();
+        result
+    })
+}
+
+/// The threads that have been started.
+struct Helpers<'scope, 'env> {
+    scope: &'scope Scope<'scope, 'env>,
+    handles: Vec<ScopedJoinHandle<'scope, ()>>,
+}
+
+impl Helpers<'_, '_> {
+    /// Waits until the system has ended them: nothing of the library may run when its caller unloads it.
+    fn join(self) {
+        for handle in self.handles {
+            if let Err(panic) = handle.join() {
+                resume_unwind(panic);
+            }
+        }
+    }
 }
 
 /// How far the jobs are.
@@ -92,6 +117,8 @@ struct State<'env, D, J, T> {
     take: Option<T>,
     /// Those of threads that have not been started.
     desks: IterMut<'env, D>,
+    /// Threads that have been started and have no job yet.
+    idle_helpers: usize,
     phase: Phase,
     taken: u64,
     delivered: u64,
@@ -139,13 +166,17 @@ where
     /// What the caller's thread does: delivers what is ready, and works otherwise.
     fn lead<'scope>(
         &'scope self,
-        scope: &'scope Scope<'scope, '_>,
+        helpers: &mut Helpers<'scope, '_>,
         desk: &mut D,
         deliver: &mut dyn FnMut(&mut J) -> Result<()>,
     ) -> Result<()> {
         let _alarm = Alarm(self);
+        let mut attend = || {
+            self.hire(helpers);
+            self.deliver_ready(deliver)
+        };
         loop {
-            self.deliver_ready(deliver)?;
+            attend()?;
             let mut state = self.state();
             loop {
                 match &state.phase {
@@ -157,7 +188,7 @@ where
                     break;
                 }
                 if state.can_take(self.max_jobs) {
-                    self.take_and_work(state, scope, desk, &mut || self.deliver_ready(deliver));
+                    self.take_and_work(state, desk, &mut attend);
                     break;
                 }
                 state = self.wait(state);
@@ -166,27 +197,43 @@ where
     }
 
     /// What every other thread does.
-    fn help<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, desk: &mut D) {
+    fn help(&self, desk: &mut D) {
         let _alarm = Alarm(self);
+        let mut is_new = true;
         let mut state = self.state();
         while let Phase::Open = state.phase {
-            if state.can_take(self.max_jobs) {
-                self.take_and_work(state, scope, desk, &mut || self.check());
-                state = self.state();
-            } else {
+            if !state.can_take(self.max_jobs) {
                 state = self.wait(state);
+                continue;
             }
+            if is_new {
+                is_new = false;
+                state.idle_helpers -= 1;
+            }
+            self.take_and_work(state, desk, &mut || self.check());
+            state = self.state();
+        }
+    }
+
+    /// Starts a thread if all that there are have work, and there is more.
+    fn hire<'scope>(&'scope self, helpers: &mut Helpers<'scope, '_>) {
+        let mut state = self.state();
+        if state.taken == 0 || state.idle_helpers > 0 || !matches!(state.phase, Phase::Open) {
+            return;
+        }
+        let Some(desk) = state.desks.next() else { return };
+        state.idle_helpers += 1;
+        drop(state);
+        let _blocked = SignalsBlocked::new();
+        match thread::Builder::new().name("pxds".into()).spawn_scoped(helpers.scope, move || self.help(desk)) {
+            Ok(handle) => helpers.handles.push(handle),
+            // The system has no more threads: those that there are do the work.
+            Err(_) => self.state().desks = [].iter_mut(),
         }
     }
 
     /// Takes a job, which can be, and does it. How that went is in the state.
-    fn take_and_work<'scope>(
-        &'scope self,
-        mut state: MutexGuard<'_, State<'env, D, J, T>>,
-        scope: &'scope Scope<'scope, '_>,
-        desk: &mut D,
-        pause: &mut Pause<'_>,
-    ) {
+    fn take_and_work(&self, mut state: MutexGuard<'_, State<'env, D, J, T>>, desk: &mut D, pause: &mut Pause<'_>) {
         let Some(mut take) = state.take.take() else { return };
         let mut job = state.idle.pop().unwrap_or_default();
         drop(state);
@@ -194,42 +241,26 @@ where
 
         let mut state = self.state();
         state.take = Some(take);
-        let ended = match taken {
-            Ok(Taken::More) => None,
-            Ok(Taken::Last | Taken::Nothing) => Some(Ok(())),
-            Err(ref error) => Some(Err(error.clone())),
-        };
-        let open = matches!(state.phase, Phase::Open);
-        if let (true, Some(result)) = (open, ended) {
-            state.phase = Phase::Ended(result);
+        if !matches!(state.phase, Phase::Open) {
+            return;
         }
-        let got_one = open && matches!(taken, Ok(Taken::More | Taken::Last));
         let number = state.taken;
+        match taken {
+            Ok(Taken::More) => {}
+            Ok(Taken::Last | Taken::Nothing) => state.phase = Phase::Ended(Ok(())),
+            Err(ref error) => state.phase = Phase::Ended(Err(error.clone())),
+        }
+        let got_one = matches!(taken, Ok(Taken::More | Taken::Last));
         if got_one {
             state.taken += 1;
             state.done.push_back(None);
         }
-        let starting = if matches!(taken, Ok(Taken::More)) && got_one { state.desks.next() } else { None };
         drop(state);
         self.changed.notify_all();
-        if let Some(desk) = starting {
-            self.start(scope, desk);
-        }
         if got_one {
-            let result = (self.work)(desk, &mut job, pause);
+            // The caller's thread starts another before it begins.
+            let result = pause().and_then(|()| (self.work)(desk, &mut job, pause));
             self.finish(number, job, result);
-        }
-    }
-
-    fn start<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, desk: &'env mut D)
-    where
-        'env: 'scope,
-    {
-        let _blocked = SignalsBlocked::new();
-        let started = thread::Builder::new().name("pxds".into()).spawn_scoped(scope, move || self.help(scope, desk));
-        if started.is_err() {
-            // The system has no more threads: those that there are do the work.
-            self.state().desks = [].iter_mut();
         }
     }
 

@@ -175,14 +175,21 @@ impl CallerFd<'_> {
     }
 
     /// Waits until there is something to read, or an end or an error; false after `timeout_ms`. A regular file always
-    /// has.
+    /// has, and what cannot be read at all says so when it is.
     pub fn wait_readable(&self, timeout_ms: i32) -> Result<bool> {
         let mut wait = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid structure.
         match retry(|| unsafe { libc::poll(&raw mut wait, 1, timeout_ms) }) {
-            Ok(count) => Ok(count > 0),
+            Ok(0) => Ok(self.is_write_only()),
+            Ok(_) => Ok(true),
             Err(source) => Err(Error::os("wait for", &format!("descriptor {}", wait.fd), &source)),
         }
+    }
+
+    fn is_write_only(&self) -> bool {
+        // SAFETY: plain call on an open descriptor.
+        let flags = unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_GETFL) };
+        flags >= 0 && flags & libc::O_ACCMODE == libc::O_WRONLY
     }
 
     /// Writes all of `data`.

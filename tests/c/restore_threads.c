@@ -1,39 +1,14 @@
 /* Restore on several threads, seen from C: callbacks on the calling thread, and nobody left. */
+#include "alone.h"
 #include "flow.h"
 
-#include <dirent.h>
 #include <pthread.h>
-#include <time.h>
 
 enum { LEN = 6000000, CHUNK = 65536, MANY = 8 };
 
 static uint8_t *image;
 static pxds_store *store;
 static pxds_index *fixed;
-
-/* Threads of this process. One that has ended may be listed a moment longer. */
-static unsigned count_threads(void)
-{
-    DIR *tasks = opendir("/proc/self/task");
-    struct dirent *entry;
-    unsigned count = 0;
-
-    need(tasks != NULL, "/proc/self/task");
-    while ((entry = readdir(tasks)) != NULL)
-        count += entry->d_name[0] != '.';
-    closedir(tasks);
-    return count;
-}
-
-static void check_alone(void)
-{
-    static const struct timespec millisecond = {0, 1000000};
-    unsigned count = 0;
-
-    for (int i = 0; i < 1000 && (count = count_threads()) != 1; i++)
-        nanosleep(&millisecond, NULL);
-    EQUAL(1, count);
-}
 
 static pxds_restorer *restorer_on(uint32_t threads, uint32_t flags, pxds_bad_chunk_fn on_bad,
                                   void *user)
