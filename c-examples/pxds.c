@@ -399,6 +399,12 @@ static const struct command commands[] = {
      "Restores the file of INDEX from STORE into OUT ('-': standard output). The name OUT\n"
      "appears only when the file is whole.\n",
      cmd_get},
+    {"copy", "STORE INDEX STORE2 [INDEX2]", 3, 4,
+     BIT(OPT_THREADS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | KEY_BITS, "copy such a file to another store",
+     "Copies the chunks of INDEX that STORE2 does not have from STORE to it, as they are\n"
+     "encoded, and writes the same index to INDEX2, or under its name into STORE2. Each is\n"
+     "checked before; the digests of encrypted ones only with --key.\n",
+     cmd_copy},
     {"index", "INDEX", 1, 1, BIT(OPT_ENTRIES), "show an index",
      "Shows the header of INDEX and whether its checksum is that of its entries.\n", cmd_index},
     {"chunk", "FILE", 1, 1, BIT(OPT_AVG), "show how a file is cut into chunks",

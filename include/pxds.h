@@ -47,6 +47,7 @@
  *                 pxds_restorer_read_range
  * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
+ * copy chunks     pxds_store_copy_chunks, pxds_store_copy_chunk
  * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new, pxds_key_random,
  *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
  *                 pxds_backup_add_sealed_key, pxds_master_recover
@@ -297,6 +298,9 @@
 
 /** pxds_image_options.flags: store chunks uncompressed. */
 #define PXDS_IMAGE_NO_COMPRESS 1
+
+/** pxds_copy_options.flags: do not compare the csum in the header of the index with its entries, as for salvage. */
+#define PXDS_COPY_ANY_CSUM 1
 
 /** pxds_restorer_options.flags: do not compare the csum in the header of an index with its entries, as for salvage. */
 #define PXDS_RESTORER_ANY_CSUM 1
@@ -950,6 +954,26 @@ typedef struct {
     /** Handed to `get`. */
     void *user;
 } pxds_source_options;
+
+/** How chunks are copied. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_COPY_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_COPY_... */
+    uint32_t flags;
+    /**
+     * Threads that copy, the caller's among them: 0 for as many as there are processors, at most 1024. All have ended
+     * when the call returns. A source that is a callback is asked on the calling thread alone. Memory: for each thread
+     * one chunk, encoded and decoded.
+     */
+    uint32_t threads;
+    /** What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not compared. */
+    const pxds_key *key;
+    /** Is told of each chunk, in order, after the store has it; NULL for none. */
+    pxds_ingest_chunk_fn on_chunk;
+    /** Handed to `on_chunk`. */
+    void *user;
+} pxds_copy_options;
 
 /** A chunk whose data cannot be had, and that zeros stand for. */
 typedef struct {
@@ -2940,6 +2964,48 @@ pxds_status pxds_source_get(const pxds_source *source,
 void pxds_source_free(pxds_source *source);
 
 /**
+ * Brings every chunk that `index` names into `store`: touches those that it has, and loads the others from `source`.
+ *
+ * Chunks are copied as they are encoded. Before one is inserted its structure and CRC are checked, its digest and length
+ * too unless it is encrypted and there is no key, and, of an index that was opened in a snapshot, whether it is encrypted
+ * as the manifest says. `*out` gets the same index, to be saved with pxds_index_writer_save(); as one that comes out of an
+ * ingest it holds the store's process lock until then, and is saved behind its chunks. It can be added to a backup if it
+ * was opened in a snapshot, and if there is a key where its chunks are encrypted. `options` and `stats` may be NULL. After
+ * a failure the chunks that were copied stay, for garbage collection to take.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
+ * Errors: PXDS_ERR_ARGUMENT (also for an index that no writer makes), PXDS_ERR_BUSY (the store is collected),
+ * PXDS_ERR_CANCELLED; of the source what pxds_restorer_write_fd() may give, of the store what pxds_store_insert() may; the
+ * error has the chunk's digest and its offset.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_copy_chunks(const pxds_store *store,
+                                   const pxds_source *source,
+                                   const pxds_index *index,
+                                   const pxds_copy_options *options,
+                                   pxds_ingest_stats *stats,
+                                   pxds_index_writer **out,
+                                   pxds_error **err);
+
+/**
+ * Brings the chunk `digest` into `store`, as pxds_store_copy_chunks() does each: touches it if it is there, and else, or
+ * if its file is too short to be one, loads it from `source`.
+ *
+ * `key` and `result` may be NULL. Hold a lock, see pxds_store_lock(), until an index names the chunk.
+ *
+ * Errors: as pxds_store_copy_chunks(), without an offset.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_copy_chunk(const pxds_store *store,
+                                  const pxds_source *source,
+                                  const uint8_t *digest,
+                                  const pxds_key *key,
+                                  pxds_insert_result *result,
+                                  pxds_error **err);
+
+/**
  * Makes a restorer that takes its chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
@@ -4077,6 +4143,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
 #define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL }
 #define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }

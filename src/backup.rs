@@ -308,6 +308,10 @@ impl Backup {
             (ArchiveKind::Blob, _) => return refuse("an index cannot be a blob"),
             (_, kind) => return refuse(&format!("the index is a {kind:?} one").to_lowercase()),
         }
+        if !index.is_form_known() {
+            let why = "its chunks were copied, and whether they are encrypted is not known";
+            return Err(Error::new(Kind::Argument, format!("{name}: {why}")));
+        }
         if index.key() != self.chunk_key().as_ref().map(|key| key.fingerprint()) {
             return Err(Error::new(
                 Kind::CryptMode,

@@ -24,6 +24,7 @@ use pxds::ffi::buffer::*;
 use pxds::ffi::cache::*;
 use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::*;
+use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
 use pxds::ffi::format::*;
@@ -218,6 +219,13 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(image_of_nothing(c)), c.out_handle(pxds_index_writer_free), c.err(),
         ) = PXDS_OK;
 
+        pxds_store_copy_chunks(
+            c.must(c.store()), c.must(source(c)), c.must(c.index()), c.options(copy_options()), c.may_struct(),
+            c.out_handle(pxds_index_writer_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_copy_chunk(
+            c.must(c.store()), c.must(source(c)), c.must(c.digest()), c.may(key(c)), c.may_struct(), c.err(),
+        ) = PXDS_OK;
         pxds_restorer_new(
             c.must(c.store()), c.options(restorer_options()), c.out_handle(pxds_restorer_free), c.err(),
         ) = PXDS_OK;
@@ -662,6 +670,10 @@ fn error_of_a_chunk(c: &Call) -> *const pxds_error {
 
 fn codec_options() -> pxds_blob_codec_options {
     pxds_blob_codec_options { struct_size: size_of::<pxds_blob_codec_options>(), ..unsafe { std::mem::zeroed() } }
+}
+
+fn copy_options() -> pxds_copy_options {
+    pxds_copy_options { struct_size: size_of::<pxds_copy_options>(), ..unsafe { std::mem::zeroed() } }
 }
 
 fn restorer_options() -> pxds_restorer_options {

@@ -175,6 +175,9 @@ pxds_store_options store_options(const struct args *args);
 /* Opens the store for a command on snapshots; it may lack chunks. NULL: it was said why not. */
 pxds_store *open_tree(const struct args *args);
 
+/* copy.c */
+int cmd_copy(const struct args *args);
+
 /* backup.c */
 int cmd_backup(const struct args *args);
 

@@ -50,6 +50,8 @@ pub mod image;
 
 pub mod source;
 
+pub mod copy;
+
 pub mod restore;
 
 pub mod cache;

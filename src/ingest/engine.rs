@@ -81,7 +81,7 @@ pub(super) struct Engine {
 }
 
 /// What comes in order.
-struct Ledger {
+pub(super) struct Ledger {
     /// `None` once it has been handed out.
     index: Option<StoredIndex>,
     stats: IngestStats,
@@ -106,8 +106,8 @@ impl Engine {
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);
         let desks = std::iter::repeat_with(|| keeper.desk()).take(crew::thread_count(threads)?).collect();
-        let index = Some(StoredIndex::new(writer, store.clone(), lock, fingerprint));
-        Ok(Engine { keeper, desks, ledger: Ledger { index, stats: IngestStats::default(), on_chunk } })
+        let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
+        Ok(Engine { keeper, desks, ledger: Ledger::new(index, on_chunk) })
     }
 
     /// How many threads there are, the caller's among them.
@@ -124,9 +124,7 @@ impl Engine {
     ///
     /// Errors: `State` the second time.
     pub(super) fn take_index(&mut self) -> Result<StoredIndex> {
-        let mut index = self.ledger.index.take().ok_or_else(no_index)?;
-        index.stats = self.ledger.stats;
-        Ok(index)
+        self.ledger.take_index()
     }
 
     /// The index so far.
@@ -173,6 +171,26 @@ impl Engine {
 }
 
 impl Ledger {
+    /// A ledger for `index`.
+    pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>) -> Self {
+        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk }
+    }
+
+    /// Hands out the index.
+    ///
+    /// Errors: `State` the second time.
+    pub(super) fn take_index(&mut self) -> Result<StoredIndex> {
+        let mut index = self.index.take().ok_or_else(no_index)?;
+        index.stats = self.stats;
+        Ok(index)
+    }
+
+    /// Enters a chunk that has been copied, or was there.
+    pub(super) fn enter_copied(&mut self, chunk: &ChunkResult) -> Result<()> {
+        self.index()?.reused |= chunk.existed;
+        self.enter(chunk)
+    }
+
     fn index(&mut self) -> Result<&mut StoredIndex> {
         self.index.as_mut().ok_or_else(no_index)
     }

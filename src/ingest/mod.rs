@@ -1,7 +1,7 @@
 //! Bytes in, chunks stored, index out.
 //!
 //! A stream ([`Ingest`]) is cut by its content and has a dynamic index; an image ([`Image`]) is cut into chunks of one
-//! size, in any order, and has a fixed one.
+//! size, in any order, and has a fixed one. Chunks that are encoded already are brought from elsewhere ([`copy_chunks`]).
 //!
 //! # Contract
 //!
@@ -13,6 +13,7 @@
 
 mod batch;
 mod changes;
+mod copy;
 mod cut;
 mod engine;
 mod image;
@@ -22,6 +23,7 @@ mod stored;
 mod stream;
 
 pub use changes::Changes;
+pub use copy::{CopyOptions, copy_chunk, copy_chunks};
 pub use engine::{ChunkResult, IngestStats, OnChunk};
 pub use image::{Image, ImageOptions};
 pub use stored::{IndexWriter, StoredIndex};

@@ -85,6 +85,8 @@ pub struct StoredIndex {
     pub(super) stats: IngestStats,
     /// The key that its chunks are encrypted with.
     key: Option<Fingerprint>,
+    /// Whether `key` says it: of copied chunks it may not be known.
+    pub(super) form_known: bool,
     /// `None` once the index is saved.
     lock: Option<SharedLock>,
 }
@@ -92,7 +94,15 @@ pub struct StoredIndex {
 impl StoredIndex {
     /// An index of chunks of `store`, which `lock` is of.
     pub(super) fn new(writer: IndexWriter, store: Store, lock: SharedLock, key: Option<Fingerprint>) -> Self {
-        StoredIndex { writer, store, reused: false, stats: IngestStats::default(), key, lock: Some(lock) }
+        StoredIndex {
+            writer,
+            store,
+            reused: false,
+            stats: IngestStats::default(),
+            key,
+            form_known: true,
+            lock: Some(lock),
+        }
     }
 
     /// Which kind it is.
@@ -103,6 +113,11 @@ impl StoredIndex {
     /// The fingerprint of the key that its chunks are encrypted with, if they are.
     pub fn key(&self) -> Option<&Fingerprint> {
         self.key.as_ref()
+    }
+
+    /// Whether it is known if its chunks are encrypted, and with which key.
+    pub fn is_form_known(&self) -> bool {
+        self.form_known
     }
 
     /// Whether its chunks are in this store.

@@ -246,7 +246,9 @@ static void test_chunk_callback_cancels(void)
     pxds_index *index;
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
 
-    IS(PXDS_ERR_CANCELLED, pxds_ingest_write(ingest, data, DATA_LEN, &err));
+    OK(pxds_ingest_write(ingest, data, DATA_LEN, &err));
+    IS(PXDS_ERR_CANCELLED, pxds_ingest_finish(ingest, &writer, &err));
+    CHECK(writer == NULL);
     EQUAL(7, pxds_error_callback_value(err));
     OK(pxds_ingest_partial(ingest, &writer, &err));
     pxds_ingest_free(ingest);

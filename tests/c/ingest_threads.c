@@ -8,8 +8,6 @@
 
 enum { LEN = 9000000 };
 
-static uint8_t *stream;
-
 struct witness {
     pthread_t thread;
     pxds_ingest *ingest; /* to be entered again */
@@ -53,7 +51,7 @@ static FILE *file_of_stream(void)
 {
     FILE *file = tmpfile();
 
-    need(file != NULL && fwrite(stream, 1, LEN, file) == LEN && fflush(file) == 0, "a file");
+    need(file != NULL && fwrite(data, 1, LEN, file) == LEN && fflush(file) == 0, "a file");
     rewind(file);
     return file;
 }
@@ -74,7 +72,7 @@ static void test_all_have_ended(void)
     EQUAL(LEN, witness.end);
     EQUAL(PXDS_ERR_BUSY, witness.again);
     CHECK(witness.most_threads > 1);
-    check_restores(store, index, stream, LEN);
+    check_restores(store, index, data, LEN);
     pxds_index_free(index);
     pxds_store_free(store);
     fclose(file);
@@ -90,7 +88,7 @@ static void test_cancel(void)
         pxds_index_writer *writer = NULL;
         pxds_index *index;
 
-        IS(PXDS_ERR_CANCELLED, pxds_ingest_write(ingest, stream, LEN, &err));
+        IS(PXDS_ERR_CANCELLED, pxds_ingest_write(ingest, data, LEN, &err));
         EQUAL(7, pxds_error_callback_value(err));
         check_alone();
         EQUAL(stop_at, witness.chunks);
@@ -98,7 +96,7 @@ static void test_cancel(void)
         OK(pxds_ingest_partial(ingest, &writer, &err));
         pxds_ingest_free(ingest);
         index = index_of(writer);
-        check_restores(store, index, stream, (size_t)witness.end);
+        check_restores(store, index, data, (size_t)witness.end);
         pxds_index_free(index);
         pxds_store_free(store);
     }
@@ -119,7 +117,7 @@ static void test_blocked_reader(void)
         ssize_t n = 1;
 
         close(ends[0]);
-        while (at < LEN && (n = write(ends[1], stream + at, LEN - at)) > 0)
+        while (at < LEN && (n = write(ends[1], data + at, LEN - at)) > 0)
             at += (size_t)n;
         pause();
         _exit(0);
@@ -141,7 +139,7 @@ static void test_free_in_the_middle(void)
     pxds_ingest *ingest = ingest_on(store, 4, &witness);
 
     for (size_t at = 0; at < LEN; at += 1000000)
-        OK(pxds_ingest_write(ingest, stream + at, 1000000, &err));
+        OK(pxds_ingest_write(ingest, data + at, 1000000, &err));
     pxds_ingest_free(ingest);
     check_alone();
     pxds_store_free(store);
@@ -165,13 +163,12 @@ static void test_too_many(void)
 
 int main(void)
 {
-    need((stream = malloc(LEN)) != NULL, "memory");
-    fill_random(stream, LEN, 17);
+    data = random_data(LEN, 17);
     RUN(test_all_have_ended);
     RUN(test_cancel);
     RUN(test_blocked_reader);
     RUN(test_free_in_the_middle);
     RUN(test_too_many);
-    free(stream);
+    free(data);
     return check_done();
 }

@@ -139,6 +139,33 @@ class RoundTrips(StoreCase):
             self.assertTrue(done.stdout == data)
         self.assertIn("1025", self.error("get", self.store, self.index, out, "--threads", "1025"))
 
+    def test_copy(self):
+        data = random_data(3000000)
+        self.put(data, None, "--avg", "64K")
+        other = self.path("other")
+        self.pxds("init", other)
+        for threads in ("1", "4"):
+            line = ["copy", self.store, self.index, other, "--json", "--threads", threads]
+            summary = json.loads(self.pxds(*line).stdout)
+            self.assertEqual(summary["size"], 3000000)
+            self.assertEqual(summary["new_chunks"] > 0, threads == "1")
+            copied = os.path.join(other, os.path.basename(self.index))
+            self.assertEqual(read(copied), read(self.index))
+            self.assert_restores(other, copied, data)
+        elsewhere = self.path("elsewhere.didx")
+        self.assertIn(b"new chunks: 0\n",
+                      self.pxds("copy", self.store, self.index, other, elsewhere).stdout)
+        self.assertEqual(read(elsewhere), read(self.index))
+        self.assert_no_leftovers(other)
+        os.unlink(self.chunk_files()[0])
+        self.pxds("copy", self.store, self.index, other)
+        empty = self.path("empty")
+        self.pxds("init", empty)
+        message = self.error("copy", self.store, self.index, empty)
+        self.assertIn("is not in the store", message)
+        self.assertFalse(os.path.exists(os.path.join(empty, os.path.basename(self.index))))
+        self.assert_no_leftovers(empty)
+
     def test_nothing_is_left_behind(self):
         self.put(random_data(100000), None, "--avg", "4096")
         self.assert_restores(self.store, self.index, random_data(100000))
@@ -218,7 +245,7 @@ class CommandLines(StoreCase):
         self.assertEqual(self.pxds("-h").stdout.decode(), overview)
         commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
         self.assertEqual(set(commands), {
-            "init", "put", "get", "index", "chunk", "blob", "backup", "restore", "list", "files",
+            "init", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list", "files",
             "notes", "protect", "unprotect", "forget", "prune", "manifest", "key",
         })
         texts = [overview]

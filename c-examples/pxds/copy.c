@@ -1,0 +1,87 @@
+/* The command that copies what an index names into another store. */
+#include "tool.h"
+
+/* Where the index goes if nobody says: under its name, into the other store. To be freed. */
+static char *index_in(const char *store, const char *index)
+{
+    const char *slash = strrchr(index, '/'), *name = slash != NULL ? slash + 1 : index;
+    size_t len = strlen(store) + strlen(name) + 2;
+    char *path = malloc(len);
+
+    if (path != NULL)
+        snprintf(path, len, "%s/%s", store, name);
+    return path;
+}
+
+static void print_copied(const pxds_ingest_stats *stats, bool json)
+{
+    if (json)
+        printf("{\"size\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"new_chunks\":%" PRIu64
+               ",\"stored_bytes\":%" PRIu64 "}\n",
+               stats->size, stats->chunks, stats->new_chunks, stats->stored_bytes);
+    else
+        printf("bytes: %" PRIu64 "\nchunks: %" PRIu64 "\nnew chunks: %" PRIu64
+               "\nstored bytes: %" PRIu64 "\n",
+               stats->size, stats->chunks, stats->new_chunks, stats->stored_bytes);
+}
+
+static int copy(const struct args *args, const pxds_key *key, const char *index_path)
+{
+    pxds_store_options store_opts = store_options(args);
+    pxds_copy_options options = PXDS_COPY_OPTIONS_INIT;
+    pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
+    struct meter meter = {now(), 0, 0};
+    pxds_store *from = NULL, *to = NULL;
+    pxds_index_writer *writer = NULL;
+    pxds_source *source = NULL;
+    pxds_index *index = NULL;
+    pxds_error *err = NULL;
+    int rc = 0;
+
+    options.key = key;
+    options.threads = (uint32_t)args->option[OPT_THREADS].number;
+    if (isatty(STDERR_FILENO)) {
+        options.on_chunk = on_chunk;
+        options.user = &meter;
+    }
+    if (pxds_store_open(args->operand[0], &store_opts, &from, &err) < 0 ||
+        pxds_source_from_store(from, &source, &err) < 0 ||
+        pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
+        pxds_store_open(args->operand[2], &store_opts, &to, &err) < 0 ||
+        pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
+        pxds_index_writer_save(writer, index_path, &err) < 0) {
+        rc = fail(err);
+    } else {
+        clear_line();
+        print_copied(&stats, args->option[OPT_JSON].given);
+    }
+    pxds_index_writer_free(writer);
+    pxds_index_free(index);
+    pxds_source_free(source);
+    pxds_store_free(to);
+    pxds_store_free(from);
+    return rc;
+}
+
+int cmd_copy(const struct args *args)
+{
+    bool said = args->operands > 3;
+    char *made = said ? NULL : index_in(args->operand[2], args->operand[1]), *directory;
+    const char *index_path = said ? args->operand[3] : made;
+    pxds_key *key = NULL;
+    int rc = check_key_options(args, false);
+
+    if (index_path == NULL)
+        return fail(NULL);
+    directory = directory_of(index_path); /* said before the work, not behind it */
+    if (rc == 0 && directory == NULL)
+        rc = fail_errno(index_path);
+    if (rc == 0)
+        rc = load_key(args, &key);
+    if (rc == 0)
+        rc = copy(args, key, index_path);
+    pxds_key_free(key);
+    free(directory);
+    free(made);
+    return rc;
+}

@@ -1,0 +1,236 @@
+//! Chunks from one place into another store, as they are encoded.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::engine::Ledger;
+use super::{ChunkResult, IndexWriter, OnChunk, StoredIndex};
+use crate::blob::{Blob, Codec};
+use crate::crew::{self, Pause, Taken};
+use crate::crypt::CryptKey;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
+use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
+use crate::source::{ChunkSource, RequiredForm, judge};
+use crate::store::{InsertOptions, Inserted, Leftover, Store};
+
+/// Plain bytes of a job, at least: a thread is not worth starting for less.
+const MIN_JOB: u64 = 1 << 20;
+
+/// Chunks of a job, at most.
+const MAX_CHUNKS: usize = 256;
+
+/// Jobs that are under way or wait for the caller's thread, at most, for each thread.
+const MAX_AHEAD: usize = 4;
+
+/// How chunks are copied.
+#[derive(Default)]
+pub struct CopyOptions {
+    /// Do not compare the csum in the header of the index with its entries.
+    pub any_csum: bool,
+    /// What every chunk must be.
+    pub required_form: Option<RequiredForm>,
+    /// What encrypted chunks are proved with. Without it those are copied by structure and CRC.
+    pub key: Option<Arc<CryptKey>>,
+    /// Told of each chunk, in order; an error stops the copy.
+    pub on_chunk: Option<OnChunk>,
+    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
+    /// where that pays and the source is for any thread.
+    pub threads: usize,
+}
+
+/// Brings every chunk that `index` names into `target`: touches what is there, and loads, proves and inserts the rest,
+/// encoded as it is in `source`. Gives the same index, to be saved; it holds `target` as a writer.
+///
+/// Errors: `Busy` while the target is held exclusively; `Corrupt` if the csum of the index is wrong; those of
+/// [`ChunkSource::load`] and [`Store::insert`], with the chunk's digest and its offset; `CryptMode`, `Auth`, `Corrupt`;
+/// `Argument` for too many threads, or an index that no writer makes; `Cancelled`.
+pub fn copy_chunks(
+    source: &dyn ChunkSource,
+    index: &Index,
+    target: &Store,
+    options: CopyOptions,
+) -> Result<StoredIndex> {
+    let CopyOptions { any_csum, required_form, key, on_chunk, threads } = options;
+    let threads = crew::thread_count(threads)?;
+    if !any_csum {
+        index.check_csum()?;
+    }
+    let lock = target.lock_shared()?;
+    let fingerprint =
+        key.as_ref().filter(|_| required_form == Some(RequiredForm::Encrypted)).map(|key| *key.fingerprint());
+    let mut stored = StoredIndex::new(writer_for(index, target)?, target.clone(), lock, fingerprint);
+    // Whether its chunks are encrypted is known from elsewhere, or not at all.
+    stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
+
+    let mut ledger = Ledger::new(stored, on_chunk);
+    let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
+    let threads = if source.is_for_any_thread() { threads } else { 1 };
+    let mut desks: Vec<Desk> = (0..threads).map(|_| Desk::new(key.clone())).collect();
+    let mut next = 0..index.count();
+    crew::run(
+        &mut desks,
+        MAX_AHEAD * threads,
+        |_, job: &mut Job, _| Ok(work.take(&mut next, job)),
+        |desk, job, pause| work.run(desk, job, pause),
+        &mut |job| work.deliver(&mut ledger, job),
+    )?;
+    ledger.take_index()
+}
+
+/// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; whoever calls holds the target as a writer until
+/// an index names the chunk. A file that is too short to be a chunk is replaced.
+///
+/// Errors: as [`copy_chunks`].
+pub fn copy_chunk(
+    source: &dyn ChunkSource,
+    target: &Store,
+    digest: &Digest,
+    key: Option<Arc<CryptKey>>,
+) -> Result<Inserted> {
+    if let Some(stored_size) = touch(target, digest)? {
+        return Ok(Inserted { existed: true, stored_size });
+    }
+    let Desk { mut codec, mut encoded, .. } = Desk::new(key);
+    let blob = source.load(digest, BLOB_MAX_ENCODED_SIZE, &mut encoded)?;
+    if can_be_proved(&codec, blob) {
+        codec.decode_vec(blob, Some(digest), BLOB_MAX_SIZE).map_err(|error| error.with_digest(digest))?;
+    }
+    target.insert(digest, blob.raw(), InsertOptions::default())
+}
+
+/// A writer of the same index.
+fn writer_for(index: &Index, target: &Store) -> Result<IndexWriter> {
+    let header = index.header();
+    Ok(match index.kind() {
+        IndexKind::Dynamic => {
+            IndexWriter::Dynamic(DynamicWriter::new(header.ctime, Some(header.uuid))?.spill_into(target.open_base()?))
+        }
+        IndexKind::Fixed => {
+            IndexWriter::Fixed(FixedWriter::new(header.ctime, Some(header.uuid), header.size, header.chunk_size)?)
+        }
+    })
+}
+
+/// Touches the chunk if the target has it. What is too short for its magic is none.
+fn touch(target: &Store, digest: &Digest) -> Result<Option<u64>> {
+    let Some(size) = target.touch_if_present(digest)? else { return Ok(None) };
+    let too_short = size < ENCRYPTED_BLOB_HEADER_SIZE as u64
+        && target.stored_form(digest)?.is_some_and(|form| size < form.header_size() as u64);
+    Ok((!too_short).then_some(size))
+}
+
+/// Whether the digest can be compared.
+fn can_be_proved(codec: &Codec, blob: Blob<'_>) -> bool {
+    !blob.form().encrypted || codec.key().is_some()
+}
+
+/// What one thread works with. All of it is used again.
+struct Desk {
+    codec: Codec,
+    encoded: Vec<u8>,
+    decoded: Vec<u8>,
+}
+
+impl Desk {
+    fn new(key: Option<Arc<CryptKey>>) -> Self {
+        Desk { codec: Codec::with_key(key), encoded: Vec::new(), decoded: Vec::new() }
+    }
+}
+
+/// Some chunks that follow one another, and what has become of them, as far as it went.
+#[derive(Default)]
+struct Job {
+    chunks: Range<usize>,
+    copied: Vec<Result<ChunkResult>>,
+    leftovers: Vec<(Digest, Leftover)>,
+}
+
+struct Work<'a> {
+    source: &'a dyn ChunkSource,
+    index: &'a Index,
+    target: &'a Store,
+    required_form: Option<RequiredForm>,
+    /// Something has failed: what comes behind it is not needed.
+    ended: AtomicBool,
+}
+
+impl Work<'_> {
+    fn take(&self, next: &mut Range<usize>, job: &mut Job) -> Taken {
+        job.copied.clear();
+        job.leftovers.clear();
+        let first = next.start;
+        let mut size = 0_u64;
+        while size < MIN_JOB && next.start - first < MAX_CHUNKS && !self.ended.load(Ordering::Relaxed) {
+            let Some(chunk) = next.next().and_then(|i| self.index.chunk(i)) else { break };
+            size = size.saturating_add(chunk.len());
+            if !self.source.is_for_any_thread() {
+                break;
+            }
+        }
+        job.chunks = first..next.start;
+        match (job.chunks.is_empty(), Range::is_empty(next)) {
+            (true, _) => Taken::Nothing,
+            (false, true) => Taken::Last,
+            (false, false) => Taken::More,
+        }
+    }
+
+    /// Copies the chunks of a job. What fails is in the job: what comes before it is to be entered first.
+    ///
+    /// Errors: those of `pause`.
+    fn run(&self, desk: &mut Desk, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
+        for i in job.chunks.clone() {
+            pause()?;
+            let chunk = self.chunk(i)?;
+            let copied = self.copy(desk, &chunk, &mut job.leftovers);
+            let failed = copied.is_err();
+            job.copied.push(copied);
+            if failed {
+                self.ended.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy(&self, desk: &mut Desk, chunk: &ChunkInfo, leftovers: &mut Vec<(Digest, Leftover)>) -> Result<ChunkResult> {
+        let ChunkInfo { start: offset, digest, .. } = *chunk;
+        let result =
+            |Inserted { existed, stored_size }| ChunkResult { digest, offset, size: chunk.len(), stored_size, existed };
+        if let Some(stored_size) = touch(self.target, &digest)? {
+            return Ok(result(Inserted { existed: true, stored_size }));
+        }
+        let Desk { codec, encoded, decoded } = desk;
+        let len = blob_len(chunk.len())?;
+        let blob = self.source.load(&digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
+        RequiredForm::check(self.required_form, blob.form().encrypted)?;
+        if can_be_proved(codec, blob) {
+            codec.decode_exact(blob, &digest, len, decoded)?;
+        }
+        let (inserted, leftover) = self.target.insert_quietly(&digest, blob.raw(), InsertOptions::default())?;
+        leftovers.extend(leftover.map(|leftover| (digest, leftover)));
+        Ok(result(inserted))
+    }
+
+    /// Enters what was copied into the index, on the caller's thread.
+    fn deliver(&self, ledger: &mut Ledger, job: &mut Job) -> Result<()> {
+        for (digest, leftover) in job.leftovers.drain(..) {
+            self.target.notice_leftover(&digest, Some(leftover))?;
+        }
+        for (i, copied) in job.chunks.clone().zip(job.copied.drain(..)) {
+            match copied {
+                Ok(chunk) => ledger.enter_copied(&chunk)?,
+                Err(error) => judge(error, i, &self.chunk(i)?, None)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(&self, i: usize) -> Result<ChunkInfo> {
+        self.index.chunk(i).ok_or_else(|| Error::new(Kind::Internal, "the index has lost a chunk"))
+    }
+}
