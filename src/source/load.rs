@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ChunkSource;
 use crate::blob::{Blob, Codec, compare_digests};
-use crate::crypt::{CryptKey, digest_of};
+use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::BlobForm;
@@ -148,10 +148,10 @@ impl Loader {
                 }
                 let key = self.codec.key().filter(|_| encrypted);
                 let mut digests = [Digest([0; DIGEST_SIZE]); GROUP];
-                digest_each(&data[..count], key.map(Arc::as_ref), &mut digests[..count]);
+                let hashed = digest_all(&data[..count], key.map(Arc::as_ref), &mut digests[..count]);
                 for (&place, computed) in places.iter().zip(&digests).take(count) {
                     let Some(digest) = group[place].digest else { continue };
-                    if let Err(error) = compare_digests(computed, &digest) {
+                    if let Err(error) = hashed.clone().and_then(|()| compare_digests(computed, &digest)) {
                         failed(number * GROUP + place, locate(source, &digest, error));
                     }
                 }
@@ -187,13 +187,6 @@ fn locate(source: &dyn ChunkSource, digest: &Digest, error: Error) -> Error {
     match source.locate(digest) {
         Some(path) => error.context(path.display()).with_path(&path),
         None => error,
-    }
-}
-
-/// The digests of some chunks, all encrypted with `key` or all not.
-fn digest_each(chunks: &[&[u8]], key: Option<&CryptKey>, out: &mut [Digest]) {
-    for (digest, chunk) in out.iter_mut().zip(chunks) {
-        *digest = digest_of(chunk, key);
     }
 }
 
