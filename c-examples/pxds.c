@@ -49,7 +49,7 @@ enum kind {
     SIZE,     /* a number of bytes above 0 */
     OFFSET,   /* a number of bytes */
     COUNT,    /* a number */
-    POSITIVE, /* a number above 0 */
+    INTEGER,  /* a number that an int can hold */
     SECONDS,  /* a number of seconds */
     FD,       /* the number of a descriptor */
     WORD      /* one of some words */
@@ -115,7 +115,7 @@ static const struct option {
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
     [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
                   "how chunks are made durable; filesystem if not given", syncs},
-    [OPT_THREADS] = {"threads", POSITIVE, "N", "use so many threads; one for each processor if not given",
+    [OPT_THREADS] = {"threads", INTEGER, "N", "use so many threads; one for each processor if not given",
                      NULL},
     [OPT_TIME] = {"time", SECONDS, "EPOCH", "the snapshot's time, since 1970; now if not given",
                   NULL},
@@ -228,8 +228,8 @@ static const char *parse_value(const struct option *option, const char *text, st
         return parse_count(text, &value->number) ? NULL : "a number";
     case SECONDS:
         return parse_seconds(text, &value->number) ? NULL : "a number of seconds";
-    case POSITIVE:
-        return parse_int(text, &value->number) && value->number > 0 ? NULL : "a number above 0";
+    case INTEGER:
+        return parse_int(text, &value->number) ? NULL : "a number";
     case FD:
         return parse_int(text, &value->number) ? NULL : "the number of a descriptor";
     case WORD:
