@@ -78,28 +78,36 @@ static void test_all_have_ended(void)
     fclose(file);
 }
 
-/* The receiver of chunks is slow, and then wants no more. */
-static void test_cancel(void)
+/* The receiver of chunks is slow, and wants no more after so many. */
+static void cancel_after(unsigned stop_at)
 {
-    for (unsigned stop_at = 1; stop_at <= 61; stop_at += 30) {
-        pxds_store *store = new_store();
-        struct witness witness = {.stop_at = stop_at, .pause = {0, 500000}};
-        pxds_ingest *ingest = ingest_on(store, 4, &witness);
-        pxds_index_writer *writer = NULL;
-        pxds_index *index;
+    pxds_store *store = new_store();
+    struct witness witness = {.stop_at = stop_at, .pause = {0, 500000}};
+    pxds_ingest *ingest = ingest_on(store, 4, &witness);
+    pxds_index_writer *writer = NULL;
+    pxds_index *index;
 
-        IS(PXDS_ERR_CANCELLED, pxds_ingest_write(ingest, data, LEN, &err));
-        EQUAL(7, pxds_error_callback_value(err));
-        check_alone();
-        EQUAL(stop_at, witness.chunks);
-        EQUAL(0, witness.wrong);
-        OK(pxds_ingest_partial(ingest, &writer, &err));
-        pxds_ingest_free(ingest);
-        index = index_of(writer);
-        check_restores(store, index, data, (size_t)witness.end);
-        pxds_index_free(index);
-        pxds_store_free(store);
-    }
+    IS(PXDS_ERR_CANCELLED, pxds_ingest_write(ingest, data, LEN, &err));
+    EQUAL(7, pxds_error_callback_value(err));
+    check_alone();
+    EQUAL(stop_at, witness.chunks);
+    EQUAL(0, witness.wrong);
+    OK(pxds_ingest_partial(ingest, &writer, &err));
+    pxds_ingest_free(ingest);
+    index = index_of(writer);
+    check_restores(store, index, data, (size_t)witness.end);
+    pxds_index_free(index);
+    pxds_store_free(store);
+}
+
+static void test_cancel_at_once(void)
+{
+    cancel_after(1);
+}
+
+static void test_cancel_later(void)
+{
+    cancel_after(61);
 }
 
 /* The other end of the pipe stays open and sends nothing. */
@@ -165,7 +173,8 @@ int main(void)
 {
     data = random_data(LEN, 17);
     RUN(test_all_have_ended);
-    RUN(test_cancel);
+    RUN(test_cancel_at_once);
+    RUN(test_cancel_later);
     RUN(test_blocked_reader);
     RUN(test_free_in_the_middle);
     RUN(test_too_many);
