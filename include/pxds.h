@@ -39,6 +39,8 @@
  * keep order      pxds_snapshot_protect, pxds_snapshot_set_notes, pxds_snapshot_destroy, pxds_group_create,
  *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
  * keep some       pxds_group_prune, pxds_prune_list_get; the decisions alone: pxds_prune_mark
+ * take stock      pxds_stats_collect, pxds_stats_get_total, pxds_stats_get_group, pxds_stats_get_snapshot,
+ *                 pxds_stats_get_shared
  * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
@@ -365,6 +367,15 @@
 /** pxds_group_prune() flag: say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
 
+/** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
+#define PXDS_STATS_EXACT 1
+
+/**
+ * How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
+ * bytes too.
+ */
+#define PXDS_STATS_SIZE_CLASSES 28
+
 /**
  * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
  * them, and its garbage collection stops at one.
@@ -522,6 +533,9 @@ typedef struct pxds_snapshot_list pxds_snapshot_list;
  * Whatever a source gives is checked before it is used: structure, CRC, length, and the digest of the decoded data.
  */
 typedef struct pxds_source pxds_source;
+
+/** The numbers of a store, its groups and its snapshots. Shared. */
+typedef struct pxds_stats pxds_stats;
 
 /**
  * An open chunk store. Shared.
@@ -1227,6 +1241,120 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
 } pxds_prune_entry;
+
+/** What indexes and blobs say by themselves, whatever they share. */
+typedef struct {
+    /** Indexes that were read. */
+    uint64_t indexes;
+    /** Bytes that they describe: what restoring them all would give. */
+    uint64_t logical_size;
+    /** Their entries: chunks, each counted as often as it is named. */
+    uint64_t references;
+    /** Blobs of snapshots, less the manifests. */
+    uint64_t blobs;
+    /** Bytes of their files. */
+    uint64_t blob_size;
+    /** Indexes and directories that could not be read, and are in no other number. */
+    uint64_t unreadable;
+} pxds_stats_described;
+
+/** A set of chunks, each counted once, whoever names it and how often. */
+typedef struct {
+    /** How many. */
+    uint64_t chunks;
+    /** Bytes of their data. */
+    uint64_t size;
+    /** Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows. */
+    uint64_t stored_size;
+    /** How many of them the store lacks. */
+    uint64_t missing_chunks;
+    /** Bytes of the data of these. What was compressed to `stored_size` is `size` less this. */
+    uint64_t missing_size;
+} pxds_stats_sum;
+
+/** The numbers of a whole store. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_STATS_TOTAL_INIT. */
+    size_t struct_size;
+    /** PXDS_STATS_EXACT if that was asked for. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** What all indexes describe, those that are in no snapshot too. */
+    pxds_stats_described described;
+    /** What those that are in no snapshot do. */
+    pxds_stats_described others;
+    /** All chunks that indexes name. */
+    pxds_stats_sum used;
+    /** Those that more than one snapshot has. All indexes that are in none count as one. */
+    pxds_stats_sum shared;
+    /** Those that more than one group has. */
+    pxds_stats_sum across_groups;
+    /** How many chunks are in each class of sizes. */
+    uint64_t sizes[PXDS_STATS_SIZE_CLASSES];
+    /** Bytes of the data of these. */
+    uint64_t size_bytes[PXDS_STATS_SIZE_CLASSES];
+    /**
+     * With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, but for
+     * those of backups that are under way, and those that only an index that could not be read names.
+     */
+    uint64_t unreferenced_chunks;
+    /** Bytes of their files. */
+    uint64_t unreferenced_size;
+    /** With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one. */
+    uint64_t broken_files;
+    /** Their bytes. */
+    uint64_t broken_size;
+} pxds_stats_total;
+
+/** The numbers of a group. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_STATS_GROUP_INIT. */
+    size_t struct_size;
+    /** Its path below the store, `[ns/NAME/...]TYPE/ID`. The statistics'. */
+    const char *path;
+    /** Its snapshots. */
+    uint64_t snapshots;
+    /** The times of the oldest and of the newest, in seconds since 1970; both 0 if there are none. */
+    int64_t oldest;
+    /** See `oldest`. */
+    int64_t newest;
+    /** What they describe. */
+    pxds_stats_described described;
+    /** Their chunks. */
+    pxds_stats_sum used;
+    /** Those that nothing outside of the group has. */
+    pxds_stats_sum own;
+} pxds_stats_group;
+
+/** The numbers of a snapshot. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_STATS_SNAPSHOT_INIT. */
+    size_t struct_size;
+    /** Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The statistics'. */
+    const char *path;
+    /** The number of its group, from 0. */
+    size_t group;
+    /** Its time, in seconds since 1970. */
+    int64_t time;
+    /** PXDS_SNAPSHOT_... */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** What it describes. */
+    pxds_stats_described described;
+    /** Its chunks. */
+    pxds_stats_sum used;
+    /** Those that nothing else has: what its removal would leave to garbage collection. */
+    pxds_stats_sum own;
+    /**
+     * Those that no older snapshot of the store has. Summed over all snapshots, and what only indexes that are in none
+     * have, this gives all chunks.
+     */
+    pxds_stats_sum new_data;
+    /** How many of its chunks are in each class of sizes. */
+    uint64_t sizes[PXDS_STATS_SIZE_CLASSES];
+} pxds_stats_snapshot;
 
 /** How a snapshot is made. */
 typedef struct {
@@ -3800,6 +3928,105 @@ pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prun
 void pxds_prune_list_free(pxds_prune_list *list);
 
 /**
+ * Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
+ * the disk.
+ *
+ * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
+ * its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
+ * read brings a notice of the store's and is counted as such; it does not fail the call. Where two indexes give a chunk
+ * different lengths, which damage alone can do, one of them counts.
+ *
+ * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
+ * the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
+ *
+ * `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes (directories);
+ * 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the bytes they describe).
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_stats_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32 chunks);
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_stats_collect(const pxds_store *store,
+                               uint32_t flags,
+                               pxds_progress_fn progress,
+                               void *user,
+                               pxds_stats **out,
+                               pxds_error **err);
+
+/**
+ * Writes the numbers of the whole store to `*total`.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_stats_get_total(const pxds_stats *stats, pxds_stats_total *total, pxds_error **err);
+
+/**
+ * How many groups; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_stats_group_count(const pxds_stats *stats);
+
+/**
+ * Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is no
+ * such one.
+ *
+ * Owns: the string is the statistics'.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_stats_get_group(const pxds_stats *stats,
+                                 size_t i,
+                                 pxds_stats_group *group,
+                                 pxds_error **err);
+
+/**
+ * How many snapshots; 0 for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+size_t pxds_stats_snapshot_count(const pxds_stats *stats);
+
+/**
+ * Writes the numbers of snapshot `i`, from 0, to `*snapshot`, in the order of pxds_snapshot_list. Returns PXDS_NONE if
+ * there is no such one.
+ *
+ * Owns: the string is the statistics'.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stats_snapshot *snapshot, pxds_error **err);
+
+/**
+ * Writes to `*size` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself, in
+ * all its chunks.
+ *
+ * Returns PXDS_NONE if there is no such group, or if it was not compared: of more than 64 groups only those are that
+ * have the longest indexes.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *size, pxds_error **err);
+
+/**
+ * Frees statistics. NULL is fine.
+ *
+ * Threads: any, but no other call may be using the handle.
+ * Since: 0.1
+ */
+void pxds_stats_free(pxds_stats *stats);
+
+/**
  * Writes what there is to say of a snapshot to `*entry`; its strings are NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -4154,6 +4381,12 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
 #define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
+#define PXDS_STATS_TOTAL_INIT \
+    { sizeof(pxds_stats_total), 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
+      { 0 }, { 0 }, 0, 0, 0, 0 }
+#define PXDS_STATS_GROUP_INIT { sizeof(pxds_stats_group), NULL, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 } }
+#define PXDS_STATS_SNAPSHOT_INIT \
+    { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 } }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }

@@ -14,7 +14,7 @@
 //! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
-//! | 7 | [`ingest`], [`reader`], [`restore`] |
+//! | 7 | [`ingest`], [`reader`], [`restore`], [`stats`] |
 //! | 8 | [`backup`] |
 //! | 9 | [`ffi`] |
 //!
@@ -57,6 +57,7 @@ pub mod source;
 pub mod ingest;
 pub mod reader;
 pub mod restore;
+pub mod stats;
 
 pub mod backup;
 

@@ -44,6 +44,7 @@ use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
 use pxds::ffi::snapshot::*;
 use pxds::ffi::source::*;
+use pxds::ffi::stats::*;
 use pxds::ffi::status::*;
 use pxds::ffi::store::*;
 use pxds::ffi::tree::*;
@@ -368,6 +369,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.out_handle(pxds_prune_list_free), c.err(),
         ) = PXDS_OK;
         pxds_prune_list_get(c.must(prune_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_stats_collect(
+            c.must(snapshots(c)), PXDS_STATS_EXACT, c.may(Some(progress)), c.may(user(c)), c.out_handle(pxds_stats_free),
+            c.err(),
+        ) = PXDS_OK;
+        pxds_stats_get_total(c.must(stats(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_stats_get_group(c.must(stats(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_stats_get_snapshot(c.must(stats(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_stats_get_shared(c.must(stats(c)), 0, 0, c.out::<u64>(), c.err()) = PXDS_OK;
         pxds_group_lock(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
         ) = PXDS_OK;
@@ -610,6 +619,11 @@ fn prune_list(c: &Call) -> *mut pxds_prune_list {
     c.make(pxds_prune_list_free, |out| unsafe { pxds_group_prune(store, group, null(), 0, out, null_mut()) })
 }
 
+fn stats(c: &Call) -> *mut pxds_stats {
+    let store = snapshots(c);
+    c.make(pxds_stats_free, |out| unsafe { pxds_stats_collect(store, 0, None, null_mut(), out, null_mut()) })
+}
+
 fn file_list(c: &Call) -> *mut pxds_file_list {
     let (store, path) = (snapshots(c), c.text(SNAPSHOT));
     c.make(pxds_file_list_free, |out| unsafe { pxds_snapshot_files(store, path, out, null_mut()) })
@@ -757,6 +771,8 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_group_list_count = count if count == 0;
         pxds_snapshot_list_count = count if count == 0;
         pxds_prune_list_count = count if count == 0;
+        pxds_stats_group_count = count if count == 0;
+        pxds_stats_snapshot_count = count if count == 0;
         pxds_file_list_count = count if count == 0;
         pxds_snapshot_signature = signature if signature == PXDS_SIGNATURE_UNCHECKED;
         pxds_backup_snapshot = path if path.is_null();
@@ -797,6 +813,7 @@ fn frees() -> impl IntoIterator<Item = &'static str> {
         pxds_group_list_free,
         pxds_snapshot_list_free,
         pxds_prune_list_free,
+        pxds_stats_free,
         pxds_file_list_free,
         pxds_snapshot_free,
         pxds_backup_free,

@@ -70,6 +70,8 @@ pub mod group;
 
 pub mod prune;
 
+pub mod stats;
+
 pub mod snapshot;
 
 pub mod backup;

@@ -1,0 +1,399 @@
+//! Statistics.
+
+use std::ffi::{CString, c_char, c_void};
+use std::mem::size_of;
+
+use super::args::{self, Out, OutStruct, SizeFirst};
+use super::callback::{User, pxds_progress, pxds_progress_fn, verdict};
+use super::error::pxds_error;
+use super::guard::{guard, guard_ok, guard_value};
+use super::handle::Shared;
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::store::pxds_store;
+use super::tree::{c_string, snapshot_entry};
+use crate::error::Result;
+use crate::stats::{self, Described, Phase, Progress, SIZE_CLASSES, Stats, Sum};
+
+/// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
+pub const PXDS_STATS_EXACT: u32 = 1;
+
+/// How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
+/// bytes too.
+pub const PXDS_STATS_SIZE_CLASSES: usize = 28;
+
+const _: () = assert!(PXDS_STATS_SIZE_CLASSES == SIZE_CLASSES);
+
+/// A set of chunks, each counted once, whoever names it and how often.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_sum {
+    /// How many.
+    pub chunks: u64,
+    /// Bytes of their data.
+    pub size: u64,
+    /// Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows.
+    pub stored_size: u64,
+    /// How many of them the store lacks.
+    pub missing_chunks: u64,
+    /// Bytes of the data of these. What was compressed to `stored_size` is `size` less this.
+    pub missing_size: u64,
+}
+
+/// What indexes and blobs say by themselves, whatever they share.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_described {
+    /// Indexes that were read.
+    pub indexes: u64,
+    /// Bytes that they describe: what restoring them all would give.
+    pub logical_size: u64,
+    /// Their entries: chunks, each counted as often as it is named.
+    pub references: u64,
+    /// Blobs of snapshots, less the manifests.
+    pub blobs: u64,
+    /// Bytes of their files.
+    pub blob_size: u64,
+    /// Indexes and directories that could not be read, and are in no other number.
+    pub unreadable: u64,
+}
+
+/// The numbers of a whole store.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_total {
+    /// Bytes of this structure; set by PXDS_STATS_TOTAL_INIT.
+    pub struct_size: usize,
+    /// PXDS_STATS_EXACT if that was asked for.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// What all indexes describe, those that are in no snapshot too.
+    pub described: pxds_stats_described,
+    /// What those that are in no snapshot do.
+    pub others: pxds_stats_described,
+    /// All chunks that indexes name.
+    pub used: pxds_stats_sum,
+    /// Those that more than one snapshot has. All indexes that are in none count as one.
+    pub shared: pxds_stats_sum,
+    /// Those that more than one group has.
+    pub across_groups: pxds_stats_sum,
+    /// How many chunks are in each class of sizes.
+    pub sizes: [u64; PXDS_STATS_SIZE_CLASSES],
+    /// Bytes of the data of these.
+    pub size_bytes: [u64; PXDS_STATS_SIZE_CLASSES],
+    /// With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, but for
+    /// those of backups that are under way, and those that only an index that could not be read names.
+    pub unreferenced_chunks: u64,
+    /// Bytes of their files.
+    pub unreferenced_size: u64,
+    /// With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one.
+    pub broken_files: u64,
+    /// Their bytes.
+    pub broken_size: u64,
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_stats_total {
+    const NAME: &'static str = "pxds_stats_total";
+}
+
+/// The numbers of a group.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_group {
+    /// Bytes of this structure; set by PXDS_STATS_GROUP_INIT.
+    pub struct_size: usize,
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID`. The statistics'.
+    pub path: *const c_char,
+    /// Its snapshots.
+    pub snapshots: u64,
+    /// The times of the oldest and of the newest, in seconds since 1970; both 0 if there are none.
+    pub oldest: i64,
+    /// See `oldest`.
+    pub newest: i64,
+    /// What they describe.
+    pub described: pxds_stats_described,
+    /// Their chunks.
+    pub used: pxds_stats_sum,
+    /// Those that nothing outside of the group has.
+    pub own: pxds_stats_sum,
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_stats_group {
+    const NAME: &'static str = "pxds_stats_group";
+}
+
+/// The numbers of a snapshot.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_snapshot {
+    /// Bytes of this structure; set by PXDS_STATS_SNAPSHOT_INIT.
+    pub struct_size: usize,
+    /// Its path below the store, `[ns/NAME/...]TYPE/ID/TIME`. The statistics'.
+    pub path: *const c_char,
+    /// The number of its group, from 0.
+    pub group: usize,
+    /// Its time, in seconds since 1970.
+    pub time: i64,
+    /// PXDS_SNAPSHOT_...
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// What it describes.
+    pub described: pxds_stats_described,
+    /// Its chunks.
+    pub used: pxds_stats_sum,
+    /// Those that nothing else has: what its removal would leave to garbage collection.
+    pub own: pxds_stats_sum,
+    /// Those that no older snapshot of the store has. Summed over all snapshots, and what only indexes that are in none
+    /// have, this gives all chunks.
+    pub new_data: pxds_stats_sum,
+    /// How many of its chunks are in each class of sizes.
+    pub sizes: [u64; PXDS_STATS_SIZE_CLASSES],
+}
+
+// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_stats_snapshot {
+    const NAME: &'static str = "pxds_stats_snapshot";
+}
+
+/// The numbers of a store, its groups and its snapshots. Shared.
+pub struct pxds_stats(Shared<Held>);
+
+struct Held {
+    stats: Stats,
+    /// The paths of the groups, and of the snapshots.
+    groups: Vec<CString>,
+    snapshots: Vec<CString>,
+}
+
+fn sum(sum: &Sum) -> pxds_stats_sum {
+    let &Sum { chunks, size, stored_size, missing_chunks, missing_size } = sum;
+    pxds_stats_sum { chunks, size, stored_size, missing_chunks, missing_size }
+}
+
+fn described(described: &Described) -> pxds_stats_described {
+    let &Described { indexes, logical_size, references, blobs, blob_size, unreadable } = described;
+    pxds_stats_described { indexes, logical_size, references, blobs, blob_size, unreadable }
+}
+
+/// A core progress for a C callback.
+fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> impl FnMut(Progress) -> Result<()> {
+    let user = User::new(user);
+    move |Progress { phase, done, total, bytes }| {
+        let Some(callback) = callback else { return Ok(()) };
+        let phase = match phase {
+            Phase::Find => 0,
+            Phase::Chunks => 1,
+            Phase::Indexes => 2,
+        };
+        let struct_size = size_of::<pxds_progress>();
+        let progress = pxds_progress { struct_size, phase, reserved: 0, done, total, bytes };
+        // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+        verdict("progress callback", unsafe { callback(user.get(), &progress) })
+    }
+}
+
+/// Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
+/// the disk.
+///
+/// As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
+/// its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
+/// read brings a notice of the store's and is counted as such; it does not fail the call. Where two indexes give a chunk
+/// different lengths, which damage alone can do, one of them counts.
+///
+/// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
+/// the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
+///
+/// `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes (directories);
+/// 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the bytes they describe).
+///
+/// Owns: the caller owns `*out` and frees it with pxds_stats_free().
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32 chunks);
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_collect(
+    store: *const pxds_store,
+    flags: u32,
+    progress: pxds_progress_fn,
+    user: *mut c_void,
+    out: *mut *mut pxds_stats,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
+        args::flags(flags, PXDS_STATS_EXACT, "flags")?;
+        let mut on_progress = on_progress(progress, user);
+        let stats = stats::collect(store.core(), flags & PXDS_STATS_EXACT != 0, &mut on_progress)?;
+        let groups = stats.groups.iter().map(|group| c_string(group.group.path())).collect::<Result<_>>()?;
+        let snapshots = stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())).collect::<Result<_>>()?;
+        out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));
+        Ok(())
+    })
+}
+
+/// Writes the numbers of the whole store to `*total`.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_get_total(
+    stats: *const pxds_stats,
+    total: *mut pxds_stats_total,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, stats) = unsafe { (OutStruct::new(total, "total")?, args::handle(stats, "stats")?) };
+        let (total, exact) = (&stats.0.stats.total, stats.0.stats.exact);
+        out.set(pxds_stats_total {
+            struct_size: size_of::<pxds_stats_total>(),
+            flags: if exact { PXDS_STATS_EXACT } else { 0 },
+            reserved: 0,
+            described: described(&total.described),
+            others: described(&total.others),
+            used: sum(&total.used),
+            shared: sum(&total.shared),
+            across_groups: sum(&total.across_groups),
+            sizes: total.sizes,
+            size_bytes: total.size_bytes,
+            unreferenced_chunks: total.unreferenced.0,
+            unreferenced_size: total.unreferenced.1,
+            broken_files: total.broken.0,
+            broken_size: total.broken.1,
+        });
+        Ok(())
+    })
+}
+
+/// How many groups; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_group_count(stats: *const pxds_stats) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(stats) }.map_or(0, |stats| stats.0.groups.len()))
+}
+
+/// Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is no
+/// such one.
+///
+/// Owns: the string is the statistics'.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_get_group(
+    stats: *const pxds_stats,
+    i: usize,
+    group: *mut pxds_stats_group,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, stats) = unsafe { (OutStruct::new(group, "group")?, args::handle(stats, "stats")?) };
+        let (Some(group), Some(path)) = (stats.0.stats.groups.get(i), stats.0.groups.get(i)) else {
+            return Ok(PXDS_NONE);
+        };
+        let (oldest, newest) = group.times.unwrap_or_default();
+        out.set(pxds_stats_group {
+            struct_size: size_of::<pxds_stats_group>(),
+            path: path.as_ptr(),
+            snapshots: group.snapshots,
+            oldest,
+            newest,
+            described: described(&group.described),
+            used: sum(&group.used),
+            own: sum(&group.own),
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// How many snapshots; 0 for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_snapshot_count(stats: *const pxds_stats) -> usize {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(stats) }.map_or(0, |stats| stats.0.snapshots.len()))
+}
+
+/// Writes the numbers of snapshot `i`, from 0, to `*snapshot`, in the order of pxds_snapshot_list. Returns PXDS_NONE if
+/// there is no such one.
+///
+/// Owns: the string is the statistics'.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_get_snapshot(
+    stats: *const pxds_stats,
+    i: usize,
+    snapshot: *mut pxds_stats_snapshot,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, stats) = unsafe { (OutStruct::new(snapshot, "snapshot")?, args::handle(stats, "stats")?) };
+        let (Some(row), Some(path)) = (stats.0.stats.snapshots.get(i), stats.0.snapshots.get(i)) else {
+            return Ok(PXDS_NONE);
+        };
+        let listed = snapshot_entry(&row.info);
+        out.set(pxds_stats_snapshot {
+            struct_size: size_of::<pxds_stats_snapshot>(),
+            path: path.as_ptr(),
+            group: row.group,
+            time: listed.time,
+            flags: listed.flags,
+            reserved: 0,
+            described: described(&row.described),
+            used: sum(&row.used),
+            own: sum(&row.own),
+            new_data: sum(&row.new),
+            sizes: row.sizes,
+        });
+        Ok(PXDS_OK)
+    })
+}
+
+/// Writes to `*size` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself, in
+/// all its chunks.
+///
+/// Returns PXDS_NONE if there is no such group, or if it was not compared: of more than 64 groups only those are that
+/// have the longest indexes.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_get_shared(
+    stats: *const pxds_stats,
+    a: usize,
+    b: usize,
+    size: *mut u64,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, stats) = unsafe { (Out::new(size, "size")?, args::handle(stats, "stats")?) };
+        Ok(stats.0.stats.shared_between(a, b).map_or(PXDS_NONE, |size| out.set(size)))
+    })
+}
+
+/// Frees statistics. NULL is fine.
+///
+/// Threads: any, but no other call may be using the handle.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_stats_free(stats: *mut pxds_stats) {
+    // SAFETY: the header's rules for handles.
+    guard_value((), || unsafe { args::free(stats) })
+}

@@ -1,0 +1,195 @@
+//! Which indexes there are below a store, in its snapshots and beside them.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::path::Path;
+
+use super::{Meter, Phase};
+use crate::error::{Error, Kind, Result};
+use crate::index::IndexKind;
+use crate::manifest::MANIFEST_NAME;
+use crate::name::{ArchiveKind, Group, Namespace};
+use crate::snapshot::SnapshotInfo;
+use crate::store::{NoticeLevel, Store};
+use crate::sys::{Dir, FileKind};
+
+/// Directories below one another that are looked into: a snapshot in the deepest namespace is the seventeenth.
+const MAX_DEPTH: usize = 32;
+
+/// What the indexes of a directory are found by, and what else counts there.
+#[derive(Default)]
+pub(super) struct Place {
+    /// Which snapshot the directory is; `None` for any other.
+    pub(super) snapshot: Option<usize>,
+    /// Its path below the store.
+    pub(super) path: String,
+    /// The indexes.
+    pub(super) indexes: Vec<(CString, IndexKind)>,
+    /// Bytes of their files.
+    pub(super) index_len: u64,
+    /// How many blobs, less the manifest.
+    pub(super) blobs: u64,
+    /// Bytes of their files.
+    pub(super) blob_len: u64,
+    /// Indexes and directories that cannot be looked at.
+    pub(super) unreadable: u64,
+}
+
+/// All that statistics are made of.
+pub(super) struct Found {
+    pub(super) groups: Vec<Group>,
+    /// Each with the number of its group; group by group, the oldest of each first.
+    pub(super) snapshots: Vec<(usize, SnapshotInfo)>,
+    /// The snapshots in this order, then the other directories by path.
+    pub(super) places: Vec<Place>,
+}
+
+/// Looks for everything.
+///
+/// As for garbage collection an index is any file of that extension below the store's directory, unless a component of
+/// its path begins with a dot. Links are not followed.
+pub(super) fn find(store: &Store, meter: &mut Meter<'_>) -> Result<Found> {
+    let groups = store.groups_below(&Namespace::root())?;
+    let mut snapshots = Vec::new();
+    for (number, group) in groups.iter().enumerate() {
+        meter.tick(Phase::Find, 0, 0, 0)?;
+        match store.snapshots(group) {
+            Ok(infos) => snapshots.extend(infos.into_iter().map(|info| (number, info))),
+            // Removed meanwhile.
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let numbers = snapshots.iter().enumerate().map(|(i, (_, info))| (info.snapshot.path(), i)).collect();
+    let mut walk = Walk { store, snapshots: numbers, places: Vec::new() };
+    walk.run(meter)?;
+    let mut places = walk.places;
+    places.sort_by(|a, b| {
+        let order = |place: &Place| place.snapshot.unwrap_or(usize::MAX);
+        order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path))
+    });
+    Ok(Found { groups, snapshots, places })
+}
+
+struct Walk<'a> {
+    store: &'a Store,
+    /// The numbers of the snapshots, by path.
+    snapshots: HashMap<String, usize>,
+    places: Vec<Place>,
+}
+
+/// A directory that is open, and what of it is still to be looked into.
+struct Level {
+    dir: Dir,
+    path: String,
+    children: Vec<CString>,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, meter: &mut Meter<'_>) -> Result<()> {
+        let mut levels = Vec::new();
+        levels.extend(self.look(self.store.open_base()?, String::new())?);
+        let mut looked = 0;
+        while let Some(level) = levels.last_mut() {
+            looked += 1;
+            meter.tick(Phase::Find, looked, 0, 0)?;
+            let Some(name) = level.children.pop() else {
+                levels.pop();
+                continue;
+            };
+            let full = level.dir.join(&name);
+            let Ok(name_text) = name.to_str() else {
+                self.skip(&level.path, &full, "its name is not UTF-8")?;
+                continue;
+            };
+            let separator = if level.path.is_empty() { "" } else { "/" };
+            let path = format!("{}{separator}{name_text}", level.path);
+            match level.dir.open_child(&name) {
+                Ok(Some(_)) if levels.len() == MAX_DEPTH => {
+                    self.skip(&path, &full, "directories are too deep to be looked into")?;
+                }
+                Ok(Some(dir)) => levels.extend(self.look(dir, path)?),
+                Ok(None) => {}
+                // The file system's own, which only root may open.
+                Err(_) if path == "lost+found" => {}
+                Err(error) => self.skip(&path, &full, error.message())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that something is left out, and counts it for the directory `path`.
+    fn skip(&mut self, path: &str, full: &Path, why: &str) -> Result<()> {
+        left_out(self.store, full, why)?;
+        self.place(Place { path: path.to_owned(), unreadable: 1, ..Place::default() });
+        Ok(())
+    }
+
+    fn place(&mut self, place: Place) {
+        let snapshot = self.snapshots.get(&place.path).copied();
+        self.places.push(Place { snapshot, ..place });
+    }
+
+    /// Notes what is in a directory, and gives its directories to look into.
+    fn look(&mut self, dir: Dir, path: String) -> Result<Option<Level>> {
+        let mut place = Place { path: path.clone(), ..Place::default() };
+        let mut children = Vec::new();
+        if let Err(error) = self.list(&dir, &mut place, &mut children) {
+            match error.kind() {
+                // Removed since it was opened.
+                Kind::NotFound => return Ok(None),
+                Kind::Io => self.skip(&path, dir.path(), error.message())?,
+                _ => return Err(error),
+            }
+        }
+        self.place(place);
+        Ok(Some(Level { dir, path, children }))
+    }
+
+    fn list(&self, dir: &Dir, place: &mut Place, children: &mut Vec<CString>) -> Result<()> {
+        for entry in dir.entries()? {
+            let entry = entry?;
+            if entry.name.to_bytes().starts_with(b".") {
+                continue;
+            }
+            let kind = dir.kind_of(&entry)?;
+            if kind == Some(FileKind::Dir) {
+                children.push(entry.name);
+                continue;
+            }
+            let Some(archive) = archive_kind(&entry.name).filter(|_| kind == Some(FileKind::File)) else { continue };
+            // Gone meanwhile.
+            let Some(stat) = dir.lstat(&entry.name)? else { continue };
+            let index = match archive {
+                ArchiveKind::Dynamic => IndexKind::Dynamic,
+                ArchiveKind::Fixed => IndexKind::Fixed,
+                ArchiveKind::Blob => {
+                    if entry.name.to_bytes() != MANIFEST_NAME.as_bytes() {
+                        place.blobs += 1;
+                        place.blob_len = place.blob_len.saturating_add(stat.size);
+                    }
+                    continue;
+                }
+            };
+            place.index_len = place.index_len.saturating_add(stat.size);
+            place.indexes.push((entry.name, index));
+        }
+        children.sort_unstable();
+        place.indexes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        Ok(())
+    }
+}
+
+fn archive_kind(name: &CStr) -> Option<ArchiveKind> {
+    ArchiveKind::of(&name.to_string_lossy()).ok()
+}
+
+/// Says that something is left out of all numbers.
+pub(super) fn left_out(store: &Store, path: &Path, why: &str) -> Result<()> {
+    store.notice(NoticeLevel::Warning, &format!("{} is not counted: {why}", path.display()), Some(path))
+}
+
+/// Whether an index, or a directory of indexes, that fails so can be left out: the others can still be counted.
+pub(super) fn may_be_left_out(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Format | Kind::Limit | Kind::Corrupt | Kind::Io)
+}

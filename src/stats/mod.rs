@@ -1,0 +1,335 @@
+//! Statistics of a store: how much its snapshots describe, how much of that they share, and what it takes on the disk.
+//!
+//! # Contract
+//!
+//! - The indexes alone say what is described, how it is cut, and what is shared. What the chunks take on the disk, which of
+//!   them are missing, and which nobody needs is looked up when it is asked for: one stat for each file of a chunk.
+//! - Nothing is locked: what comes or goes meanwhile is counted or not. A backup that is under way has no index yet, so
+//!   that its chunks count as unreferenced.
+//! - An index that cannot be read brings a notice and is counted as such; it is in no other number.
+//! - Memory: 60 bytes for each chunk that an index names or, where files are looked at, that the store has; 6 to 11 more
+//!   to find it; and the largest single index, 32 or 40 bytes an entry. A million chunks take 70 MB whatever the number
+//!   of indexes, a hundred million 7 GB. Where that is too much, it ends with `NoMemory`; above 2^32 chunks with `Limit`.
+//!   The numbers take some 600 bytes a snapshot.
+
+mod find;
+mod set;
+mod sums;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Kind, Result};
+use crate::format::BLOB_HEADER_SIZE;
+use crate::index::{Index, IndexKind};
+use crate::limits::BLOB_MAX_SIZE;
+use crate::name::Group;
+use crate::snapshot::SnapshotInfo;
+use crate::store::Store;
+use crate::sys::Dir;
+use find::{Place, find, left_out, may_be_left_out};
+use set::ChunkSet;
+use sums::Sums;
+
+/// Sizes of chunks are counted by powers of two: number `i` counts those from 2^i to 2^(i+1) - 1 bytes, the first also
+/// those of none, the last, as no chunk is larger, those of 2^27.
+pub const SIZE_CLASSES: usize = BLOB_MAX_SIZE.ilog2() as usize + 1;
+
+/// How many groups are compared with one another; where there are more, those with the longest indexes.
+pub const MATRIX_GROUPS: usize = 64;
+
+/// A set of chunks, each counted once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// How many.
+    pub chunks: u64,
+    /// Bytes of their data.
+    pub size: u64,
+    /// Bytes of their files; 0 if these were not looked at.
+    pub stored_size: u64,
+    /// How many of them are not in the store; 0 if nobody has looked.
+    pub missing_chunks: u64,
+    /// Bytes of the data of those.
+    pub missing_size: u64,
+}
+
+/// What indexes and blobs say by themselves, whatever they share.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Described {
+    /// Indexes.
+    pub indexes: u64,
+    /// Bytes that they describe.
+    pub logical_size: u64,
+    /// Their entries: chunks, each counted as often as it is named.
+    pub references: u64,
+    /// Blobs, less manifests.
+    pub blobs: u64,
+    /// Bytes of their files.
+    pub blob_size: u64,
+    /// Indexes and directories that could not be read.
+    pub unreadable: u64,
+}
+
+/// The numbers of a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotStats {
+    /// Which it is.
+    pub info: SnapshotInfo,
+    /// The number of its group.
+    pub group: usize,
+    /// What it describes.
+    pub described: Described,
+    /// Its chunks.
+    pub used: Sum,
+    /// Those that nothing else has.
+    pub own: Sum,
+    /// Those that no older snapshot of the store has.
+    pub new: Sum,
+    /// How many of its chunks are of each class of size.
+    pub sizes: [u64; SIZE_CLASSES],
+}
+
+/// The numbers of a group.
+#[derive(Debug, Clone)]
+pub struct GroupStats {
+    /// Which it is.
+    pub group: Group,
+    /// Its snapshots.
+    pub snapshots: u64,
+    /// Times of its oldest and its newest, if it has any.
+    pub times: Option<(i64, i64)>,
+    /// What they describe.
+    pub described: Described,
+    /// The chunks of all of them.
+    pub used: Sum,
+    /// Those that nothing else has.
+    pub own: Sum,
+}
+
+/// The numbers of the whole store.
+#[derive(Debug, Clone, Default)]
+pub struct TotalStats {
+    /// What all indexes describe, those outside of snapshots too.
+    pub described: Described,
+    /// What those outside of snapshots do.
+    pub others: Described,
+    /// The chunks of all.
+    pub used: Sum,
+    /// Those that several snapshots have.
+    pub shared: Sum,
+    /// Those that several groups have.
+    pub across_groups: Sum,
+    /// How many chunks are of each class of size.
+    pub sizes: [u64; SIZE_CLASSES],
+    /// Bytes of their data.
+    pub size_bytes: [u64; SIZE_CLASSES],
+    /// Chunks in the store that no index names, and bytes of their files.
+    pub unreferenced: (u64, u64),
+    /// Files in the place of chunks that are none, set aside as bad or too short, and their bytes.
+    pub broken: (u64, u64),
+}
+
+/// The numbers of a store.
+#[derive(Debug)]
+pub struct Stats {
+    /// The files of the chunks were looked at.
+    pub exact: bool,
+    /// Of all.
+    pub total: TotalStats,
+    /// Of each group, in the order of listings.
+    pub groups: Vec<GroupStats>,
+    /// Of each snapshot, group by group, the oldest of each first.
+    pub snapshots: Vec<SnapshotStats>,
+    /// Bytes that two groups share, by their places in the matrix.
+    matrix: Vec<u64>,
+    /// The place of each group, if it has one.
+    places: Vec<Option<u8>>,
+}
+
+impl Stats {
+    /// Bytes of the data of the chunks that groups `a` and `b` both have; `None` if one of them is not compared.
+    pub fn shared_between(&self, a: usize, b: usize) -> Option<u64> {
+        let place = |group: usize| self.places.get(group).copied().flatten().map(usize::from);
+        let (row, column) = (place(a)?, place(b)?);
+        if a == b {
+            return self.groups.get(a).map(|group| group.used.size);
+        }
+        self.matrix.get(row * MATRIX_GROUPS + column).copied()
+    }
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking for indexes; counts directories.
+    Find,
+    /// Looking at the files of chunks; counts them.
+    Chunks,
+    /// Reading indexes; counts them.
+    Indexes,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What is being done.
+    pub phase: Phase,
+    /// Units done.
+    pub done: u64,
+    /// Units in all; 0 if that is not known.
+    pub total: u64,
+    /// Bytes: of chunks their files', of indexes what they describe.
+    pub bytes: u64,
+}
+
+/// Takes how far it is. An error ends the work.
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> Result<()>;
+
+/// Tells of progress ten times a second at most.
+struct Meter<'a> {
+    on_progress: OnProgress<'a>,
+    told: Option<Instant>,
+}
+
+impl Meter<'_> {
+    fn tick(&mut self, phase: Phase, done: u64, total: u64, bytes: u64) -> Result<()> {
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now.duration_since(told) < Duration::from_millis(100)) {
+            return Ok(());
+        }
+        self.told = Some(now);
+        (self.on_progress)(Progress { phase, done, total, bytes })
+    }
+}
+
+/// Counts, with `exact` the files of the chunks too.
+///
+/// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with `exact`
+/// without `.chunks`; that of the notice or of `on_progress`.
+pub fn collect(store: &Store, exact: bool, on_progress: OnProgress<'_>) -> Result<Stats> {
+    let mut meter = Meter { on_progress, told: None };
+    let found = find(store, &mut meter)?;
+    let indexes = found.places.iter().map(|place| place.indexes.len() as u64).sum();
+    let mut counting = Counting {
+        store,
+        exact,
+        indexes,
+        read: 0,
+        bytes: 0,
+        chunks: ChunkSet::new(),
+        sums: Sums::new(found.groups, found.snapshots, &found.places, exact)?,
+        meter,
+    };
+    if exact {
+        counting.look_at_chunks()?;
+    }
+    for place in &found.places {
+        counting.count_place(place)?;
+    }
+    Ok(counting.sums.finish(counting.chunks.chunks()))
+}
+
+struct Counting<'a> {
+    store: &'a Store,
+    exact: bool,
+    /// How many there are, how many have been read, and what they describe.
+    indexes: u64,
+    read: u64,
+    bytes: u64,
+    chunks: ChunkSet,
+    sums: Sums,
+    meter: Meter<'a>,
+}
+
+impl Counting<'_> {
+    /// Notes what is in `.chunks`.
+    fn look_at_chunks(&mut self) -> Result<()> {
+        let (mut files, mut bytes) = (0, 0_u64);
+        for entry in self.store.chunks()? {
+            let entry = entry?;
+            files += 1;
+            bytes = bytes.saturating_add(entry.stored_size);
+            if entry.bad.is_some() || entry.stored_size < BLOB_HEADER_SIZE as u64 {
+                self.sums.add_broken(entry.stored_size);
+            } else {
+                let chunk = self.chunks.entry(&entry.digest)?;
+                // In a store of both layouts two files may have it; the first is the one that is read.
+                if chunk.stored == 0 {
+                    chunk.stored = file_len(entry.stored_size);
+                }
+            }
+            self.meter.tick(Phase::Chunks, files, 0, bytes)?;
+        }
+        Ok(())
+    }
+
+    fn count_place(&mut self, place: &Place) -> Result<()> {
+        self.sums.begin(place);
+        let base = self.store.open_base()?;
+        for (name, kind) in &place.indexes {
+            self.meter.tick(Phase::Indexes, self.read, self.indexes, self.bytes)?;
+            self.read += 1;
+            let opened = base.open_below(&place.path).and_then(|dir| match dir {
+                Some(dir) => read_index(&dir, name, *kind),
+                None => Ok(None),
+            });
+            match opened {
+                Ok(Some(index)) => self.count_index(&index)?,
+                // Removed meanwhile.
+                Ok(None) => {}
+                Err(error) if may_be_left_out(&error) => {
+                    let path = base.path().join(&place.path).join(name.to_string_lossy().as_ref());
+                    self.unreadable(&path, &error)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &Error) -> Result<()> {
+        self.sums.add_unreadable();
+        left_out(self.store, path, error.message())
+    }
+
+    fn count_index(&mut self, index: &Index) -> Result<()> {
+        self.sums.add_index(index);
+        self.bytes = self.bytes.saturating_add(index.size());
+        for i in 0..index.count() {
+            if i % 4096 == 4095 {
+                self.meter.tick(Phase::Indexes, self.read, self.indexes, self.bytes)?;
+            }
+            let Some(info) = index.chunk(i) else { break };
+            let chunk = self.chunks.entry(&info.digest)?;
+            if chunk.last == set::NOBODY {
+                // `read_index` has seen that it fits.
+                chunk.size = u32::try_from(info.len()).unwrap_or(u32::MAX);
+                // It may have come since the files were looked at.
+                if self.exact && chunk.stored == 0 {
+                    chunk.stored = self.store.has(&info.digest)?.map_or(0, file_len);
+                }
+            }
+            self.sums.add_chunk(chunk);
+        }
+        Ok(())
+    }
+}
+
+/// The length of a chunk's file. One that does not fit is longer than any chunk that can be read.
+fn file_len(len: u64) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// Reads an index; `None` if it is gone.
+fn read_index(dir: &Dir, name: &std::ffi::CStr, kind: IndexKind) -> Result<Option<Index>> {
+    let path = dir.join(name);
+    let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
+    let index = Index::read(file, stat.size, &path, Some(kind))?;
+    match (0..index.count()).filter_map(|i| index.chunk(i)).find(|chunk| chunk.len() > BLOB_MAX_SIZE as u64) {
+        None => Ok(Some(index)),
+        Some(chunk) => {
+            let message = format!("a chunk of {} bytes is more than there can be", chunk.len());
+            Err(Error::new(Kind::Limit, message).with_offset(chunk.start).with_path(&path))
+        }
+    }
+}
