@@ -75,7 +75,7 @@ build/libpxds.so: build/libpxds.so.$(ABI)
 	@ln -sf libpxds.so.$(ABI) $@
 
 # Found in place, and after an install under any prefix that has bin/ beside lib/.
-$(TOOL): $(TOOL_SOURCES) c-examples/pxds/tool.h include/pxds.h $(SHARED) $(LINKS)
+$(TOOL): $(TOOL_SOURCES) $(wildcard c-examples/pxds/*.h) include/pxds.h $(SHARED) $(LINKS)
 	$(COMPILE) -o $@ $(TOOL_SOURCES) $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)

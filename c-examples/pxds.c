@@ -74,6 +74,8 @@ static const struct option {
     [OPT_DRY_RUN] = {"dry-run", FLAG, NULL, "remove nothing, only show", NULL},
     [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
                      NULL},
+    [OPT_EXACT] = {"exact", FLAG, NULL, "also look at the files of all chunks", NULL},
+    [OPT_FAST] = {"fast", FLAG, NULL, "look at the indexes alone, not at the chunks", NULL},
     [OPT_HINT] = {"hint", TEXT, "TEXT", "what reminds of the password; it stands in the file",
                   NULL},
     [OPT_JSON] = {"json", FLAG, NULL, "print JSON, an object on each line", NULL},
@@ -101,6 +103,7 @@ static const struct option {
     [OPT_NO_COMPRESS] = {"no-compress", FLAG, NULL, "store the chunks uncompressed", NULL},
     [OPT_NS] = {"ns", TEXT, "NS", "the namespace, such as a/b", NULL},
     [OPT_OFFSET] = {"offset", OFFSET, "N", "restore from this byte on", NULL},
+    [OPT_OUTPUT] = {"output", TEXT, "FILE", "write there ('-': standard output)", NULL},
     [OPT_OWNER] = {"owner", TEXT, "AUTHID", "who owns a new group; root@pam if not given", NULL},
     [OPT_PASSWORD_FD] = {"password-fd", FD, "N", "read the key's password from this descriptor",
                          NULL},
@@ -154,7 +157,7 @@ static void command_help(const struct command *command)
 
         if ((command->takes & BIT(i)) == 0)
             continue;
-        snprintf(left, sizeof left, "--%s %s", option_table[i].name,
+        snprintf(left, sizeof left, "%s--%s %s", i == OPT_OUTPUT ? "-o, " : "", option_table[i].name,
                  option_table[i].value != NULL ? option_table[i].value : "");
         printf("  %-28s %s\n", left, option_table[i].help);
     }
@@ -244,6 +247,8 @@ static int find_option(const struct command *command, const char *text)
 {
     int i;
 
+    if (strcmp(text, "-o") == 0) /* the one that has a short form */
+        text = "--output";
     for (i = 0; i < OPT_COUNT; i++) {
         size_t len = strlen(option_table[i].name);
 
@@ -366,6 +371,19 @@ static const struct command commands[] = {
      "The options count one after the other: last, hourly, daily, weekly, monthly, yearly.\n"
      "Each passes over what an earlier one has kept. Chunks stay for garbage collection.\n",
      cmd_prune},
+    {"stat", "STORE", 1, 1, BIT(OPT_EXACT) | BIT(OPT_JSON),
+     "count what snapshots take and share",
+     "Shows how much the snapshots of STORE describe, how much of it they share, how much each\n"
+     "brought that no older one has (NEW), and how much it has alone (OWN), by the indexes.\n"
+     "With --exact also what the chunks take on the disk, which are missing, and which no index\n"
+     "names: a look at each file, which takes its time.\n",
+     cmd_stat},
+    {"report", "STORE", 1, 1, BIT(OPT_OUTPUT) | BIT(OPT_FAST),
+     "draw a page about a store",
+     "Writes a page in HTML with pictures of STORE: its size over time, what each snapshot\n"
+     "brought, sizes of chunks, what groups share, and what has been verified. The page needs\n"
+     "nothing else, and has no scripts. --output is needed.\n",
+     cmd_report},
     {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
      "verify or show the manifest of a snapshot",
      "verify  checks the signature with the key of --key\n"

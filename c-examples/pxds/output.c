@@ -75,6 +75,18 @@ int32_t on_create(void *user, const pxds_progress *progress)
     return 0;
 }
 
+void draw_progress(const pxds_progress *progress)
+{
+    static const char *const units[] = {"directories", "chunk files", "indexes"};
+
+    if (progress->phase >= sizeof units / sizeof units[0] || !line_due(now()))
+        return;
+    fprintf(stderr, "\r%" PRIu64, progress->done);
+    if (progress->total > 0)
+        fprintf(stderr, " of %" PRIu64, progress->total);
+    fprintf(stderr, " %s\033[K", units[progress->phase]);
+}
+
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;
@@ -96,6 +108,24 @@ const char *hex(const uint8_t *digest)
     static char text[PXDS_DIGEST_HEX_SIZE];
 
     pxds_digest_to_hex(digest, text, sizeof text, NULL);
+    return text;
+}
+
+const char *size_text(uint64_t bytes, char *text)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double size = (double)bytes / 1024.0;
+    size_t unit = 0;
+
+    if (bytes < 1024) {
+        snprintf(text, SIZE_TEXT_MAX, "%" PRIu64 " B", bytes);
+        return text;
+    }
+    /* What would be rounded to 1024 is 1 of the next. */
+    for (; size >= 1023.5 && unit < 5; unit++)
+        size /= 1024.0;
+    snprintf(text, SIZE_TEXT_MAX, "%.*f %s", size < 9.995 ? 2 : size < 99.95 ? 1 : 0, size,
+             units[unit]);
     return text;
 }
 

@@ -32,6 +32,8 @@ enum option_id {
     OPT_CRYPT_MODE,
     OPT_DRY_RUN,
     OPT_ENTRIES,
+    OPT_EXACT,
+    OPT_FAST,
     OPT_HINT,
     OPT_JSON,
     OPT_KDF,
@@ -51,6 +53,7 @@ enum option_id {
     OPT_NO_COMPRESS,
     OPT_NS,
     OPT_OFFSET,
+    OPT_OUTPUT,
     OPT_OWNER,
     OPT_PASSWORD_FD,
     OPT_PASSWORD_FILE,
@@ -101,6 +104,9 @@ double percent(uint64_t part, uint64_t whole);
 void clear_line(void);
 int32_t on_create(void *user, const pxds_progress *progress);
 
+/* Draws how far a count is. */
+void draw_progress(const pxds_progress *progress);
+
 struct meter {
     double start;
     uint64_t size;
@@ -111,6 +117,10 @@ int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk); /* user: a struct 
 
 /* A digest in hexadecimal, until the next call. */
 const char *hex(const uint8_t *digest);
+
+/* A number of bytes with a unit; `text` has room for SIZE_TEXT_MAX characters, and is returned. */
+#define SIZE_TEXT_MAX 32
+const char *size_text(uint64_t bytes, char *text);
 
 /* Print text of unknown origin as a JSON string, and for a terminal. */
 void print_json(const char *text, size_t len);
@@ -211,5 +221,18 @@ int cmd_forget(const struct args *args);
 
 /* prune.c */
 int cmd_prune(const struct args *args);
+
+/* stat.c */
+int cmd_stat(const struct args *args);
+
+/* Counts, with a line of progress. NULL: it was said why not. */
+pxds_stats *collect_stats(const pxds_store *store, bool exact);
+
+/* Both 1 where there is nothing. */
+double dedup_factor(const pxds_stats_described *described, const pxds_stats_sum *used);
+double compression_ratio(const pxds_stats_sum *sum);
+
+/* report.c */
+int cmd_report(const struct args *args);
 
 #endif

@@ -99,14 +99,15 @@ impl Walk<'_> {
             };
             let full = level.dir.join(&name);
             let Ok(name_text) = name.to_str() else {
-                self.skip(&level.path, &full, "its name is not UTF-8")?;
+                self.skip(&level.path, &full, &format!("{}: its name is not UTF-8", full.display()))?;
                 continue;
             };
             let separator = if level.path.is_empty() { "" } else { "/" };
             let path = format!("{}{separator}{name_text}", level.path);
             match level.dir.open_child(&name) {
                 Ok(Some(_)) if levels.len() == MAX_DEPTH => {
-                    self.skip(&path, &full, "directories are too deep to be looked into")?;
+                    let why = format!("{}: directories are too deep to be looked into", full.display());
+                    self.skip(&path, &full, &why)?;
                 }
                 Ok(Some(dir)) => levels.extend(self.look(dir, path)?),
                 Ok(None) => {}
@@ -184,9 +185,9 @@ fn archive_kind(name: &CStr) -> Option<ArchiveKind> {
     ArchiveKind::of(&name.to_string_lossy()).ok()
 }
 
-/// Says that something is left out of all numbers.
+/// Says that what is at `path` is left out of all numbers. `why` names it.
 pub(super) fn left_out(store: &Store, path: &Path, why: &str) -> Result<()> {
-    store.notice(NoticeLevel::Warning, &format!("{} is not counted: {why}", path.display()), Some(path))
+    store.notice(NoticeLevel::Warning, &format!("not counted: {why}"), Some(path))
 }
 
 /// Whether an index, or a directory of indexes, that fails so can be left out: the others can still be counted.

@@ -328,7 +328,7 @@ fn read_index(dir: &Dir, name: &std::ffi::CStr, kind: IndexKind) -> Result<Optio
     match (0..index.count()).filter_map(|i| index.chunk(i)).find(|chunk| chunk.len() > BLOB_MAX_SIZE as u64) {
         None => Ok(Some(index)),
         Some(chunk) => {
-            let message = format!("a chunk of {} bytes is more than there can be", chunk.len());
+            let message = format!("{}: a chunk of {} bytes is more than there can be", path.display(), chunk.len());
             Err(Error::new(Kind::Limit, message).with_offset(chunk.start).with_path(&path))
         }
     }

@@ -20,7 +20,7 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
 
 static int32_t on_notice(void *user, uint32_t level, const char *message, const char *path)
 {
-    if (strstr(message, "is not counted") != NULL) {
+    if (strstr(message, "not counted: ") != NULL) {
         CHECK(level == PXDS_NOTICE_WARNING && path != NULL && strstr(message, path) != NULL);
         ++*(unsigned *)user;
     }
