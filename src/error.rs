@@ -181,6 +181,11 @@ impl Error {
         self.0.errno == Some(libc::EIO)
     }
 
+    /// Whether the process, or the whole system, has run out of something that the next call will want too.
+    pub fn is_of_the_process(&self) -> bool {
+        self.0.kind == Kind::NoMemory || matches!(self.0.errno, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+    }
+
     /// The file or directory that it is about.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()

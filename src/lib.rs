@@ -8,13 +8,13 @@
 //! | layer | modules |
 //! |---|---|
 //! | 0 | [`error`], [`digest`], [`limits`] |
-//! | 1 | [`simd`] |
+//! | 1 | [`progress`], [`simd`] |
 //! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
 //! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
-//! | 7 | [`ingest`], [`reader`], [`restore`], [`stats`] |
+//! | 7 | [`ingest`], [`reader`], [`restore`], [`verify`], [`stats`] |
 //! | 8 | [`backup`] |
 //! | 9 | [`ffi`] |
 //!
@@ -29,6 +29,7 @@ pub mod digest;
 pub mod error;
 pub mod limits;
 
+pub mod progress;
 pub mod simd;
 
 pub mod chunker;
@@ -58,6 +59,7 @@ pub mod ingest;
 pub mod reader;
 pub mod restore;
 pub mod stats;
+pub mod verify;
 
 pub mod backup;
 

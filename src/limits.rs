@@ -47,6 +47,13 @@ pub const SCRYPT_MAX_MEMORY: usize = 1025 << 20;
 /// Rounds of PBKDF2 that a password may take to try: some ten seconds.
 pub const PBKDF2_MAX_ROUNDS: u32 = 100_000_000;
 
+/// Chunks whose state one verification remembers, so that it need not read them again: 14 TB of chunks of 4 MiB. Some 180 MB
+/// at most.
+pub const VERIFY_MAX_KNOWN: usize = 7 << 19;
+
+/// Bad chunks that it remembers the reasons of, beside that: some 40 MB at most.
+pub const VERIFY_MAX_BAD: usize = 1 << 17;
+
 /// Threads that one call may be asked to use: more than any machine has processors for.
 pub const MAX_THREADS: usize = 1024;
 

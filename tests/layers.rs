@@ -21,13 +21,13 @@ use lexer::{Found, Token, paths, tokens, without_tests};
 
 const LAYERS: [&[&str]; 10] = [
     &["error", "digest", "limits"],
-    &["simd"],
+    &["progress", "simd"],
     &["format", "chunker", "hash", "json", "sys"],
     &["crew", "crypt", "index", "name", "zone"],
     &["blob", "keyfile", "prune"],
     &["manifest", "master", "store"],
     &["snapshot", "source"],
-    &["ingest", "reader", "restore", "stats"],
+    &["ingest", "reader", "restore", "stats", "verify"],
     &["backup"],
     &["ffi"],
 ];

@@ -30,6 +30,19 @@ pub struct VerifyState {
     pub upid: String,
 }
 
+impl VerifyState {
+    /// `None` if `upid` does not name a task as PBS does.
+    pub fn new(ok: bool, upid: String) -> Option<Self> {
+        is_upid(&upid).then_some(VerifyState { ok, upid })
+    }
+
+    /// When the task began, in seconds since 1970; `None` if the UPID is none.
+    pub fn started(&self) -> Option<i64> {
+        let time = self.upid.split(':').nth(5).filter(|_| is_upid(&self.upid))?;
+        i64::from_str_radix(time, 16).ok()
+    }
+}
+
 impl Manifest {
     /// A member of the unprotected part.
     pub fn unprotected_member(&self, name: &str) -> Option<&Value> {
@@ -213,6 +226,7 @@ mod tests {
         for (ok, text) in [(true, "ok"), (false, "failed")] {
             let json = json!({"state": text, "upid": UPID});
             let state = VerifyState { ok, upid: UPID.into() };
+            assert_eq!(state.started(), Some(0x5ca7_8b83));
             let mut manifest = with("verify_state", json.clone());
             assert_eq!(manifest.verify_state().as_ref(), Some(&state));
             manifest.set_verify_state(None).unwrap();

@@ -115,12 +115,19 @@ impl OpenSnapshot {
         if check_file(name)? != ArchiveKind::Blob {
             return Err(Error::new(Kind::Argument, format!("{name} is an index and no blob")));
         }
-        let raw = read_blob_file(&self.dir, name, self.open_file(name)?, BLOB_MAX_ENCODED_SIZE)?;
+        let raw = self.raw_blob(name)?;
         if name != MANIFEST_NAME {
             let listed = self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
             self.check_encrypted(name, &raw, listed.as_ref())?;
         }
         decode(&mut Codec::with_key(self.key.clone()), &self.dir, name, &raw, max_len)
+    }
+
+    /// The bytes of the file of the blob `name`, unchecked.
+    ///
+    /// Errors: `NotFound`, `Limit`, `NoMemory`, `Io`.
+    pub fn raw_blob(&self, name: &str) -> Result<Vec<u8>> {
+        read_blob_file(&self.dir, name, self.open_file(name)?, BLOB_MAX_ENCODED_SIZE)
     }
 
     /// Refuses an unencrypted blob that the manifest lists as encrypted: somebody may have slipped it in.

@@ -18,6 +18,22 @@ pub(super) fn is_chunk(stat: &Stat) -> bool {
     stat.kind == FileKind::File && stat.size >= BLOB_HEADER_SIZE as u64
 }
 
+/// Tells one file of a chunk from another that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkFile {
+    device: u64,
+    /// Its number in the file system: near it, as a rule, on a disk too.
+    pub inode: u64,
+    /// Its length.
+    pub size: u64,
+}
+
+impl ChunkFile {
+    fn new(stat: &Stat) -> Self {
+        ChunkFile { device: stat.device, inode: stat.inode, size: stat.size }
+    }
+}
+
 impl Store {
     /// The path at which the chunk `digest` is written.
     pub fn chunk_path(&self, digest: &Digest) -> PathBuf {
@@ -60,24 +76,51 @@ impl Store {
         self.read(digest, max_len, out).map(drop)
     }
 
+    /// As [`Store::load_raw`], behind what `out` has; gives the file that was read. With `anew` it is read from the disk,
+    /// as far as the system can be made to.
+    pub fn append_raw(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<ChunkFile> {
+        self.append(digest, max_len, anew, out).map(|(_, file)| file)
+    }
+
     fn read(&self, digest: &Digest, max_len: usize, out: &mut Vec<u8>) -> Result<ChunkName> {
+        out.clear();
+        self.append(digest, max_len, false, out).map(|(name, _)| name)
+    }
+
+    fn append(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<(ChunkName, ChunkFile)> {
         let (name, file, stat) = self.open_chunk(digest)?.ok_or_else(|| self.not_found(digest))?;
+        if anew {
+            sys::forget_cached(&file);
+        }
         let too_long = || Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size));
         usize::try_from(stat.size)
             .ok()
             .filter(|&len| len <= max_len)
             .ok_or_else(too_long)
-            .and_then(|len| sys::read_up_to(&file, len, out))
+            .and_then(|len| sys::append_up_to(&file, len, out))
             .map_err(|error| self.describe(error, &name, digest))?;
-        Ok(name)
+        Ok((name, ChunkFile::new(&stat)))
+    }
+
+    /// The file of chunk `digest`, as [`Store::has`] sees it.
+    pub fn chunk_file(&self, digest: &Digest) -> Result<Option<ChunkFile>> {
+        Ok(self.find(digest)?.map(|(_, stat)| ChunkFile::new(&stat)))
     }
 
     /// Renames the file of chunk `digest` to a bad-chunk name and gives the number in it; `None` if there is no such
     /// chunk. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
     pub fn mark_bad(&self, digest: &Digest) -> Result<Option<u8>> {
+        self.mark_bad_if(digest, |_| true)
+    }
+
+    /// As [`Store::mark_bad`], if `is_it` knows the file: somebody may have put a good one in its place.
+    pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkFile) -> bool) -> Result<Option<u8>> {
         let _one_at_a_time = self.stripe(digest);
         // The file that a load would read.
-        let Some((name, ..)) = self.open_chunk(digest)? else { return Ok(None) };
+        let Some((name, _, stat)) = self.open_chunk(digest)? else { return Ok(None) };
+        if !is_it(&ChunkFile::new(&stat)) {
+            return Ok(None);
+        }
         let chunks = self.chunk_dir()?;
         let mut number = 0;
         while number < 9 && chunks.lstat(name.bad(number).as_c_str())?.is_some() {

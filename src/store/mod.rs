@@ -16,6 +16,7 @@ mod iterate;
 mod layout;
 mod lock;
 
+pub use access::ChunkFile;
 pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkEntry, Chunks};
 pub use layout::Layout;

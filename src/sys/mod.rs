@@ -23,7 +23,7 @@ pub use flock::{Attempt, Flock, pause};
 pub use holes::Holes;
 pub use lock::{LockFile, LockMode};
 pub use output::Output;
-pub use process::ProcessMark;
+pub use process::{ProcessMark, host_name, process_start};
 pub use signals::SignalsBlocked;
 pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
@@ -106,9 +106,17 @@ pub fn open_regular(path: &Path) -> Result<(File, u64)> {
 /// Errors: `NoMemory`; `Io`, without a path.
 pub fn read_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
     out.clear();
+    append_up_to(file, len, out)
+}
+
+/// As [`read_up_to`], behind what `out` has.
+///
+/// Errors: as [`read_up_to`].
+pub fn append_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
     reserve(out, len)?;
-    while out.len() < len {
-        let want = len - out.len();
+    let end = out.len() + len;
+    while out.len() < end {
+        let want = end - out.len();
         let room = out.spare_capacity_mut().as_mut_ptr();
         // SAFETY: `len` bytes have been reserved, so `room` has at least `want`.
         let count = retry(|| unsafe { libc::read(file.as_raw_fd(), room.cast(), want) })
@@ -120,6 +128,12 @@ pub fn read_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
         unsafe { out.set_len(out.len() + count) };
     }
     Ok(())
+}
+
+/// Asks the system to forget what it has cached of `file`, so that the next read is one of the disk. It may not heed it.
+pub fn forget_cached(file: &File) {
+    // SAFETY: plain call on an open descriptor.
+    unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
 }
 
 /// Fills `out` from `file`; `path` is for errors.

@@ -67,9 +67,39 @@ impl Drop for ProcessMark {
     }
 }
 
+/// The name of this machine; empty if it cannot be had.
+pub fn host_name() -> String {
+    let mut name = [0_u8; 256];
+    // SAFETY: `name` is writable for its length, whose last byte stays zero.
+    let result = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) };
+    let len = name.iter().position(|&byte| byte == 0).filter(|_| result == 0).unwrap_or(0);
+    String::from_utf8_lossy(&name[..len]).into_owned()
+}
+
+/// When this process was started, in the system's ticks since it was; 0 if that cannot be had.
+pub fn process_start() -> u64 {
+    // The name of the program, in brackets, may hold anything; the number is the twentieth behind it.
+    let stat = std::fs::read("/proc/self/stat").unwrap_or_default();
+    let behind = stat.iter().rposition(|&byte| byte == b')').map_or(&[][..], |end| &stat[end + 1..]);
+    let number = std::str::from_utf8(behind).ok().and_then(|text| text.split_ascii_whitespace().nth(19));
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machine_and_the_process_are_known() {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(host_name(), name.trim_end());
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        // SAFETY: a plain question.
+        let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) } as f64;
+        let started = process_start() as f64 / ticks;
+        assert!(started > 0.0 && started <= seconds, "{started} of {seconds}");
+    }
 
     #[test]
     fn a_child_does_not_have_the_mark() {

@@ -1,0 +1,196 @@
+//! What a run knows of chunks.
+
+use std::collections::HashMap;
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::index::ChunkInfo;
+use crate::limits::{VERIFY_MAX_BAD, VERIFY_MAX_KNOWN};
+use crate::source::RequiredForm;
+
+/// A chunk whose content has its digest, or that is sealed and has a right CRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Good {
+    pub(super) encrypted: bool,
+    /// Its plain bytes; `None` if it is sealed and has not been opened.
+    pub(super) len: Option<usize>,
+}
+
+impl Good {
+    /// Compares its length, if that is known, with what an index says.
+    ///
+    /// Errors: `Corrupt`.
+    pub(super) fn check_len(&self, by_index: u64) -> Result<()> {
+        match self.len {
+            Some(len) if len as u64 != by_index => {
+                Err(Error::new(Kind::Corrupt, format!("the chunk has {len} bytes, and the index says {by_index}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A chunk that cannot be had.
+#[derive(Debug)]
+pub(super) struct Bad {
+    pub(super) error: Error,
+    /// Its file has been renamed.
+    pub(super) renamed: bool,
+    /// There is another in its place now.
+    pub(super) repaired: Option<Good>,
+}
+
+/// What is wrong with a place in an index.
+#[derive(Debug)]
+pub(super) struct Hit {
+    pub(super) kind: Kind,
+    pub(super) message: String,
+    pub(super) renamed: bool,
+    pub(super) repaired: bool,
+}
+
+/// What is known, of a bounded number of chunks.
+#[derive(Default)]
+pub(super) struct Book {
+    good: HashMap<Digest, Good>,
+    bad: HashMap<Digest, Bad>,
+}
+
+impl Book {
+    /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the next
+    /// call.
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn make_room(&mut self, count: usize) -> Result<()> {
+        self.make_room_within(count, VERIFY_MAX_KNOWN, VERIFY_MAX_BAD)
+    }
+
+    fn make_room_within(&mut self, count: usize, max_good: usize, max_bad: usize) -> Result<()> {
+        if self.good.len().saturating_add(count) > max_good {
+            self.good.clear();
+        }
+        if self.bad.len().saturating_add(count) > max_bad {
+            self.bad.clear();
+        }
+        let no_memory = |_| Error::new(Kind::NoMemory, format!("no memory for what is known of {count} chunks"));
+        self.good.try_reserve(count).map_err(no_memory)
+    }
+
+    /// Whether a chunk is still to be checked; one that was not opened is, where it can be.
+    pub(super) fn lacks(&self, digest: &Digest, opens: bool) -> bool {
+        match self.good.get(digest) {
+            Some(good) => opens && good.len.is_none(),
+            None => !self.bad.contains_key(digest),
+        }
+    }
+
+    pub(super) fn enter_good(&mut self, digest: Digest, good: Good) {
+        self.good.insert(digest, good);
+    }
+
+    pub(super) fn enter_bad(&mut self, digest: Digest, bad: Bad) {
+        self.good.remove(&digest);
+        self.bad.insert(digest, bad);
+    }
+
+    /// What is wrong with `chunk`, as an index lists it, which has been checked.
+    pub(super) fn judge(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> Option<Hit> {
+        let hit = |error: &Error, bad: Option<&Bad>, repaired| Hit {
+            kind: error.kind(),
+            message: error.message().to_owned(),
+            renamed: bad.is_some_and(|bad| bad.renamed),
+            repaired,
+        };
+        let bad = self.bad.get(&chunk.digest);
+        let good = match bad {
+            Some(Bad { error, repaired: None, .. }) => return Some(hit(error, bad, false)),
+            Some(Bad { repaired: Some(good), .. }) => Some(good),
+            None => self.good.get(&chunk.digest),
+        };
+        let fits = match good {
+            Some(good) => fits(chunk, good, required),
+            None => Err(Error::new(Kind::Internal, "the chunk has not been checked")),
+        };
+        match (fits, bad) {
+            (Err(error), _) => Some(hit(&error, bad, false)),
+            (Ok(()), Some(bad)) => Some(hit(&bad.error, Some(bad), true)),
+            (Ok(()), None) => None,
+        }
+    }
+}
+
+/// Compares a good chunk with what an index says of it.
+fn fits(chunk: &ChunkInfo, good: &Good, required: Option<RequiredForm>) -> Result<()> {
+    RequiredForm::check(required, good.encrypted)?;
+    good.check_len(chunk.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: Good = Good { encrypted: false, len: Some(5) };
+    const SEALED: Good = Good { encrypted: true, len: None };
+
+    fn digest(i: u8) -> Digest {
+        Digest([i; 32])
+    }
+
+    fn chunk(i: u8, len: u64) -> ChunkInfo {
+        ChunkInfo { start: 7, end: 7 + len, digest: digest(i) }
+    }
+
+    fn bad(repaired: Option<Good>) -> Bad {
+        Bad { error: Error::new(Kind::Format, "x"), renamed: true, repaired }
+    }
+
+    #[test]
+    fn what_is_known_is_bounded_and_what_is_forgotten_is_wanted_again() {
+        let mut book = Book::default();
+        for i in 0..10 {
+            book.make_room_within(1, 4, 2).unwrap();
+            book.enter_good(digest(i), PLAIN);
+            book.enter_bad(digest(100 + i), bad(None));
+            assert!(!book.lacks(&digest(i), false) && !book.lacks(&digest(100 + i), false));
+            assert!(book.good.len() <= 4 && book.bad.len() <= 2);
+        }
+        assert!(book.lacks(&digest(0), false) && book.lacks(&digest(100), false));
+        assert_eq!((book.good.len(), book.bad.len()), (2, 2));
+    }
+
+    #[test]
+    fn what_is_sealed_is_wanted_again_where_it_can_be_opened() {
+        let mut book = Book::default();
+        book.enter_good(digest(1), SEALED);
+        book.enter_good(digest(2), PLAIN);
+        assert!(!book.lacks(&digest(1), false) && book.lacks(&digest(1), true));
+        assert!(!book.lacks(&digest(2), true));
+    }
+
+    #[test]
+    fn length_and_form_are_compared_for_every_index() {
+        let mut book = Book::default();
+        book.enter_good(digest(1), PLAIN);
+        book.enter_good(digest(2), SEALED);
+        let kind = |i, len, form| book.judge(&chunk(i, len), form).map(|hit| (hit.kind, hit.repaired));
+        assert_eq!(kind(1, 5, Some(RequiredForm::Plain)), None);
+        assert_eq!(kind(1, 6, Some(RequiredForm::Plain)), Some((Kind::Corrupt, false)));
+        assert_eq!(kind(1, 5, Some(RequiredForm::Encrypted)), Some((Kind::CryptMode, false)));
+        assert_eq!(kind(2, 6, Some(RequiredForm::Encrypted)), None);
+        assert_eq!(kind(2, 6, Some(RequiredForm::Plain)), Some((Kind::CryptMode, false)));
+        assert_eq!(kind(3, 5, None), Some((Kind::Internal, false)));
+    }
+
+    #[test]
+    fn what_was_repaired_must_fit_too() {
+        let mut book = Book::default();
+        book.enter_good(digest(1), SEALED);
+        book.enter_bad(digest(1), bad(None));
+        let hit = book.judge(&chunk(1, 5), None).unwrap();
+        assert_eq!((hit.kind, hit.message.as_str(), hit.renamed, hit.repaired), (Kind::Format, "x", true, false));
+        book.enter_bad(digest(1), bad(Some(PLAIN)));
+        assert!(book.judge(&chunk(1, 5), None).unwrap().repaired);
+        let hit = book.judge(&chunk(1, 6), None).unwrap();
+        assert_eq!((hit.kind, hit.repaired), (Kind::Corrupt, false));
+    }
+}

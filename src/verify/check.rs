@@ -1,0 +1,312 @@
+//! Reading and checking chunks, on several threads.
+//!
+//! One thread at a time reads, a few chunks ahead; the others check what has been read. What does not come out well at
+//! once is read again, on the thread that has it, and looked at more slowly.
+
+use std::mem;
+use std::ops::Range;
+use std::slice::Iter;
+use std::sync::Arc;
+
+use super::book::Good;
+use super::ends_all;
+use crate::blob::{Blob, Codec};
+use crate::crew::{Pause, Taken};
+use crate::crypt::{CryptKey, digest_all};
+use crate::digest::{DIGEST_SIZE, Digest};
+use crate::error::{Error, Kind, Result, reserve};
+use crate::format::BlobForm;
+use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
+use crate::source::is_bad;
+use crate::store::{ChunkFile, Store};
+
+/// Bytes of a batch, plain or encoded: one more chunk is read as long as there are fewer.
+const BATCH_SIZE: u64 = 12 << 20;
+
+/// Chunks of a batch, at most.
+const MAX_ITEMS: usize = 512;
+
+/// Chunks that are hashed at a time, and their plain bytes, unless it is a single one.
+const GROUP: usize = 16;
+const GROUP_SIZE: usize = 16 << 20;
+
+/// A buffer that has grown beyond this is not kept.
+const MAX_KEPT: usize = 2 * GROUP_SIZE;
+
+/// Batches that have been read and not been entered, for each thread.
+pub(super) const MAX_AHEAD: usize = 2;
+
+/// A chunk that is to be checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) digest: Digest,
+    /// Its plain bytes, by the index that has named it first.
+    pub(super) len: u64,
+    /// Where it may be on the disk.
+    pub(super) inode: u64,
+}
+
+/// What was found of a chunk.
+#[derive(Debug)]
+pub(super) enum Finding {
+    Good(Good),
+    /// Why, and the file if it was read.
+    Bad(Error, Option<ChunkFile>),
+}
+
+/// A chunk in a batch.
+pub(super) struct Item {
+    pub(super) wanted: Wanted,
+    /// Where in the batch its file is, or why it could not be read.
+    read: Result<(Range<usize>, ChunkFile)>,
+    /// `None` until it is known.
+    pub(super) finding: Option<Finding>,
+}
+
+impl Item {
+    /// Bytes of its file.
+    pub(super) fn stored_size(&self) -> u64 {
+        self.read.as_ref().map_or(0, |(_, file)| file.size)
+    }
+}
+
+/// Chunks on their way.
+#[derive(Default)]
+pub(super) struct Batch {
+    raw: Vec<u8>,
+    pub(super) items: Vec<Item>,
+}
+
+/// What one thread works with.
+pub(super) struct Desk {
+    codec: Codec,
+    /// Never shrinks, so that it need not be cleared before it is used, unless it has become too large.
+    decoded: Vec<u8>,
+}
+
+impl Desk {
+    pub(super) fn new(key: Option<Arc<CryptKey>>) -> Self {
+        Desk { codec: Codec::with_key(key), decoded: Vec::new() }
+    }
+}
+
+/// Checks chunks of a store.
+pub(super) struct Checker<'a> {
+    pub(super) store: &'a Store,
+    pub(super) key: Option<&'a CryptKey>,
+    /// The key is that of the chunks.
+    pub(super) opens: bool,
+}
+
+/// What a quick look at a blob gives.
+enum Look<'a> {
+    /// Data that is to be hashed; of an encrypted chunk, or not.
+    Data(&'a [u8], bool),
+    /// It is sealed, and there is nothing more to see.
+    Sealed,
+    /// It is to be looked at again.
+    Doubt,
+}
+
+impl Checker<'_> {
+    /// Reads the next of `left`.
+    pub(super) fn read_batch(
+        &self,
+        left: &mut Iter<'_, Wanted>,
+        batch: &mut Batch,
+        pause: &mut Pause<'_>,
+    ) -> Result<Taken> {
+        let Batch { raw, items } = batch;
+        items.clear();
+        raw.clear();
+        if raw.capacity() > MAX_KEPT {
+            *raw = Vec::new();
+        }
+        let mut plain = 0_u64;
+        while items.len() < MAX_ITEMS && plain < BATCH_SIZE && (raw.len() as u64) < BATCH_SIZE {
+            let Some(&wanted) = left.next() else { break };
+            pause()?;
+            let start = raw.len();
+            let read = self.store.append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw);
+            if let Err(error) = &read {
+                if ends_all(error) {
+                    return Err(error.clone());
+                }
+                raw.truncate(start);
+            }
+            plain = plain.saturating_add(wanted.len);
+            items.push(Item { wanted, read: read.map(|file| (start..raw.len(), file)), finding: None });
+        }
+        Ok(match (items.is_empty(), left.len()) {
+            (true, _) => Taken::Nothing,
+            (false, 0) => Taken::Last,
+            (false, _) => Taken::More,
+        })
+    }
+
+    /// Checks what has been read.
+    pub(super) fn check_batch(&self, desk: &mut Desk, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
+        let Batch { raw, items } = batch;
+        let mut left = &mut items[..];
+        while !left.is_empty() {
+            pause()?;
+            let (group, behind) = mem::take(&mut left).split_at_mut(group_len(left));
+            left = behind;
+            self.look(desk, raw, group)?;
+            for item in group.iter_mut().filter(|item| item.finding.is_none()) {
+                pause()?;
+                item.finding = Some(match &item.read {
+                    // There is nothing to be read again.
+                    Err(error) if error.kind() == Kind::NotFound => Finding::Bad(error.clone(), None),
+                    _ => self.look_again(&mut desk.codec, &item.wanted)?,
+                });
+            }
+        }
+        if desk.decoded.capacity() > MAX_KEPT {
+            desk.decoded = Vec::new();
+        }
+        Ok(())
+    }
+
+    /// A quick look at a group: finds out which are good.
+    fn look(&self, desk: &mut Desk, raw: &[u8], group: &mut [Item]) -> Result<()> {
+        let Desk { codec, decoded } = desk;
+        let blob_of = |item: &Item| {
+            let (range, _) = item.read.as_ref().ok()?;
+            Blob::load(raw.get(range.clone())?).ok()
+        };
+        let blobs: [Option<Blob<'_>>; GROUP] = std::array::from_fn(|i| group.get(i).and_then(blob_of));
+        let lens: [usize; GROUP] = std::array::from_fn(|i| match (&blobs[i], group.get(i)) {
+            (Some(blob), Some(item)) => self.room(blob, item.wanted.len),
+            _ => 0,
+        });
+        let room = lens.iter().sum::<usize>();
+        reserve(decoded, room.saturating_sub(decoded.len()))?;
+        decoded.resize(room.max(decoded.len()), 0);
+
+        let (mut plain, mut keyed) = (Messages::default(), Messages::default());
+        let mut rest = &mut decoded[..];
+        for (i, item) in group.iter_mut().enumerate() {
+            let Some(blob) = blobs[i] else { continue };
+            let (place, behind) = mem::take(&mut rest).split_at_mut(lens[i]);
+            rest = behind;
+            match self.look_inside(codec, blob, place)? {
+                Look::Data(data, true) => keyed.push(i, data),
+                Look::Data(data, false) => plain.push(i, data),
+                Look::Sealed => item.finding = Some(Finding::Good(Good { encrypted: true, len: None })),
+                Look::Doubt => {}
+            }
+        }
+        plain.compare(None, false, group)?;
+        keyed.compare(self.key, true, group)
+    }
+
+    /// The room that decoding takes: none where it is not needed, or where the data cannot have so many bytes.
+    fn room(&self, blob: &Blob<'_>, len: u64) -> usize {
+        let BlobForm { compressed, encrypted } = blob.form();
+        let needed = if encrypted { self.opens } else { compressed };
+        match (needed, blob_len(len), blob.decoded_bound()) {
+            (true, Ok(len), Ok(bound)) if len <= bound => len,
+            _ => 0,
+        }
+    }
+
+    fn look_inside<'b>(&self, codec: &mut Codec, blob: Blob<'b>, place: &'b mut [u8]) -> Result<Look<'b>> {
+        let BlobForm { compressed, encrypted } = blob.form();
+        if encrypted && !self.opens {
+            return Ok(Look::Sealed);
+        }
+        if !compressed && !encrypted {
+            return Ok(Look::Data(blob.payload(), false));
+        }
+        match codec.decode(blob, None, place) {
+            Ok(len) => Ok(place
+                .get(..len)
+                .filter(|_| len == place.len())
+                .map_or(Look::Doubt, |data| Look::Data(data, encrypted))),
+            Err(error) if ends_all(&error) => Err(error),
+            Err(_) => Ok(Look::Doubt),
+        }
+    }
+
+    /// Reads a chunk once more and looks at all of it.
+    fn look_again(&self, codec: &mut Codec, wanted: &Wanted) -> Result<Finding> {
+        let (digest, mut raw) = (&wanted.digest, Vec::new());
+        let file = match self.store.append_raw(digest, BLOB_MAX_ENCODED_SIZE, true, &mut raw) {
+            Ok(file) => file,
+            Err(error) if ends_all(&error) => return Err(error),
+            Err(error) => {
+                // What cannot be read for its form alone, being too long or no file, has been seen all the same.
+                let file = if is_rot(&error) { self.store.chunk_file(digest).unwrap_or_default() } else { None };
+                return Ok(Finding::Bad(error, file));
+            }
+        };
+        let good = open_slowly(codec, &raw, digest, self.opens);
+        match good.and_then(|good| good.check_len(wanted.len).map(|()| good)) {
+            Ok(good) => Ok(Finding::Good(good)),
+            Err(error) if ends_all(&error) => Err(error),
+            Err(error) => {
+                let path = self.store.chunk_path(digest);
+                Ok(Finding::Bad(error.context(path.display()).with_path(&path).with_digest(digest), Some(file)))
+            }
+        }
+    }
+}
+
+/// Checks the encoded bytes of a chunk, whatever the length of its data.
+///
+/// Errors: `Format`, `Corrupt`, `Limit`, `Auth`, `NoMemory`.
+pub(super) fn open_slowly(codec: &mut Codec, raw: &[u8], digest: &Digest, opens: bool) -> Result<Good> {
+    let blob = Blob::load(raw)?;
+    let encrypted = blob.form().encrypted;
+    if encrypted && !opens {
+        return Ok(Good { encrypted, len: None });
+    }
+    let data = codec.decode_vec(blob, Some(digest), BLOB_MAX_SIZE)?;
+    Ok(Good { encrypted, len: Some(data.len()) })
+}
+
+/// Whether `error`, of loading a chunk, proves that its file is rotten.
+pub(super) fn is_rot(error: &Error) -> bool {
+    is_bad(error) && !matches!(error.kind(), Kind::NotFound | Kind::Io)
+}
+
+/// How many of the first items are looked at together.
+fn group_len(items: &[Item]) -> usize {
+    let mut sum = 0_u64;
+    let fits = |item: &&Item| {
+        sum = sum.saturating_add(item.wanted.len);
+        sum <= GROUP_SIZE as u64
+    };
+    items.iter().take(GROUP).take_while(fits).count().max(1)
+}
+
+/// Data that is hashed together, and which items it is of.
+#[derive(Default)]
+struct Messages<'a> {
+    data: [&'a [u8]; GROUP],
+    of: [usize; GROUP],
+    count: usize,
+}
+
+impl<'a> Messages<'a> {
+    fn push(&mut self, i: usize, data: &'a [u8]) {
+        self.data[self.count] = data;
+        self.of[self.count] = i;
+        self.count += 1;
+    }
+
+    /// Notes which of the items have their digest and length.
+    fn compare(&self, key: Option<&CryptKey>, encrypted: bool, group: &mut [Item]) -> Result<()> {
+        let data = &self.data[..self.count];
+        let mut digests = [Digest([0; DIGEST_SIZE]); GROUP];
+        digest_all(data, key, &mut digests[..self.count])?;
+        for ((data, digest), &i) in data.iter().zip(&digests).zip(&self.of) {
+            let is_it = |item: &&mut Item| item.wanted.digest == *digest && item.wanted.len == data.len() as u64;
+            if let Some(item) = group.get_mut(i).filter(is_it) {
+                item.finding = Some(Finding::Good(Good { encrypted, len: Some(data.len()) }));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! What is made of what was found of chunks: it is counted, remembered, and acted on. On the caller's thread.
+
+use std::sync::Arc;
+
+use super::book::{Bad, Book, Good};
+use super::check::{Batch, Finding, Item, Wanted, is_rot, open_slowly};
+use super::{Sums, ends_all};
+use crate::blob::Codec;
+use crate::crypt::CryptKey;
+use crate::error::{Error, Kind, Result};
+use crate::limits::BLOB_MAX_ENCODED_SIZE;
+use crate::progress::Progress;
+use crate::store::{ChunkFile, NoticeLevel, Store};
+
+/// What comes in order.
+pub(super) struct Ledger<'a> {
+    pub(super) store: Store,
+    pub(super) read_only: bool,
+    pub(super) progress: Progress<'a>,
+    pub(super) sums: Sums,
+    pub(super) book: Book,
+    repairs: Option<Repairs>,
+}
+
+/// Another store, and what its chunks are read with.
+struct Repairs {
+    from: Store,
+    codec: Codec,
+    raw: Vec<u8>,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) fn new(
+        store: &Store,
+        read_only: bool,
+        progress: Progress<'a>,
+        repair_from: Option<Store>,
+        key: Option<Arc<CryptKey>>,
+    ) -> Self {
+        let repairs = repair_from.map(|from| Repairs { from, codec: Codec::with_key(key), raw: Vec::new() });
+        let (sums, book) = (Sums::default(), Book::default());
+        Ledger { store: store.clone(), read_only, progress, sums, book, repairs }
+    }
+
+    /// Enters the chunks of a batch; `opens`: encrypted ones were opened.
+    ///
+    /// Errors: those of the callbacks; what ends a run.
+    pub(super) fn enter_batch(&mut self, batch: &mut Batch, opens: bool) -> Result<()> {
+        for item in batch.items.drain(..) {
+            self.enter(item, opens)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, item: Item, opens: bool) -> Result<()> {
+        self.sums.chunks += 1;
+        self.sums.bytes = self.sums.bytes.saturating_add(item.wanted.len);
+        self.sums.stored_bytes = self.sums.stored_bytes.saturating_add(item.stored_size());
+        self.progress.stage.bytes = self.sums.bytes;
+        let Item { wanted, finding, .. } = item;
+        match finding.ok_or_else(|| Error::new(Kind::Internal, "a chunk was not checked"))? {
+            Finding::Good(good) => self.book.enter_good(wanted.digest, good),
+            Finding::Bad(error, file) => {
+                let bad = self.act_on(&wanted, error, file, opens)?;
+                self.book.enter_bad(wanted.digest, bad);
+            }
+        }
+        self.progress.tick()
+    }
+
+    /// Sets a rotten chunk aside, and gets another if it can.
+    fn act_on(&mut self, wanted: &Wanted, error: Error, file: Option<ChunkFile>, opens: bool) -> Result<Bad> {
+        let is_rotten = is_rot(&error);
+        *match error.kind() {
+            _ if is_rotten => &mut self.sums.bad,
+            Kind::NotFound => &mut self.sums.missing,
+            _ => &mut self.sums.unreadable,
+        } += 1;
+        // First the other one, then the change: what is there may serve a better program.
+        let other = self.fetch(wanted, opens)?;
+        let renamed = is_rotten && !self.read_only && self.set_aside(wanted, file)?;
+        self.sums.renamed += u64::from(renamed);
+        let can_replace = renamed || error.kind() == Kind::NotFound || error.is_of_the_device();
+        let repaired = match other {
+            Some(good) if can_replace => self.replace(wanted, good)?,
+            _ => None,
+        };
+        self.sums.repaired += u64::from(repaired.is_some());
+        Ok(Bad { error, renamed, repaired })
+    }
+
+    /// Renames the file that is rotten, unless there is another in its place by now.
+    fn set_aside(&self, wanted: &Wanted, file: Option<ChunkFile>) -> Result<bool> {
+        let Some(file) = file else { return Ok(false) };
+        match self.store.mark_bad_if(&wanted.digest, |found| *found == file) {
+            Ok(number) => Ok(number.is_some()),
+            Err(error) => {
+                self.warn(&format!("chunk {} is bad, and not set aside", wanted.digest), error).map(|()| false)
+            }
+        }
+    }
+
+    /// Reads the chunk from the other store, if there is one that has it.
+    fn fetch(&mut self, wanted: &Wanted, opens: bool) -> Result<Option<Good>> {
+        let Some(Repairs { from, codec, raw }) = &mut self.repairs else { return Ok(None) };
+        raw.clear();
+        let fetched = from
+            .append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw)
+            .and_then(|_| open_slowly(codec, raw, &wanted.digest, opens));
+        match fetched {
+            Ok(good) => Ok(Some(good)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => self.warn("the other store does not help", error).map(|()| None),
+        }
+    }
+
+    /// Stores what was fetched.
+    fn replace(&mut self, wanted: &Wanted, good: Good) -> Result<Option<Good>> {
+        let Some(Repairs { codec, raw, .. }) = &mut self.repairs else { return Ok(None) };
+        let len = good.len.map_or(wanted.len, |len| len as u64);
+        match self.store.insert_verified(codec, &wanted.digest, len, raw) {
+            Ok(_) => Ok(Some(good)),
+            Err(error) => self.warn(&format!("chunk {} is not repaired", wanted.digest), error).map(|()| None),
+        }
+    }
+
+    /// Says what has failed and is no reason to stop.
+    ///
+    /// Errors: `error`, if it is one; that of the notice.
+    pub(super) fn warn(&self, what: &str, error: Error) -> Result<()> {
+        if ends_all(&error) {
+            return Err(error);
+        }
+        self.store.notice(NoticeLevel::Warning, &format!("{what}: {}", error.message()), error.path())
+    }
+}

@@ -1,0 +1,189 @@
+//! Verification: is all that a snapshot needs there, and what it was? (docs/format.md, 10.)
+//!
+//! # Contract
+//!
+//! - Each chunk is read and checked once in a run, however many indexes name it; what is asked of it beside its content,
+//!   its length and whether it is encrypted, is compared for every index.
+//! - A chunk that fails is read again, from the disk, before that is believed. What is rotten is renamed, so that the
+//!   next backup stores it anew; what is missing, or cannot be read, stays as it is.
+//! - As with PBS a chunk is bad, too, if it has another length than the index says that has named it first.
+//! - Encrypted chunks are decrypted with a key that is known to be theirs, by the fingerprint in the manifest. Without
+//!   one their CRC has to do.
+//! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
+//! - Memory: one index; for each thread some 60 MB of chunks at most, or the one chunk that is larger than that; and what
+//!   is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
+//!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is met.
+//! - A run that is stopped, or dies, has changed nothing but what it had found: the next one begins anew.
+
+mod book;
+mod check;
+mod ledger;
+mod run;
+mod task;
+
+pub use run::Verifier;
+pub use task::new_upid;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::crypt::CryptKey;
+use crate::error::{Error, Kind, Result};
+use crate::index::ChunkInfo;
+use crate::name::{Group, Snapshot};
+use crate::progress::OnProgress;
+use crate::store::Store;
+
+/// A phase: snapshots are listed; `done` is how many.
+pub const PHASE_LIST: u32 = 0;
+/// A phase: snapshots are checked; `done` is how many have been, `bytes` the plain bytes of the chunks so far.
+pub const PHASE_CHECK: u32 = 1;
+
+/// How a verification works.
+#[derive(Clone, Default)]
+pub struct VerifyOptions {
+    /// Change nothing: neither rename chunks nor note the outcome in manifests.
+    pub read_only: bool,
+    /// Read chunks as an index lists them; by default in the order of their inodes, which spares a disk that turns.
+    pub index_order: bool,
+    /// Pass over snapshots that have been verified no more than so many days ago, well or not.
+    pub skip_days: Option<u64>,
+    /// 0 for as many as there are processors.
+    pub threads: usize,
+    /// What encrypted chunks and blobs are decrypted with, and signatures checked.
+    pub key: Option<Arc<CryptKey>>,
+    /// Where chunks are taken from that are missing or bad.
+    pub repair_from: Option<Store>,
+    /// The task that the outcome is noted with; by default one that is made up of this process ([`new_upid`]).
+    pub upid: Option<String>,
+}
+
+impl fmt::Debug for VerifyOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let VerifyOptions { read_only, index_order, skip_days, threads, key, repair_from, upid } = self;
+        write!(
+            f,
+            "VerifyOptions {{ read_only: {read_only}, index_order: {index_order}, {skip_days:?}, {threads}, {key:?}, \
+             {repair_from:?}, {upid:?} }}"
+        )
+    }
+}
+
+/// What is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All snapshots but those of the groups `host/benchmark`, as PBS does.
+    Store,
+    /// The snapshots of a group.
+    Group(Group),
+    /// One snapshot.
+    Snapshot(Snapshot),
+}
+
+impl Scope {
+    /// Reads `[ns/NAME/...]TYPE/ID`, the same with `/TIME`, or nothing, which is the store.
+    ///
+    /// Errors: `Argument`.
+    pub fn parse(path: &str) -> Result<Self> {
+        if path.is_empty() {
+            return Ok(Scope::Store);
+        }
+        Group::parse(path).map(Scope::Group).or_else(|_| Snapshot::parse(path).map(Scope::Snapshot))
+    }
+}
+
+/// What was found to be wrong, or was until it was repaired.
+#[derive(Debug)]
+pub struct Damage<'a> {
+    /// Where.
+    pub snapshot: &'a Snapshot,
+    /// The file: an index, a blob or the manifest.
+    pub archive: &'a str,
+    /// The chunk that is hit, of an index.
+    pub chunk: Option<ChunkInfo>,
+    /// What a failed load would have said.
+    pub kind: Kind,
+    /// Why.
+    pub message: &'a str,
+    /// The chunk's file has been renamed.
+    pub renamed: bool,
+    /// There is a good chunk in its place now; this is no failure of the snapshot.
+    pub repaired: bool,
+}
+
+/// How a snapshot came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was well, or has been repaired.
+    Ok,
+    /// Something was not.
+    Failed,
+    /// It was not looked at: somebody is making or removing it.
+    Busy,
+    /// It was not looked at: it has been removed since it was listed.
+    Gone,
+    /// It was not looked at: it has been verified lately.
+    Recent,
+}
+
+/// A snapshot that has been dealt with.
+#[derive(Debug, Clone, Copy)]
+pub struct Done<'a> {
+    /// Its name.
+    pub snapshot: &'a Snapshot,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// Places that are damaged: one for each chunk of an index that is hit.
+    pub errors: u64,
+    /// Places that were damaged and have been repaired.
+    pub repaired: u64,
+}
+
+/// Sums of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// Snapshots that came out well.
+    pub ok: u64,
+    /// Snapshots that failed.
+    pub failed: u64,
+    /// Snapshots that were not looked at.
+    pub skipped: u64,
+    /// Chunks that were checked, the damaged ones among them.
+    pub chunks: u64,
+    /// Their plain bytes, by the index that named them first.
+    pub bytes: u64,
+    /// Bytes of their files.
+    pub stored_bytes: u64,
+    /// Chunks that are rotten.
+    pub bad: u64,
+    /// Chunks that are not there.
+    pub missing: u64,
+    /// Chunks that could not be read, which says nothing of their content.
+    pub unreadable: u64,
+    /// Rotten chunks whose files have been renamed.
+    pub renamed: u64,
+    /// Chunks, of all these, that have been taken from the other store.
+    pub repaired: u64,
+}
+
+/// Is told of damage, before the snapshot is done. An error stops the run.
+pub type OnDamage<'a> = dyn FnMut(&Damage<'_>) -> Result<()> + 'a;
+
+/// Is told of each snapshot. An error stops the run.
+pub type OnDone<'a> = dyn FnMut(&Done<'_>) -> Result<()> + 'a;
+
+/// Who is told of what.
+#[derive(Default)]
+pub struct Listeners<'a> {
+    /// Of damage.
+    pub on_damage: Option<&'a mut OnDamage<'a>>,
+    /// Of snapshots.
+    pub on_done: Option<&'a mut OnDone<'a>>,
+    /// Of how far the run is.
+    pub on_progress: Option<&'a mut OnProgress<'a>>,
+}
+
+/// Whether `error` ends the run: it is not about what is verified, and would come again.
+fn ends_all(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Cancelled | Kind::Internal) || error.is_of_the_process()
+}

@@ -1,0 +1,340 @@
+//! Going through snapshots, their files, and the chunks of these.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::book::Hit;
+use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
+use super::ledger::Ledger;
+use super::{
+    Damage, Done, Listeners, OnDamage, OnDone, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid,
+};
+use crate::blob::{Blob, Codec};
+use crate::crew;
+use crate::crypt::CryptKey;
+use crate::error::{Error, Kind, Result};
+use crate::hash::sha256;
+use crate::index::{ChunkInfo, Index};
+use crate::limits::BLOB_MAX_SIZE;
+use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, VerifyState};
+use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_file};
+use crate::progress::Progress;
+use crate::snapshot::OpenSnapshot;
+use crate::source::RequiredForm;
+use crate::store::{NoticeLevel, Store};
+use crate::sys;
+
+/// Entries of an index that are dealt with at a time: what is found of them is all remembered.
+const WINDOW: usize = 1 << 16;
+
+const SECONDS_OF_DAY: i64 = 86400;
+
+/// The group of PBS's benchmark, in any namespace.
+const BENCHMARK: (BackupType, &str) = (BackupType::Host, "benchmark");
+
+/// What a client leaves beside what the manifest lists.
+const LOG_NAME: &str = "client.log.blob";
+
+/// A run of verification.
+pub struct Verifier<'a> {
+    store: Store,
+    options: VerifyOptions,
+    upid: String,
+    desks: Vec<Desk>,
+    ledger: Ledger<'a>,
+    on_damage: Option<&'a mut OnDamage<'a>>,
+    on_done: Option<&'a mut OnDone<'a>>,
+}
+
+/// What was found in one snapshot.
+#[derive(Default)]
+struct Tally {
+    errors: u64,
+    repaired: u64,
+}
+
+impl<'a> Verifier<'a> {
+    /// A run on `store`.
+    ///
+    /// Errors: `Argument` for too many threads, for a UPID that is none, or if it is to repair and to change nothing;
+    /// `NotFound` if there are no chunks.
+    pub fn new(store: &Store, options: VerifyOptions, listeners: Listeners<'a>) -> Result<Self> {
+        if options.read_only && options.repair_from.is_some() {
+            return Err(Error::new(Kind::Argument, "a verification that changes nothing cannot repair"));
+        }
+        if !store.has_chunks() {
+            let path = store.path();
+            let message = format!("{} has no chunks that could be verified", path.display());
+            return Err(Error::new(Kind::NotFound, message).with_path(path));
+        }
+        let upid = options.upid.clone().unwrap_or_else(new_upid);
+        if VerifyState::new(true, upid.clone()).is_none() {
+            return Err(Error::new(Kind::Argument, format!("{upid:?} is no UPID")));
+        }
+        let Listeners { on_damage, on_done, on_progress } = listeners;
+        let (progress, from, key) = (Progress::new(on_progress), options.repair_from.clone(), options.key.clone());
+        let threads = crew::thread_count(options.threads)?;
+        Ok(Verifier {
+            store: store.clone(),
+            upid,
+            desks: std::iter::repeat_with(|| Desk::new(options.key.clone())).take(threads).collect(),
+            ledger: Ledger::new(store, options.read_only, progress, from, key),
+            options,
+            on_damage,
+            on_done,
+        })
+    }
+
+    /// The sums so far.
+    pub fn sums(&self) -> Sums {
+        self.ledger.sums
+    }
+
+    /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
+    /// failure of this.
+    ///
+    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed; `NoMemory`; those of the callbacks
+    /// and of the notice.
+    pub fn run(&mut self, scope: &Scope) -> Result<()> {
+        let snapshots = self.list(scope)?;
+        let stage = &mut self.ledger.progress.stage;
+        (stage.phase, stage.done, stage.total) = (PHASE_CHECK, 0, snapshots.len() as u64);
+        self.ledger.progress.tick()?;
+        for snapshot in &snapshots {
+            let mut tally = Tally::default();
+            let outcome = self.snapshot(snapshot, &mut tally)?;
+            let sums = &mut self.ledger.sums;
+            *match outcome {
+                Outcome::Ok => &mut sums.ok,
+                Outcome::Failed => &mut sums.failed,
+                Outcome::Busy | Outcome::Gone | Outcome::Recent => &mut sums.skipped,
+            } += 1;
+            self.ledger.progress.stage.done += 1;
+            if let Some(on_done) = &mut self.on_done {
+                on_done(&Done { snapshot, outcome, errors: tally.errors, repaired: tally.repaired })?;
+            }
+            self.ledger.progress.tick()?;
+        }
+        Ok(())
+    }
+
+    fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
+        let groups = match scope {
+            Scope::Store => self.store.groups_below(&Namespace::root())?,
+            Scope::Group(group) => vec![group.clone()],
+            Scope::Snapshot(snapshot) => {
+                self.store.open_snapshot(snapshot)?;
+                return Ok(vec![snapshot.clone()]);
+            }
+        };
+        let mut snapshots = Vec::new();
+        let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
+        for group in groups.iter().filter(is_wanted) {
+            match self.store.snapshots(group) {
+                Ok(infos) => snapshots.extend(infos.into_iter().rev().map(|info| info.snapshot)),
+                // Removed since it was found.
+                Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
+                Err(error) => return Err(error),
+            }
+            self.ledger.progress.stage.done = snapshots.len() as u64;
+            self.ledger.progress.tick()?;
+        }
+        Ok(snapshots)
+    }
+
+    fn snapshot(&mut self, snapshot: &Snapshot, tally: &mut Tally) -> Result<Outcome> {
+        let store = self.store.clone();
+        let open = match OpenSnapshot::open(&store, snapshot, None) {
+            Ok(open) => open,
+            Err(error) if error.kind() == Kind::Busy => return Ok(Outcome::Busy),
+            Err(error) if error.kind() == Kind::NotFound => return Ok(Outcome::Gone),
+            Err(error) => {
+                self.tell(snapshot, tally, MANIFEST_NAME, error)?;
+                return Ok(Outcome::Failed);
+            }
+        };
+        let manifest = match open.finished_manifest() {
+            Ok(manifest) => manifest,
+            Err(error) => {
+                self.tell(snapshot, tally, MANIFEST_NAME, error)?;
+                return Ok(Outcome::Failed);
+            }
+        };
+        if self.is_recent(manifest) {
+            return Ok(Outcome::Recent);
+        }
+        self.files(&open, manifest, tally)?;
+        if !self.options.read_only
+            && let Err(error) = self.note_outcome(snapshot, tally)
+        {
+            self.tell(snapshot, tally, MANIFEST_NAME, error.context("the outcome cannot be noted"))?;
+        }
+        Ok(if tally.errors == 0 { Outcome::Ok } else { Outcome::Failed })
+    }
+
+    /// Whether it has been verified lately; PBS's rule (docs/format.md, 10.4).
+    fn is_recent(&self, manifest: &Manifest) -> bool {
+        let started = manifest.verify_state().and_then(|state| state.started());
+        match (self.options.skip_days, started) {
+            (Some(days), Some(started)) => {
+                i64::try_from(days).is_ok_and(|days| (sys::now() - started) / SECONDS_OF_DAY <= days)
+                    || days > i64::MAX as u64
+            }
+            _ => false,
+        }
+    }
+
+    fn files(&mut self, open: &OpenSnapshot, manifest: &Manifest, tally: &mut Tally) -> Result<()> {
+        let snapshot = open.snapshot();
+        let opens = match self.is_key_of(manifest) {
+            Ok(opens) => opens,
+            Err(error) => {
+                self.tell(snapshot, tally, MANIFEST_NAME, error)?;
+                false
+            }
+        };
+        for info in manifest.files() {
+            if let Err(error) = self.file(open, info, opens, tally) {
+                self.tell(snapshot, tally, &info.filename, error)?;
+            }
+        }
+        let listed: HashSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
+        let there = match self.store.snapshot_files(snapshot) {
+            Ok(there) => there,
+            Err(error) => return self.ledger.warn("what is not listed cannot be told", error),
+        };
+        for file in there {
+            if ![MANIFEST_NAME, LOG_NAME].contains(&file.name.as_str()) && !listed.contains(file.name.as_str()) {
+                let path = self.store.path().join(snapshot.path()).join(&file.name);
+                let message = format!("{}: the manifest does not list it, and it is not verified", path.display());
+                self.store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the key is the one that the snapshot was made with: only then does a failure to decrypt prove anything.
+    ///
+    /// Errors: `Auth` if the manifest's signature is wrong; `Format`.
+    fn is_key_of(&self, manifest: &Manifest) -> Result<bool> {
+        let Some(key) = &self.options.key else { return Ok(false) };
+        match manifest.verify(key) {
+            Ok(_) => Ok(manifest.key_fingerprint().is_some() && manifest.check_fingerprint(Some(key)).is_ok()),
+            Err(error) if error.kind() == Kind::KeyMismatch => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn file(&mut self, open: &OpenSnapshot, info: &FileInfo, opens: bool, tally: &mut Tally) -> Result<()> {
+        if check_file(&info.filename)? == ArchiveKind::Blob {
+            return check_blob(&open.raw_blob(&info.filename)?, info, self.options.key.clone().filter(|_| opens));
+        }
+        let archive = open.index(&info.filename)?;
+        if archive.listed.as_ref() != Some(info) {
+            return Err(Error::new(Kind::Corrupt, format!("the manifest lists {:?} twice", info.filename)));
+        }
+        let required = match info.crypt_mode.has_encrypted_chunks() {
+            true => RequiredForm::Encrypted,
+            false => RequiredForm::Plain,
+        };
+        let index = &archive.index;
+        let mut first = 0;
+        while first < index.count() {
+            let end = index.count().min(first + WINDOW);
+            self.check_chunks(index, first..end, opens)?;
+            for chunk in (first..end).filter_map(|i| index.chunk(i)) {
+                if let Some(hit) = self.ledger.book.judge(&chunk, Some(required)) {
+                    self.tell_hit(open.snapshot(), tally, &info.filename, chunk, &hit)?;
+                }
+            }
+            first = end;
+        }
+        Ok(())
+    }
+
+    /// Checks those of the chunks that have not been.
+    fn check_chunks(&mut self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<()> {
+        self.ledger.book.make_room(entries.len())?;
+        let wanted = self.wanted(index, entries, opens)?;
+        let Verifier { store, options, desks, ledger, .. } = self;
+        let checker = Checker { store, key: options.key.as_deref(), opens };
+        let (max_jobs, mut left) = (MAX_AHEAD * desks.len(), wanted.iter());
+        crew::run(
+            desks,
+            max_jobs,
+            |_: &mut Desk, batch: &mut Batch, pause| checker.read_batch(&mut left, batch, pause),
+            |desk, batch, pause| checker.check_batch(desk, batch, pause),
+            &mut |batch| ledger.enter_batch(batch, opens),
+        )
+    }
+
+    /// The chunks that are to be checked, in the order in which they are to be read.
+    fn wanted(&self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<Vec<Wanted>> {
+        let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
+        for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
+            if self.ledger.book.lacks(&digest, opens) && seen.insert(digest) {
+                let inode = match self.options.index_order {
+                    true => 0,
+                    // What is wrong with it is found when it is read.
+                    false => self.store.chunk_file(&digest).ok().flatten().map_or(0, |file| file.inode),
+                };
+                wanted.push(Wanted { digest, len: end - start, inode });
+            }
+        }
+        // Stable: what has no number stays in the order of the index.
+        wanted.sort_by_key(|wanted| wanted.inode);
+        Ok(wanted)
+    }
+
+    /// Notes in the manifest how it came out.
+    fn note_outcome(&self, snapshot: &Snapshot, tally: &Tally) -> Result<()> {
+        if tally.repaired > 0 {
+            self.store.sync_before_index(true)?;
+        }
+        let state = VerifyState { ok: tally.errors == 0, upid: self.upid.clone() };
+        self.store.update_manifest(snapshot, |manifest| manifest.set_verify_state(Some(&state)))
+    }
+
+    fn tell_hit(
+        &mut self,
+        snapshot: &Snapshot,
+        tally: &mut Tally,
+        archive: &str,
+        chunk: ChunkInfo,
+        hit: &Hit,
+    ) -> Result<()> {
+        *if hit.repaired { &mut tally.repaired } else { &mut tally.errors } += 1;
+        let Hit { kind, ref message, renamed, repaired } = *hit;
+        let Some(on_damage) = &mut self.on_damage else { return Ok(()) };
+        on_damage(&Damage { snapshot, archive, chunk: Some(chunk), kind, message, renamed, repaired })
+    }
+
+    /// Tells of a file that is not as it should be.
+    ///
+    /// Errors: `error`, if it ends the run; that of the callback.
+    fn tell(&mut self, snapshot: &Snapshot, tally: &mut Tally, archive: &str, error: Error) -> Result<()> {
+        if ends_all(&error) {
+            return Err(error);
+        }
+        tally.errors += 1;
+        let (kind, message) = (error.kind(), error.message());
+        let Some(on_damage) = &mut self.on_damage else { return Ok(()) };
+        on_damage(&Damage { snapshot, archive, chunk: None, kind, message, renamed: false, repaired: false })
+    }
+}
+
+/// Compares a blob's file with what the manifest says of it, and looks inside where that can be (docs/format.md, 10.2).
+fn check_blob(raw: &[u8], info: &FileInfo, key: Option<Arc<CryptKey>>) -> Result<()> {
+    let blob = Blob::load(raw)?;
+    let (size, csum) = (raw.len() as u64, sha256(raw));
+    if size != info.size {
+        return Err(Error::new(Kind::Corrupt, format!("it has {size} bytes, the manifest says {}", info.size)));
+    }
+    if csum != info.csum {
+        return Err(Error::new(Kind::Corrupt, format!("its csum is {csum}, the manifest says {}", info.csum)));
+    }
+    if !blob.form().encrypted || key.is_some() {
+        Codec::with_key(key).decode_vec(blob, None, BLOB_MAX_SIZE)?;
+    }
+    Ok(())
+}
