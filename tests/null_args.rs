@@ -48,6 +48,7 @@ use pxds::ffi::stats::*;
 use pxds::ffi::status::*;
 use pxds::ffi::store::*;
 use pxds::ffi::tree::*;
+use pxds::ffi::verify::*;
 use pxds::ffi::version::*;
 
 const LEN: usize = DATA.len();
@@ -377,6 +378,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_stats_get_group(c.must(stats(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_stats_get_snapshot(c.must(stats(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_stats_get_shared(c.must(stats(c)), 0, 0, c.out::<u64>(), c.err()) = PXDS_OK;
+        pxds_store_verify(
+            c.must(snapshots(c)), c.may(c.text(GROUP)), c.options(verify_options()), c.may_struct(), c.err(),
+        ) = PXDS_OK;
         pxds_group_lock(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
         ) = PXDS_OK;
@@ -622,6 +626,11 @@ fn prune_list(c: &Call) -> *mut pxds_prune_list {
 fn stats(c: &Call) -> *mut pxds_stats {
     let store = snapshots(c);
     c.make(pxds_stats_free, |out| unsafe { pxds_stats_collect(store, 0, None, null_mut(), out, null_mut()) })
+}
+
+fn verify_options() -> pxds_verify_options {
+    let struct_size = size_of::<pxds_verify_options>();
+    pxds_verify_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn file_list(c: &Call) -> *mut pxds_file_list {

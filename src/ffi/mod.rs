@@ -71,6 +71,7 @@ pub mod group;
 pub mod prune;
 
 pub mod stats;
+pub mod verify;
 
 pub mod snapshot;
 

@@ -1,0 +1,323 @@
+//! Verification.
+
+use std::ffi::{CString, c_char, c_void};
+use std::mem::size_of;
+
+use super::args::{self, OutStruct, SizeFirst};
+use super::callback::{User, pxds_progress, pxds_progress_fn, verdict};
+use super::error::pxds_error;
+use super::guard::guard_ok;
+use super::key::{opt_key, pxds_key};
+use super::status::{pxds_status, status_of};
+use super::store::pxds_store;
+use super::tree::c_string;
+use crate::error::Result;
+use crate::progress::Stage;
+use crate::verify::{Damage, Done, Listeners, Outcome, Scope, Sums, Verifier, VerifyOptions};
+
+/// pxds_verify_options.flags: change nothing: neither rename bad chunks nor note the outcome in manifests.
+pub const PXDS_VERIFY_READ_ONLY: u32 = 1;
+/// pxds_verify_options.flags: read chunks as an index lists them. By default they are read in the order of their inode
+/// numbers, which spares a disk that turns.
+pub const PXDS_VERIFY_INDEX_ORDER: u32 = 2;
+/// pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago.
+pub const PXDS_VERIFY_SKIP_VERIFIED: u32 = 4;
+
+/// pxds_progress.phase: snapshots are listed; `done` says how many.
+pub const PXDS_VERIFY_PHASE_LIST: u32 = 0;
+/// pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of the
+/// chunks so far.
+pub const PXDS_VERIFY_PHASE_CHECK: u32 = 1;
+
+/// pxds_verify_damage.flags: it is a place in an index: `offset`, `length` and `digest` are set.
+pub const PXDS_VERIFY_CHUNK: u32 = 1;
+/// pxds_verify_damage.flags: the file of the chunk has been renamed.
+pub const PXDS_VERIFY_RENAMED: u32 = 2;
+/// pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot.
+pub const PXDS_VERIFY_REPAIRED: u32 = 4;
+
+/// How a snapshot came out: all was well, or has been repaired.
+pub const PXDS_VERIFY_OK: u32 = 1;
+/// How a snapshot came out: something was not.
+pub const PXDS_VERIFY_FAILED: u32 = 2;
+/// How a snapshot came out: not looked at, because somebody is making or removing it.
+pub const PXDS_VERIFY_BUSY: u32 = 3;
+/// How a snapshot came out: not looked at, because it has been removed since it was listed.
+pub const PXDS_VERIFY_GONE: u32 = 4;
+/// How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED.
+pub const PXDS_VERIFY_RECENT: u32 = 5;
+
+/// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_verify_damage {
+    /// Bytes of this structure.
+    pub struct_size: usize,
+    /// The snapshot, `[ns/NAME/...]TYPE/ID/TIME`.
+    pub snapshot: *const c_char,
+    /// The file: an index, a blob, or `index.json.blob`.
+    pub archive: *const c_char,
+    /// What a failed call would have said.
+    pub message: *const c_char,
+    /// Where the chunk begins in the file that the index describes.
+    pub offset: u64,
+    /// Its bytes, by the index.
+    pub length: u64,
+    /// Its name.
+    pub digest: [u8; 32],
+    /// Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT or AUTH; PXDS_ERR_CRYPT_MODE if it is encrypted and should not
+    /// be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its content.
+    pub status: pxds_status,
+    /// PXDS_VERIFY_CHUNK, RENAMED, REPAIRED.
+    pub flags: u32,
+}
+
+/// Is told of damage, before the snapshot is done. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_verify_damage_fn =
+    Option<unsafe extern "C" fn(user: *mut c_void, damage: *const pxds_verify_damage) -> i32>;
+
+/// A snapshot that has been dealt with.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_verify_done {
+    /// Bytes of this structure.
+    pub struct_size: usize,
+    /// The snapshot, `[ns/NAME/...]TYPE/ID/TIME`.
+    pub snapshot: *const c_char,
+    /// Places and files that are damaged.
+    pub errors: u64,
+    /// Places that were damaged and have been repaired.
+    pub repaired: u64,
+    /// PXDS_VERIFY_OK, FAILED, BUSY, GONE or RECENT.
+    pub outcome: u32,
+    /// 0.
+    pub reserved: u32,
+}
+
+/// Is told of each snapshot. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+pub type pxds_verify_done_fn = Option<unsafe extern "C" fn(user: *mut c_void, done: *const pxds_verify_done) -> i32>;
+
+/// How a verification works.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_verify_options {
+    /// Bytes of this structure; set by PXDS_VERIFY_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED.
+    pub flags: u32,
+    /// Threads: one reads while the others check. 0: one for each processor; 1: the calling one alone.
+    pub threads: u32,
+    /// For PXDS_VERIFY_SKIP_VERIFIED; whole days.
+    pub skip_days: u64,
+    /// Opens encrypted chunks and blobs, of snapshots whose manifest has its fingerprint, and checks signatures. May be
+    /// NULL: then the CRC of what is encrypted has to do.
+    pub key: *const pxds_key,
+    /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
+    pub repair_from: *const pxds_store,
+    /// What the outcome is noted with: the UPID of a task as PBS writes it. NULL: one of this process and time.
+    pub upid: *const c_char,
+    /// Is told of damage; may be NULL, as the others.
+    pub on_damage: pxds_verify_damage_fn,
+    /// Is told of each snapshot.
+    pub on_done: pxds_verify_done_fn,
+    /// Is told how far the call is, at most ten times a second.
+    pub on_progress: pxds_progress_fn,
+    /// Handed to the callbacks.
+    pub user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
+unsafe impl SizeFirst for pxds_verify_options {
+    const NAME: &'static str = "pxds_verify_options";
+}
+
+/// Sums of a verification.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_verify_result {
+    /// Bytes of this structure; set by PXDS_VERIFY_RESULT_INIT.
+    pub struct_size: usize,
+    /// Snapshots that came out well.
+    pub ok: u64,
+    /// Snapshots that failed.
+    pub failed: u64,
+    /// Snapshots that were not looked at.
+    pub skipped: u64,
+    /// Chunks that were checked, the damaged ones among them.
+    pub chunks: u64,
+    /// Their plain bytes, by the indexes.
+    pub bytes: u64,
+    /// Bytes of their files.
+    pub stored_bytes: u64,
+    /// Chunks that are rotten.
+    pub bad: u64,
+    /// Chunks that are not there.
+    pub missing: u64,
+    /// Chunks that could not be read.
+    pub unreadable: u64,
+    /// Rotten chunks whose files have been renamed.
+    pub renamed: u64,
+    /// Chunks, of the bad, the missing and the unreadable, that have been repaired.
+    pub repaired: u64,
+}
+
+// SAFETY: repr(C), begins with its size, integers throughout.
+unsafe impl SizeFirst for pxds_verify_result {
+    const NAME: &'static str = "pxds_verify_result";
+}
+
+fn c_result(sums: &Sums) -> pxds_verify_result {
+    pxds_verify_result {
+        struct_size: size_of::<pxds_verify_result>(),
+        ok: sums.ok,
+        failed: sums.failed,
+        skipped: sums.skipped,
+        chunks: sums.chunks,
+        bytes: sums.bytes,
+        stored_bytes: sums.stored_bytes,
+        bad: sums.bad,
+        missing: sums.missing,
+        unreadable: sums.unreadable,
+        renamed: sums.renamed,
+        repaired: sums.repaired,
+    }
+}
+
+unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
+    let known = PXDS_VERIFY_READ_ONLY | PXDS_VERIFY_INDEX_ORDER | PXDS_VERIFY_SKIP_VERIFIED;
+    args::flags(options.flags, known, "options.flags")?;
+    // SAFETY: the caller's.
+    let (key, from, upid) = unsafe {
+        (opt_key(options.key), args::opt(options.repair_from), args::opt_text(options.upid, "options.upid")?)
+    };
+    Ok(VerifyOptions {
+        read_only: options.flags & PXDS_VERIFY_READ_ONLY != 0,
+        index_order: options.flags & PXDS_VERIFY_INDEX_ORDER != 0,
+        skip_days: (options.flags & PXDS_VERIFY_SKIP_VERIFIED != 0).then_some(options.skip_days),
+        threads: options.threads as usize,
+        key,
+        repair_from: from.map(|store| store.core().clone()),
+        upid: upid.map(str::to_owned),
+    })
+}
+
+fn outcome_constant(outcome: Outcome) -> u32 {
+    match outcome {
+        Outcome::Ok => PXDS_VERIFY_OK,
+        Outcome::Failed => PXDS_VERIFY_FAILED,
+        Outcome::Busy => PXDS_VERIFY_BUSY,
+        Outcome::Gone => PXDS_VERIFY_GONE,
+        Outcome::Recent => PXDS_VERIFY_RECENT,
+    }
+}
+
+fn tell_damage(callback: pxds_verify_damage_fn, user: User, damage: &Damage<'_>) -> Result<()> {
+    let Some(callback) = callback else { return Ok(()) };
+    // The name of a file in a manifest may be anything.
+    let text = |text: &str| CString::new(text.replace('\0', "?")).unwrap_or_default();
+    let (snapshot, archive, message) = (c_string(damage.snapshot.path())?, text(damage.archive), text(damage.message));
+    let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+    let damage = pxds_verify_damage {
+        struct_size: size_of::<pxds_verify_damage>(),
+        snapshot: snapshot.as_ptr(),
+        archive: archive.as_ptr(),
+        message: message.as_ptr(),
+        offset: damage.chunk.map_or(0, |chunk| chunk.start),
+        length: damage.chunk.map_or(0, |chunk| chunk.len()),
+        digest: damage.chunk.map_or([0; 32], |chunk| chunk.digest.0),
+        status: status_of(damage.kind),
+        flags: flag(damage.chunk.is_some(), PXDS_VERIFY_CHUNK)
+            | flag(damage.renamed, PXDS_VERIFY_RENAMED)
+            | flag(damage.repaired, PXDS_VERIFY_REPAIRED),
+    };
+    // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+    verdict("callback for damage", unsafe { callback(user.get(), &damage) })
+}
+
+fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Result<()> {
+    let Some(callback) = callback else { return Ok(()) };
+    let snapshot = c_string(done.snapshot.path())?;
+    let done = pxds_verify_done {
+        struct_size: size_of::<pxds_verify_done>(),
+        snapshot: snapshot.as_ptr(),
+        errors: done.errors,
+        repaired: done.repaired,
+        outcome: outcome_constant(done.outcome),
+        reserved: 0,
+    };
+    // SAFETY: as above.
+    verdict("callback for snapshots", unsafe { callback(user.get(), &done) })
+}
+
+fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stage) -> Result<()> {
+    let Some(callback) = callback else { return Ok(()) };
+    let Stage { phase, done, total, bytes } = *stage;
+    let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
+    // SAFETY: as above.
+    verdict("progress callback", unsafe { callback(user.get(), &now) })
+}
+
+/// Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
+/// `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
+///
+/// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
+/// then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest. That
+/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends. See
+/// docs/format.md, 10.
+///
+/// Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
+/// are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
+///
+/// Memory: the entries of one index; for each thread 60 MB of chunks at most, or one larger one, of 384 MB at most while
+/// it is decoded; the names of 3.7 million chunks, 180 MB at most: with more in one store those that were checked before
+/// are forgotten, and checked again where they are needed again.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
+/// (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
+/// files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_store_verify(
+    store: *const pxds_store,
+    path: *const c_char,
+    options: *const pxds_verify_options,
+    result: *mut pxds_verify_result,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store, path, options) = unsafe {
+            let out = OutStruct::opt(result)?;
+            (out, args::handle(store, "store")?, args::opt_text(path, "path")?, args::options(options)?)
+        };
+        let scope = Scope::parse(path.unwrap_or_default())?;
+        let user = User::new(options.user);
+        let mut on_damage = |damage: &Damage<'_>| tell_damage(options.on_damage, user, damage);
+        let mut on_done = |done: &Done<'_>| tell_done(options.on_done, user, done);
+        let mut on_progress = |stage: &Stage| tell_progress(options.on_progress, user, stage);
+        let listeners = Listeners {
+            on_damage: Some(&mut on_damage),
+            on_done: Some(&mut on_done),
+            on_progress: Some(&mut on_progress),
+        };
+        // SAFETY: the header's rules for inputs.
+        let mut verifier = Verifier::new(store.core(), unsafe { read_options(&options)? }, listeners)?;
+        let outcome = verifier.run(&scope);
+        if let Some(out) = out {
+            out.set(c_result(&verifier.sums()));
+        }
+        outcome
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::{PHASE_CHECK, PHASE_LIST};
+
+    #[test]
+    fn the_phases_are_those_of_the_core() {
+        assert_eq!((PXDS_VERIFY_PHASE_LIST, PXDS_VERIFY_PHASE_CHECK), (PHASE_LIST, PHASE_CHECK));
+    }
+}
