@@ -111,10 +111,15 @@ static const struct option {
                            "read the key's password from there, and do not ask for it", NULL},
     [OPT_PBS_STORE] = {"pbs-store", TEXT, "NAME",
                        "how a running PBS calls the store: use its lock files", NULL},
+    [OPT_READ_ONLY] = {"read-only", FLAG, NULL, "change nothing, only tell", NULL},
+    [OPT_REPAIR_FROM] = {"repair-from", TEXT, "STORE2",
+                         "take missing and bad chunks from there", NULL},
     [OPT_REQUIRE_SIGNATURE] = {"require-signature", FLAG, NULL, "fail if there is no signature",
                                NULL},
     [OPT_SET] = {"set", TEXT, "TEXT", "replace the notes; an empty text removes them", NULL},
     [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "put zeros in the place of bad chunks", NULL},
+    [OPT_SKIP_VERIFIED] = {"skip-verified", COUNT, "DAYS",
+                           "pass over what was verified within so many days", NULL},
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
     [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
                   "how chunks are made durable; filesystem if not given", syncs},
@@ -384,6 +389,16 @@ static const struct command commands[] = {
      "brought, sizes of chunks, what groups share, and what has been verified. The page needs\n"
      "nothing else, and has no scripts. --output is needed.\n",
      cmd_report},
+    {"verify", "STORE [SNAPSHOT|GROUP]", 1, 2,
+     BIT(OPT_READ_ONLY) | BIT(OPT_REPAIR_FROM) | BIT(OPT_SKIP_VERIFIED) | BIT(OPT_THREADS) |
+         BIT(OPT_JSON) | BIT(OPT_PBS_STORE) | KEY_BITS,
+     "check snapshots and their chunks",
+     "Checks that everything the snapshots of STORE need, or of a GROUP, [ns/NAME/...]TYPE/ID,\n"
+     "or one SNAPSHOT, is there and is what it was. Bad chunks are renamed, so that the next\n"
+     "backup stores them anew, and the outcome is noted in the manifests. What is encrypted is\n"
+     "decrypted with --key, if it is the key; else only its CRC is checked.\n\n"
+     "Exit status 1 if anything failed. What is in use, or is removed meanwhile, is skipped.\n",
+     cmd_verify},
     {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
      "verify or show the manifest of a snapshot",
      "verify  checks the signature with the key of --key\n"

@@ -61,6 +61,19 @@ static bool line_due(double t)
     return true;
 }
 
+void draw_line(const char *format, ...)
+{
+    va_list values;
+
+    if (!line_due(now()))
+        return;
+    fputc('\r', stderr);
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fputs("\033[K", stderr);
+}
+
 double percent(uint64_t part, uint64_t whole)
 {
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;

@@ -58,9 +58,12 @@ enum option_id {
     OPT_PASSWORD_FD,
     OPT_PASSWORD_FILE,
     OPT_PBS_STORE,
+    OPT_READ_ONLY,
+    OPT_REPAIR_FROM,
     OPT_REQUIRE_SIGNATURE,
     OPT_SET,
     OPT_SKIP_BAD,
+    OPT_SKIP_VERIFIED,
     OPT_SPARSE,
     OPT_SYNC,
     OPT_THREADS,
@@ -102,6 +105,7 @@ double now(void); /* in seconds */
 double percent(uint64_t part, uint64_t whole);
 
 void clear_line(void);
+void draw_line(const char *format, ...);
 int32_t on_create(void *user, const pxds_progress *progress);
 
 /* Draws how far a count is. */
@@ -234,5 +238,7 @@ double compression_ratio(const pxds_stats_sum *sum);
 
 /* report.c */
 int cmd_report(const struct args *args);
+/* verify.c */
+int cmd_verify(const struct args *args);
 
 #endif

@@ -1,0 +1,168 @@
+/* The command that checks whether all is there, and what it was: verify. */
+#include "tool.h"
+
+/* What is on its way to stdout. */
+struct report {
+    bool json;
+    uint64_t rows; /* of the snapshot at hand */
+};
+
+static void print_place(const pxds_verify_damage *damage, bool json)
+{
+    const bool chunk = (damage->flags & PXDS_VERIFY_CHUNK) != 0;
+
+    if (!json && chunk)
+        printf(", %" PRIu64 " bytes at %" PRIu64, damage->length, damage->offset);
+    else if (json && chunk)
+        printf(",\"offset\":%" PRIu64 ",\"length\":%" PRIu64 ",\"digest\":\"%s\"", damage->offset,
+               damage->length, hex(damage->digest));
+    else if (json)
+        fputs(",\"offset\":null,\"length\":null,\"digest\":null", stdout);
+}
+
+/* Rows are printed as they come: there may be very many of them. */
+static int32_t on_damage(void *user, const pxds_verify_damage *damage)
+{
+    struct report *report = user;
+
+    clear_line();
+    if (report->json) {
+        /* What has been repaired is only counted. */
+        if ((damage->flags & PXDS_VERIFY_REPAIRED) != 0)
+            return 0;
+        if (report->rows++ == 0)
+            printf("{\"snapshot\":\"%s\",\"ok\":false,\"errors\":[", damage->snapshot);
+        else
+            putchar(',');
+        fputs("{\"archive\":", stdout);
+        print_json(damage->archive, strlen(damage->archive));
+        print_place(damage, true);
+        fputs(",\"reason\":", stdout);
+        print_json(damage->message, strlen(damage->message));
+        putchar('}');
+    } else {
+        printf("%s ", damage->snapshot);
+        print_text(damage->archive, strlen(damage->archive));
+        print_place(damage, false);
+        fputs(": ", stdout);
+        print_text(damage->message, strlen(damage->message));
+        puts((damage->flags & PXDS_VERIFY_REPAIRED) != 0 ? " (repaired)" : "");
+    }
+    return ferror(stdout) ? 1 : 0;
+}
+
+static const char *outcome_name(uint32_t outcome)
+{
+    switch (outcome) {
+    case PXDS_VERIFY_OK:
+        return "ok";
+    case PXDS_VERIFY_FAILED:
+        return "failed";
+    case PXDS_VERIFY_BUSY:
+        return "in use";
+    case PXDS_VERIFY_GONE:
+        return "removed";
+    default:
+        return "verified before";
+    }
+}
+
+static int32_t on_done(void *user, const pxds_verify_done *done)
+{
+    struct report *report = user;
+    const bool skipped = done->outcome != PXDS_VERIFY_OK && done->outcome != PXDS_VERIFY_FAILED;
+
+    clear_line();
+    if (!report->json) {
+        printf("%s %s%s\n", done->snapshot, skipped ? "skipped: " : "",
+               outcome_name(done->outcome));
+    } else {
+        if (report->rows == 0)
+            printf("{\"snapshot\":\"%s\",\"ok\":%s,\"errors\":[", done->snapshot,
+                   skipped ? "null" : "true");
+        putchar(']');
+        if (skipped)
+            printf(",\"skipped\":\"%s\"", outcome_name(done->outcome));
+        printf(",\"repaired\":%" PRIu64 "}\n", done->repaired);
+    }
+    report->rows = 0;
+    return ferror(stdout) ? 1 : 0;
+}
+
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    (void)user;
+    if (progress->phase == PXDS_VERIFY_PHASE_CHECK)
+        draw_line("%" PRIu64 " of %" PRIu64 " snapshots, %.1f MiB", progress->done, progress->total,
+                  (double)progress->bytes / (1024.0 * 1024.0));
+    return 0;
+}
+
+/* Gives the exit status. */
+static int verify(const struct args *args, const pxds_store *store,
+                  const pxds_verify_options *options)
+{
+    pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
+    pxds_error *err = NULL;
+    pxds_status status = pxds_store_verify(store, args->operand[1], options, &result, &err);
+    const struct report *report = options->user;
+
+    clear_line();
+    if (report->json && report->rows > 0)
+        puts("]}"); /* it was stopped in the middle of a snapshot */
+    if (status < 0)
+        return fail(err);
+    if (result.failed == 0)
+        return 0;
+    say("%" PRIu64 " of %" PRIu64 " snapshots failed; of %" PRIu64 " chunks %" PRIu64
+        " are bad, %" PRIu64 " missing, %" PRIu64 " unreadable, %" PRIu64 " of these repaired",
+        result.failed, result.ok + result.failed, result.chunks, result.bad, result.missing,
+        result.unreadable, result.repaired);
+    return 1;
+}
+
+static pxds_store *open_store(const char *path, const pxds_store_options *options)
+{
+    pxds_store *store = NULL;
+    pxds_error *err = NULL;
+
+    if (pxds_store_open(path, options, &store, &err) < 0)
+        fail(err);
+    return store;
+}
+
+int cmd_verify(const struct args *args)
+{
+    const struct value *option = args->option;
+    const char *from = option[OPT_REPAIR_FROM].text;
+    pxds_store_options store_opts = store_options(args);
+    pxds_verify_options options = PXDS_VERIFY_OPTIONS_INIT;
+    struct report report = {option[OPT_JSON].given, 0};
+    pxds_store *store = NULL, *other = NULL;
+    pxds_key *key = NULL;
+    int rc = check_key_options(args, false);
+
+    if (rc == 0 && option[OPT_READ_ONLY].given && from != NULL)
+        rc = usage_error(args->command, "--read-only and --repair-from exclude each other");
+    if (rc == 0)
+        rc = load_key(args, &key);
+    if (rc != 0)
+        return rc;
+    options.flags = (option[OPT_READ_ONLY].given ? PXDS_VERIFY_READ_ONLY : 0) |
+                    (option[OPT_SKIP_VERIFIED].given ? PXDS_VERIFY_SKIP_VERIFIED : 0);
+    options.skip_days = option[OPT_SKIP_VERIFIED].number;
+    options.threads = (uint32_t)option[OPT_THREADS].number;
+    options.key = key;
+    options.on_damage = on_damage;
+    options.on_done = on_done;
+    options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
+    options.user = &report;
+    store = open_store(args->operand[0], &store_opts);
+    if (store != NULL && from != NULL)
+        options.repair_from = other = open_store(from, NULL);
+    rc = store == NULL || (from != NULL && other == NULL) ? 1 : verify(args, store, &options);
+    pxds_store_free(other);
+    pxds_store_free(store);
+    pxds_key_free(key);
+    return rc;
+}
