@@ -268,9 +268,10 @@ fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stage) -> Resul
 /// Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
 /// are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
 ///
-/// Memory: the entries of one index; for each thread 60 MB of chunks at most, or one larger one, of 384 MB at most while
-/// it is decoded; the names of 3.7 million chunks, 180 MB at most: with more in one store those that were checked before
-/// are forgotten, and checked again where they are needed again.
+/// Memory: the entries of one index; for each thread 80 MB of chunks at most, ten times that if somebody has made chunks
+/// of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of
+/// 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again where it is named
+/// again.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
 /// (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open

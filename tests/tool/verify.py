@@ -1,0 +1,143 @@
+"""pxds verify: what it prints and how it ends, on a store that PBS has damaged, and on good ones."""
+
+import base64
+import json
+import os
+import subprocess
+import tarfile
+
+import mounts
+import support
+from support import ROOT, TestCase, random_data, read, tree, write
+
+VECTORS = os.path.join(ROOT, "tests", "vectors", "store-damaged")
+TAG_FLIP = "host/encrypted-tag-flip/2020-06-26T13:56:17Z"
+
+
+class Damaged(TestCase):
+    def setUp(self):
+        super().setUp()
+        self.store = self.path("store")
+        with tarfile.open(os.path.join(VECTORS, "store-damaged.tar.gz")) as archive:
+            archive.extractall(self.store, filter="data")
+        self.facts = json.loads(read(os.path.join(VECTORS, "store-damaged.json")))
+        self.failed = {case["snapshot"] for case in self.facts["verify"] if not case["ok"]["value"]}
+
+    def verify(self, *options, code=1):
+        lines = self.pxds("verify", self.store, *options, "--json", code=code).stdout.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def assert_shape(self, rows):
+        for row in rows:
+            self.assertEqual(list(row), ["snapshot", "ok", "errors", "repaired"])
+            self.assertEqual(row["ok"], row["errors"] == [])
+            for error in row["errors"]:
+                self.assertEqual(list(error), ["archive", "offset", "length", "digest", "reason"])
+                place = [error[name] is None for name in ("offset", "length", "digest")]
+                self.assertIn(place, ([True] * 3, [False] * 3))
+                self.assertTrue(error["reason"])
+                if error["archive"].endswith(".blob"):
+                    self.assertEqual(place, [True] * 3)
+
+    def test_as_pbs_finds_it(self):
+        rows = self.verify()
+        self.assert_shape(rows)
+        self.assertEqual(len(rows), 18)
+        self.assertEqual({row["snapshot"] for row in rows if not row["ok"]}, self.failed)
+        rows = {row["snapshot"]: row["errors"] for row in rows}
+        missing = rows["host/missing-chunk/2020-06-26T13:56:06Z"]
+        self.assertEqual([error["digest"] for error in missing],
+                         ["7b4738d3f2a4059086f2b606eac441922a8e46af9a98b38654aca515ae70bf7d"])
+        self.assertEqual(self.verify("--skip-verified", "1")[0]["skipped"], "verified before")
+
+    def test_with_the_key(self):
+        key = self.path("key")
+        write(key, json.dumps({
+            "kdf": None, "created": "2020-06-26T13:56:05Z", "modified": "2020-06-26T13:56:05Z",
+            "data": base64.b64encode(bytes.fromhex(self.facts["key"])).decode(),
+        }).encode())
+        rows = self.verify("--key", key)
+        self.assertEqual({row["snapshot"] for row in rows if not row["ok"]}, self.failed | {TAG_FLIP})
+
+    def test_read_only_and_threads(self):
+        before = tree(self.store)
+        first = self.verify("--read-only")
+        for threads in ("1", "2", "8"):
+            self.assertEqual(self.verify("--read-only", "--threads", threads), first)
+        self.assertEqual(tree(self.store), before)
+
+    def test_one_of_them(self):
+        good = "host/good/2020-06-26T13:56:05Z"
+        self.assertEqual([row["ok"] for row in self.verify(good, code=0)], [True])
+        text = self.pxds("verify", self.store, "host/index-csum-mismatch", code=1).stdout.decode()
+        self.assertIn("host/index-csum-mismatch/2020-06-26T13:57:50Z ok\n", text)
+        self.assertIn("host/index-csum-mismatch/2020-06-26T13:56:10Z failed\n", text)
+
+    def test_repair(self):
+        """Another store that has the chunks, in another layout."""
+        good = "host/good/2020-06-26T13:56:05Z"
+        other = self.path("other")
+        self.pxds("init", other)
+        for parent, _, names in os.walk(os.path.join(self.store, ".chunks")):
+            for name in names:
+                os.makedirs(os.path.join(other, ".chunks", name[:2]), exist_ok=True)
+                write(os.path.join(other, ".chunks", name[:2], name), read(os.path.join(parent, name)))
+        index = os.path.join(self.store, good, "a.didx")
+        digest = read(index)[4096 + 8:4096 + 40].hex()
+        os.unlink(os.path.join(self.store, ".chunks", digest[:4], digest))
+        self.verify(good)
+        rows = self.verify(good, "--repair-from", other, code=0)
+        self.assertEqual((rows[0]["ok"], rows[0]["repaired"]), (True, 1))
+        self.assertEqual(self.verify(good, code=0)[0]["repaired"], 0)
+
+
+class Usage(TestCase):
+    def test_mistakes(self):
+        store = self.path("store")
+        self.pxds("init", store)
+        self.assertEqual(self.pxds("verify", store).stdout, b"")
+        self.error("verify", store, "host/x", code=1)
+        self.error("verify", self.path("none"), code=1)
+        self.error("verify", store, "--repair-from", self.path("none"), code=1)
+        for wrong in (["--threads", "0"], ["--skip-verified", "x"], ["--password-fd", "3"],
+                      ["--read-only", "--repair-from", store], ["a", "b"]):
+            self.error("verify", store, *wrong, code=2)
+
+
+class Full(mounts.MountCase):
+    def test_the_state_does_not_fit(self):
+        place = self.tmpfs("full", "size=1m")
+        store = os.path.join(place, "store")
+        self.pxds("init", store)
+        write(self.path("file"), random_data(100000))
+        self.pxds("backup", store, "host/x", f"a.didx={self.path('file')}", "--time", "1593179765")
+        snapshot = "host/x/2020-06-26T13:56:05Z"
+        manifest = os.path.join(store, snapshot, "index.json.blob")
+        before = read(manifest)
+        free = os.statvfs(place)
+        write(os.path.join(place, "filler"), bytes(free.f_bavail * free.f_frsize))
+        row = json.loads(self.pxds("verify", store, "--json", code=1).stdout)
+        self.assertEqual([error["archive"] for error in row["errors"]], ["index.json.blob"])
+        self.assertIn("No space left on device", row["errors"][0]["reason"])
+        self.assertEqual(read(manifest), before)
+        self.assertEqual(sorted(os.listdir(os.path.dirname(manifest))), ["a.didx", "index.json.blob"])
+        os.unlink(os.path.join(place, "filler"))
+        self.pxds("verify", store)
+        self.assertNotEqual(read(manifest), before)
+
+    def test_a_store_that_cannot_be_written(self):
+        store = self.path("store")
+        self.pxds("init", store)
+        write(self.path("file"), random_data(100000))
+        self.pxds("backup", store, "host/x", f"a.didx={self.path('file')}", "--time", "1593179765")
+        before = tree(store)
+        self.mount("--bind", store, store)
+        subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
+        self.pxds("verify", store, "--read-only")
+        row = json.loads(self.pxds("verify", store, "--json", code=1).stdout)
+        self.assertIn("Read-only file system", row["errors"][0]["reason"])
+        self.assertEqual(tree(store), before)
+
+
+if __name__ == "__main__":
+    support.main(before=mounts.enter)
