@@ -41,6 +41,7 @@
  * keep some       pxds_group_prune, pxds_prune_list_get; the decisions alone: pxds_prune_mark
  * take stock      pxds_stats_collect, pxds_stats_get_total, pxds_stats_get_group, pxds_stats_get_snapshot,
  *                 pxds_stats_get_shared
+ * keep whole      pxds_store_verify
  * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
@@ -366,6 +367,51 @@
 
 /** pxds_group_prune() flag: say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
+
+/** pxds_verify_options.flags: change nothing: neither rename bad chunks nor note the outcome in manifests. */
+#define PXDS_VERIFY_READ_ONLY 1
+
+/**
+ * pxds_verify_options.flags: read chunks as an index lists them. By default they are read in the order of their inode
+ * numbers, which spares a disk that turns.
+ */
+#define PXDS_VERIFY_INDEX_ORDER 2
+
+/** pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago. */
+#define PXDS_VERIFY_SKIP_VERIFIED 4
+
+/** pxds_progress.phase: snapshots are listed; `done` says how many. */
+#define PXDS_VERIFY_PHASE_LIST 0
+
+/**
+ * pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of the
+ * chunks so far.
+ */
+#define PXDS_VERIFY_PHASE_CHECK 1
+
+/** pxds_verify_damage.flags: it is a place in an index: `offset`, `length` and `digest` are set. */
+#define PXDS_VERIFY_CHUNK 1
+
+/** pxds_verify_damage.flags: the file of the chunk has been renamed. */
+#define PXDS_VERIFY_RENAMED 2
+
+/** pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot. */
+#define PXDS_VERIFY_REPAIRED 4
+
+/** How a snapshot came out: all was well, or has been repaired. */
+#define PXDS_VERIFY_OK 1
+
+/** How a snapshot came out: something was not. */
+#define PXDS_VERIFY_FAILED 2
+
+/** How a snapshot came out: not looked at, because somebody is making or removing it. */
+#define PXDS_VERIFY_BUSY 3
+
+/** How a snapshot came out: not looked at, because it has been removed since it was listed. */
+#define PXDS_VERIFY_GONE 4
+
+/** How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED. */
+#define PXDS_VERIFY_RECENT 5
 
 /** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
 #define PXDS_STATS_EXACT 1
@@ -1241,6 +1287,110 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
 } pxds_prune_entry;
+
+/** What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** The snapshot, `[ns/NAME/...]TYPE/ID/TIME`. */
+    const char *snapshot;
+    /** The file: an index, a blob, or `index.json.blob`. */
+    const char *archive;
+    /** What a failed call would have said. */
+    const char *message;
+    /** Where the chunk begins in the file that the index describes. */
+    uint64_t offset;
+    /** Its bytes, by the index. */
+    uint64_t length;
+    /** Its name. */
+    uint8_t digest[32];
+    /**
+     * Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT or AUTH; PXDS_ERR_CRYPT_MODE if it is encrypted and should not
+     * be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its content.
+     */
+    pxds_status status;
+    /** PXDS_VERIFY_CHUNK, RENAMED, REPAIRED. */
+    uint32_t flags;
+} pxds_verify_damage;
+
+/** Is told of damage, before the snapshot is done. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
+typedef int32_t (*pxds_verify_damage_fn)(void *user, const pxds_verify_damage *damage);
+
+/** A snapshot that has been dealt with. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** The snapshot, `[ns/NAME/...]TYPE/ID/TIME`. */
+    const char *snapshot;
+    /** Places and files that are damaged. */
+    uint64_t errors;
+    /** Places that were damaged and have been repaired. */
+    uint64_t repaired;
+    /** PXDS_VERIFY_OK, FAILED, BUSY, GONE or RECENT. */
+    uint32_t outcome;
+    /** 0. */
+    uint32_t reserved;
+} pxds_verify_done;
+
+/** Is told of each snapshot. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
+typedef int32_t (*pxds_verify_done_fn)(void *user, const pxds_verify_done *done);
+
+/** How a verification works. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_VERIFY_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED. */
+    uint32_t flags;
+    /** Threads: one reads while the others check. 0: one for each processor; 1: the calling one alone. */
+    uint32_t threads;
+    /** For PXDS_VERIFY_SKIP_VERIFIED; whole days. */
+    uint64_t skip_days;
+    /**
+     * Opens encrypted chunks and blobs, of snapshots whose manifest has its fingerprint, and checks signatures. May be
+     * NULL: then the CRC of what is encrypted has to do.
+     */
+    const pxds_key *key;
+    /** Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first. */
+    const pxds_store *repair_from;
+    /** What the outcome is noted with: the UPID of a task as PBS writes it. NULL: one of this process and time. */
+    const char *upid;
+    /** Is told of damage; may be NULL, as the others. */
+    pxds_verify_damage_fn on_damage;
+    /** Is told of each snapshot. */
+    pxds_verify_done_fn on_done;
+    /** Is told how far the call is, at most ten times a second. */
+    pxds_progress_fn on_progress;
+    /** Handed to the callbacks. */
+    void *user;
+} pxds_verify_options;
+
+/** Sums of a verification. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_VERIFY_RESULT_INIT. */
+    size_t struct_size;
+    /** Snapshots that came out well. */
+    uint64_t ok;
+    /** Snapshots that failed. */
+    uint64_t failed;
+    /** Snapshots that were not looked at. */
+    uint64_t skipped;
+    /** Chunks that were checked, the damaged ones among them. */
+    uint64_t chunks;
+    /** Their plain bytes, by the indexes. */
+    uint64_t bytes;
+    /** Bytes of their files. */
+    uint64_t stored_bytes;
+    /** Chunks that are rotten. */
+    uint64_t bad;
+    /** Chunks that are not there. */
+    uint64_t missing;
+    /** Chunks that could not be read. */
+    uint64_t unreadable;
+    /** Rotten chunks whose files have been renamed. */
+    uint64_t renamed;
+    /** Chunks, of the bad, the missing and the unreadable, that have been repaired. */
+    uint64_t repaired;
+} pxds_verify_result;
 
 /** What indexes and blobs say by themselves, whatever they share. */
 typedef struct {
@@ -3928,6 +4078,35 @@ pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prun
 void pxds_prune_list_free(pxds_prune_list *list);
 
 /**
+ * Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
+ * `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
+ *
+ * Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
+ * then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest. That
+ * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends. See
+ * docs/format.md, 10.
+ *
+ * Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
+ * are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
+ *
+ * Memory: the entries of one index; for each thread 80 MB of chunks at most, ten times that if somebody has made chunks
+ * of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of
+ * 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again where it is named
+ * again.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
+ * (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
+ * files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_verify(const pxds_store *store,
+                              const char *path,
+                              const pxds_verify_options *options,
+                              pxds_verify_result *result,
+                              pxds_error **err);
+
+/**
  * Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
  * the disk.
  *
@@ -4387,6 +4566,8 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_STATS_GROUP_INIT { sizeof(pxds_stats_group), NULL, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 } }
 #define PXDS_STATS_SNAPSHOT_INIT \
     { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 } }
+#define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
