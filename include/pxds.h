@@ -234,8 +234,8 @@
 #define PXDS_SYNC_NONE 1
 
 /**
- * Sync level: each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses
- * chunks that somebody else may not have synced, the whole file system.
+ * Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is saved,
+ * then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file system.
  */
 #define PXDS_SYNC_FILE 2
 

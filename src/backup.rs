@@ -25,7 +25,7 @@ use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats}
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
-use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
+use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
 
 /// The only chunk size of fixed indexes that PBS 4 reads.
@@ -62,8 +62,8 @@ pub struct Backup {
     any_chunk_size: bool,
     crypt_mode: CryptMode,
     key: Option<Arc<CryptKey>>,
-    /// Chunks are named that others may have written and not synced.
-    reused: bool,
+    /// What of the chunks that are named may not be on the disk yet.
+    unsynced: Unsynced,
     stats: UploadStats,
     state: State,
     /// Where it was made: not in a forked child, which may only drop it.
@@ -110,7 +110,7 @@ impl Backup {
             any_chunk_size,
             crypt_mode,
             key,
-            reused: false,
+            unsynced: Unsynced::default(),
             stats: UploadStats::default(),
             state: State::Open,
             process: ProcessMark::new(),
@@ -155,7 +155,7 @@ impl Backup {
         self.run(|backup| {
             index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
             let csum = Digest(summary.header.csum);
-            backup.reused |= index.reused();
+            backup.unsynced.merge(index.unsynced())?;
             backup.count(index.stats());
             backup.list(name, summary.size, csum)
         })
@@ -260,7 +260,7 @@ impl Backup {
                 backup.manifest.sign(key)?;
             }
             backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
-            backup.store.sync_before_index(backup.reused)?;
+            backup.store.sync_before_index(&backup.unsynced)?;
             let syncs = backup.store.sync_level() != SyncLevel::None;
             if backup.syncs_files() {
                 backup.store.sync_way_to(backup.snapshot.group())?;

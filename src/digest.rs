@@ -27,6 +27,11 @@ impl Digest {
         hex
     }
 
+    /// The first two bytes.
+    pub fn prefix(&self) -> u16 {
+        u16::from_be_bytes([self.0[0], self.0[1]])
+    }
+
     /// Parses exactly 64 hexadecimal digits of either case.
     ///
     /// Errors: `Argument`.

@@ -34,8 +34,8 @@ pub const PXDS_LAYOUT_HEX4_DIRS: u32 = 65536;
 pub const PXDS_SYNC_DEFAULT: u32 = 0;
 /// Sync level: nothing is brought to the disk.
 pub const PXDS_SYNC_NONE: u32 = 1;
-/// Sync level: each chunk, and its name, when it is inserted; an index when it is saved, and before that, if it re-uses
-/// chunks that somebody else may not have synced, the whole file system.
+/// Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is saved,
+/// then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file system.
 pub const PXDS_SYNC_FILE: u32 = 2;
 /// Sync level: the whole file system of the store once before an index is saved, or a snapshot finished; then the
 /// index, or the snapshot's name.

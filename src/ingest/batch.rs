@@ -11,7 +11,7 @@ use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::source::Zeros;
-use crate::store::{InsertOptions, Inserted, Leftover, Store};
+use crate::store::{Inserted, Leftover, Store};
 use crate::sys::CallerFd;
 
 /// Plain bytes of a batch, at least: enough that several chunks are hashed at a time and that threads seldom meet.
@@ -220,7 +220,7 @@ impl Keeper {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
         };
-        let (inserted, leftover) = self.store.insert_quietly(digest, &encoded[..len], InsertOptions::default())?;
+        let (inserted, leftover) = self.store.insert_for_index(digest, &encoded[..len])?;
         leftovers.extend(leftover.map(|leftover| (*digest, leftover)));
         let Inserted { existed, stored_size } = inserted;
         **reused |= existed;

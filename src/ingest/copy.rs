@@ -211,7 +211,7 @@ impl Work<'_> {
         if can_be_proved(codec, blob) {
             codec.decode_exact(blob, &digest, len, decoded)?;
         }
-        let (inserted, leftover) = self.target.insert_quietly(&digest, blob.raw(), InsertOptions::default())?;
+        let (inserted, leftover) = self.target.insert_for_index(&digest, blob.raw())?;
         leftovers.extend(leftover.map(|leftover| (digest, leftover)));
         Ok(result(inserted))
     }

@@ -164,7 +164,7 @@ impl Engine {
             return Ok(false);
         }
         let Some(chunk) = self.keeper.touch(digest, size)? else { return Ok(false) };
-        self.ledger.index()?.reused = true;
+        self.ledger.index()?.add_reused();
         self.ledger.enter(&ChunkResult { offset, ..chunk })?;
         Ok(true)
     }
@@ -187,7 +187,9 @@ impl Ledger {
 
     /// Enters a chunk that has been copied, or was there.
     pub(super) fn enter_copied(&mut self, chunk: &ChunkResult) -> Result<()> {
-        self.index()?.reused |= chunk.existed;
+        if chunk.existed {
+            self.index()?.add_reused();
+        }
         self.enter(chunk)
     }
 
@@ -199,14 +201,15 @@ impl Ledger {
         for (digest, leftover) in &batch.leftovers {
             keeper.store.notice_leftover(digest, Some(*leftover))?;
         }
-        self.index()?.reused |= batch.reused;
+        if batch.reused {
+            self.index()?.add_reused();
+        }
         batch.stored.iter().try_for_each(|chunk| self.enter(&ChunkResult { existed: keeper.had(chunk), ..*chunk }))
     }
 
     /// Enters a chunk that is in the store into the index, and reports it.
     fn enter(&mut self, chunk: &ChunkResult) -> Result<()> {
-        let index = self.index()?;
-        index.writer.add_chunk(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
+        self.index()?.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
         match &mut self.on_chunk {
             Some(on_chunk) => on_chunk(chunk),

@@ -8,7 +8,7 @@ use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{DynamicWriter, FixedWriter, IndexKind, Summary};
-use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel};
+use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{Dir, Output, Owner};
 
 /// A writer of either kind.
@@ -80,8 +80,8 @@ impl IndexWriter {
 pub struct StoredIndex {
     pub(super) writer: IndexWriter,
     store: Store,
-    /// It names chunks that this ingest has not written, and that may not be on the disk yet.
-    pub(super) reused: bool,
+    /// What of the chunks that it names may not be on the disk yet.
+    unsynced: Unsynced,
     pub(super) stats: IngestStats,
     /// The key that its chunks are encrypted with.
     key: Option<Fingerprint>,
@@ -97,7 +97,7 @@ impl StoredIndex {
         StoredIndex {
             writer,
             store,
-            reused: false,
+            unsynced: Unsynced::default(),
             stats: IngestStats::default(),
             key,
             form_known: true,
@@ -130,9 +130,27 @@ impl StoredIndex {
         self.stats
     }
 
-    /// Whether it names chunks that were not written by its ingest: see [`Store::sync_before_index`].
+    /// Whether it names chunks that were not written by its ingest.
     pub fn reused(&self) -> bool {
-        self.reused
+        self.unsynced.is_reused()
+    }
+
+    /// What of its chunks may not be on the disk yet: see [`Store::sync_before_index`].
+    pub fn unsynced(&self) -> &Unsynced {
+        &self.unsynced
+    }
+
+    /// It names chunks that its ingest has not written.
+    pub(super) fn add_reused(&mut self) {
+        self.unsynced.add_reused();
+    }
+
+    /// Enters the chunk `digest`, whose `len` bytes end at `end`, and which its ingest has stored.
+    pub(super) fn enter(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
+        if self.store.sync_level() == SyncLevel::File {
+            self.unsynced.add(digest)?;
+        }
+        self.writer.add_chunk(end, len, digest)
     }
 
     /// Appends a chunk of the caller's own to a dynamic index.
@@ -141,7 +159,7 @@ impl StoredIndex {
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match &mut self.writer {
             IndexWriter::Dynamic(writer) => {
-                self.reused = true;
+                self.unsynced.add_reused();
                 writer.add(end, digest)
             }
             IndexWriter::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
@@ -156,7 +174,7 @@ impl StoredIndex {
     /// Completes it and gives the bytes of its file; see [`DynamicWriter::finish`]. The chunks are on the disk first, by
     /// the store's sync level. The store stays held.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
-        self.store.sync_before_index(self.reused)?;
+        self.store.sync_before_index(&self.unsynced)?;
         self.writer.finish(max_len)
     }
 
@@ -177,7 +195,7 @@ impl StoredIndex {
             let message = format!("{}: {what}", path.display());
             self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
         }
-        self.store.sync_before_index(self.reused)?;
+        self.store.sync_before_index(&self.unsynced)?;
         let owner = if below { self.store.owner() } else { None };
         self.writer.save_to(&output, self.store.sync_level() != SyncLevel::None, owner)?;
         self.lock = None;

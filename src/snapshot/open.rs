@@ -15,7 +15,7 @@ use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, Signature};
 use crate::master::SEALED_KEY_NAME;
 use crate::name::{ArchiveKind, Snapshot, check_file};
-use crate::store::{NoticeLevel, Store, SyncLevel};
+use crate::store::{NoticeLevel, Store, SyncLevel, Unsynced};
 use crate::sys::{self, Dir, LockMode, Stat, c_name};
 
 /// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
@@ -198,7 +198,7 @@ impl Store {
             Err(error) if error.kind() == Kind::NotFound => None,
             other => Some(other?),
         };
-        self.sync_before_index(true)?;
+        self.sync_before_index(&Unsynced::reused())?;
         self.write_manifest(&dir, manifest)
     }
 

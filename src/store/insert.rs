@@ -1,6 +1,7 @@
 //! Inserting a chunk: the table of docs/format.md, 5.4.
 
 use std::io::Read;
+use std::sync::atomic::Ordering;
 
 use super::access::is_chunk;
 use super::layout::ChunkName;
@@ -39,6 +40,15 @@ enum Verdict {
     Ignore,
 }
 
+/// When the names of a chunk and of its directory are brought to the disk, at [`SyncLevel::File`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// Before the insert returns.
+    Synced,
+    /// Before an index that needs them: see [`Store::insert_for_index`].
+    Later,
+}
+
 /// A file of so many bytes had the chunk's name and was too short to be one; it has been replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leftover(u64);
@@ -51,26 +61,25 @@ impl Store {
     /// Errors: `Format` if `blob` is no blob; `Limit` if it is too long; `Exists` if something that is not a file has
     /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
     pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
-        let (inserted, leftover) = self.insert_quietly(digest, blob, options)?;
-        self.notice_leftover(digest, leftover)?;
-        Ok(inserted)
-    }
-
-    /// As [`Store::insert`], and leaves it to the caller to tell of a leftover, by [`Store::notice_leftover`]: on another
-    /// thread, say.
-    pub fn insert_quietly(
-        &self,
-        digest: &Digest,
-        blob: &[u8],
-        options: InsertOptions,
-    ) -> Result<(Inserted, Option<Leftover>)> {
         check_len(digest, blob)?;
         let form = match Blob::parse(blob) {
             Ok(blob) => Some(blob.form()),
             Err(_) if options.raw => None,
             Err(error) => return Err(error.with_digest(digest)),
         };
-        self.under_stripe(digest, || self.insert_locked(digest, blob, form))
+        let (inserted, leftover) =
+            self.under_stripe(digest, || self.insert_locked(digest, blob, form, Names::Synced))?;
+        self.notice_leftover(digest, leftover)?;
+        Ok(inserted)
+    }
+
+    /// As [`Store::insert`], and leaves two things to the caller. The chunk's name is on the disk only after
+    /// [`Store::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to tell
+    /// of a leftover, by [`Store::notice_leftover`]: on another thread, say.
+    pub fn insert_for_index(&self, digest: &Digest, blob: &[u8]) -> Result<(Inserted, Option<Leftover>)> {
+        check_len(digest, blob)?;
+        let form = Blob::parse(blob).map_err(|error| error.with_digest(digest))?.form();
+        self.under_stripe(digest, || self.insert_locked(digest, blob, Some(form), Names::Later))
     }
 
     /// Checks that the encoded `blob` holds the `size` bytes that `digest` names, as far as that can be told without a
@@ -94,9 +103,9 @@ impl Store {
         };
         let (inserted, leftover) = self.under_stripe(digest, || {
             if self.is_damaged(digest)? {
-                Ok((self.write_chunk(digest, blob)?, None))
+                Ok((self.write_chunk(digest, blob, Names::Synced)?, None))
             } else {
-                self.insert_locked(digest, blob, Some(parsed.form()))
+                self.insert_locked(digest, blob, Some(parsed.form()), Names::Synced)
             }
         })?;
         self.notice_leftover(digest, leftover)?;
@@ -138,6 +147,7 @@ impl Store {
         digest: &Digest,
         blob: &[u8],
         form: Option<BlobForm>,
+        names: Names,
     ) -> Result<(Inserted, Option<Leftover>)> {
         let chunks = self.chunk_dir()?;
         let mut leftover = None;
@@ -154,7 +164,7 @@ impl Store {
                 Verdict::Ignore => leftover = Some(Leftover(stat.size)),
             }
         }
-        Ok((self.write_chunk(digest, blob)?, leftover))
+        Ok((self.write_chunk(digest, blob, names)?, leftover))
     }
 
     /// The table, for a file that is there.
@@ -213,25 +223,39 @@ impl Store {
     }
 
     /// Writes the chunk's file, replacing what is there.
-    fn write_chunk(&self, digest: &Digest, blob: &[u8]) -> Result<Inserted> {
+    fn write_chunk(&self, digest: &Digest, blob: &[u8], names: Names) -> Result<Inserted> {
         let name = ChunkName::new(self.0.layout, digest);
-        let mut file = self.create_in_its_dir(&name, digest)?;
+        let mut file = self.create_in_its_dir(&name, digest, names)?;
         file.set_owner_and_mode(self.0.owner, CHUNK_MODE)?;
         file.write(blob)?;
-        file.commit(self.0.sync == SyncLevel::File)?;
+        match (self.0.sync, names) {
+            (SyncLevel::None | SyncLevel::Filesystem, _) => file.commit(false)?,
+            (SyncLevel::File, Names::Later) => {
+                file.sync()?;
+                file.commit(false)?;
+            }
+            (SyncLevel::File, Names::Synced) => {
+                file.commit(true)?;
+                self.sync_new_dirs()?;
+            }
+        }
         Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
     }
 
-    fn create_in_its_dir<'a>(&'a self, name: &'a ChunkName, digest: &Digest) -> Result<TempFile<'a>> {
+    fn create_in_its_dir<'a>(&'a self, name: &'a ChunkName, digest: &Digest, names: Names) -> Result<TempFile<'a>> {
         let chunks = self.chunk_dir()?;
         match TempFile::create(chunks, name.as_c_str(), 0o600) {
             Err(error) if error.kind() == Kind::NotFound => {}
             other => return other,
         }
         let layout = self.0.layout;
-        let number = digest.0[..2].iter().fold(0, |number, &byte| number << 8 | u32::from(byte));
-        let dir = layout.dir_name(number >> (16 - 4 * layout.digits()));
-        if chunks.make_dir(dir.as_c_str(), CHUNK_DIR_MODE, self.0.owner)? && self.0.sync == SyncLevel::File {
+        if names == Names::Later {
+            // Before there is a directory that somebody else may find.
+            self.0.unsynced_dir.store(true, Ordering::SeqCst);
+        }
+        let dir = layout.dir_name(layout.dir_of(digest.prefix()));
+        let made = chunks.make_dir(dir.as_c_str(), CHUNK_DIR_MODE, self.0.owner)?;
+        if made && names == Names::Synced && self.0.sync == SyncLevel::File {
             chunks.sync()?;
         }
         TempFile::create(chunks, name.as_c_str(), 0o600)

@@ -29,6 +29,11 @@ impl Layout {
         1 << (4 * self.digits())
     }
 
+    /// The number of the directory of the digests that begin with the two bytes `prefix`.
+    pub(super) fn dir_of(self, prefix: u16) -> u32 {
+        u32::from(prefix) >> (16 - 4 * self.digits())
+    }
+
     /// The name of directory number `i`.
     pub(super) fn dir_name(self, i: u32) -> DirName {
         let mut name = DirName { bytes: [0; 5] };
@@ -180,6 +185,8 @@ mod tests {
             }
         }
         assert_eq!(Layout::Hex4.dir_name(0xff).as_c_str(), c"00ff");
+        assert_eq!(Layout::Hex2.dir_of(digest.prefix()), 0xa0);
+        assert_eq!(Layout::Hex4.dir_of(digest.prefix()), 0xa0a1);
     }
 
     #[test]

@@ -15,16 +15,18 @@ mod insert;
 mod iterate;
 mod layout;
 mod lock;
+mod sync;
 
 pub use access::ChunkFile;
 pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkEntry, Chunks};
 pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};
+pub use sync::Unsynced;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blob::Codec;
@@ -45,8 +47,9 @@ const STRIPES: usize = 64;
 pub enum SyncLevel {
     /// Never.
     None,
-    /// Each chunk and its name, when it is inserted; the whole file system before an index that re-uses a chunk,
-    /// which may have been written at another level.
+    /// Each chunk and its name, when it is inserted. Chunks of an ingest get their data synced one by one, and their
+    /// names before its index gets its own; the whole file system is synced before an index that re-uses a chunk, which
+    /// may have been written at another level.
     File,
     /// The whole file system, once, before an index that needs the chunks gets its name.
     #[default]
@@ -121,6 +124,8 @@ struct Inner {
     fallback: Option<Layout>,
     sync: SyncLevel,
     sync_failed: AtomicBool,
+    /// A directory of chunks may have been made whose name in `.chunks` is not on the disk.
+    unsynced_dir: AtomicBool,
     owner: Option<Owner>,
     tree_locks: TreeLocks,
     notice: Option<Notice>,
@@ -170,6 +175,7 @@ impl Store {
             fallback: detected.mixed.then_some(Layout::Hex2),
             sync: options.sync,
             sync_failed: AtomicBool::new(false),
+            unsynced_dir: AtomicBool::new(false),
             owner: options.owner.or(stat.owner.for_new_files()),
             tree_locks: options.tree_locks.clone(),
             notice: options.notice.clone(),
@@ -216,35 +222,6 @@ impl Store {
         match (sys::resolved(dir), sys::resolved(self.path())) {
             (Some(dir), Some(base)) => dir.starts_with(base),
             _ => false,
-        }
-    }
-
-    /// Brings the file system of the store to the disk, whatever the sync level.
-    ///
-    /// Errors: `Io`; `State` ever after, because the system reports what it could not write only once.
-    pub fn sync(&self) -> Result<()> {
-        let Inner { base, chunks_elsewhere, sync_failed, .. } = &*self.0;
-        let chunks = self.0.chunks.as_ref().unwrap_or(base);
-        if sync_failed.load(Ordering::Relaxed) {
-            let path = self.path();
-            let message = format!("{}: an earlier sync has failed, and chunks may be lost", path.display());
-            return Err(Error::new(Kind::State, message).with_path(path));
-        }
-        let mut result = chunks.sync_filesystem();
-        if *chunks_elsewhere {
-            result = result.and(base.sync_filesystem());
-        }
-        sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
-    }
-
-    /// Brings to the disk what must be there before an index of this store's chunks may appear. `reused`: some of
-    /// them were written by somebody else, who may not have synced them.
-    pub fn sync_before_index(&self, reused: bool) -> Result<()> {
-        match self.0.sync {
-            SyncLevel::Filesystem => self.sync(),
-            SyncLevel::File if reused => self.sync(),
-            SyncLevel::None | SyncLevel::File => Ok(()),
         }
     }
 

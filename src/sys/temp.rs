@@ -70,6 +70,11 @@ impl<'a> TempFile<'a> {
             .map_err(|source| self.error("write", &source))
     }
 
+    /// Brings the content to the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_all().map_err(|source| self.error("sync", &source))
+    }
+
     /// Gives the file its name, replacing what has it.
     ///
     /// With `sync` the content is on the disk before the name, and the name when this returns. Should the very last
@@ -88,7 +93,7 @@ impl<'a> TempFile<'a> {
     fn commit_by(mut self, sync: bool, rename: impl FnOnce(&Dir, &CStr, &CStr) -> Result<()>) -> Result<()> {
         let mut parent = None;
         if sync {
-            self.file.sync_all().map_err(|source| self.error("sync", &source))?;
+            self.sync()?;
             parent = Some(self.dir.open_parent_of(self.target)?);
         }
         rename(self.dir, &self.name, self.target)?;

@@ -21,7 +21,7 @@ use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_fil
 use crate::progress::Progress;
 use crate::snapshot::OpenSnapshot;
 use crate::source::RequiredForm;
-use crate::store::{NoticeLevel, Store};
+use crate::store::{NoticeLevel, Store, Unsynced};
 use crate::sys;
 
 /// Entries of an index that are dealt with at a time: what is found of them is all remembered.
@@ -289,7 +289,7 @@ impl<'a> Verifier<'a> {
     /// Notes in the manifest how it came out.
     fn note_outcome(&self, snapshot: &Snapshot, tally: &Tally) -> Result<()> {
         if tally.repaired > 0 {
-            self.store.sync_before_index(true)?;
+            self.store.sync_before_index(&Unsynced::reused())?;
         }
         let state = VerifyState { ok: tally.errors == 0, upid: self.upid.clone() };
         self.store.update_manifest(snapshot, |manifest| manifest.set_verify_state(Some(&state)))

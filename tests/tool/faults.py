@@ -66,12 +66,13 @@ class Scene(TestCase):
         return [TOOL, "put", self.store, self.path("new"), self.index, "--avg", "2048",
                 "--sync", level]
 
-    def strace(self, level, *options):
-        """Runs the put under strace on a fresh store."""
+    def strace(self, level, *options, command=None):
+        """Runs the put, or another command, under strace on a fresh store."""
         self.fresh()
         log = self.path("strace.log")
         done = subprocess.run(
-            ["strace", "-f", "-o", log, "-s", "0", *options, *self.put_command(level)],
+            ["strace", "-f", "-o", log, "-s", "0", *options,
+             *(command or self.put_command(level))],
             capture_output=True,
             timeout=120,
             check=False,

@@ -1,0 +1,170 @@
+//! Bringing chunks to the disk (docs/format.md, 5.5).
+
+use std::sync::atomic::Ordering;
+
+use super::{Inner, Store, SyncLevel};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+
+/// One bit for each directory of [`Layout::Hex4`](super::Layout::Hex4), the layout that has more.
+const DIRS_SIZE: usize = (1 << 16) / 8;
+
+/// What an index names and may not be on the disk yet.
+#[derive(Debug, Default)]
+pub struct Unsynced {
+    /// Chunks that others have written, who may not have synced them.
+    reused: bool,
+    /// The directories of the other chunks, by the first two bytes of the digests; empty before the first. Only the
+    /// names are missing, not the data.
+    dirs: Vec<u8>,
+}
+
+impl Unsynced {
+    /// Nothing is known of the chunks: others may have written them.
+    pub fn reused() -> Self {
+        Unsynced { reused: true, dirs: Vec::new() }
+    }
+
+    /// Whether others may have written some of the chunks.
+    pub fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Adds chunks that others have written.
+    pub fn add_reused(&mut self) {
+        self.reused = true;
+    }
+
+    /// Adds the chunk `digest`, which came into the store by [`Store::insert_for_index`].
+    ///
+    /// Errors: `NoMemory`.
+    pub fn add(&mut self, digest: &Digest) -> Result<()> {
+        self.make_room()?;
+        let prefix = digest.prefix();
+        self.dirs[usize::from(prefix) / 8] |= 1 << (prefix % 8);
+        Ok(())
+    }
+
+    /// Adds what `other` has.
+    ///
+    /// Errors: `NoMemory`.
+    pub fn merge(&mut self, other: &Unsynced) -> Result<()> {
+        self.reused |= other.reused;
+        if !other.dirs.is_empty() {
+            self.make_room()?;
+        }
+        for (byte, other) in self.dirs.iter_mut().zip(&other.dirs) {
+            *byte |= other;
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self) -> Result<()> {
+        if self.dirs.is_empty() {
+            reserve(&mut self.dirs, DIRS_SIZE)?;
+            self.dirs.resize(DIRS_SIZE, 0);
+        }
+        Ok(())
+    }
+
+    /// In ascending order.
+    fn prefixes(&self) -> impl Iterator<Item = u16> {
+        (0..=u16::MAX)
+            .filter(|&prefix| self.dirs.get(usize::from(prefix) / 8).is_some_and(|byte| byte >> (prefix % 8) & 1 != 0))
+    }
+}
+
+impl Store {
+    /// Brings the file system of the store to the disk, whatever the sync level.
+    ///
+    /// Errors: `Io`; `State` ever after, because the system reports what it could not write only once.
+    pub fn sync(&self) -> Result<()> {
+        self.sync_by(|| {
+            let Inner { base, chunks, chunks_elsewhere, .. } = &*self.0;
+            let mut result = chunks.as_ref().unwrap_or(base).sync_filesystem();
+            if *chunks_elsewhere {
+                result = result.and(base.sync_filesystem());
+            }
+            result
+        })
+    }
+
+    /// Brings to the disk what must be there before an index of these chunks may appear, by the sync level.
+    ///
+    /// Errors: as [`Store::sync`]; `NotFound` if a directory of chunks has vanished.
+    pub fn sync_before_index(&self, unsynced: &Unsynced) -> Result<()> {
+        match self.0.sync {
+            SyncLevel::None => Ok(()),
+            SyncLevel::File if !unsynced.reused => self.sync_names(unsynced),
+            SyncLevel::File | SyncLevel::Filesystem => self.sync(),
+        }
+    }
+
+    fn sync_names(&self, unsynced: &Unsynced) -> Result<()> {
+        let mut last = None;
+        for prefix in unsynced.prefixes() {
+            let number = self.0.layout.dir_of(prefix);
+            if last.replace(number) == Some(number) {
+                continue;
+            }
+            let chunks = self.chunk_dir()?;
+            let name = self.0.layout.dir_name(number);
+            let dir = chunks.open_dir(name.as_c_str())?.ok_or_else(|| {
+                let path = chunks.join(name.as_c_str());
+                Error::new(Kind::NotFound, format!("{} has vanished, with its chunks", path.display())).with_path(&path)
+            })?;
+            self.sync_by(|| dir.sync())?;
+        }
+        // Whoever has made them may not have synced the names of the directories themselves.
+        if last.is_some() { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
+    }
+
+    /// Brings the names of the chunk directories to the disk, if this store's ingests may have made some.
+    pub(super) fn sync_new_dirs(&self) -> Result<()> {
+        if self.0.unsynced_dir.load(Ordering::SeqCst) { self.chunk_dir()?.sync() } else { Ok(()) }
+    }
+
+    /// Syncs what has been written without a word about its success, and remembers a failure.
+    fn sync_by(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.0.sync_failed.load(Ordering::Relaxed) {
+            let path = self.path();
+            let message = format!("{}: an earlier sync has failed, and chunks may be lost", path.display());
+            return Err(Error::new(Kind::State, message).with_path(path));
+        }
+        let result = sync();
+        self.0.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(first: u8, second: u8) -> Digest {
+        let mut digest = Digest([0x55; 32]);
+        digest.0[..2].copy_from_slice(&[first, second]);
+        digest
+    }
+
+    #[test]
+    fn directories_are_kept_once_and_merged() {
+        let mut unsynced = Unsynced::default();
+        assert_eq!(unsynced.prefixes().count(), 0);
+        for (first, second) in [(0xff, 0xff), (0, 0), (0x12, 0x34), (0, 0x3f), (0, 0x40), (0x12, 0x34)] {
+            unsynced.add(&digest(first, second)).unwrap();
+        }
+        let all = [0, 0x3f, 0x40, 0x1234, 0xffff];
+        assert_eq!(unsynced.prefixes().collect::<Vec<_>>(), all);
+
+        let mut sum = Unsynced::default();
+        sum.merge(&Unsynced::default()).unwrap();
+        assert!(sum.prefixes().next().is_none() && !sum.is_reused());
+        sum.merge(&unsynced).unwrap();
+        assert_eq!(sum.prefixes().collect::<Vec<_>>(), all);
+        sum.add(&digest(0, 1)).unwrap();
+        sum.merge(&Unsynced::reused()).unwrap();
+        assert!(sum.is_reused());
+        assert_eq!(sum.prefixes().collect::<Vec<_>>(), [0, 1, 0x3f, 0x40, 0x1234, 0xffff]);
+    }
+}
