@@ -14,7 +14,7 @@
 //! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
-//! | 7 | [`ingest`], [`reader`], [`restore`], [`verify`], [`stats`] |
+//! | 7 | [`gc`], [`ingest`], [`reader`], [`restore`], [`verify`], [`stats`] |
 //! | 8 | [`backup`] |
 //! | 9 | [`ffi`] |
 //!
@@ -55,6 +55,7 @@ pub mod store;
 pub mod snapshot;
 pub mod source;
 
+pub mod gc;
 pub mod ingest;
 pub mod reader;
 pub mod restore;

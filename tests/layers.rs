@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 10] = [
     &["blob", "keyfile", "prune"],
     &["manifest", "master", "store"],
     &["snapshot", "source"],
-    &["ingest", "reader", "restore", "stats", "verify"],
+    &["gc", "ingest", "reader", "restore", "stats", "verify"],
     &["backup"],
     &["ffi"],
 ];

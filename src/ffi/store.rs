@@ -48,6 +48,9 @@ pub const PXDS_STORE_MIXED: u32 = 2;
 /// pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed;
 /// what needs chunks is PXDS_ERR_NOT_FOUND.
 pub const PXDS_STORE_BARE: u32 = 4;
+/// pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
+/// safe there.
+pub const PXDS_STORE_NO_ATIME_PROBE: u32 = 8;
 
 /// Where a running Proxmox Backup Server from 3.4 on has its lock files.
 const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
@@ -174,8 +177,8 @@ pub struct pxds_chunk_iter(Exclusive<Chunks>);
 unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | if bare { PXDS_STORE_BARE } else { 0 };
-    args::flags(options.flags, known, "options.flags")?;
+    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE;
+    args::flags(options.flags, known | if bare { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
     let owner = Owner { uid: options.owner_uid, gid: options.owner_gid };
@@ -195,6 +198,7 @@ unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result
         owner: (options.flags & PXDS_STORE_SET_OWNER != 0).then_some(owner),
         mixed: options.flags & PXDS_STORE_MIXED != 0,
         bare: options.flags & PXDS_STORE_BARE != 0,
+        skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),

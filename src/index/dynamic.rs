@@ -28,17 +28,22 @@ pub(super) fn check_len(len: usize) -> Result<()> {
     Ok(())
 }
 
+/// The end of chunk `i`, which begins at `start`, after checking that it can be.
+pub(super) fn check_end(i: usize, start: u64, entry: &[u8]) -> Result<u64> {
+    let end = u64::from_le_bytes(field(entry, 0));
+    if end < start || end > INDEX_MAX_SIZE {
+        let message = format!("chunk {i} cannot reach from {start} to {end}");
+        return Err(Error::new(Kind::Format, message).with_offset(start));
+    }
+    Ok(end)
+}
+
 impl DynamicIndex {
     /// Checks that the ends of `entries`, which are whole, do not fall.
     pub(super) fn new(header: IndexHeader, entries: Vec<u8>) -> Result<Self> {
         let mut start = 0;
         for (i, entry) in entries.chunks_exact(DYNAMIC_ENTRY_SIZE).enumerate() {
-            let end = u64::from_le_bytes(field(entry, 0));
-            if end < start || end > INDEX_MAX_SIZE {
-                return Err(Error::new(Kind::Format, format!("chunk {i} cannot reach from {start} to {end}"))
-                    .with_offset(start));
-            }
-            start = end;
+            start = check_end(i, start, entry)?;
         }
         Ok(DynamicIndex { header, entries, csum: OnceLock::new() })
     }

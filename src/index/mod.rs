@@ -3,12 +3,14 @@
 //! An [`Index`] is read whole into memory, 40 or 32 bytes a chunk, and stays readable whatever happens to its file.
 //! A [`DynamicWriter`] makes a dynamic one, a [`FixedWriter`] a fixed one.
 
+mod digests;
 mod dynamic;
 mod fixed;
 mod fixed_writer;
 mod spool;
 mod writer;
 
+pub use digests::for_each_digest;
 pub use dynamic::DynamicIndex;
 pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;

@@ -47,6 +47,8 @@ impl Store {
 
     /// Touches the chunk `digest` if the store has it, as [`Store::has`] sees it, and gives its length.
     pub fn touch_if_present(&self, digest: &Digest) -> Result<Option<u64>> {
+        // Garbage collection must not remove it between the look and the touch.
+        let _one_at_a_time = self.stripe(digest);
         match self.find(digest)? {
             Some((name, stat)) if self.chunk_dir()?.touch(name.as_c_str())? => Ok(Some(stat.size)),
             _ => Ok(None),
@@ -61,6 +63,39 @@ impl Store {
             Some(_) => Ok(()),
             None => Err(self.not_found(digest)),
         }
+    }
+
+    /// Touches whatever has the name of chunk `digest`, in every layout that is read, without a look at it; false if nothing
+    /// has. It is how garbage collection marks.
+    pub fn mark(&self, digest: &Digest) -> Result<bool> {
+        let mut found = false;
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            found |= self.chunk_dir()?.touch(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
+        }
+        Ok(found)
+    }
+
+    /// Touches the bad copies of chunk `digest`, as [`Store::mark`] does the chunk.
+    pub fn mark_bad_copies(&self, digest: &Digest) -> Result<()> {
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            for number in 0..=9 {
+                let touched = self.chunk_dir()?.touch(name.bad(number).as_c_str());
+                touched.map_err(|error| error.with_digest(digest))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether something has the name of chunk `digest`: what [`Store::mark`] says, without the touch.
+    pub fn has_file(&self, digest: &Digest) -> Result<bool> {
+        for layout in self.layouts() {
+            if self.chunk_dir()?.lstat(ChunkName::new(layout, digest).as_c_str())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Loads the blob of chunk `digest` into `out`, replacing what it has, and checks its structure and CRC.

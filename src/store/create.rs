@@ -3,9 +3,12 @@
 use std::ffi::CString;
 use std::path::Path;
 
+use super::insert::CHUNK_MODE;
+use super::layout::ChunkName;
+use super::probe::{probe, zero_chunk};
 use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
 use crate::error::{Error, Kind, Result};
-use crate::sys::{self, Dir, LockFile, Owner};
+use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 
 impl Store {
     /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
@@ -13,7 +16,8 @@ impl Store {
     /// `progress` is told after each of the 65536 directories of [`Layout::Hex4`] how many there are; its error stops
     /// the work. `.chunks` appears complete or not at all.
     ///
-    /// Errors: `Exists` if there is a `.chunks`; `NotFound`, `Io`; those of `progress`.
+    /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times; `NotFound`,
+    /// `Io`; those of `progress`.
     pub fn create(
         path: &Path,
         options: &StoreOptions,
@@ -27,6 +31,9 @@ impl Store {
         let mut chunks = NewChunkDirs::start(&base, owner)?;
         chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, progress)?;
         LockFile::create(&base, c".lock", owner)?;
+        if !options.skip_atime_probe {
+            chunks.probe_atime()?;
+        }
         chunks.commit(options.sync != SyncLevel::None)?;
         Self::with_base(base, options)
     }
@@ -56,6 +63,8 @@ struct NewChunkDirs<'a> {
     name: CString,
     /// How many directories of which layout may be in it.
     made: Option<(Layout, u32)>,
+    /// The chunk of zeros, if it may be in it.
+    zeros: Option<ChunkName>,
     committed: bool,
 }
 
@@ -64,7 +73,7 @@ impl<'a> NewChunkDirs<'a> {
         loop {
             let name = sys::temporary_name(c".chunks")?;
             if base.make_dir(&name, CHUNK_DIR_MODE, owner)? {
-                return Ok(NewChunkDirs { base, name, made: None, committed: false });
+                return Ok(NewChunkDirs { base, name, made: None, zeros: None, committed: false });
             }
         }
     }
@@ -85,7 +94,34 @@ impl<'a> NewChunkDirs<'a> {
             chunks.make_dir(layout.dir_name(i).as_c_str(), CHUNK_DIR_MODE, owner)?;
             progress(u64::from(i) + 1, u64::from(count))?;
         }
-        Ok(())
+        self.add_zeros(&chunks, layout, owner)
+    }
+
+    /// Adds the chunk that PBS probes access times with. There may be no room for it.
+    fn add_zeros(&mut self, chunks: &Dir, layout: Layout, owner: Option<Owner>) -> Result<()> {
+        let (name, blob) = zero_chunk(layout)?;
+        let write = || {
+            let mut file = TempFile::create(chunks, name.as_c_str(), 0o600)?;
+            file.set_owner_and_mode(owner, CHUNK_MODE)?;
+            file.write(&blob)?;
+            file.commit(false)
+        };
+        match write() {
+            Err(error) if error.errno().is_some_and(sys::is_full) => Ok(()),
+            other => {
+                self.zeros = Some(name);
+                other
+            }
+        }
+    }
+
+    /// Whether the file system keeps access times: without that no garbage could be collected.
+    fn probe_atime(&self) -> Result<()> {
+        match (&self.zeros, self.open()?) {
+            (Some(zeros), Some(chunks)) => probe(&chunks, zeros.as_c_str(), false),
+            _ => probe(self.base, c".lock", false),
+        }
+        .map(drop)
     }
 
     fn commit(mut self, sync: bool) -> Result<()> {
@@ -117,6 +153,9 @@ impl Drop for NewChunkDirs<'_> {
         }
         // What cannot be removed stays under a name that nothing looks at.
         if let (Some((layout, made)), Ok(Some(chunks))) = (self.made, self.open()) {
+            if let Some(zeros) = &self.zeros {
+                let _ = chunks.unlink(zeros.as_c_str());
+            }
             for i in 0..made {
                 let _ = chunks.remove_dir(layout.dir_name(i).as_c_str());
             }

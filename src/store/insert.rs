@@ -14,7 +14,7 @@ use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::sys::{FileKind, Stat, TempFile};
 
 /// Mode of a chunk's file, whatever the umask.
-const CHUNK_MODE: u32 = 0o644;
+pub(super) const CHUNK_MODE: u32 = 0o644;
 
 /// How a chunk is inserted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

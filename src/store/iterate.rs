@@ -3,8 +3,8 @@
 use std::vec;
 
 use super::Store;
-use super::layout::{Layout, parse_file_name};
-use crate::digest::Digest;
+use super::layout::{DirName, Layout, parse_file_name};
+use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::Result;
 use crate::sys::{Dir, DirNames, FileKind};
 
@@ -21,19 +21,52 @@ pub struct ChunkEntry {
     pub atime: i64,
 }
 
+/// Which directory of chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkDirId {
+    pub(super) layout: Layout,
+    number: u32,
+}
+
+impl ChunkDirId {
+    pub(super) fn name(self) -> DirName {
+        self.layout.dir_name(self.number)
+    }
+
+    /// The first and the last digest that belong here.
+    pub fn bounds(self) -> (Digest, Digest) {
+        let number = (self.number << (16 - 4 * self.layout.digits())).to_be_bytes();
+        let (mut first, mut last) = (Digest([0; DIGEST_SIZE]), Digest([0xff; DIGEST_SIZE]));
+        let bytes = self.layout.digits() / 2;
+        first.0[..bytes].copy_from_slice(&number[2..2 + bytes]);
+        last.0[..bytes].copy_from_slice(&number[2..2 + bytes]);
+        (first, last)
+    }
+
+    /// Whether a search for the chunk `digest` looks here.
+    pub(super) fn is_of(self, digest: &Digest) -> bool {
+        self.layout.dir_number(&digest.to_hex()[..self.layout.digits()]) == Some(self.number)
+    }
+}
+
 /// The chunks of a store and their bad copies, directory by directory.
 ///
 /// What comes or goes meanwhile is seen or not; nothing is seen half-written. An error ends it.
 pub struct Chunks {
     store: Store,
-    dirs: vec::IntoIter<(Layout, u32)>,
-    current: Option<(Dir, DirNames, Layout, u32)>,
+    dirs: vec::IntoIter<ChunkDirId>,
+    current: Option<(Dir, DirNames, ChunkDirId)>,
     ended: bool,
 }
 
 impl Store {
     /// Starts going through all chunks.
     pub fn chunks(&self) -> Result<Chunks> {
+        Ok(Chunks { store: self.clone(), dirs: self.chunk_dirs()?.into_iter(), current: None, ended: false })
+    }
+
+    /// The directories of chunks that there are, in their order.
+    pub fn chunk_dirs(&self) -> Result<Vec<ChunkDirId>> {
         let mut dirs = Vec::new();
         for layout in self.layouts() {
             let mut numbers = Vec::new();
@@ -41,21 +74,21 @@ impl Store {
                 numbers.extend(layout.dir_number(name?.to_bytes()));
             }
             numbers.sort_unstable();
-            dirs.extend(numbers.into_iter().map(|number| (layout, number)));
+            dirs.extend(numbers.into_iter().map(|number| ChunkDirId { layout, number }));
         }
-        Ok(Chunks { store: self.clone(), dirs: dirs.into_iter(), current: None, ended: false })
+        Ok(dirs)
     }
 }
 
 impl Chunks {
     fn step(&mut self) -> Result<Option<ChunkEntry>> {
         loop {
-            if let Some((dir, names, layout, number)) = &mut self.current {
+            if let Some((dir, names, id)) = &mut self.current {
                 for name in names {
                     let name = name?;
                     let Some((digest, bad)) = parse_file_name(name.to_bytes()) else { continue };
                     // A chunk in another's directory cannot be found by its name, so it is none.
-                    if layout.dir_number(&digest.to_hex()[..layout.digits()]) != Some(*number) {
+                    if !id.is_of(&digest) {
                         continue;
                     }
                     // Gone meanwhile, or no file.
@@ -64,11 +97,11 @@ impl Chunks {
                 }
             }
             self.current = None;
-            let Some((layout, number)) = self.dirs.next() else { return Ok(None) };
-            let dir = self.store.chunk_dir()?.open_dir(layout.dir_name(number).as_c_str())?;
+            let Some(id) = self.dirs.next() else { return Ok(None) };
+            let dir = self.store.chunk_dir()?.open_dir(id.name().as_c_str())?;
             if let Some(dir) = dir {
                 let names = dir.names()?;
-                self.current = Some((dir, names, layout, number));
+                self.current = Some((dir, names, id));
             }
         }
     }

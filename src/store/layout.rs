@@ -89,6 +89,12 @@ impl ChunkName {
         self.with(&[b'.', b'0' + n % 10, b'.', b'b', b'a', b'd'])
     }
 
+    /// The name in its directory.
+    pub(super) fn in_dir(&self) -> &CStr {
+        let slash = self.bytes.iter().position(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        c_str(&self.bytes[slash..])
+    }
+
     fn with(mut self, part: &[u8]) -> Self {
         self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
         self.len += part.len();

@@ -15,13 +15,16 @@ mod insert;
 mod iterate;
 mod layout;
 mod lock;
+mod probe;
+mod sweep;
 mod sync;
 
 pub use access::ChunkFile;
 pub use insert::{InsertOptions, Inserted, Leftover};
-pub use iterate::{ChunkEntry, Chunks};
+pub use iterate::{ChunkDirId, ChunkEntry, Chunks};
 pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};
+pub use sweep::{ChunkDir, FoundFile, Swept};
 pub use sync::Unsynced;
 
 use std::fmt;
@@ -81,6 +84,8 @@ pub struct StoreOptions {
     pub mixed: bool,
     /// Do without `.chunks` if it is missing: there are only snapshots to look at then.
     pub bare: bool,
+    /// Make a store also where the file system may not keep access times.
+    pub skip_atime_probe: bool,
     /// What groups and snapshots are locked with.
     pub tree_locks: TreeLocks,
     /// Takes notices.
@@ -104,8 +109,9 @@ pub enum TreeLocks {
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreOptions { layout, sync, owner, mixed, bare, tree_locks, notice: _ } = self;
-        write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, {tree_locks:?} }}")
+        let StoreOptions { layout, sync, owner, mixed, bare, skip_atime_probe, tree_locks, notice: _ } = self;
+        write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, ")?;
+        write!(f, "skip_atime_probe: {skip_atime_probe}, {tree_locks:?} }}")
     }
 }
 

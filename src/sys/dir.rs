@@ -40,6 +40,8 @@ pub struct Stat {
     pub size: u64,
     /// Time of the last access, in seconds since 1970.
     pub atime: i64,
+    /// Time of the last change of the content, in seconds since 1970.
+    pub mtime: i64,
     /// Permission bits.
     pub mode: u32,
     /// Who owns it.
@@ -70,6 +72,7 @@ impl Stat {
             is_link: raw.st_mode & libc::S_IFMT == libc::S_IFLNK,
             size: u64::try_from(raw.st_size).unwrap_or(0),
             atime: raw.st_atime,
+            mtime: raw.st_mtime,
             mode: raw.st_mode & 0o7777,
             owner: Owner { uid: raw.st_uid, gid: raw.st_gid },
             device: raw.st_dev,
@@ -173,10 +176,16 @@ impl Dir {
 
     /// Sets the access time of `name` to now and leaves the modification time; false if it is not there.
     pub fn touch(&self, name: &CStr) -> Result<bool> {
-        let times = [
-            libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW },
-            libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT },
-        ];
+        self.set_atime_to(name, libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW })
+    }
+
+    /// Sets the access time of `name` to `seconds` since 1970, otherwise as [`Dir::touch`].
+    pub fn set_atime(&self, name: &CStr, seconds: i64) -> Result<bool> {
+        self.set_atime_to(name, libc::timespec { tv_sec: seconds, tv_nsec: 0 })
+    }
+
+    fn set_atime_to(&self, name: &CStr, atime: libc::timespec) -> Result<bool> {
+        let times = [atime, libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT }];
         // SAFETY: `name` ends in NUL and `times` are two structures.
         let result =
             retry(|| unsafe { libc::utimensat(self.raw(), name.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) });
@@ -273,6 +282,13 @@ impl Dir {
             Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(source) => Err(self.error("open", name, &source)),
         }
+    }
+
+    /// Empties the regular file `name` itself.
+    pub fn truncate(&self, name: &CStr) -> Result<()> {
+        self.open_with(name, libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)
+            .map(drop)
+            .map_err(|source| self.error("empty", name, &source))
     }
 
     /// Opens `name` with `flags`, for the other modules here.

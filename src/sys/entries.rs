@@ -46,6 +46,8 @@ impl Dir {
 pub struct DirEntry {
     /// The name.
     pub name: CString,
+    /// Its number in the file system.
+    pub inode: u64,
     /// What sort of file it is, links not followed, where the file system says so; see [`Dir::kind_of`].
     kind: Option<FileKind>,
 }
@@ -77,7 +79,8 @@ impl Iterator for DirEntries {
                 };
             }
             // SAFETY: the entry is valid until the next readdir, and its name ends in NUL.
-            let (name, kind) = unsafe { (CStr::from_ptr((&raw const (*entry).d_name).cast()), (*entry).d_type) };
+            let (name, kind, inode) =
+                unsafe { (CStr::from_ptr((&raw const (*entry).d_name).cast()), (*entry).d_type, (*entry).d_ino) };
             if name != c"." && name != c".." {
                 let kind = match kind {
                     libc::DT_UNKNOWN => None,
@@ -85,7 +88,7 @@ impl Iterator for DirEntries {
                     libc::DT_DIR => Some(FileKind::Dir),
                     _ => Some(FileKind::Other),
                 };
-                return Some(Ok(DirEntry { name: name.to_owned(), kind }));
+                return Some(Ok(DirEntry { name: name.to_owned(), inode, kind }));
             }
         }
     }

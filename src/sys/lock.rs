@@ -25,7 +25,8 @@ pub enum LockMode {
 #[derive(Debug)]
 pub struct LockFile {
     file: File,
-    writable: bool,
+    /// Why it could not be opened for writing.
+    refused: Option<i32>,
 }
 
 impl LockFile {
@@ -34,11 +35,11 @@ impl LockFile {
     pub fn open(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
         let refused = [libc::EACCES, libc::EROFS, libc::EPERM];
         match dir.open_with(name, libc::O_RDWR, 0) {
-            Ok(file) => Ok(LockFile { file, writable: true }),
+            Ok(file) => Ok(LockFile { file, refused: None }),
             Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Self::create(dir, name, owner),
             Err(source) if source.raw_os_error().is_some_and(|errno| refused.contains(&errno)) => {
                 let file = dir.open_with(name, libc::O_RDONLY, 0).map_err(|source| dir.error("open", name, &source))?;
-                Ok(LockFile { file, writable: false })
+                Ok(LockFile { file, refused: source.raw_os_error() })
             }
             Err(source) => Err(dir.error("open", name, &source)),
         }
@@ -52,7 +53,7 @@ impl LockFile {
         if let Some(owner) = owner {
             dir.change_owner(name, owner)?;
         }
-        Ok(LockFile { file, writable: true })
+        Ok(LockFile { file, refused: None })
     }
 
     /// Whether `name` is still this file: a lock on one that has been removed keeps nobody out.
@@ -67,8 +68,8 @@ impl LockFile {
             LockMode::Shared => libc::F_RDLCK,
             LockMode::Exclusive => libc::F_WRLCK,
         };
-        if mode == LockMode::Exclusive && !self.writable {
-            return Err(io::Error::from_raw_os_error(libc::EACCES));
+        if let (LockMode::Exclusive, Some(errno)) = (mode, self.refused) {
+            return Err(io::Error::from_raw_os_error(errno));
         }
         match self.set(kind) {
             Ok(()) => Ok(true),

@@ -156,6 +156,16 @@ pub fn now() -> i64 {
     }
 }
 
+/// Whether an error number says that there is no room on the disk, or none for this user.
+pub fn is_full(errno: i32) -> bool {
+    matches!(errno, libc::ENOSPC | libc::EDQUOT)
+}
+
+/// Whether an error number says that this user may not.
+pub fn is_denied(errno: i32) -> bool {
+    matches!(errno, libc::EACCES | libc::EPERM)
+}
+
 /// Random bytes from the kernel.
 pub fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];

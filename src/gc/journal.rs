@@ -1,0 +1,94 @@
+//! What a Proxmox Backup Server that shares the store has moved meanwhile (docs/format.md, 11.7).
+
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::tree::{Visit, kind_of, visit_one};
+use crate::error::{Error, Kind, Result};
+use crate::store::{NoticeLevel, Store, TreeLocks};
+use crate::sys::{self, Attempt, Dir, Flock, LockMode};
+
+const JOURNAL_NAME: &CStr = c"move-journal";
+
+/// Bytes of the journal: hundreds of thousands of moves.
+const JOURNAL_MAX_SIZE: usize = 64 << 20;
+
+/// How long the journal's lock is waited for, and how often it is tried.
+const WAIT_MS: u64 = 5000;
+const RETRY_MS: u64 = 20;
+
+/// Gives the indexes that the journal names, where they are there, to `visit`; with `empty` it is emptied then.
+///
+/// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `visit`.
+pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result<()> {
+    let TreeLocks::Files { dir, store: name } = store.tree_locks() else { return Ok(()) };
+    let dir = match Dir::open(&dir.join(name)) {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let Some(_lock) = lock(&dir)? else { return Ok(()) };
+    let Some((file, stat)) = dir.open_file(JOURNAL_NAME)? else { return Ok(()) };
+    let mut text = Vec::new();
+    let len = usize::try_from(stat.size).ok().filter(|&len| len <= JOURNAL_MAX_SIZE).ok_or_else(|| too_long(&dir))?;
+    sys::read_up_to(&file, len, &mut text).map_err(|error| error.with_path(&dir.join(JOURNAL_NAME)))?;
+    for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        let path = Path::new(OsStr::from_bytes(line));
+        match below(store, path) {
+            Place::Below(path) => drop(visit_one(store, path.as_os_str().as_bytes(), visit)?),
+            Place::Gone => {}
+            Place::Foreign => {
+                let journal = dir.join(JOURNAL_NAME);
+                let message = format!("{} names {:?}, which is no index of this store", journal.display(), path);
+                store.notice(NoticeLevel::Warning, &message, Some(&journal))?;
+            }
+        }
+    }
+    if empty && len > 0 { dir.truncate(JOURNAL_NAME) } else { Ok(()) }
+}
+
+fn lock(dir: &Dir) -> Result<Option<Flock>> {
+    let mut waited = 0;
+    loop {
+        match Flock::on_file(dir, JOURNAL_NAME, LockMode::Exclusive)? {
+            Attempt::Taken(flock) => return Ok(Some(flock)),
+            Attempt::Missing => return Ok(None),
+            Attempt::Held | Attempt::Replaced if waited < WAIT_MS => sys::pause(RETRY_MS),
+            Attempt::Held | Attempt::Replaced => {
+                let path = dir.join(JOURNAL_NAME);
+                let message = format!("{} is locked: another program is using it", path.display());
+                return Err(Error::new(Kind::Busy, message).with_path(&path));
+            }
+        }
+        waited += RETRY_MS;
+    }
+}
+
+fn too_long(dir: &Dir) -> Error {
+    let path = dir.join(JOURNAL_NAME);
+    Error::new(Kind::Limit, format!("{} is longer than {JOURNAL_MAX_SIZE} bytes", path.display())).with_path(&path)
+}
+
+/// Where a line of the journal leads.
+enum Place {
+    /// There, below the store's directory.
+    Below(PathBuf),
+    Gone,
+    Foreign,
+}
+
+/// The server may know the store's directory by another path, so that links have to be resolved.
+fn below(store: &Store, path: &Path) -> Place {
+    let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
+    let Some(name) = path.file_name().filter(|name| kind_of(name.as_bytes()).is_some()) else { return Place::Foreign };
+    if let Ok(rest) = path.strip_prefix(store.path())
+        && is_plain(rest)
+    {
+        return Place::Below(rest.to_path_buf());
+    }
+    let Some(dir) = path.parent().and_then(sys::resolved) else { return Place::Gone };
+    match sys::resolved(store.path()).and_then(|base| dir.strip_prefix(base).ok().map(Path::to_path_buf)) {
+        Some(rest) => Place::Below(rest.join(name)),
+        None => Place::Foreign,
+    }
+}

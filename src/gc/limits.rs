@@ -1,0 +1,114 @@
+//! From which access time on a chunk stays.
+
+use super::GcOptions;
+use crate::store::Store;
+
+/// Seconds that a touch may seem older than the lock under which it was made: the kernel's clock for files is coarse.
+const CLOCK_GAP: i64 = 300;
+
+/// What access times mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// What was touched before may go.
+    min_atime: i64,
+    /// What has been touched since is in use, or was when the oldest writer began.
+    oldest: i64,
+}
+
+/// What an access time says of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// It is in use, as far as is known.
+    InUse,
+    /// It is not, and not old enough to go.
+    Pending,
+    /// It goes.
+    Garbage,
+}
+
+impl Limits {
+    /// The limits of a collection that begins now. The file system's clock is `lag` seconds behind.
+    pub(super) fn begin(store: &Store, options: &GcOptions, lag: i64) -> Self {
+        let start = (options.clock)();
+        let oldest = store.oldest_writer().unwrap_or(start);
+        Self::new(start.saturating_sub(lag), oldest.saturating_sub(lag), options.cutoff_minutes)
+    }
+
+    pub(super) fn new(start: i64, oldest: i64, cutoff_minutes: u32) -> Self {
+        let mut min_atime = start.saturating_sub(i64::from(cutoff_minutes) * 60);
+        // At the same second too: the writer's first touch may bear the one before.
+        if oldest <= min_atime {
+            min_atime = oldest.saturating_sub(CLOCK_GAP);
+        }
+        Limits { min_atime, oldest }
+    }
+
+    /// The clock says `now`. If it has been set back, what was touched since looks old: the limits go back with it.
+    pub(super) fn see(&mut self, now: i64) {
+        self.min_atime = self.min_atime.min(now.saturating_sub(CLOCK_GAP));
+        self.oldest = self.oldest.min(now);
+    }
+
+    pub(super) fn class(&self, atime: i64) -> Class {
+        if atime < self.min_atime {
+            Class::Garbage
+        } else if atime < self.oldest {
+            Class::Pending
+        } else {
+            Class::InUse
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_700_000_000;
+
+    #[test]
+    fn the_cut_off_and_the_oldest_writer() {
+        let min = |oldest: i64, minutes| Limits::new(START, oldest, minutes).min_atime;
+        assert_eq!(min(START, 1445), START - 86_700);
+        assert_eq!(min(START, 1), START - 60);
+        assert_eq!(min(START, 2880), START - 172_800);
+        assert_eq!(min(START - 86_699, 1445), START - 86_700);
+        assert_eq!(min(START - 86_700, 1445), START - 87_000);
+        assert_eq!(min(START - 86_701, 1445), START - 87_001);
+        assert_eq!(min(START - 3600, 1), START - 3900);
+        assert_eq!(min(START + 500, 1445), START - 86_700);
+        assert_eq!(min(i64::MIN, 1445), i64::MIN);
+    }
+
+    #[test]
+    fn classes_begin_at_their_second() {
+        let limits = Limits::new(START, START - 3600, 1445);
+        for (atime, class) in [
+            (START, Class::InUse),
+            (START - 3600, Class::InUse),
+            (START - 3601, Class::Pending),
+            (START - 86_700, Class::Pending),
+            (START - 86_701, Class::Garbage),
+            (i64::MIN, Class::Garbage),
+        ] {
+            assert_eq!(limits.class(atime), class, "{atime}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_takes_the_limits_along() {
+        let mut limits = Limits::new(START, START, 1445);
+        // Forward, or back by less than the cut-off: what has been touched since is new enough.
+        for now in [START + 86_400 * 365, START - 1, START - 86_400] {
+            limits.see(now);
+            assert_eq!(limits.min_atime, START - 86_700);
+            assert_ne!(limits.class(now), Class::Garbage);
+        }
+        limits.see(START - 2 * 86_400);
+        assert_eq!(limits.class(START - 2 * 86_400), Class::InUse);
+        assert_ne!(limits.class(START - 2 * 86_400 - 300), Class::Garbage);
+        assert_eq!(limits.class(START - 2 * 86_400 - 301), Class::Garbage);
+        limits.see(START + 10);
+        assert_eq!(limits.class(START - 2 * 86_400), Class::InUse);
+    }
+}

@@ -1,0 +1,90 @@
+//! Phase 1: touching what the indexes refer to (docs/format.md, 11.2).
+
+use std::path::Path;
+
+use super::limits::Limits;
+use super::seen::Seen;
+use super::tree::{OpenIndex, visit_indexes};
+use super::{GcOptions, GcStatus, PHASE_MARK, Report, journal};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::index::for_each_digest;
+use crate::progress::Stage;
+use crate::store::{NoticeLevel, Store};
+
+/// References to known chunks after which the caller is told how far it is.
+const REPORT_EVERY: u64 = 1024;
+
+struct Marker<'a, 'b> {
+    store: &'a Store,
+    options: &'a GcOptions,
+    limits: &'a mut Limits,
+    seen: Seen,
+    status: GcStatus,
+    report: &'a mut Report<'b>,
+}
+
+/// Marks everything, and gives the counters of that.
+pub(super) fn run(
+    store: &Store,
+    options: &GcOptions,
+    limits: &mut Limits,
+    report: &mut Report<'_>,
+) -> Result<GcStatus> {
+    let (seen, status) = (Seen::new(options.remembered), GcStatus::default());
+    let mut marker = Marker { store, options, limits, seen, status, report };
+    marker.status.strange_indexes = visit_indexes(store, &mut |index| marker.index(index, true))?;
+    // The same indexes under other names.
+    journal::visit(store, true, &mut |index| marker.index(index, false))?;
+    Ok(marker.status)
+}
+
+impl Marker<'_, '_> {
+    fn index(&mut self, index: OpenIndex, counts: bool) -> Result<()> {
+        let OpenIndex { file, len, kind, path, total } = index;
+        self.tell(total)?;
+        let size = for_each_digest(file, len, &path, Some(kind), &mut |digest| self.reference(digest, &path, total))
+            .map_err(nothing_removed)?;
+        if counts {
+            self.status.index_file_count += 1;
+            self.status.index_data_bytes = self.status.index_data_bytes.saturating_add(size);
+        }
+        Ok(())
+    }
+
+    fn reference(&mut self, digest: &Digest, path: &Path, total: u64) -> Result<()> {
+        if self.seen.insert(digest) {
+            self.status.cache_hits += 1;
+            if self.status.cache_hits.is_multiple_of(REPORT_EVERY) {
+                self.tell(total)?;
+            }
+            return Ok(());
+        }
+        self.status.cache_misses += 1;
+        if !self.store.mark(digest)? {
+            self.status.missing_chunks += 1;
+            tell_of_missing(self.store, digest, path)?;
+            self.store.mark_bad_copies(digest)?;
+        }
+        self.limits.see((self.options.clock)());
+        self.tell(total)
+    }
+
+    fn tell(&mut self, total: u64) -> Result<()> {
+        let GcStatus { index_file_count, index_data_bytes, .. } = self.status;
+        (self.report)(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })
+    }
+}
+
+pub(super) fn tell_of_missing(store: &Store, digest: &Digest, path: &Path) -> Result<()> {
+    let message = format!("chunk {digest} is missing, and {} needs it", path.display());
+    store.notice(NoticeLevel::Warning, &message, Some(path))
+}
+
+/// What has ended the marking has kept everything.
+fn nothing_removed(error: Error) -> Error {
+    match error.kind() {
+        crate::error::Kind::Cancelled => error,
+        _ => error.context("nothing is removed"),
+    }
+}

@@ -1,0 +1,148 @@
+//! Garbage collection: removes the chunks that no index below the store refers to (docs/format.md, 11).
+//!
+//! # Contract
+//!
+//! - Mark: every chunk of every index is touched, so that its access time is new. Sweep: what has not been touched for
+//!   longer than the cut-off, nor since the oldest writer began, is removed.
+//! - Nothing is removed before all is marked: an index that cannot be read, or a directory that cannot be listed, ends the
+//!   collection. What has vanished is no matter.
+//! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
+//!   collection starts anew.
+//! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are not
+//!   followed.
+//! - A full disk is no hindrance: marking and sweeping take no room. Only `.gc-status` does, and it may fail.
+//! - Memory: 32 bytes for each of twice the remembered digests (64 MiB, and half as much again while they grow), the paths
+//!   of all indexes, and one directory of chunks at a time.
+//!
+//! # What keeps operations out of each other's way
+//!
+//! *Writer*: ingest and backup, which hold the process lock shared. *Reader*: restore and verify. *Set aside*: a bad chunk
+//! renamed, by verify. *Prune*: also forgetting a snapshot, and removing a group. *Dry run*: of this module.
+//! `tests/gc_locking.rs` has one test for each cell, of the same name.
+//!
+//! | | writer | reader | set aside | prune | collection | dry run |
+//! |---|---|---|---|---|---|---|
+//! | **writer** | temporary names, rename; a mutex a chunk | rename: whole or not there | mutex; stored again next time | group and snapshot locks | other process: process lock. This store: the oldest writer, and the mutex | it only reads |
+//! | **reader** | | nothing changes | missing, and said so | snapshot lock | what is referred to is marked | it only reads |
+//! | **set aside** | | | mutex; the second finds nothing | they share no file | rename keeps the touch; bad copies of what is missing are marked | it only reads |
+//! | **prune** | | | | snapshot lock | what vanishes is passed over, the group listed again | it only reads |
+//! | **collection** | | | | | process lock | it only reads |
+//! | **dry run** | | | | | | it only reads |
+//!
+//! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a time.
+
+mod dry;
+mod journal;
+mod limits;
+mod mark;
+mod seen;
+mod status;
+mod sweep;
+mod tree;
+
+pub use status::{GcStatus, read_status};
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Kind, Result};
+use crate::progress::Stage;
+use crate::store::{NoticeLevel, Store};
+use crate::sys;
+use limits::Limits;
+
+/// Minutes without a touch after which a chunk may go: a day, for file systems that store access times lazily, and five
+/// minutes for clocks.
+pub const DEFAULT_CUTOFF: u32 = 1445;
+
+/// The longest cut-off, in minutes.
+pub const MAX_CUTOFF: u32 = 2880;
+
+/// Digests that are remembered so as not to be touched again.
+pub const DEFAULT_REMEMBERED: usize = 1 << 20;
+
+/// Most of them: half a gibibyte of memory.
+pub const MAX_REMEMBERED: usize = 1 << 23;
+
+/// [`Stage::phase`] while chunks are marked: indexes, and the bytes that they describe.
+pub const PHASE_MARK: u32 = 0;
+/// [`Stage::phase`] while chunks are removed: directories of chunks, and the bytes of the files looked at.
+pub const PHASE_SWEEP: u32 = 1;
+
+/// Gives the seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Is told how far the collection is, often: at every directory, chunk file and touch. An error stops it.
+pub type Report<'a> = dyn FnMut(Stage) -> Result<()> + 'a;
+
+/// How garbage is collected.
+#[derive(Clone)]
+pub struct GcOptions {
+    /// Only say what would be done. Nothing is locked, touched or removed.
+    pub dry_run: bool,
+    /// Minutes without a touch after which a chunk may go, up to [`MAX_CUTOFF`].
+    pub cutoff_minutes: u32,
+    /// Collect even if the file system may not keep access times.
+    pub skip_atime_probe: bool,
+    /// Digests that are remembered so as not to be touched again, up to [`MAX_REMEMBERED`].
+    pub remembered: usize,
+    /// The clock, which must be that of the file system.
+    pub clock: Clock,
+}
+
+impl Default for GcOptions {
+    fn default() -> Self {
+        GcOptions {
+            dry_run: false,
+            cutoff_minutes: DEFAULT_CUTOFF,
+            skip_atime_probe: false,
+            remembered: DEFAULT_REMEMBERED,
+            clock: Arc::new(sys::now),
+        }
+    }
+}
+
+impl fmt::Debug for GcOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GcOptions { dry_run, cutoff_minutes, skip_atime_probe, remembered, clock: _ } = self;
+        write!(f, "GcOptions {{ dry_run: {dry_run}, cutoff_minutes: {cutoff_minutes}, ")?;
+        write!(f, "skip_atime_probe: {skip_atime_probe}, remembered: {remembered} }}")
+    }
+}
+
+impl GcOptions {
+    fn check(&self) -> Result<()> {
+        let refuse = |message: String| Err(Error::new(Kind::Argument, message));
+        if !(1..=MAX_CUTOFF).contains(&self.cutoff_minutes) {
+            return refuse(format!("a cut-off of {} minutes is not one of 1 to {MAX_CUTOFF}", self.cutoff_minutes));
+        }
+        if !(1..=MAX_REMEMBERED).contains(&self.remembered) {
+            return refuse(format!("{} digests to remember are not 1 to {MAX_REMEMBERED}", self.remembered));
+        }
+        if self.dry_run && self.skip_atime_probe {
+            return refuse("a dry run probes no access times, so that there is no probe to skip".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Removes the chunks of `store` that no index refers to.
+///
+/// Errors: `Argument` for options that cannot be; `Busy`, naming `.lock`, while another process or handle writes or
+/// collects; `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for an
+/// index that is none; `Limit` for directories that are too deep; `Io`; those of `report` and of the notice.
+pub fn collect(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> Result<GcStatus> {
+    options.check()?;
+    if options.dry_run {
+        return dry::run(store, options, report);
+    }
+    let _lock = store.lock_exclusive()?;
+    let lag = if options.skip_atime_probe { 0 } else { store.probe_atime()? };
+    let mut limits = Limits::begin(store, options, lag);
+    let mut status = mark::run(store, options, &mut limits, report)?;
+    sweep::run(store, options, &mut limits, &mut status, report)?;
+    if let Err(error) = status.write(store) {
+        store.notice(NoticeLevel::Warning, error.message(), error.path())?;
+    }
+    Ok(status)
+}

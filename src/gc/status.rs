@@ -1,0 +1,138 @@
+//! What a collection has found, and the file that says so (docs/format.md, 11.5).
+
+use std::ffi::CStr;
+
+use serde_json::Value;
+
+use crate::error::{Error, Kind, Result};
+use crate::json;
+use crate::snapshot::FILE_MODE;
+use crate::store::{Store, SyncLevel};
+use crate::sys;
+
+const STATUS_NAME: &CStr = c".gc-status";
+
+/// Bytes of that file; it has some three hundred.
+const STATUS_MAX_SIZE: usize = 64 << 10;
+
+/// What a collection has found and done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GcStatus {
+    /// Indexes.
+    pub index_file_count: u64,
+    /// Bytes that they describe, what several have counted for each.
+    pub index_data_bytes: u64,
+    /// Bytes of the files of chunks in use.
+    pub disk_bytes: u64,
+    /// Chunks in use: touched since the collection, or the oldest writer, began.
+    pub disk_chunks: u64,
+    /// Bytes of the files that were removed.
+    pub removed_bytes: u64,
+    /// Chunks that were removed.
+    pub removed_chunks: u64,
+    /// Bytes of the files that are not in use and not old enough to be removed.
+    pub pending_bytes: u64,
+    /// Such chunks.
+    pub pending_chunks: u64,
+    /// Bad copies that were removed.
+    pub removed_bad: u64,
+    /// Bad copies that are not old enough.
+    pub still_bad: u64,
+    /// References to chunks that were remembered.
+    pub cache_hits: u64,
+    /// References for which a chunk was touched.
+    pub cache_misses: u64,
+    /// Indexes that lie where no snapshot is.
+    pub strange_indexes: u64,
+    /// Chunks that an index needs and that are missing.
+    pub missing_chunks: u64,
+    /// Temporary files that were removed.
+    pub removed_temporaries: u64,
+    /// Their bytes.
+    pub removed_temporary_bytes: u64,
+}
+
+impl GcStatus {
+    /// The members that PBS knows, in its order.
+    fn members(&mut self) -> [(&'static str, &mut u64); 10] {
+        [
+            ("index-file-count", &mut self.index_file_count),
+            ("index-data-bytes", &mut self.index_data_bytes),
+            ("disk-bytes", &mut self.disk_bytes),
+            ("disk-chunks", &mut self.disk_chunks),
+            ("removed-bytes", &mut self.removed_bytes),
+            ("removed-chunks", &mut self.removed_chunks),
+            ("pending-bytes", &mut self.pending_bytes),
+            ("pending-chunks", &mut self.pending_chunks),
+            ("removed-bad", &mut self.removed_bad),
+            ("still-bad", &mut self.still_bad),
+        ]
+    }
+
+    /// As PBS writes it.
+    pub fn to_json(&self) -> String {
+        let mut copy = *self;
+        let members: String = copy.members().iter().map(|(name, value)| format!("\"{name}\":{value},")).collect();
+        let GcStatus { cache_hits, cache_misses, .. } = self;
+        format!("{{\"upid\":null,{members}\"cache-stats\":{{\"hits\":{cache_hits},\"misses\":{cache_misses}}}}}")
+    }
+
+    /// Writes `.gc-status`, with the mode of PBS's.
+    pub(super) fn write(&self, store: &Store) -> Result<()> {
+        let sync = store.sync_level() != SyncLevel::None;
+        let base = store.open_base()?;
+        base.replace_file(STATUS_NAME, self.to_json().as_bytes(), FILE_MODE, store.owner(), sync)
+            .map_err(|error| error.context("what the collection has found is not noted"))
+    }
+
+    fn from_json(text: &[u8]) -> Result<Self> {
+        let value = json::parse(text)?;
+        let missing = |name: &str| Error::new(Kind::Format, format!("it has no number {name:?}"));
+        let mut status = GcStatus::default();
+        for (name, field) in status.members() {
+            *field = value.get(name).and_then(Value::as_u64).ok_or_else(|| missing(name))?;
+        }
+        let cache = |name: &str| value.get("cache-stats").and_then(|stats| stats.get(name)).and_then(Value::as_u64);
+        status.cache_hits = cache("hits").unwrap_or(0);
+        status.cache_misses = cache("misses").unwrap_or(0);
+        Ok(status)
+    }
+}
+
+/// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there is
+/// no such file, or none that can be read.
+pub fn read_status(store: &Store) -> Option<GcStatus> {
+    let (file, stat) = store.open_base().ok()?.open_file(STATUS_NAME).ok()??;
+    let len = usize::try_from(stat.size).ok().filter(|&len| len <= STATUS_MAX_SIZE)?;
+    let mut text = Vec::new();
+    sys::read_up_to(&file, len, &mut text).ok()?;
+    GcStatus::from_json(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_and_back() {
+        let mut status = GcStatus { cache_hits: 11, cache_misses: 12, ..GcStatus::default() };
+        for (i, (_, field)) in status.members().into_iter().enumerate() {
+            *field = i as u64 + 1;
+        }
+        let text = status.to_json();
+        let expected = concat!(
+            r#"{"upid":null,"index-file-count":1,"index-data-bytes":2,"disk-bytes":3,"disk-chunks":4,"#,
+            r#""removed-bytes":5,"removed-chunks":6,"pending-bytes":7,"pending-chunks":8,"removed-bad":9,"#,
+            r#""still-bad":10,"cache-stats":{"hits":11,"misses":12}}"#
+        );
+        assert_eq!(text, expected);
+        assert_eq!(GcStatus::from_json(text.as_bytes()).unwrap(), status);
+        // As PBS before 4 writes it.
+        let old = text.replace(r#","cache-stats":{"hits":11,"misses":12}"#, "").replace("null", "\"UPID:x\"");
+        let without_cache = GcStatus { cache_hits: 0, cache_misses: 0, ..status };
+        assert_eq!(GcStatus::from_json(old.as_bytes()).unwrap(), without_cache);
+        for wrong in ["", "{}", "[]", &text.replace("4", "-4"), &text.replace("disk-bytes", "x")] {
+            assert_eq!(GcStatus::from_json(wrong.as_bytes()).unwrap_err().kind(), Kind::Format, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Phase 2: removing what has not been touched (docs/format.md, 11.3).
+
+use super::limits::{Class, Limits};
+use super::{GcOptions, GcStatus, PHASE_SWEEP, Report};
+use crate::error::{Kind, Result};
+use crate::progress::Stage;
+use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept};
+use crate::sys::Stat;
+
+/// Removes what `limits` say is garbage, and counts everything.
+pub(super) fn run(
+    store: &Store,
+    options: &GcOptions,
+    limits: &mut Limits,
+    status: &mut GcStatus,
+    report: &mut Report<'_>,
+) -> Result<()> {
+    let dirs = store.chunk_dirs()?;
+    let mut step = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
+    for id in dirs {
+        report(step)?;
+        if let Some(dir) = list(store, id)? {
+            for file in &dir.files {
+                let mut class = Class::InUse;
+                let swept = dir.sweep(file, |stat| {
+                    // After the file's facts: what was touched before them is seen, and so is the clock of that touch.
+                    limits.see((options.clock)());
+                    class = limits.class(stat.atime);
+                    class == Class::Garbage
+                })?;
+                if let Some(stat) = looked_at(store, swept)? {
+                    status.count(file, &stat, class);
+                    step.bytes = step.bytes.saturating_add(stat.size);
+                }
+                report(step)?;
+            }
+            temporaries(store, &dir, status, |stat| {
+                limits.see((options.clock)());
+                limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
+            })?;
+        }
+        step.done += 1;
+    }
+    report(step)
+}
+
+/// Lists a directory of chunks. One that is no directory but a link, say, is passed over.
+pub(super) fn list(store: &Store, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>> {
+    match store.list_chunk_dir(id) {
+        Err(error) if error.kind() == Kind::Format => {
+            let message = format!("{}; it is passed over", error.message());
+            store.notice(NoticeLevel::Warning, &message, error.path())?;
+            Ok(None)
+        }
+        other => other,
+    }
+}
+
+/// The facts of a file that there is, whatever became of it.
+fn looked_at(store: &Store, swept: Swept) -> Result<Option<Stat>> {
+    match swept {
+        Swept::Passed => Ok(None),
+        Swept::Kept(stat) | Swept::Removed(stat) => Ok(Some(stat)),
+        Swept::Unknown(error) => {
+            store.notice(NoticeLevel::Warning, error.message(), error.path())?;
+            Ok(None)
+        }
+    }
+}
+
+/// Removes what crashed inserts have left.
+fn temporaries(
+    store: &Store,
+    dir: &ChunkDir<'_>,
+    status: &mut GcStatus,
+    mut is_stale: impl FnMut(&Stat) -> bool,
+) -> Result<()> {
+    for name in &dir.temporaries {
+        let swept = dir.sweep_temporary(name, &mut is_stale)?;
+        let removed = matches!(swept, Swept::Removed(_));
+        if let Some(stat) = looked_at(store, swept)?
+            && removed
+        {
+            status.removed_temporaries += 1;
+            status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(stat.size);
+        }
+    }
+    Ok(())
+}
+
+impl GcStatus {
+    /// Counts a file by what has become of it.
+    pub(super) fn count(&mut self, file: &FoundFile, stat: &Stat, class: Class) {
+        let is_bad = file.bad.is_some();
+        let (bytes, chunks) = match (class, is_bad) {
+            (Class::InUse, false) => (&mut self.disk_bytes, Some(&mut self.disk_chunks)),
+            // As PBS counts: a bad copy in use is counted by its bytes alone.
+            (Class::InUse, true) => (&mut self.disk_bytes, None),
+            (Class::Pending, false) => (&mut self.pending_bytes, Some(&mut self.pending_chunks)),
+            (Class::Pending, true) => (&mut self.pending_bytes, Some(&mut self.still_bad)),
+            (Class::Garbage, false) => (&mut self.removed_bytes, Some(&mut self.removed_chunks)),
+            (Class::Garbage, true) => (&mut self.removed_bytes, Some(&mut self.removed_bad)),
+        };
+        *bytes = bytes.saturating_add(stat.size);
+        if let Some(chunks) = chunks {
+            *chunks += 1;
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Reading the digests of an index piece by piece, in memory that does not grow with the index.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::{IndexKind, check_header, dynamic, entries_len};
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result};
+use crate::format::{DYNAMIC_ENTRY_SIZE, FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, field};
+use crate::sys;
+
+/// Entries that are read at once: 320 KiB of a dynamic index.
+const ENTRIES_AT_ONCE: usize = 8192;
+
+/// Gives `take` the digest of each chunk of the index in `file`, which is open at its start and `len` bytes long, in
+/// order, and returns how many bytes the index describes. All is checked that opening an index checks, but it may turn out
+/// damaged when `take` has had a part. `path` is for errors.
+///
+/// Errors: as [`Index::read`](super::Index::read); those of `take`.
+pub fn for_each_digest(
+    mut file: File,
+    len: u64,
+    path: &Path,
+    kind: Option<IndexKind>,
+    take: &mut dyn FnMut(&Digest) -> Result<()>,
+) -> Result<u64> {
+    let describe = |error: Error| error.context(path.display()).with_path(path);
+    let mut left = entries_len(len).map_err(describe)?;
+    let mut header = [0; INDEX_HEADER_SIZE];
+    sys::read_exact(&mut file, &mut header, path)?;
+    let (found, header) = check_header(&header, left, kind).map_err(describe)?;
+    let entry_size = match found {
+        IndexKind::Dynamic => DYNAMIC_ENTRY_SIZE,
+        IndexKind::Fixed => FIXED_ENTRY_SIZE,
+    };
+    let (mut entries, mut number, mut end) = (Vec::new(), 0, 0);
+    while left > 0 {
+        let wanted = left.min(ENTRIES_AT_ONCE * entry_size);
+        sys::read_up_to(&file, wanted, &mut entries).map_err(describe)?;
+        if entries.len() < wanted {
+            return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
+        }
+        for entry in entries.chunks_exact(entry_size) {
+            let digest = match found {
+                IndexKind::Fixed => field(entry, 0),
+                IndexKind::Dynamic => {
+                    end = dynamic::check_end(number, end, entry).map_err(describe)?;
+                    field(entry, 8)
+                }
+            };
+            take(&Digest(digest))?;
+            number += 1;
+        }
+        left -= wanted;
+    }
+    Ok(if found == IndexKind::Dynamic { end } else { header.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Index;
+    use super::*;
+    use crate::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
+    use crate::testing::Scratch;
+    use std::fs;
+
+    fn read(bytes: &[u8]) -> (Result<u64>, Vec<Digest>) {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("index");
+        fs::write(&path, bytes).unwrap();
+        let mut digests = Vec::new();
+        let file = File::open(&path).unwrap();
+        let size = for_each_digest(file, bytes.len() as u64, &path, None, &mut |digest| {
+            digests.push(*digest);
+            Ok(())
+        });
+        (size, digests)
+    }
+
+    fn header(magic: [u8; 8], size: u64, chunk_size: u64) -> Vec<u8> {
+        IndexHeader { magic, uuid: [0; 16], ctime: 0, csum: [0; 32], size, chunk_size }.to_bytes().to_vec()
+    }
+
+    fn dynamic(ends: &[u64]) -> Vec<u8> {
+        let mut bytes = header(MAGIC_DYNAMIC_INDEX, 0, 0);
+        for (i, end) in ends.iter().enumerate() {
+            bytes.extend(end.to_le_bytes());
+            bytes.extend([i as u8; 32]);
+        }
+        bytes
+    }
+
+    /// What it gives, and what it refuses, is what opening the index gives and refuses.
+    #[test]
+    fn as_opening_does() {
+        let many: Vec<u64> = (0..2 * ENTRIES_AT_ONCE as u64 + 3).collect();
+        let fixed = |size: u64, count: usize| [header(MAGIC_FIXED_INDEX, size, 4096), vec![7; 32 * count]].concat();
+        for bytes in [
+            dynamic(&[]),
+            dynamic(&[3, 3, 10]),
+            dynamic(&many),
+            dynamic(&[5, 4]),
+            dynamic(&[u64::MAX]),
+            [dynamic(&[1]), vec![0]].concat(),
+            fixed(10000, 3),
+            fixed(10000, 2),
+            fixed(0, 0),
+            b"short".to_vec(),
+            vec![0; 4096],
+        ] {
+            let (size, digests) = read(&bytes);
+            match Index::from_bytes(&bytes, None) {
+                Ok(index) => {
+                    assert_eq!(size.unwrap(), index.size());
+                    let expected: Vec<_> = (0..index.count()).map(|i| index.chunk(i).unwrap().digest).collect();
+                    assert_eq!(digests, expected);
+                }
+                Err(error) => assert_eq!(size.unwrap_err().kind(), error.kind()),
+            }
+        }
+    }
+
+    #[test]
+    fn one_that_shrinks_is_corrupt() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("index");
+        fs::write(&path, dynamic(&[1])).unwrap();
+        let error = for_each_digest(File::open(&path).unwrap(), 4096 + 80, &path, None, &mut |_| Ok(())).unwrap_err();
+        assert_eq!((error.kind(), error.path()), (Kind::Corrupt, Some(path.as_path())));
+    }
+}

@@ -1,0 +1,185 @@
+//! Whether the file system keeps access times, on which garbage collection relies (docs/format.md, 11.6).
+
+use std::ffi::CStr;
+
+use super::Store;
+use super::layout::{ChunkName, Layout};
+use crate::blob::Codec;
+use crate::digest::Digest;
+use crate::error::{Error, Kind, Result, reserve};
+use crate::sys::{self, Dir, FileKind};
+
+/// Bytes of the chunk of zeros that PBS probes with.
+const ZERO_CHUNK_SIZE: usize = 4 << 20;
+
+/// Its name.
+const ZERO_CHUNK_DIGEST: Digest = Digest([
+    0xbb, 0x9f, 0x8d, 0xf6, 0x14, 0x74, 0xd2, 0x5e, 0x71, 0xfa, 0x00, 0x72, 0x23, 0x18, 0xcd, 0x38, 0x73, 0x96, 0xca,
+    0x17, 0x36, 0x60, 0x5e, 0x12, 0x48, 0x82, 0x1c, 0xc0, 0xde, 0x3d, 0x3a, 0xf8,
+]);
+
+/// Seconds that the clock of the file system may be behind the system's: those of a server on the network may.
+const MAX_LAG: i64 = 60;
+
+/// How far the probe's access time is set back before the touch. So little, that it does no harm if the touch never comes.
+const STEP_BACK: i64 = 2;
+
+impl Store {
+    /// Finds out whether a touch sets the access time to now, and gives how many seconds the file system's clock is behind.
+    ///
+    /// The probe is the chunk of zeros, else any chunk, else `.lock`. A disk that is full says nothing, and fails nothing.
+    ///
+    /// Errors: `Unsupported`, saying what the file system has done; `Io`, `NotFound`.
+    pub fn probe_atime(&self) -> Result<i64> {
+        let zeros = self.find(&ZERO_CHUNK_DIGEST)?.map(|(name, _)| (name, ZERO_CHUNK_DIGEST));
+        let chunk = match zeros {
+            Some(zeros) => Some(zeros),
+            None => self.any_chunk()?,
+        };
+        if let Some((name, digest)) = chunk {
+            let _one_at_a_time = self.stripe(&digest);
+            // What nobody refers to must not live for being probed, but that of PBS does.
+            return probe(self.chunk_dir()?, name.as_c_str(), digest != ZERO_CHUNK_DIGEST);
+        }
+        probe(&self.0.base, c".lock", false)
+    }
+
+    fn any_chunk(&self) -> Result<Option<(ChunkName, Digest)>> {
+        for entry in self.chunks()? {
+            let entry = entry?;
+            if entry.bad.is_none()
+                && let Some((name, _)) = self.find(&entry.digest)?
+            {
+                return Ok(Some((name, entry.digest)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The name and the blob of the chunk of zeros.
+pub(super) fn zero_chunk(layout: Layout) -> Result<(ChunkName, Vec<u8>)> {
+    let mut zeros = Vec::new();
+    reserve(&mut zeros, ZERO_CHUNK_SIZE)?;
+    zeros.resize(ZERO_CHUNK_SIZE, 0);
+    Ok((ChunkName::new(layout, &ZERO_CHUNK_DIGEST), Codec::new().encode_vec(&zeros, true)?))
+}
+
+/// Probes with the file `name`; see [`Store::probe_atime`]. With `restore` it gets back the time that it had.
+pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
+    // Twice: it may be replaced meanwhile.
+    for _ in 0..2 {
+        let Some(before) = dir.lstat(name)?.filter(|stat| stat.kind == FileKind::File) else { continue };
+        let set = sys::now() - STEP_BACK;
+        let found = touch_from(dir, name, set);
+        if restore {
+            // It lives for a day longer if this fails.
+            let _ = dir.set_atime(name, before.atime);
+        }
+        match found {
+            Ok(Some((inode, first, second))) if inode == before.inode => {
+                return judge(set, first, second).map_err(|why| refused(dir, name, &why));
+            }
+            Ok(_) => {}
+            Err(error) if error.errno().is_some_and(|errno| sys::is_full(errno)) => return Ok(0),
+            Err(error) => return Err(error.context("access times cannot be set, which garbage collection needs")),
+        }
+    }
+    Err(refused(dir, name, "it is replaced again and again"))
+}
+
+/// Sets the access time to `set`, then to now: the file's inode, and the time that it had after either.
+fn touch_from(dir: &Dir, name: &CStr, set: i64) -> Result<Option<(u64, i64, i64)>> {
+    if !dir.set_atime(name, set)? {
+        return Ok(None);
+    }
+    let Some(first) = dir.lstat(name)? else { return Ok(None) };
+    if !dir.touch(name)? {
+        return Ok(None);
+    }
+    let Some(second) = dir.lstat(name)?.filter(|second| second.inode == first.inode) else { return Ok(None) };
+    Ok(Some((first.inode, first.atime, second.atime)))
+}
+
+/// How far behind the file system's clock is, if it did what was asked of it; else what it did.
+fn judge(set: i64, first: i64, second: i64) -> std::result::Result<i64, String> {
+    let now = set + STEP_BACK;
+    if first != set {
+        return Err(format!("its access time was set to {set}, and the file system made it {first}"));
+    }
+    if second == first {
+        return Err(format!("its access time was to become the present, and stays at {first}"));
+    }
+    let lag = now.saturating_sub(second).max(0);
+    if lag > MAX_LAG {
+        return Err(format!("the clock of its file system says {second}, {lag} seconds behind that of this system"));
+    }
+    Ok(lag)
+}
+
+fn refused(dir: &Dir, name: &CStr, why: &str) -> Error {
+    let path = dir.join(name);
+    let message = format!("{}: {why}; garbage collection here would remove chunks that are in use", path.display());
+    Error::new(Kind::Unsupported, message).with_path(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::sha256;
+    use crate::store::StoreOptions;
+    use crate::testing::Scratch;
+
+    #[test]
+    fn the_zero_chunk_has_its_name() {
+        assert_eq!(sha256(&vec![0; ZERO_CHUNK_SIZE]), ZERO_CHUNK_DIGEST);
+    }
+
+    #[test]
+    fn what_a_file_system_may_do() {
+        for (first, second, says) in [
+            (998, 1000, Ok(0)),
+            (998, 1003, Ok(0)),
+            (998, 999, Ok(1)),
+            (998, 940, Ok(60)),
+            (998, 939, Err("61 seconds behind")),
+            (998, 998, Err("stays at 998")),
+            (0, 1000, Err("set to 998, and the file system made it 0")),
+            (500, 500, Err("made it 500")),
+        ] {
+            match (judge(998, first, second), says) {
+                (Ok(lag), Ok(expected)) => assert_eq!(lag, expected),
+                (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
+                (found, _) => panic!("{first} {second}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_leaves_the_time_of_an_ordinary_chunk() {
+        let scratch = Scratch::new();
+        let store = Store::create(scratch.path(), &StoreOptions::default(), &mut |_, _| Ok(())).unwrap();
+        let touched = |name: &CStr| store.0.base.lstat(name).unwrap().unwrap().atime;
+        store.0.base.set_atime(c".lock", 1000).unwrap();
+        assert!(store.probe_atime().unwrap() <= 1);
+        assert!(touched(c".lock") > 1000, "there is no chunk");
+        store.0.base.set_atime(c".lock", 1000).unwrap();
+
+        let mut insert = |data: &[u8]| {
+            let (digest, blob) = (sha256(data), Codec::new().encode_vec(data, true).unwrap());
+            store.insert(&digest, &blob, crate::store::InsertOptions::default()).unwrap();
+            let name = ChunkName::new(store.layout(), &digest);
+            store.chunk_dir().unwrap().set_atime(name.as_c_str(), 2000).unwrap();
+            name
+        };
+        let atime = |name: &ChunkName| store.chunk_dir().unwrap().lstat(name.as_c_str()).unwrap().unwrap().atime;
+        let ordinary = insert(b"any");
+        assert!(store.probe_atime().unwrap() <= 1);
+        assert_eq!((atime(&ordinary), touched(c".lock")), (2000, 1000));
+
+        let zeros = insert(&vec![0; ZERO_CHUNK_SIZE]);
+        assert!(store.probe_atime().unwrap() <= 1);
+        assert!(atime(&zeros) > 2000);
+        assert_eq!((atime(&ordinary), touched(c".lock")), (2000, 1000));
+    }
+}

@@ -1,0 +1,111 @@
+//! Removing chunks, a directory at a time: garbage collection's part of the store (docs/format.md, 11.3).
+
+use std::ffi::{CStr, CString};
+
+use super::Store;
+use super::iterate::ChunkDirId;
+use super::layout::{ChunkName, parse_file_name};
+use crate::digest::{DIGEST_HEX_LEN, Digest};
+use crate::error::{Error, Kind, Result};
+use crate::sys::{self, Dir, FileKind, Stat};
+
+/// A file in a directory of chunks: a chunk, or its bad copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundFile {
+    /// The chunk's name.
+    pub digest: Digest,
+    /// The number of a bad copy; `None` for a chunk.
+    pub bad: Option<u8>,
+    /// It lies in another chunk's directory, where nothing that looks for the chunk finds it.
+    pub misplaced: bool,
+    inode: u64,
+}
+
+/// A directory of chunks, and what was in it when it was listed.
+pub struct ChunkDir<'a> {
+    store: &'a Store,
+    dir: Dir,
+    id: ChunkDirId,
+    /// Its files, by inode: near the order that they have on the disk, which is what reading their facts cold costs.
+    pub files: Vec<FoundFile>,
+    /// What inserts that are under way, or that a crash has ended, have there.
+    pub temporaries: Vec<CString>,
+}
+
+/// What came of a look at a file.
+#[derive(Debug)]
+pub enum Swept {
+    /// It is gone, or no regular file.
+    Passed,
+    /// It cannot be looked at, and stays.
+    Unknown(Error),
+    /// It stays.
+    Kept(Stat),
+    /// It has been removed.
+    Removed(Stat),
+}
+
+impl Store {
+    /// Lists a directory of chunks; `None` if it is gone. A link is not followed.
+    ///
+    /// Errors: `Io`; `Format` if it is no directory.
+    pub fn list_chunk_dir(&self, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>> {
+        let (chunks, dir_name) = (self.chunk_dir()?, id.name());
+        let Some(dir) = chunks.open_child(dir_name.as_c_str())? else {
+            if chunks.lstat(dir_name.as_c_str())?.is_none() {
+                return Ok(None);
+            }
+            let path = chunks.join(dir_name.as_c_str());
+            return Err(Error::new(Kind::Format, format!("{} is not a directory", path.display())).with_path(&path));
+        };
+        let (mut files, mut temporaries) = (Vec::new(), Vec::new());
+        for entry in dir.entries()? {
+            let entry = entry?;
+            if let Some((digest, bad)) = parse_file_name(entry.name.to_bytes()) {
+                files.push(FoundFile { digest, bad, misplaced: !id.is_of(&digest), inode: entry.inode });
+            } else if is_temporary(id, &entry.name) {
+                temporaries.push(entry.name);
+            }
+        }
+        files.sort_unstable_by_key(|file| file.inode);
+        Ok(Some(ChunkDir { store: self, dir, id, files, temporaries }))
+    }
+}
+
+/// Whether `name` is one that an insert into this directory gives a file that is not yet a chunk.
+fn is_temporary(id: ChunkDirId, name: &CStr) -> bool {
+    let digest = name.to_bytes().get(..DIGEST_HEX_LEN).and_then(parse_file_name);
+    digest.is_some_and(|(digest, _)| {
+        id.is_of(&digest) && sys::is_temporary_name(name, ChunkName::new(id.layout, &digest).in_dir())
+    })
+}
+
+impl ChunkDir<'_> {
+    /// Looks at `file`, and removes it if `is_garbage` says so. Nobody touches, replaces or renames the chunk between the
+    /// two through this open store.
+    ///
+    /// Errors: `Io` if it cannot be removed.
+    pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
+        let name = ChunkName::new(self.id.layout, &file.digest);
+        let name = file.bad.map_or(name, |number| name.bad(number));
+        let _one_at_a_time = self.store.stripe(&file.digest);
+        self.remove_if(name.in_dir(), is_garbage).map_err(|error| error.with_digest(&file.digest))
+    }
+
+    /// As [`ChunkDir::sweep`], for a temporary file: one that is being written is never garbage.
+    pub fn sweep_temporary(&self, name: &CStr, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
+        self.remove_if(name, is_garbage)
+    }
+
+    fn remove_if(&self, name: &CStr, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
+        let stat = match self.dir.lstat(name) {
+            Ok(Some(stat)) if stat.kind == FileKind::File => stat,
+            Ok(_) => return Ok(Swept::Passed),
+            Err(error) => return Ok(Swept::Unknown(error)),
+        };
+        if !is_garbage(&stat) {
+            return Ok(Swept::Kept(stat));
+        }
+        Ok(if self.dir.unlink(name)? { Swept::Removed(stat) } else { Swept::Passed })
+    }
+}
