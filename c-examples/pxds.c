@@ -71,6 +71,8 @@ static const struct option {
     [OPT_COMPRESS] = {"compress", FLAG, NULL, "compress, if that makes it smaller", NULL},
     [OPT_CRYPT_MODE] = {"crypt-mode", WORD, "encrypt|sign-only|none",
                         "what --key is for; encrypt if not given", crypt_modes},
+    [OPT_CUTOFF] = {"cutoff", POSITIVE, "MINUTES",
+                    "keep what was touched since, 1 to 2880; 1445 if not given", NULL},
     [OPT_DRY_RUN] = {"dry-run", FLAG, NULL, "remove nothing, only show", NULL},
     [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
                      NULL},
@@ -399,6 +401,16 @@ static const struct command commands[] = {
      "decrypted with --key, if it is the key; else only its CRC is checked.\n\n"
      "Exit status 1 if anything failed. What is in use, or is removed meanwhile, is skipped.\n",
      cmd_verify},
+    {"gc", "STORE", 1, 1,
+     BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_JSON) | BIT(OPT_PBS_STORE),
+     "remove the chunks that nothing refers to",
+     "Garbage collection: removes the chunks of STORE that no index refers to, and that were not\n"
+     "touched lately. It protects only indexes below the directory of the store, NAME.didx and\n"
+     "NAME.fidx, and not those below a name that begins with a dot: an index of 'pxds put' that\n"
+     "is kept elsewhere loses its chunks. Links are not followed.\n\n"
+     "No other program may be writing to the store meanwhile. Stopping it at any time loses\n"
+     "nothing. If an index cannot be read, nothing is removed.\n",
+     cmd_gc},
     {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
      "verify or show the manifest of a snapshot",
      "verify  checks the signature with the key of --key\n"

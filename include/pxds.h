@@ -42,6 +42,7 @@
  * take stock      pxds_stats_collect, pxds_stats_get_total, pxds_stats_get_group, pxds_stats_get_snapshot,
  *                 pxds_stats_get_shared
  * keep whole      pxds_store_verify
+ * free the room   pxds_store_gc, pxds_store_gc_status
  * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
@@ -257,6 +258,12 @@
  */
 #define PXDS_STORE_BARE 4
 
+/**
+ * pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
+ * safe there.
+ */
+#define PXDS_STORE_NO_ATIME_PROBE 8
+
 /** Inserting flag: store any bytes, not only a blob. */
 #define PXDS_INSERT_RAW 1
 
@@ -367,6 +374,24 @@
 
 /** pxds_group_prune() flag: say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
+
+/** pxds_gc_options.flags: say what would be done, and lock, touch and remove nothing. */
+#define PXDS_GC_DRY_RUN 1
+
+/**
+ * pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in use
+ * are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
+ */
+#define PXDS_GC_NO_ATIME_PROBE 2
+
+/** pxds_progress.phase of pxds_store_gc(): chunks are marked. Units are indexes, bytes those that they describe. */
+#define PXDS_GC_PHASE_MARK 0
+
+/**
+ * pxds_progress.phase of pxds_store_gc(): chunks are removed. Units are directories of chunks, bytes those of the files
+ * that were looked at.
+ */
+#define PXDS_GC_PHASE_SWEEP 1
 
 /** pxds_verify_options.flags: change nothing: neither rename bad chunks nor note the outcome in manifests. */
 #define PXDS_VERIFY_READ_ONLY 1
@@ -1287,6 +1312,62 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
 } pxds_prune_entry;
+
+/** How garbage is collected. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_GC_OPTIONS_INIT. */
+    size_t struct_size;
+    /** PXDS_GC_... */
+    uint32_t flags;
+    /**
+     * Minutes without a touch after which a chunk may go, 1 to 2880; 0 for 1445, a day and five minutes: file systems may
+     * store access times a day late.
+     */
+    uint32_t cutoff_minutes;
+    /** Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64 bytes. */
+    uint64_t remembered;
+} pxds_gc_options;
+
+/**
+ * What a garbage collection has found and done, counted as Proxmox Backup Server does. Index_data_bytes by disk_bytes is
+ * the factor of deduplication.
+ */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_GC_STATUS_INIT. */
+    size_t struct_size;
+    /** Indexes. */
+    uint64_t index_file_count;
+    /** Bytes that they describe; what several of them share is counted for each. */
+    uint64_t index_data_bytes;
+    /** Bytes of the files of chunks in use, and of their bad copies. */
+    uint64_t disk_bytes;
+    /** Chunks in use: touched since the collection began, or since the oldest writer that was at work did. */
+    uint64_t disk_chunks;
+    /** Bytes of the files of chunks, and bad copies, that were removed. */
+    uint64_t removed_bytes;
+    /** Chunks that were removed. */
+    uint64_t removed_chunks;
+    /** Bytes of what is not in use, and was touched too lately to be removed. */
+    uint64_t pending_bytes;
+    /** Such chunks. */
+    uint64_t pending_chunks;
+    /** Bad copies that were removed. */
+    uint64_t removed_bad;
+    /** Bad copies touched too lately. */
+    uint64_t still_bad;
+    /** References to chunks that were marked already. */
+    uint64_t cache_hits;
+    /** References for which a chunk was touched. Of a dry run both are 0. */
+    uint64_t cache_misses;
+    /** Indexes that lie where no snapshot is. They count like any other. */
+    uint64_t strange_indexes;
+    /** Chunks that an index needs and that are missing; there is a notice for each. */
+    uint64_t missing_chunks;
+    /** Temporary files removed, which inserts that crashed have left among the chunks. */
+    uint64_t removed_temporaries;
+    /** Bytes of these. */
+    uint64_t removed_temporary_bytes;
+} pxds_gc_status;
 
 /** What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at. */
 typedef struct {
@@ -4078,6 +4159,53 @@ pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prun
 void pxds_prune_list_free(pxds_prune_list *list);
 
 /**
+ * Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has touched
+ * lately.
+ *
+ * It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or not,
+ * but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
+ *
+ * Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
+ * removed, bad copies and temporary files of crashed inserts also. If an index cannot be read, or a directory cannot be
+ * listed, nothing is removed. A chunk that is missing is a notice. Stopping it, by `progress` or otherwise, loses nothing.
+ *
+ * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. Through the same
+ * handle writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
+ * written, if there is room on the disk, without which all else does. See docs/format.md, 11.
+ *
+ * It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
+ * each index. A dry run reads the indexes again for each million chunks in use.
+ *
+ * `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at most.
+ * `status` may be NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not keep
+ * access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the path of
+ * an index that is none, or of directories that are too deep; PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
+ * PXDS_ERR_CANCELLED.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_gc(const pxds_store *store,
+                          const pxds_gc_options *options,
+                          pxds_progress_fn progress,
+                          void *user,
+                          pxds_gc_status *status,
+                          pxds_error **err);
+
+/**
+ * Writes what the last garbage collection that was successful has noted, this library's or Proxmox Backup Server's, to
+ * `*status`. Returns PXDS_NONE if there is no note, or none that can be read.
+ *
+ * The note is the file `.gc-status`. From strange_indexes on the fields are not in it, and 0.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status, pxds_error **err);
+
+/**
  * Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
  * `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
  *
@@ -4568,6 +4696,8 @@ void pxds_backup_free(pxds_backup *backup);
     { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 } }
 #define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0 }
+#define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "name", "key", "keyfile", "master", "blob", "format",
     "chunker", "store", "index", "lock", "ingest", "image", "source", "copy", "restore", "cache", "reader", "json",
-    "manifest", "tree", "group", "prune", "verify", "stats", "snapshot", "backup",
+    "manifest", "tree", "group", "prune", "gc", "verify", "stats", "snapshot", "backup",
 ];
 
 fn generate(root: &Path) -> String {

@@ -28,6 +28,7 @@ use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
 use pxds::ffi::format::*;
+use pxds::ffi::gc::*;
 use pxds::ffi::group::*;
 use pxds::ffi::image::*;
 use pxds::ffi::index::*;
@@ -381,6 +382,10 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_store_verify(
             c.must(snapshots(c)), c.may(c.text(GROUP)), c.options(verify_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
+        pxds_store_gc(
+            c.must(snapshots(c)), c.options(gc_options()), c.may(Some(progress)), c.may(user(c)), c.may_struct(), c.err(),
+        ) = PXDS_OK;
+        pxds_store_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_group_lock(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
         ) = PXDS_OK;
@@ -616,6 +621,17 @@ fn prune_options(c: &Call) -> pxds_prune_options {
     let zone = c.text("Europe/Vienna");
     let struct_size = size_of::<pxds_prune_options>();
     pxds_prune_options { struct_size, keep_last: 1, zone, ..unsafe { std::mem::zeroed() } }
+}
+
+fn gc_options() -> pxds_gc_options {
+    pxds_gc_options { struct_size: size_of::<pxds_gc_options>(), flags: 0, cutoff_minutes: 1445, remembered: 1 }
+}
+
+/// A store in which garbage has been collected.
+fn collected(c: &Call) -> *mut pxds_store {
+    let store = c.store();
+    assert_eq!(unsafe { pxds_store_gc(store, null(), None, null_mut(), null_mut(), null_mut()) }, PXDS_OK);
+    store
 }
 
 fn prune_list(c: &Call) -> *mut pxds_prune_list {

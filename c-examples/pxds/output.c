@@ -100,6 +100,17 @@ void draw_progress(const pxds_progress *progress)
     fprintf(stderr, " %s\033[K", units[progress->phase]);
 }
 
+int32_t on_gc(void *user, const pxds_progress *progress)
+{
+    const bool marks = progress->phase == PXDS_GC_PHASE_MARK;
+
+    (void)user;
+    if (line_due(now()))
+        fprintf(stderr, "\r%s, %" PRIu64 " of %" PRIu64 " %s\033[K", marks ? "marking" : "sweeping",
+                progress->done, progress->total, marks ? "indexes" : "directories");
+    return 0;
+}
+
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;

@@ -30,6 +30,7 @@ enum option_id {
     OPT_COMMENT,
     OPT_COMPRESS,
     OPT_CRYPT_MODE,
+    OPT_CUTOFF,
     OPT_DRY_RUN,
     OPT_ENTRIES,
     OPT_EXACT,
@@ -107,6 +108,7 @@ double percent(uint64_t part, uint64_t whole);
 void clear_line(void);
 void draw_line(const char *format, ...);
 int32_t on_create(void *user, const pxds_progress *progress);
+int32_t on_gc(void *user, const pxds_progress *progress);
 
 /* Draws how far a count is. */
 void draw_progress(const pxds_progress *progress);
@@ -240,5 +242,7 @@ double compression_ratio(const pxds_stats_sum *sum);
 int cmd_report(const struct args *args);
 /* verify.c */
 int cmd_verify(const struct args *args);
+/* gc.c */
+int cmd_gc(const struct args *args);
 
 #endif

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::status::{pxds_status, status_of};
 use crate::error::{Error, Kind, Result};
+use crate::progress::Stage;
 use crate::source::{BadChunk, OnBad};
 use crate::store::NoticeLevel;
 
@@ -103,6 +104,15 @@ impl User {
 /// What a callback that returned `value` means.
 pub(super) fn verdict(by: &str, value: i32) -> Result<()> {
     if value == 0 { Ok(()) } else { Err(Error::cancelled(by, value)) }
+}
+
+/// Hands `stage` to a callback, if there is one.
+pub(super) fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stage) -> Result<()> {
+    let Some(callback) = callback else { return Ok(()) };
+    let Stage { phase, done, total, bytes } = *stage;
+    let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
+    // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+    verdict("progress callback", unsafe { callback(user.get(), &now) })
 }
 
 /// The callback itself, which must not be NULL.

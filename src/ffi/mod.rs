@@ -70,6 +70,7 @@ pub mod group;
 
 pub mod prune;
 
+pub mod gc;
 pub mod stats;
 pub mod verify;
 

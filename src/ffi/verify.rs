@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress, pxds_progress_fn, verdict};
+use super::callback::{User, pxds_progress_fn, tell_progress, verdict};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::key::{opt_key, pxds_key};
@@ -247,14 +247,6 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
     };
     // SAFETY: as above.
     verdict("callback for snapshots", unsafe { callback(user.get(), &done) })
-}
-
-fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stage) -> Result<()> {
-    let Some(callback) = callback else { return Ok(()) };
-    let Stage { phase, done, total, bytes } = *stage;
-    let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
-    // SAFETY: as above.
-    verdict("progress callback", unsafe { callback(user.get(), &now) })
 }
 
 /// Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,

@@ -1,0 +1,82 @@
+/* The command that removes what nothing refers to: gc. */
+#include "tool.h"
+
+/* As PBS names them in .gc-status, which is what --json prints. */
+static void print_status_json(const pxds_gc_status *status)
+{
+    const struct {
+        const char *name;
+        uint64_t value;
+    } members[] = {
+        {"index-file-count", status->index_file_count},
+        {"index-data-bytes", status->index_data_bytes},
+        {"disk-bytes", status->disk_bytes},
+        {"disk-chunks", status->disk_chunks},
+        {"removed-bytes", status->removed_bytes},
+        {"removed-chunks", status->removed_chunks},
+        {"pending-bytes", status->pending_bytes},
+        {"pending-chunks", status->pending_chunks},
+        {"removed-bad", status->removed_bad},
+        {"still-bad", status->still_bad},
+    };
+
+    fputs("{\"upid\":null", stdout);
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        printf(",\"%s\":%" PRIu64, members[i].name, members[i].value);
+    printf(",\"cache-stats\":{\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 "}}\n", status->cache_hits,
+           status->cache_misses);
+}
+
+static void print_count(const char *what, uint64_t count, const char *unit, uint64_t bytes)
+{
+    printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes\n", what, count, unit, bytes);
+}
+
+static void print_status(const pxds_gc_status *status, bool dry_run)
+{
+    print_count("indexes", status->index_file_count, "files", status->index_data_bytes);
+    print_count("in use", status->disk_chunks, "chunks", status->disk_bytes);
+    print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunks",
+                status->removed_bytes);
+    print_count("pending", status->pending_chunks, "chunks", status->pending_bytes);
+    if (status->removed_temporaries > 0)
+        print_count("leftovers", status->removed_temporaries, "files",
+                    status->removed_temporary_bytes);
+    if (status->removed_bad + status->still_bad > 0)
+        printf("%-10s %12" PRIu64 " removed, %" PRIu64 " pending\n", "bad copies",
+               status->removed_bad, status->still_bad);
+    if (status->missing_chunks > 0)
+        printf("%-10s %12" PRIu64 " chunks\n", "missing", status->missing_chunks);
+    if (status->strange_indexes > 0)
+        printf("%-10s %12" PRIu64 " indexes\n", "no snapshot", status->strange_indexes);
+    if (status->disk_bytes > 0)
+        printf("%-10s %12.2f\n", "dedup", (double)status->index_data_bytes / (double)status->disk_bytes);
+}
+
+int cmd_gc(const struct args *args)
+{
+    const bool dry_run = args->option[OPT_DRY_RUN].given;
+    pxds_gc_options options = PXDS_GC_OPTIONS_INIT;
+    pxds_gc_status status = PXDS_GC_STATUS_INIT;
+    pxds_store_options how = store_options(args);
+    pxds_store *store = NULL;
+    pxds_error *err = NULL;
+    int rc = 0;
+
+    how.flags = PXDS_STORE_MIXED; /* what is in either layout is to go */
+    if (pxds_store_open(args->operand[0], &how, &store, &err) < 0)
+        return fail(err);
+    options.flags = dry_run ? PXDS_GC_DRY_RUN : 0;
+    options.cutoff_minutes = (uint32_t)args->option[OPT_CUTOFF].number;
+    if (pxds_store_gc(store, &options, isatty(STDERR_FILENO) ? on_gc : NULL, NULL, &status, &err) < 0) {
+        rc = fail(err);
+    } else {
+        clear_line();
+        if (args->option[OPT_JSON].given)
+            print_status_json(&status);
+        else
+            print_status(&status, dry_run);
+    }
+    pxds_store_free(store);
+    return rc;
+}
