@@ -51,7 +51,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all nbd demo test check-faults header lint fuzz bench bench-peers bench-scaling bench-chart install install-strip uninstall clean cargo
+.PHONY: all nbd demo test check-faults soak header lint fuzz bench bench-large bench-peers bench-scaling bench-chart \
+    install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
@@ -106,6 +107,11 @@ test: all
 check-faults: all
 	@set -f; $(RUN_TESTS) --strict --every-fault 'fault-*'
 
+# Backups, restores, prunes and garbage collections at once; `make test` does so for 15 seconds.
+SECONDS ?= 60
+soak: all
+	@set -f; RACE_SECONDS=$(SECONDS) $(RUN_TESTS) --strict race
+
 header:
 	PXDS_REGENERATE=1 $(CARGO) test --release --locked --test header
 
@@ -155,6 +161,12 @@ bench-chart: all
 	$(PYTHON) scripts/bench-peers.py --cargo '$(CARGO) bench' --json target/bench/peers.json
 	$(PYTHON) scripts/bench-chart.py --svg docs/performance.svg --tables docs/performance.md \
 	    target/bench/pxds.json target/bench/peers.json $(wildcard target/bench/scaling.json)
+
+# Garbage collection of CHUNKS chunks and INDEXES indexes, on a file system with room for as many files.
+CHUNKS ?= 1000000
+INDEXES ?= 200
+bench-large: all
+	$(PYTHON) benches/gc.py --chunks $(CHUNKS) --indexes $(INDEXES)
 
 # ---- installation ----
 

@@ -178,3 +178,60 @@ fn count_file(
     status.count(file, &stat, if marked { Class::InUse } else { limits.class(stat.atime) });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Codec;
+    use crate::format::{IndexHeader, MAGIC_DYNAMIC_INDEX};
+    use crate::hash::sha256;
+    use crate::store::{InsertOptions, StoreOptions};
+    use crate::testing::Scratch;
+    use std::fs;
+
+    /// However few digests there is room for, the result is that of reading everything at once.
+    #[test]
+    fn ranges_add_up() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("store");
+        let store = Store::create(&path, &StoreOptions::default(), &mut |_, _| Ok(())).unwrap();
+        let header =
+            IndexHeader { magic: MAGIC_DYNAMIC_INDEX, uuid: [0; 16], ctime: 0, csum: [0; 32], size: 0, chunk_size: 0 };
+        let mut index = header.to_bytes().to_vec();
+        let mut misplaced = None;
+        for i in 0..300_u64 {
+            let digest = sha256(&i.to_le_bytes());
+            let blob = Codec::new().encode_vec(&i.to_le_bytes(), false).unwrap();
+            if i % 10 != 0 {
+                store.insert(&digest, &blob, InsertOptions::default()).unwrap();
+            }
+            if i % 3 == 0 {
+                index.extend((i + 1).to_le_bytes());
+                index.extend(digest.0);
+            }
+            if i % 7 == 0 && i % 10 != 0 {
+                store.mark_bad(&digest).unwrap();
+            }
+            if i == 3 {
+                misplaced = Some(store.chunk_path(&digest));
+            }
+        }
+        let misplaced = misplaced.unwrap();
+        let other = misplaced.parent().unwrap().with_file_name("a7");
+        fs::create_dir_all(&other).unwrap();
+        fs::copy(&misplaced, other.join(misplaced.file_name().unwrap())).unwrap();
+        fs::write(path.join("a.didx"), &index).unwrap();
+        // Two days from now everything is old.
+        let options = GcOptions { clock: std::sync::Arc::new(|| crate::sys::now() + 172_800), ..GcOptions::default() };
+        let whole = run_with(&store, &options, usize::MAX >> 8, &mut |_| Ok(())).unwrap();
+        assert_eq!(whole.missing_chunks, (0..300).step_by(3).filter(|i| i % 10 == 0 || i % 7 == 0).count() as u64);
+        assert!(whole.disk_chunks > 50 && whole.removed_chunks > 50 && whole.removed_bad > 5 && whole.disk_bytes > 0);
+        for max in [1, 2, 3, 10, 99, 100, 101] {
+            assert_eq!(run_with(&store, &options, max, &mut |_| Ok(())).unwrap(), whole, "{max}");
+        }
+        // All that is there is in one of these; bad copies in use are counted by their bytes alone.
+        let bad_in_use = (0..300).step_by(21).filter(|i| i % 10 != 0).count() as u64;
+        let files = 1 + (0..300).filter(|i| i % 10 != 0).count() as u64;
+        assert_eq!(whole.disk_chunks + whole.removed_chunks + whole.removed_bad + bad_in_use, files);
+    }
+}

@@ -107,3 +107,79 @@ impl GcStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+    use crate::testing::Scratch;
+    use serde_json::{Value, json};
+    use std::collections::BTreeSet;
+    use std::fs::{self, File, FileTimes};
+    use std::time::{Duration, SystemTime};
+
+    fn cases() -> Vec<Value> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/gc/gc.json");
+        let mut vectors: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        serde_json::from_value(vectors["sweep"].take()).unwrap()
+    }
+
+    /// What is expected where it is not PBS's: changes of the counters, the files that go and PBS keeps, and those that stay
+    /// and PBS removes, by their lengths.
+    fn exception(name: &str) -> (Value, &'static [u64], &'static [u64]) {
+        match name {
+            // The newer formula of the cut-off: one more is older than it.
+            "writer-24h-minus-1" => (
+                json!({"removed-chunks": 4, "removed-bytes": 450, "pending-chunks": 2, "pending-bytes": 219}),
+                &[111],
+                &[],
+            ),
+            // Stale temporary files go. Names in upper case, and ends other than `.[0-9].bad`, are foreign.
+            "odd-names-all-old" => {
+                (json!({"removed-chunks": 2, "removed-bytes": 18, "removed-bad": 0}), &[10], &[6, 8, 9])
+            }
+            _ => (json!({}), &[], &[]),
+        }
+    }
+
+    #[test]
+    fn as_pbs_sweeps() {
+        for case in cases() {
+            let name = case["name"].as_str().unwrap();
+            let scratch = Scratch::new();
+            let chunks = scratch.path().join(".chunks");
+            fs::create_dir_all(chunks.join("0000")).unwrap();
+            let files = case["files"].as_array().unwrap();
+            for file in files {
+                let path = chunks.join(file["path"].as_str().unwrap());
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, vec![0; file["size"].as_u64().unwrap() as usize]).unwrap();
+                let time = SystemTime::UNIX_EPOCH + Duration::from_secs(file["atime"].as_u64().unwrap());
+                let times = FileTimes::new().set_accessed(time).set_modified(time);
+                File::options().write(true).open(&path).unwrap().set_times(times).unwrap();
+            }
+            let store = Store::open(scratch.path(), &StoreOptions::default()).unwrap();
+            let time = |name: &str| case[name].as_i64().unwrap();
+            let options = GcOptions::default();
+            let mut limits = Limits::new(time("phase1_start"), time("oldest_writer"), options.cutoff_minutes);
+            let mut status = GcStatus::default();
+            run(&store, &options, &mut limits, &mut status, &mut |_| Ok(())).unwrap();
+
+            let (changed, goes, stays) = exception(name);
+            let mut expected = case["status"].clone();
+            expected.as_object_mut().unwrap().extend(changed.as_object().unwrap().clone());
+            let mut found: Value = serde_json::from_str(&status.to_json()).unwrap();
+            found.as_object_mut().unwrap().remove("cache-stats");
+            assert_eq!(found, expected, "{name}");
+            assert_eq!(status.removed_temporaries, u64::from(name == "odd-names-all-old"), "{name}");
+
+            let pbs_keeps: BTreeSet<&str> =
+                case["kept"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+            for file in files {
+                let (path, size) = (file["path"].as_str().unwrap(), file["size"].as_u64().unwrap());
+                let kept = (pbs_keeps.contains(path) && !goes.contains(&size)) || stays.contains(&size);
+                assert_eq!(chunks.join(path).exists(), kept, "{name}: {path}");
+            }
+        }
+    }
+}

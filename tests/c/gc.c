@@ -26,6 +26,12 @@ static pxds_store *open_store(void)
     return store;
 }
 
+static pxds_store *make_store(void)
+{
+    pxds_store_free(new_store());
+    return open_store();
+}
+
 /* Everything among the chunks was touched in 1970 only; gives how many there are. */
 static uint64_t age(const pxds_store *store)
 {
@@ -69,11 +75,9 @@ static void test_what_nothing_needs_goes(void)
     pxds_gc_status status = PXDS_GC_STATUS_INIT, noted = PXDS_GC_STATUS_INIT;
     pxds_gc_options options = PXDS_GC_OPTIONS_INIT;
     struct told told = {0, 0, 0};
-    pxds_store *store;
+    pxds_store *store = make_store();
     uint64_t kept, all;
 
-    pxds_store_free(new_store());
-    store = open_store();
     make_snapshot(store, "host/x", TIME);
     kept = age(store);
     pxds_index_free(put(store, data + 1000, DATA_LEN / 2)); /* an index that lies nowhere */
@@ -120,7 +124,7 @@ static void test_what_nothing_needs_goes(void)
 static void test_what_is_missing_is_told(void)
 {
     pxds_gc_status status = PXDS_GC_STATUS_INIT;
-    pxds_store *store = open_store();
+    pxds_store *store = make_store();
     pxds_chunk_iter *iter = NULL;
     pxds_chunk_entry entry = PXDS_CHUNK_ENTRY_INIT;
 
@@ -141,7 +145,7 @@ static void test_what_cannot_be_is_refused(void)
 {
     pxds_gc_options options = PXDS_GC_OPTIONS_INIT;
     pxds_gc_status status = PXDS_GC_STATUS_INIT;
-    pxds_store *store = open_store(), *other = open_store();
+    pxds_store *store = make_store(), *other = open_store();
     pxds_lock *lock = NULL;
 
     options.flags = 4;
