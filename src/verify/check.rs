@@ -21,17 +21,17 @@ use crate::source::is_bad;
 use crate::store::{ChunkFile, Store};
 
 /// Bytes of a batch, plain or encoded: one more chunk is read as long as there are fewer.
-const BATCH_SIZE: u64 = 12 << 20;
+const BATCH_SIZE: u64 = 24 << 20;
 
 /// Chunks of a batch, at most.
 const MAX_ITEMS: usize = 512;
 
 /// Chunks that are hashed at a time, and their plain bytes, unless it is a single one.
-const GROUP: usize = 16;
-const GROUP_SIZE: usize = 16 << 20;
+const GROUP: usize = 32;
+const GROUP_SIZE: usize = 32 << 20;
 
 /// A buffer that has grown beyond this is not kept.
-const MAX_KEPT: usize = 2 * GROUP_SIZE;
+const MAX_KEPT: usize = GROUP_SIZE + (16 << 20);
 
 /// Batches that have been read and not been entered, for each thread.
 pub(super) const MAX_AHEAD: usize = 2;
@@ -150,7 +150,8 @@ impl Checker<'_> {
         let mut left = &mut items[..];
         while !left.is_empty() {
             pause()?;
-            let (group, behind) = mem::take(&mut left).split_at_mut(group_len(left));
+            let len = group_len(left);
+            let (group, behind) = mem::take(&mut left).split_at_mut(len);
             left = behind;
             self.look(desk, raw, group)?;
             for item in group.iter_mut().filter(|item| item.finding.is_none()) {
@@ -308,5 +309,29 @@ impl<'a> Messages<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(lens: &[u64]) -> Vec<Item> {
+        let item = |&len| Item {
+            wanted: Wanted { digest: Digest([0; DIGEST_SIZE]), len, inode: 0 },
+            read: Err(Error::new(Kind::NotFound, "x")),
+            finding: None,
+        };
+        lens.iter().map(item).collect()
+    }
+
+    #[test]
+    fn groups_are_bounded_and_never_empty() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(group_len(&items(&[0; 100])), GROUP);
+        assert_eq!(group_len(&items(&[MIB; 5])), 5);
+        assert_eq!(group_len(&items(&[12 * MIB; 5])), 2);
+        assert_eq!(group_len(&items(&[u64::MAX, 1])), 1);
+        assert_eq!(group_len(&items(&[1, u64::MAX, 1])), 1);
     }
 }

@@ -10,7 +10,7 @@
 //! - Encrypted chunks are decrypted with a key that is known to be theirs, by the fingerprint in the manifest. Without
 //!   one their CRC has to do.
 //! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
-//! - Memory: one index; for each thread some 80 MB of chunks at most, or ten times that where chunks are as large as they
+//! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as they
 //!   can be; and what is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
 //!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is met.
 //! - A run that is stopped, or dies, has changed nothing but what it had found: the next one begins anew.
