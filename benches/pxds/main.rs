@@ -4,7 +4,7 @@
 //! plain data a second) of wall time, on one thread. The store is in the directory for temporary files, or in
 //! `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What is no
 //! stream of data has rows of its own, in times: see [`random_access`], [`listing`] and
-//! [`sealing`]. The forms of the search for cuts are beside each other in [`scan`], those of hashing in [`hash`]. Whole
+//! [`sealing`]; so has a verification beside its parts, [`verify`]. The forms of the search for cuts are beside each other in [`scan`], those of hashing in [`hash`]. Whole
 //! runs with their processor time and memory are in [`pipeline`] and, only when they are named, in [`scaling`].
 //!
 //! Environment: `PXDS_BENCH_DIR`; `PXDS_BENCH_SCALE`, by which the data of pipeline and scaling is multiplied;
@@ -23,6 +23,7 @@ mod scaling;
 mod scan;
 mod sealing;
 mod stages;
+mod verify;
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -43,13 +44,14 @@ const ROUNDS: usize = 5;
 /// files and the words of the command line.
 type Section = (&'static str, bool, fn(&Path, &[String]));
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     ("kernels", true, |scratch, _| kernels(scratch)),
     ("scan", true, |_, _| scan::run()),
     ("hash", true, |_, _| hash::run()),
     ("calls", true, |scratch, _| random_access::run(scratch)),
     ("listing", true, |scratch, _| listing::run(scratch)),
     ("sealing", true, |scratch, _| sealing::run(scratch)),
+    ("verify", true, |scratch, _| verify::run(scratch)),
     ("pipeline", true, pipeline::run),
     ("scaling", false, scaling::run),
 ];
