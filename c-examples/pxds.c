@@ -71,9 +71,9 @@ static const struct option {
     [OPT_COMPRESS] = {"compress", FLAG, NULL, "compress, if that makes it smaller", NULL},
     [OPT_CRYPT_MODE] = {"crypt-mode", WORD, "encrypt|sign-only|none",
                         "what --key is for; encrypt if not given", crypt_modes},
-    [OPT_CUTOFF] = {"cutoff", POSITIVE, "MINUTES",
+    [OPT_CUTOFF] = {"cutoff", INTEGER, "MINUTES",
                     "keep what was touched since, 1 to 2880; 1445 if not given", NULL},
-    [OPT_DRY_RUN] = {"dry-run", FLAG, NULL, "remove nothing, only show", NULL},
+    [OPT_DRY_RUN] = {"dry-run", FLAG, NULL, "change nothing, only show what would be done", NULL},
     [OPT_ENTRIES] = {"entries", FLAG, NULL, "also a line 'I START END DIGEST' for each chunk",
                      NULL},
     [OPT_EXACT] = {"exact", FLAG, NULL, "also look at the files of all chunks", NULL},
@@ -330,6 +330,12 @@ static int run_command(const struct command *command, char **argv)
 static const struct command commands[] = {
     {"init", "STORE", 1, 1, BIT(OPT_LAYOUT), "create a store",
      "Creates the store STORE.\n", cmd_init},
+    {"convert", "STORE hex2|hex4", 2, 2, BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC),
+     "change the layout of a store",
+     "Brings STORE into the layout hex2 or hex4 by renames; PBS needs hex4. Nobody else may be\n"
+     "using the store. What is interrupted is finished by the same command; until then nothing\n"
+     "opens the store. With --dry-run nothing is changed.\n",
+     cmd_convert},
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
          BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |

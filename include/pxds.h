@@ -56,7 +56,7 @@
  *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
  *                 pxds_backup_add_sealed_key, pxds_master_recover
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
- *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync
+ *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync; all of them: pxds_store_convert
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
  * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
  * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add,
@@ -269,6 +269,21 @@
 
 /** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
 #define PXDS_LOAD_UNCHECKED 1
+
+/** pxds_store_convert() flag: say what there is to do, and change nothing. */
+#define PXDS_CONVERT_DRY_RUN 1
+
+/** pxds_progress.phase of pxds_store_convert(): looking at what there is; units are directories. */
+#define PXDS_CONVERT_LOOK 0
+
+/** pxds_progress.phase of pxds_store_convert(): making directories. */
+#define PXDS_CONVERT_MAKE 1
+
+/** pxds_progress.phase of pxds_store_convert(): moving files. */
+#define PXDS_CONVERT_MOVE 2
+
+/** pxds_progress.phase of pxds_store_convert(): removing directories. */
+#define PXDS_CONVERT_REMOVE 3
 
 /** Kind of an index that is to be opened: either. */
 #define PXDS_INDEX_ANY 0
@@ -867,6 +882,20 @@ typedef struct {
     /** N of a bad copy. */
     uint32_t bad_number;
 } pxds_chunk_entry;
+
+/** What a conversion has done, or would do. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_CONVERT_RESULT_INIT. */
+    size_t struct_size;
+    /** Files that were moved. */
+    uint64_t files;
+    /** Directories that were made. */
+    uint64_t made;
+    /** Directories that were removed. */
+    uint64_t removed;
+    /** Files among those moved that got the name of a bad chunk, because a file of their name was there. 0 in a dry run. */
+    uint64_t set_aside;
+} pxds_convert_result;
 
 /** What an index says of itself. */
 typedef struct {
@@ -2797,6 +2826,32 @@ pxds_status pxds_chunk_iter_next(pxds_chunk_iter *iter, pxds_chunk_entry *entry,
 void pxds_chunk_iter_free(pxds_chunk_iter *iter);
 
 /**
+ * Brings the store at `path` into `layout`, PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4, in place, by renames.
+ *
+ * No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED opens,
+ * and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they find no
+ * chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made that PBS
+ * wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
+ *
+ * `options` may be NULL; its layout is not looked at. `progress` may be NULL; it is called at most ten times a second,
+ * and at the beginning and end of each phase, PXDS_CONVERT_LOOK to PXDS_CONVERT_REMOVE. `result` may be NULL.
+ *
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link or
+ * a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the path, if
+ * two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_store_convert(const char *path,
+                               uint32_t layout,
+                               const pxds_store_options *options,
+                               uint32_t flags,
+                               pxds_progress_fn progress,
+                               void *user,
+                               pxds_convert_result *result,
+                               pxds_error **err);
+
+/**
  * Opens the index file at `path`. `kind`: PXDS_INDEX_ANY, or the kind that it must be.
  *
  * The file is read at once: 40 or 32 bytes of memory a chunk. See docs/format.md, 6.4, for what is checked; the stored
@@ -4670,6 +4725,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0, NULL }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
 #define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+#define PXDS_CONVERT_RESULT_INIT { sizeof(pxds_convert_result), 0, 0, 0, 0 }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 /// The boundary's files in the order of the header.
 const SOURCES: &[&str] = &[
     "status", "version", "error", "buffer", "digest", "callback", "name", "key", "keyfile", "master", "blob", "format",
-    "chunker", "store", "index", "lock", "ingest", "image", "source", "copy", "restore", "cache", "reader", "json",
-    "manifest", "tree", "group", "prune", "gc", "verify", "stats", "snapshot", "backup",
+    "chunker", "store", "convert", "index", "lock", "ingest", "image", "source", "copy", "restore", "cache", "reader",
+    "json", "manifest", "tree", "group", "prune", "gc", "verify", "stats", "snapshot", "backup",
 ];
 
 fn generate(root: &Path) -> String {

@@ -24,6 +24,7 @@ use pxds::ffi::buffer::*;
 use pxds::ffi::cache::*;
 use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::*;
+use pxds::ffi::convert::*;
 use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
@@ -146,6 +147,10 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_store_create(
             c.must(c.path("new")), c.options(c.store_options()), c.may(Some(progress)), c.may(user(c)),
             c.out_handle(pxds_store_free), c.err(),
+        ) = PXDS_OK;
+        pxds_store_convert(
+            c.must(path_of_store(c)), PXDS_LAYOUT_HEX2, c.options(c.store_options()), 0, c.may(Some(progress)),
+            c.may(user(c)), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_open(
             c.must(path_of_store(c)), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),

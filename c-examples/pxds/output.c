@@ -111,6 +111,18 @@ int32_t on_gc(void *user, const pxds_progress *progress)
     return 0;
 }
 
+int32_t on_convert(void *user, const pxds_progress *progress)
+{
+    static const char *const doing[] = {"looking at directory", "making directory", "moving file",
+                                        "removing directory"};
+
+    (void)user;
+    if (progress->phase < sizeof doing / sizeof doing[0] && line_due(now()))
+        fprintf(stderr, "\r%s %" PRIu64 " of %" PRIu64 "\033[K", doing[progress->phase],
+                progress->done, progress->total);
+    return 0;
+}
+
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;

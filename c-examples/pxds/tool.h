@@ -112,6 +112,7 @@ int32_t on_gc(void *user, const pxds_progress *progress);
 
 /* Draws how far a count is. */
 void draw_progress(const pxds_progress *progress);
+int32_t on_convert(void *user, const pxds_progress *progress);
 
 struct meter {
     double start;
@@ -193,6 +194,8 @@ pxds_store *open_tree(const struct args *args);
 
 /* copy.c */
 int cmd_copy(const struct args *args);
+/* convert.c */
+int cmd_convert(const struct args *args);
 
 /* backup.c */
 int cmd_backup(const struct args *args);

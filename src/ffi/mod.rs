@@ -42,6 +42,8 @@ pub mod chunker;
 
 pub mod store;
 
+pub mod convert;
+
 pub mod index;
 
 pub mod ingest;

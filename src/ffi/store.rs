@@ -174,7 +174,7 @@ impl pxds_store {
 pub struct pxds_chunk_iter(Exclusive<Chunks>);
 
 /// `bare`: PXDS_STORE_BARE is known too.
-unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
+pub(super) unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE;

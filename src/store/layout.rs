@@ -161,7 +161,10 @@ pub(super) fn detect(chunks: &Dir, allow_mixed: bool) -> Result<Detected> {
         let path = chunks.path();
         return Err(Error::new(
             Kind::Format,
-            format!("{} has chunk directories of two and of four digits", path.display()),
+            format!(
+                "{} has chunk directories of two and of four digits; if a conversion was interrupted, run it again",
+                path.display()
+            ),
         )
         .with_path(path));
     }

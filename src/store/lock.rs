@@ -44,7 +44,7 @@ pub struct SharedLock {
     ticket: u64,
 }
 
-/// Garbage collection's hold on the store. Dropping it lets go.
+/// The hold on the store of garbage collection, or a conversion. Dropping it lets go.
 #[derive(Debug)]
 pub struct ExclusiveLock {
     store: Store,
@@ -53,7 +53,8 @@ pub struct ExclusiveLock {
 impl Store {
     /// Holds the store as a writer; never waits.
     ///
-    /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `Io`.
+    /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `State` if the store has got another
+    /// layout since it was opened; `Io`.
     pub fn lock_shared(&self) -> Result<SharedLock> {
         let mut holders = self.0.locks.holders();
         if holders.shared.is_empty() && !holders.exclusive {
@@ -67,7 +68,7 @@ impl Store {
 
     /// Holds the store against every other process and every other open store; never waits.
     ///
-    /// Errors: `Busy`, naming `.lock`; `Io`.
+    /// Errors: `Busy`, naming `.lock`; `State` as [`Store::lock_shared`]; `Io`.
     pub fn lock_exclusive(&self) -> Result<ExclusiveLock> {
         let mut holders = self.0.locks.holders();
         if holders.exclusive {
@@ -97,7 +98,11 @@ impl Store {
             let current = !holders.shared.is_empty() || file.is_still(base, c".lock")?;
             if current {
                 holders.file = Some(file);
-                return if locked? { Ok(()) } else { Err(self.busy()) };
+                if !locked? {
+                    return Err(self.busy());
+                }
+                // A conversion holds the lock, so none is going on.
+                return self.check_layout().inspect_err(|_| self.settle(holders));
             }
         }
     }

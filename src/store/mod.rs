@@ -10,6 +10,7 @@
 //! - The store does not decode blobs; it checks their structure and CRC.
 
 mod access;
+mod convert;
 mod create;
 mod insert;
 mod iterate;
@@ -20,6 +21,7 @@ mod sweep;
 mod sync;
 
 pub use access::ChunkFile;
+pub use convert::{ConvertStep, Converted, OnConvert};
 pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkDirId, ChunkEntry, Chunks};
 pub use layout::Layout;
@@ -126,6 +128,8 @@ struct Inner {
     /// `.chunks` is on another file system than the directory that it is in.
     chunks_elsewhere: bool,
     layout: Layout,
+    /// Both layouts are accepted.
+    mixed: bool,
     /// A second layout to read from.
     fallback: Option<Layout>,
     sync: SyncLevel,
@@ -178,6 +182,7 @@ impl Store {
             base,
             chunks,
             layout: detected.layout.or(options.layout).unwrap_or(Layout::Hex2),
+            mixed: options.mixed,
             fallback: detected.mixed.then_some(Layout::Hex2),
             sync: options.sync,
             sync_failed: AtomicBool::new(false),
@@ -260,6 +265,19 @@ impl Store {
             Ok(mut codec) => work(&mut codec),
             Err(_) => work(&mut Codec::new()),
         }
+    }
+
+    /// Whether `.chunks` still has the layout that was found in it, or has got one meanwhile.
+    ///
+    /// Errors: `State` if it has another; `Format` if it has both, and the store was not opened as a mixed one.
+    fn check_layout(&self) -> Result<()> {
+        let Some(layout) = detect(self.chunk_dir()?, self.0.mixed)?.layout else { return Ok(()) };
+        if layout == self.0.layout {
+            return Ok(());
+        }
+        let path = self.path();
+        let message = format!("{} has got another layout since it was opened; open it again", path.display());
+        Err(Error::new(Kind::State, message).with_path(path))
     }
 
     /// The layouts to look in, the one that is written first.

@@ -264,6 +264,16 @@ impl Dir {
         self.unlink_with(name, libc::AT_REMOVEDIR)
     }
 
+    /// Removes the directory `name` if it is empty; false if it is not. None is as good.
+    pub fn remove_empty_dir(&self, name: &CStr) -> Result<bool> {
+        match self.remove_dir(name) {
+            Err(error) if error.errno().is_some_and(|errno| [libc::ENOTEMPTY, libc::EEXIST].contains(&errno)) => {
+                Ok(false)
+            }
+            other => other.map(|_| true),
+        }
+    }
+
     fn unlink_with(&self, name: &CStr, flags: i32) -> Result<bool> {
         // SAFETY: `name` ends in NUL.
         match retry(|| unsafe { libc::unlinkat(self.raw(), name.as_ptr(), flags) }) {

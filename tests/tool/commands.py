@@ -245,8 +245,8 @@ class CommandLines(StoreCase):
         self.assertEqual(self.pxds("-h").stdout.decode(), overview)
         commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
         self.assertEqual(set(commands), {
-            "init", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list", "files",
-            "notes", "protect", "unprotect", "forget", "prune", "stat", "report", "manifest", "key",
+            "init", "convert", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list",
+            "files", "notes", "protect", "unprotect", "forget", "prune", "stat", "report", "manifest", "key",
         })
         texts = [overview]
         for command in commands:

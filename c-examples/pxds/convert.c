@@ -1,0 +1,41 @@
+/* The layout of a store. */
+#include "tool.h"
+
+static void print_result(const pxds_convert_result *result, bool json, bool dry_run)
+{
+    if (json) {
+        printf("{\"dry-run\":%s,\"files\":%" PRIu64 ",\"made\":%" PRIu64 ",\"removed\":%" PRIu64
+               ",\"set-aside\":%" PRIu64 "}\n",
+               dry_run ? "true" : "false", result->files, result->made, result->removed,
+               result->set_aside);
+        return;
+    }
+    printf("%s%" PRIu64 " files moved, %" PRIu64 " directories made, %" PRIu64 " removed\n",
+           dry_run ? "would be: " : "", result->files, result->made, result->removed);
+    if (result->set_aside > 0)
+        printf("%" PRIu64 " of the files were there twice, and are kept as .bad\n",
+               result->set_aside);
+}
+
+int cmd_convert(const struct args *args)
+{
+    pxds_store_options options = store_options(args);
+    pxds_convert_result result = PXDS_CONVERT_RESULT_INIT;
+    bool dry_run = args->option[OPT_DRY_RUN].given;
+    const char *name = args->operand[1];
+    pxds_error *err = NULL;
+    uint32_t layout;
+
+    if (strcmp(name, "hex2") == 0)
+        layout = PXDS_LAYOUT_HEX2;
+    else if (strcmp(name, "hex4") == 0)
+        layout = PXDS_LAYOUT_HEX4;
+    else
+        return usage_error(args->command, "'%s' is not hex2|hex4", name);
+    if (pxds_store_convert(args->operand[0], layout, &options, dry_run ? PXDS_CONVERT_DRY_RUN : 0,
+                           isatty(STDERR_FILENO) ? on_convert : NULL, NULL, &result, &err) < 0)
+        return fail(err);
+    clear_line();
+    print_result(&result, args->option[OPT_JSON].given, dry_run);
+    return 0;
+}
