@@ -4272,7 +4272,7 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  * Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
  * are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
  *
- * Memory: the entries of one index; for each thread 80 MB of chunks at most, ten times that if somebody has made chunks
+ * Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made chunks
  * of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of
  * 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again where it is named
  * again.

@@ -531,7 +531,12 @@ fn a_callback_stops_it_and_nothing_is_lost() {
     let gone: Vec<_> = (0..20).map(|i| scene.chunk(&format!("gone {i}"))).collect();
     scene.snapshot(DAY, &kept);
     let mut steps = Vec::new();
-    scene.collect_with(&GcOptions { dry_run: true, ..GcOptions::default() }, |step| Ok(steps.push(step))).unwrap();
+    scene
+        .collect_with(&GcOptions { dry_run: true, ..GcOptions::default() }, |step| {
+            steps.push(step);
+            Ok(())
+        })
+        .unwrap();
     assert!(steps.is_sorted_by_key(|step| (step.phase, step.done)), "{steps:?}");
     assert!(steps.iter().all(|step| step.total == 0 || step.done <= step.total));
     for stop_at in 0..500 {

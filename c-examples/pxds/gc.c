@@ -63,6 +63,9 @@ int cmd_gc(const struct args *args)
     pxds_error *err = NULL;
     int rc = 0;
 
+    if (args->option[OPT_CUTOFF].given && args->option[OPT_CUTOFF].number == 0)
+        return usage_error(args->command, "--cutoff: '%s' is not a number above 0",
+                           args->option[OPT_CUTOFF].text);
     how.flags = PXDS_STORE_MIXED; /* what is in either layout is to go */
     if (pxds_store_open(args->operand[0], &how, &store, &err) < 0)
         return fail(err);

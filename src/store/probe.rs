@@ -81,7 +81,7 @@ pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
                 return judge(set, first, second).map_err(|why| refused(dir, name, &why));
             }
             Ok(_) => {}
-            Err(error) if error.errno().is_some_and(|errno| sys::is_full(errno)) => return Ok(0),
+            Err(error) if error.errno().is_some_and(sys::is_full) => return Ok(0),
             Err(error) => return Err(error.context("access times cannot be set, which garbage collection needs")),
         }
     }
@@ -165,7 +165,7 @@ mod tests {
         assert!(touched(c".lock") > 1000, "there is no chunk");
         store.0.base.set_atime(c".lock", 1000).unwrap();
 
-        let mut insert = |data: &[u8]| {
+        let insert = |data: &[u8]| {
             let (digest, blob) = (sha256(data), Codec::new().encode_vec(data, true).unwrap());
             store.insert(&digest, &blob, crate::store::InsertOptions::default()).unwrap();
             let name = ChunkName::new(store.layout(), &digest);

@@ -13,7 +13,7 @@ use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use pxds::gc::{GcOptions, GcStatus, collect};
 use pxds::hash::sha256;
 use pxds::name::Snapshot;
-use pxds::progress::Step;
+use pxds::progress::Stage;
 use pxds::store::{InsertOptions, Layout, NoticeLevel, Store, StoreOptions};
 
 use crate::common::{Scratch, plain_blob, quick};
@@ -107,7 +107,7 @@ impl Scene {
     pub(crate) fn collect_with(
         &self,
         options: &GcOptions,
-        mut report: impl FnMut(Step) -> Result<()>,
+        mut report: impl FnMut(Stage) -> Result<()>,
     ) -> Result<GcStatus> {
         collect(&self.store, options, &mut report)
     }
