@@ -113,9 +113,9 @@ pub(crate) fn run(scratch: &Path) {
         }
         if row >= 3 {
             // As if nothing but decoding and hashing took time, shared out evenly.
-            for i in 0..AVERAGES.len() {
-                let bound = (best[1][i] + best[2][i]) / (row - 2) as f64;
-                print!(" {:>11.0}%", 100.0 * bound / best[row][i]);
+            for ((decode, hash), whole) in best[1].iter().zip(best[2]).zip(best[row]) {
+                let bound = (decode + hash) / (row - 2) as f64;
+                print!(" {:>11.0}%", 100.0 * bound / whole);
             }
         }
         println!();
