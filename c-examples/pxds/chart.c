@@ -169,7 +169,7 @@ static double x_of_time(const struct report *report, int64_t time)
                     : (LEFT + RIGHT) / 2.0;
 }
 
-static void draw_line(FILE *out, const struct report *report, const struct axis *axis,
+static void plot_line(FILE *out, const struct report *report, const struct axis *axis,
                       enum series series)
 {
     double sums[SERIES] = {0, 0, 0}, x = 0, y = 0;
@@ -244,7 +244,7 @@ void draw_growth(FILE *out, const struct report *report)
     draw_time_axis(out, report);
     for (int i = (int)last; i >= 0; i--) {
         right = put_legend(out, right, series_names[i], series_names[i]);
-        draw_line(out, report, &axis, (enum series)i);
+        plot_line(out, report, &axis, (enum series)i);
     }
     fputs("</svg>\n", out);
 }
