@@ -49,6 +49,15 @@ impl Limits {
         self.oldest = self.oldest.min(now);
     }
 
+    /// The class, after a look at the clock if it is garbage: whoever touched it before that look, by a clock that has been
+    /// set back, is heeded.
+    pub(super) fn class_now(&mut self, atime: i64, options: &GcOptions) -> Class {
+        if self.class(atime) == Class::Garbage {
+            self.see((options.clock)());
+        }
+        self.class(atime)
+    }
+
     pub(super) fn class(&self, atime: i64) -> Class {
         if atime < self.min_atime {
             Class::Garbage

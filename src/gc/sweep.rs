@@ -23,9 +23,7 @@ pub(super) fn run(
             for file in &dir.files {
                 let mut class = Class::InUse;
                 let swept = dir.sweep(file, |stat| {
-                    // After the file's facts: what was touched before them is seen, and so is the clock of that touch.
-                    limits.see((options.clock)());
-                    class = limits.class(stat.atime);
+                    class = limits.class_now(stat.atime, options);
                     class == Class::Garbage
                 })?;
                 if let Some(stat) = looked_at(store, swept)? {
@@ -35,8 +33,7 @@ pub(super) fn run(
                 report(step)?;
             }
             temporaries(store, &dir, status, |stat| {
-                limits.see((options.clock)());
-                limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
+                limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage
             })?;
         }
         step.done += 1;

@@ -45,7 +45,8 @@ impl ChunkDirId {
 
     /// Whether a search for the chunk `digest` looks here.
     pub(super) fn is_of(self, digest: &Digest) -> bool {
-        self.layout.dir_number(&digest.to_hex()[..self.layout.digits()]) == Some(self.number)
+        let bytes = self.layout.digits() / 2;
+        digest.0[..bytes] == self.bounds().0.0[..bytes]
     }
 }
 
