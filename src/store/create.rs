@@ -115,13 +115,17 @@ impl<'a> NewChunkDirs<'a> {
         }
     }
 
-    /// Whether the file system keeps access times: without that no garbage could be collected.
+    /// Whether the file system keeps access times: without that no garbage could be collected. The probe is nobody
+    /// else's, unlike `.lock`: others may be making the store too.
     fn probe_atime(&self) -> Result<()> {
-        match (&self.zeros, self.open()?) {
-            (Some(zeros), Some(chunks)) => probe(&chunks, zeros.as_c_str(), false),
-            _ => probe(self.base, c".lock", false),
+        let Some(chunks) = self.open()? else { return Ok(()) };
+        match chunks.make_file(c"probe", 0o600, None) {
+            Err(error) if error.errno().is_some_and(sys::is_full) => return Ok(()),
+            other => other?,
         }
-        .map(drop)
+        let found = probe(&chunks, c"probe", false);
+        chunks.unlink(c"probe")?;
+        found.map(drop)
     }
 
     fn commit(mut self, sync: bool) -> Result<()> {

@@ -21,6 +21,9 @@ const ZERO_CHUNK_DIGEST: Digest = Digest([
 /// Seconds that the clock of the file system may be behind the system's: those of a server on the network may.
 const MAX_LAG: i64 = 60;
 
+/// How often it is tried before the file system is to blame.
+const ATTEMPTS: u32 = 3;
+
 /// How far the probe's access time is set back before the touch. So little, that it does no harm if the touch never comes.
 const STEP_BACK: i64 = 2;
 
@@ -67,8 +70,9 @@ pub(super) fn zero_chunk(layout: Layout) -> Result<(ChunkName, Vec<u8>)> {
 
 /// Probes with the file `name`; see [`Store::probe_atime`]. With `restore` it gets back the time that it had.
 pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
-    // Twice: it may be replaced meanwhile.
-    for _ in 0..2 {
+    let mut why = "it is replaced again and again".to_owned();
+    // Somebody may replace it meanwhile, or read it, which moves the access time too.
+    for _ in 0..ATTEMPTS {
         let Some(before) = dir.lstat(name)?.filter(|stat| stat.kind == FileKind::File) else { continue };
         let set = sys::now() - STEP_BACK;
         let found = touch_from(dir, name, set);
@@ -77,15 +81,16 @@ pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
             let _ = dir.set_atime(name, before.atime);
         }
         match found {
-            Ok(Some((inode, first, second))) if inode == before.inode => {
-                return judge(set, first, second).map_err(|why| refused(dir, name, &why));
-            }
+            Ok(Some((inode, first, second))) if inode == before.inode => match judge(set, first, second) {
+                Ok(lag) => return Ok(lag),
+                Err(found) => why = found,
+            },
             Ok(_) => {}
             Err(error) if error.errno().is_some_and(sys::is_full) => return Ok(0),
             Err(error) => return Err(error.context("access times cannot be set, which garbage collection needs")),
         }
     }
-    Err(refused(dir, name, "it is replaced again and again"))
+    Err(refused(dir, name, &why))
 }
 
 /// Sets the access time to `set`, then to now: the file's inode, and the time that it had after either.
