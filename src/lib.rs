@@ -14,7 +14,7 @@
 //! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
-//! | 7 | [`gc`], [`ingest`], [`reader`], [`restore`], [`verify`], [`stats`] |
+//! | 7 | [`gc`], [`ingest`], [`reader`], [`restore`], [`stats`], [`verify`] |
 //! | 8 | [`backup`] |
 //! | 9 | [`ffi`] |
 //!
