@@ -246,7 +246,8 @@ class CommandLines(StoreCase):
         commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
         self.assertEqual(set(commands), {
             "init", "convert", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list",
-            "files", "notes", "protect", "unprotect", "forget", "prune", "gc", "stat", "report", "manifest", "key",
+            "files", "notes", "protect", "unprotect", "forget", "prune", "gc", "stat", "report", "verify",
+            "manifest", "key",
         })
         texts = [overview]
         for command in commands:

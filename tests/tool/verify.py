@@ -99,7 +99,7 @@ class Usage(TestCase):
         self.error("verify", store, "host/x", code=1)
         self.error("verify", self.path("none"), code=1)
         self.error("verify", store, "--repair-from", self.path("none"), code=1)
-        for wrong in (["--threads", "0"], ["--skip-verified", "x"], ["--password-fd", "3"],
+        for wrong in (["--threads", "x"], ["--skip-verified", "x"], ["--password-fd", "3"],
                       ["--read-only", "--repair-from", store], ["a", "b"]):
             self.error("verify", store, *wrong, code=2)
 
