@@ -64,7 +64,7 @@ class Scene(TestCase):
 
     def put_command(self, level):
         return [TOOL, "put", self.store, self.path("new"), self.index, "--avg", "2048",
-                "--sync", level]
+                "--sync", level, "--threads", "1"]
 
     def strace(self, level, *options, command=None):
         """Runs the put, or another command, under strace on a fresh store."""
