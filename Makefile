@@ -10,7 +10,7 @@
 #
 #   make bench              what this machine reaches; ONLY='pipeline text' runs these alone
 #
-# Less often: nbd, lint, header, check-faults, fuzz, install-strip, uninstall, clean; bench-peers (beside
+# Less often: nbd, lint, header, check-faults, soak, fuzz, bench-large, install-strip, uninstall, clean; bench-peers (beside
 # borg, restic and casync), bench-scaling, bench-chart (measures, and renews docs/performance.*).
 
 CARGO   ?= cargo

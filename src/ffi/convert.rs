@@ -4,12 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress, pxds_progress_fn, verdict};
+use super::callback::{User, pxds_progress_fn, tell_progress};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::status::pxds_status;
 use super::store::{PXDS_LAYOUT_HEX2, PXDS_LAYOUT_HEX4, pxds_store_options, read_options};
 use crate::error::{Error, Kind};
+use crate::progress::Stage;
 use crate::store::{ConvertStep, Layout, Store};
 
 /// pxds_store_convert() flag: say what there is to do, and change nothing.
@@ -84,11 +85,7 @@ pub unsafe extern "C" fn pxds_store_convert(
         let user = User::new(user);
         let dry_run = flags & PXDS_CONVERT_DRY_RUN != 0;
         let sums = Store::convert(path, layout, &options, dry_run, &mut |step, done, total| {
-            let Some(progress) = progress else { return Ok(()) };
-            let struct_size = size_of::<pxds_progress>();
-            let now = pxds_progress { struct_size, phase: phase_of(step), reserved: 0, done, total, bytes: 0 };
-            // SAFETY: by the header's rules the callback may be called.
-            verdict("progress callback", unsafe { progress(user.get(), &now) })
+            tell_progress(progress, user, &Stage { phase: phase_of(step), done, total, bytes: 0 })
         })?;
         if let Some(out) = out {
             out.set(pxds_convert_result {

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress, pxds_progress_fn, verdict};
+use super::callback::{User, pxds_progress_fn, tell_progress};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
@@ -12,6 +12,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
 use crate::error::Result;
+use crate::progress::Stage;
 use crate::stats::{self, Described, Phase, Progress, SIZE_CLASSES, Stats, Sum};
 
 /// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
@@ -182,16 +183,12 @@ fn described(described: &Described) -> pxds_stats_described {
 fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> impl FnMut(Progress) -> Result<()> {
     let user = User::new(user);
     move |Progress { phase, done, total, bytes }| {
-        let Some(callback) = callback else { return Ok(()) };
         let phase = match phase {
             Phase::Find => 0,
             Phase::Chunks => 1,
             Phase::Indexes => 2,
         };
-        let struct_size = size_of::<pxds_progress>();
-        let progress = pxds_progress { struct_size, phase, reserved: 0, done, total, bytes };
-        // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
-        verdict("progress callback", unsafe { callback(user.get(), &progress) })
+        tell_progress(callback, user, &Stage { phase, done, total, bytes })
     }
 }
 

@@ -8,13 +8,14 @@ use std::path::Path;
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::blob::pxds_blob_codec;
 use super::buffer::pxds_buffer;
-use super::callback::{User, notice, pxds_notice_fn, pxds_progress, pxds_progress_fn, verdict};
+use super::callback::{User, notice, pxds_notice_fn, pxds_progress_fn, tell_progress};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
 use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
 use crate::name;
+use crate::progress::Stage;
 use crate::store::{ChunkEntry, Chunks, InsertOptions, Inserted, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
 use crate::sys::{self, Owner};
 
@@ -247,11 +248,7 @@ pub unsafe extern "C" fn pxds_store_create(
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
         let user = User::new(user);
         let store = Store::create(path, &options, &mut |done, total| {
-            let Some(progress) = progress else { return Ok(()) };
-            let struct_size = size_of::<pxds_progress>();
-            let now = pxds_progress { struct_size, phase: 0, reserved: 0, done, total, bytes: 0 };
-            // SAFETY: by the header's rules the callback may be called.
-            verdict("progress callback", unsafe { progress(user.get(), &now) })
+            tell_progress(progress, user, &Stage { done, total, ..Stage::default() })
         })?;
         out.hand_out(pxds_store::new(store)?);
         Ok(())
