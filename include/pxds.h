@@ -964,8 +964,8 @@ typedef struct {
     uint32_t flags;
     /**
      * Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
-     * ended when the function returns that has started them. Memory: for each thread a batch, which is four times the
-     * average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+     * ended when the function returns that has started them. Memory: for each thread a batch, which is four to eight
+     * times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
      */
     uint32_t threads;
     /**

@@ -53,8 +53,8 @@ pub struct pxds_ingest_options {
     /// PXDS_INGEST_...
     pub flags: u32,
     /// Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
-    /// ended when the function returns that has started them. Memory: for each thread a batch, which is four times the
-    /// average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+    /// ended when the function returns that has started them. Memory: for each thread a batch, which is four to eight
+    /// times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
     pub threads: u32,
     /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
     /// average that is unusual for Proxmox Backup Server brings a notice of the store's.

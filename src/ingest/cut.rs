@@ -14,8 +14,8 @@ const STEP: usize = 256 << 10;
 /// Milliseconds that a thread waits for input before it looks whether it is still wanted.
 const PATIENCE_MS: i32 = 20;
 
-/// How large the next batch is to be. The first ones are small, so that no thread waits long for its first; and the last
-/// ones, so that all are done at about the same time.
+/// How large the next batch is to be. Where there are several threads the first ones are small, so that none waits long
+/// for its first; and the last ones, so that all are done at about the same time.
 pub(super) struct Pace {
     pub(super) batch_size: usize,
     /// The average chunk: no batch aims at less.
@@ -26,9 +26,19 @@ pub(super) struct Pace {
 impl Pace {
     /// Bytes of the next batch, after `done` of them and before `rest`, if that is known.
     fn goal(&self, done: u64, rest: Option<u64>) -> usize {
+        if self.threads == 1 {
+            return self.batch_size;
+        }
         let fair = rest.map_or(u64::MAX, |rest| rest / (2 * self.threads as u64));
         let goal = done.max(self.avg as u64).min(fair.max(self.avg as u64));
         usize::try_from(goal).unwrap_or(usize::MAX).min(self.batch_size)
+    }
+
+    /// Whether a batch of `spans` that has come to `size` is large enough.
+    fn is_enough(&self, goal: usize, size: usize, spans: &[Span]) -> bool {
+        // A chunk that is more than half of its batch is hashed by itself in the end, at half the speed.
+        let longest = || spans.iter().map(|span| span.len).max().unwrap_or(0);
+        size >= goal && (goal < self.batch_size || size >= 2 * longest().min(self.batch_size))
     }
 }
 
@@ -56,8 +66,8 @@ impl<'a> Input<'a> for SliceInput<'a, '_> {
             return Ok(Taken::More);
         }
         batch.reset(Data::Slice(self.data));
-        let rest = (self.data.len() - self.start) as u64;
-        let goal = self.start + self.pace.goal(self.start as u64, Some(rest));
+        let first = self.start;
+        let goal = self.pace.goal(first as u64, Some((self.data.len() - first) as u64));
         while batch.spans.len() < MAX_SPANS {
             let Some(cut) = self.chunker.scan(&self.data[self.scanned..]) else {
                 self.scanned = self.data.len();
@@ -68,7 +78,7 @@ impl<'a> Input<'a> for SliceInput<'a, '_> {
             batch.spans.push(Span { offset: self.offset, start: self.start, len, hole: false });
             self.start = self.scanned;
             self.offset += len as u64;
-            if self.start >= goal {
+            if self.pace.is_enough(goal, self.start - first, &batch.spans) {
                 break;
             }
         }
@@ -114,7 +124,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         grow(buffer, filled)?;
         buffer[..filled].copy_from_slice(self.pending.bytes());
         let (mut taken, goal) = (Taken::More, self.pace.goal(self.done, self.rest));
-        while start < goal && batch.spans.len() < MAX_SPANS {
+        while !self.pace.is_enough(goal, start, &batch.spans) && batch.spans.len() < MAX_SPANS {
             let count = match self.read(buffer, filled, pause) {
                 Ok(0) => {
                     taken = if start == 0 { Taken::Nothing } else { Taken::Last };
@@ -152,11 +162,30 @@ mod tests {
 
     #[test]
     fn batches_are_small_at_both_ends() {
+        let goals = |threads, rest: Option<u64>| {
+            let pace = Pace { batch_size: 1600, avg: 400, threads };
+            [0, 400, 1000, 5000].map(|done| pace.goal(done, rest))
+        };
+        assert_eq!(goals(2, None), [400, 400, 1000, 1600]);
+        assert_eq!(goals(2, Some(1 << 40)), [400, 400, 1000, 1600]);
+        assert_eq!(goals(2, Some(2000)), [400, 400, 500, 500]);
+        assert_eq!(goals(2, Some(0)), [400; 4]);
+        assert_eq!(goals(1, Some(2000)), [1600; 4], "nobody waits for a single thread");
+    }
+
+    #[test]
+    fn no_chunk_is_most_of_a_large_batch() {
         let pace = Pace { batch_size: 1600, avg: 400, threads: 2 };
-        let goals = |rest: Option<u64>| [0, 400, 1000, 5000].map(|done| pace.goal(done, rest));
-        assert_eq!(goals(None), [400, 400, 1000, 1600]);
-        assert_eq!(goals(Some(1 << 40)), [400, 400, 1000, 1600]);
-        assert_eq!(goals(Some(2000)), [400, 400, 500, 500]);
-        assert_eq!(goals(Some(0)), [400; 4]);
+        let is_enough = |goal, lengths: &[usize]| {
+            let spans: Vec<_> = lengths.iter().map(|&len| Span { offset: 0, start: 0, len, hole: false }).collect();
+            pace.is_enough(goal, lengths.iter().sum(), &spans)
+        };
+        assert!(!is_enough(1600, &[]));
+        assert!(!is_enough(1600, &[800, 799]));
+        assert!(is_enough(1600, &[800, 800]));
+        assert!(!is_enough(1600, &[300, 1400]));
+        assert!(is_enough(1600, &[300, 1400, 1100]));
+        assert!(is_enough(500, &[500]), "a small one is meant to be small");
+        assert!(is_enough(1600, &[5000]), "and none is much larger than it should be");
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Chunks are stored on several threads, and indexed and reported in stream order on the caller's. What comes in small
 //! pieces is gathered until there is work for all of them. Memory, however long the stream: for each thread a batch (four
-//! average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish to stop, the index
-//! of what was stored can be had.
+//! to eight average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish to stop,
+//! the index of what was stored can be had.
 
 use std::sync::Arc;
 
