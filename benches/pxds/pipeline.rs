@@ -20,7 +20,7 @@ use super::stages::Stages;
 use super::{new_store, options};
 
 /// Bytes of a file, at scale 1.
-pub(crate) const SIZE: f64 = 256e6;
+pub(crate) const SIZE: f64 = 1e9;
 
 const AVERAGES: [(u64, &str); 2] = [(4 << 20, "4MiB"), (64 << 10, "64KiB")];
 
@@ -149,7 +149,7 @@ impl<'a> Bench<'a> {
         let cell = |role, threads| Cell { role, threads, costs: Vec::new(), least: 0.0 };
         let mut cells: Vec<_> = roles.iter().flat_map(|&role| threads.iter().map(move |&n| cell(role, n))).collect();
         for _ in 0..rounds {
-            self.stages.round();
+            self.stages.round(threads);
             for cell in &mut cells {
                 cell.costs.push(self.run(cell.role, cell.threads));
             }
@@ -321,7 +321,7 @@ pub(crate) fn run(scratch: &Path, words: &[String]) {
         for &(avg, name) in &averages {
             let mut bench = Bench::new(&files, avg, scratch);
             let cells = bench.measure(&roles, &THREADS, rounds);
-            println!("\n{}, average {name}; MB/s of a stage: {}", kind.name(), bench.stages.describe());
+            println!("\n{}, average {name}; MB/s of the stages alone:\n{}", kind.name(), bench.stages.describe());
             print_head();
             cells.iter().for_each(Cell::print);
             groups.push(json!({ "data": kind.name(), "avg": avg, "stages": bench.stages.rates() }));

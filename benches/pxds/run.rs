@@ -15,9 +15,6 @@ use serde_json::{Value, json};
 use super::measure::{Clock, peak_rss};
 use super::options;
 
-/// Bytes of a slice that is handed to the library.
-const SLICE: usize = 64 << 20;
-
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -145,11 +142,11 @@ impl Run {
         if self.fixed {
             let options = options::image(self.avg, self.threads);
             let mut image = Image::new(store, Some(data.len() as u64), options).unwrap();
-            data.chunks(SLICE).for_each(|slice| image.write(slice).unwrap());
+            image.write(data).unwrap();
             image.finish().unwrap()
         } else {
             let mut ingest = Ingest::new(store, options::stream(self.avg, self.threads)).unwrap();
-            data.chunks(SLICE).for_each(|slice| ingest.write(slice).unwrap());
+            ingest.write(data).unwrap();
             ingest.finish().unwrap()
         }
     }

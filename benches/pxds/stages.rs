@@ -1,11 +1,14 @@
-//! The stages that every run is made of, each alone on one thread, and how fast a run could be if it took no more.
+//! The stages that every run is made of, each alone, and how fast a run could be if it took no more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
 use std::time::Instant;
 
 use pxds::blob::{Blob, Codec};
@@ -50,6 +53,7 @@ enum Stage {
     WriteOut,
 }
 
+/// In the order of their numbers.
 const STAGES: [(Stage, &str); 9] = [
     (Stage::Read, "read"),
     (Stage::Scan, "scan"),
@@ -75,11 +79,11 @@ pub(crate) struct Stages {
     /// Ends of the chunks of the sample.
     ends: Vec<usize>,
     digests: Vec<Digest>,
-    /// Those that are no repetition of an earlier one.
-    distinct: Vec<usize>,
+    /// Which are no repetition of an earlier one.
+    distinct: Vec<bool>,
     blobs: Vec<Vec<u8>>,
-    /// The least that was seen, in seconds.
-    costs: [f64; STAGES.len()],
+    /// For each number of threads the least that was seen, in seconds by the clock.
+    costs: Vec<(usize, [f64; STAGES.len()])>,
 }
 
 impl Stages {
@@ -108,7 +112,7 @@ impl Stages {
             digests: Vec::new(),
             distinct: Vec::new(),
             blobs: Vec::new(),
-            costs: [f64::INFINITY; STAGES.len()],
+            costs: Vec::new(),
         };
         stages.encode();
         stages
@@ -118,75 +122,110 @@ impl Stages {
         let mut codec = Codec::new();
         let mut seen = HashSet::new();
         self.digests = (0..self.ends.len()).map(|i| sha256(self.chunk(i))).collect();
-        self.distinct = (0..self.ends.len()).filter(|&i| seen.insert(self.digests[i].0)).collect();
+        self.distinct = self.digests.iter().map(|digest| seen.insert(digest.0)).collect();
         self.blobs = (0..self.ends.len()).map(|i| codec.encode_vec(self.chunk(i), true).unwrap()).collect();
     }
 
     fn chunk(&self, i: usize) -> &[u8] {
-        let start = i.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.sample[start..self.ends[i]]
+        self.bytes(i..i + 1)
     }
 
-    /// Runs each stage once.
-    pub(crate) fn round(&mut self) {
+    /// Runs each stage once on each of these numbers of threads, of which each has a share of the chunks.
+    pub(crate) fn round(&mut self, threads: &[usize]) {
+        let threads: BTreeSet<_> = threads.iter().map(|&n| working(n)).collect();
+        threads.into_iter().for_each(|n| self.round_of(n));
+    }
+
+    fn round_of(&mut self, threads: usize) {
+        if !self.costs.iter().any(|&(n, _)| n == threads) {
+            self.costs.push((threads, [f64::INFINITY; STAGES.len()]));
+        }
         for (i, (stage, _)) in STAGES.iter().enumerate() {
-            let start = Instant::now();
-            let units = self.perform(*stage);
-            let seconds = start.elapsed().as_secs_f64();
-            if *stage == Stage::Write {
-                fs::remove_dir_all(&self.scratch).unwrap();
+            let seconds = self.time(*stage, threads);
+            for (_, costs) in self.costs.iter_mut().filter(|(n, _)| *n == threads) {
+                costs[i] = costs[i].min(seconds);
             }
-            self.costs[i] = self.costs[i].min(seconds / units as f64);
         }
     }
 
-    /// Runs the stage and gives the bytes or chunks that it took.
-    fn perform(&self, stage: Stage) -> usize {
-        let all = self.ends.last().copied().unwrap_or(0);
+    /// Seconds by the clock for a byte or chunk.
+    fn time(&self, stage: Stage, threads: usize) -> f64 {
+        fs::create_dir(&self.scratch).unwrap();
+        let start = Barrier::new(threads);
+        let share = |i: usize| i * self.ends.len() / threads..(i + 1) * self.ends.len() / threads;
+        // Units a second. The shares are not all as long, so each thread has a clock of its own.
+        let rate = |i| {
+            start.wait();
+            let clock = Instant::now();
+            self.perform(stage, share(i)) as f64 / clock.elapsed().as_secs_f64()
+        };
+        let rate = &rate;
+        let sum: f64 = thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|i| scope.spawn(move || rate(i))).collect();
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        });
+        fs::remove_dir_all(&self.scratch).unwrap();
+        1.0 / sum
+    }
+
+    /// Runs the stage on some of the chunks and gives the bytes or chunks that it took.
+    fn perform(&self, stage: Stage, share: Range<usize>) -> usize {
         match stage {
-            Stage::Read => self.read(),
+            Stage::Read => self.read(share),
             Stage::Scan => {
-                black_box(scan(&self.config, &self.sample));
-                self.sample.len()
+                let data = self.bytes(share);
+                black_box(scan(&self.config, data));
+                data.len()
             }
             Stage::Hash => {
-                self.hash();
-                all
+                self.hash(share.clone());
+                self.bytes(share).len()
             }
             Stage::Touch => {
-                self.digests.iter().for_each(|digest| assert!(self.store.touch_if_present(digest).unwrap().is_some()));
-                self.digests.len()
+                let present = |digest: &Digest| self.store.touch_if_present(digest).unwrap().is_some();
+                assert!(self.digests[share.clone()].iter().all(present));
+                share.len()
             }
-            Stage::Compress => self.compress(),
+            Stage::Compress => self.compress(share),
             Stage::Write => {
-                fs::create_dir(&self.scratch).unwrap();
-                let write = |&i: &usize| fs::write(self.scratch.join(i.to_string()), &self.blobs[i]).unwrap();
-                self.distinct.iter().for_each(write);
-                self.distinct.iter().map(|&i| self.blobs[i].len()).sum()
+                let write = |i: usize| {
+                    fs::write(self.scratch.join(i.to_string()), &self.blobs[i]).unwrap();
+                    self.blobs[i].len()
+                };
+                share.filter(|&i| self.distinct[i]).map(write).sum()
             }
-            Stage::Load => self.load(),
+            Stage::Load => self.load(share),
             Stage::Decode => {
-                self.decode();
-                all
+                self.decode(share.clone());
+                self.bytes(share).len()
             }
-            Stage::WriteOut => self.write_out(),
+            Stage::WriteOut => self.write_out(share),
         }
     }
 
-    fn read(&self) -> usize {
-        let (mut buffer, mut at) = (vec![0; STEP], 0);
-        while at < self.sample.len() {
-            at += self.file.read_at(&mut buffer, at as u64).unwrap();
+    /// The bytes of some chunks.
+    fn bytes(&self, share: Range<usize>) -> &[u8] {
+        let at = |i: usize| i.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.sample[at(share.start)..at(share.end)]
+    }
+
+    fn read(&self, share: Range<usize>) -> usize {
+        let mut buffer = vec![0; STEP];
+        let data = self.bytes(share);
+        let start = data.as_ptr() as usize - self.sample.as_ptr() as usize;
+        let mut at = 0;
+        while at < data.len() {
+            let len = STEP.min(data.len() - at);
+            at += self.file.read_at(&mut buffer[..len], (start + at) as u64).unwrap();
         }
         at
     }
 
     /// A batch of chunks at a time, as ingest does.
-    fn hash(&self) {
+    fn hash(&self, share: Range<usize>) {
         // An image's chunks of zeros are known without their hash.
         let zeros = if self.fixed { vec![0; self.config.avg as usize] } else { Vec::new() };
-        let chunks =
-            (0..self.ends.len()).map(|i| self.chunk(i)).filter(|chunk| zeros.get(..chunk.len()) != Some(chunk));
+        let chunks = share.map(|i| self.chunk(i)).filter(|chunk| zeros.get(..chunk.len()) != Some(chunk));
         let chunks: Vec<&[u8]> = chunks.collect();
         let mut digests = [Digest([0; 32]); HASHED];
         for batch in chunks.chunks(HASHED) {
@@ -196,10 +235,10 @@ impl Stages {
     }
 
     /// Three chunks at a time, as restore does.
-    fn decode(&self) {
+    fn decode(&self, share: Range<usize>) {
         let mut codec = Codec::new();
         let mut decoded = [(); 3].map(|()| vec![0; self.config.max as usize]);
-        for (i, blobs) in self.blobs.chunks(3).enumerate() {
+        for (blobs, known) in self.blobs[share.clone()].chunks(3).zip(self.digests[share].chunks(3)) {
             let mut chunks: [&[u8]; 3] = [&[]; 3];
             for ((out, blob), chunk) in decoded.iter_mut().zip(blobs).zip(&mut chunks) {
                 let len = codec.decode(Blob::load(blob).unwrap(), None, out).unwrap();
@@ -207,51 +246,50 @@ impl Stages {
             }
             let mut digests = [Digest([0; 32]); 3];
             sha256_all(&chunks[..blobs.len()], &[], &mut digests[..blobs.len()]).unwrap();
-            assert_eq!(digests[..blobs.len()], self.digests[3 * i..][..blobs.len()]);
+            assert_eq!(&digests[..blobs.len()], known);
         }
     }
 
-    fn compress(&self) -> usize {
+    fn compress(&self, share: Range<usize>) -> usize {
         let (mut codec, mut encoded) = (Codec::new(), vec![0; self.config.max as usize + 12]);
-        let mut sum = 0;
-        for &i in &self.distinct {
+        let compress = |i: usize| {
             codec.encode(self.chunk(i), true, &mut encoded).unwrap();
-            sum += self.chunk(i).len();
-        }
-        sum
+            self.chunk(i).len()
+        };
+        share.filter(|&i| self.distinct[i]).map(compress).sum()
     }
 
-    fn load(&self) -> usize {
+    fn load(&self, share: Range<usize>) -> usize {
         let mut buffer = Vec::with_capacity(self.config.max as usize + 12);
-        let mut sum = 0;
-        for digest in &self.digests {
+        let load = |digest: &Digest| {
             buffer.clear();
-            sum += File::open(self.store.chunk_path(digest)).unwrap().read_to_end(&mut buffer).unwrap();
-        }
-        sum
+            File::open(self.store.chunk_path(digest)).unwrap().read_to_end(&mut buffer).unwrap()
+        };
+        self.digests[share].iter().map(load).sum()
     }
 
-    fn write_out(&self) -> usize {
-        let mut file = File::create(&self.scratch).unwrap();
+    fn write_out(&self, share: Range<usize>) -> usize {
+        let mut file = File::create(self.scratch.join(share.start.to_string())).unwrap();
+        let data = self.bytes(share);
         // From memory that is in the cache, as what has just been decoded is.
-        for piece in self.sample.chunks(STEP) {
-            file.write_all(&self.sample[..piece.len()]).unwrap();
+        for piece in data.chunks(STEP) {
+            file.write_all(&data[..piece.len()]).unwrap();
         }
-        fs::remove_file(&self.scratch).unwrap();
-        self.sample.len()
+        data.len()
     }
 
-    fn cost(&self, stage: Stage) -> f64 {
-        let i = STAGES.iter().position(|&(other, _)| other == stage).unwrap();
-        self.costs[i]
+    fn costs(&self, threads: usize) -> &[f64; STAGES.len()] {
+        let threads = working(threads);
+        &self.costs.iter().find(|(n, _)| *n == threads).expect("a round with as many threads").1
     }
 
-    /// Seconds that a run which has moved `stats` would take if it shared the stages evenly among `threads` threads,
+    /// Seconds that a run which has moved `stats` would take if it took its bytes through the stages on `threads` threads,
     /// as far as there are cores for them, and did nothing else.
     pub(crate) fn least_seconds(&self, action: Action, stats: &Stats, threads: usize) -> f64 {
-        let cost = |stage, units: u64| self.cost(stage) * units as f64;
+        let costs = self.costs(threads);
+        let cost = |stage, units: u64| costs[stage as usize] * units as f64;
         let Stats { size, chunks, new_size, stored, encoded } = *stats;
-        let seconds = match action {
+        match action {
             Action::GetToSink => cost(Stage::Load, encoded) + cost(Stage::Decode, size),
             Action::GetToFile => cost(Stage::Load, encoded) + cost(Stage::Decode, size) + cost(Stage::WriteOut, size),
             Action::PutFd | Action::PutSlices => {
@@ -260,28 +298,39 @@ impl Stages {
                 let new = cost(Stage::Compress, new_size) + cost(Stage::Write, stored);
                 read + scan + cost(Stage::Hash, size) + cost(Stage::Touch, chunks) + new
             }
+        }
+    }
+
+    /// For each number of threads the costs in MB/s, and that of a touch in microseconds.
+    pub(crate) fn rates(&self) -> Vec<Value> {
+        let rates = |(threads, costs): &(usize, [f64; STAGES.len()])| {
+            let mut rates = serde_json::Map::from_iter([("threads".into(), json!(threads))]);
+            for (&(stage, name), cost) in STAGES.iter().zip(costs) {
+                let (unit, rate) = if stage == Stage::Touch { ("us", cost * 1e6) } else { ("mb_s", 1e-6 / cost) };
+                rates.insert(format!("{}_{unit}", name.replace(' ', "_")), json!(rate));
+            }
+            Value::Object(rates)
         };
-        seconds / threads.min(cores()) as f64
+        self.costs.iter().map(rates).collect()
     }
 
-    /// The costs in MB/s, and that of a touch in microseconds.
-    pub(crate) fn rates(&self) -> Value {
-        let entries = STAGES.iter().map(|&(stage, name)| {
-            let unit = if stage == Stage::Touch { ("us", 1e6) } else { ("mb_s", 0.0) };
-            let cost = self.cost(stage);
-            (format!("{}_{}", name.replace(' ', "_"), unit.0), if unit.1 > 0.0 { cost * unit.1 } else { 1e-6 / cost })
-        });
-        json!(entries.collect::<std::collections::BTreeMap<_, _>>())
-    }
-
-    /// The same in a line.
+    /// The same in a line each.
     pub(crate) fn describe(&self) -> String {
-        let of = |&(stage, name): &(Stage, &str)| match stage {
-            Stage::Touch => format!("{name} {:.1} us", self.cost(stage) * 1e6),
-            _ => format!("{name} {:.0}", 1e-6 / self.cost(stage)),
+        let of = |(&(stage, name), cost): (&(Stage, &str), &f64)| match stage {
+            Stage::Touch => format!("{name} {:.1} us", cost * 1e6),
+            _ => format!("{name} {:.0}", 1e-6 / cost),
         };
-        STAGES.iter().map(of).collect::<Vec<_>>().join(", ")
+        let line = |(threads, costs): &(usize, [f64; STAGES.len()])| {
+            let stages: Vec<_> = STAGES.iter().zip(costs).map(of).collect();
+            format!("  {threads} thread{}: {}", if *threads == 1 { "" } else { "s" }, stages.join(", "))
+        };
+        self.costs.iter().map(line).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Of so many threads those that have a core.
+fn working(threads: usize) -> usize {
+    threads.min(cores())
 }
 
 /// Where the chunks of `data` end; what is behind the last cut is none.
