@@ -3,7 +3,7 @@
 #   make                    build/pxds, build/libpxds.so, build/libpxds.a, build/examples/
 #   make demo               a tour of the tool
 #   make test [STRICT=1]    every test; STRICT=1 fails where one had to be skipped;
-#                           ONLY='c-* tool' runs these alone
+#                           ONLY='c-* tool' runs these alone, JOBS=1 one at a time
 #   make FEATURES=master-key
 #                           with master keys; see Cargo.toml
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
@@ -98,7 +98,7 @@ demo: all
 # Not by the environment: cargo would build zstd again for a CC that it had not seen before.
 RUN_TESTS = $(PYTHON) tests/run CC='$(CC)' CXX='$(CXX)' CARGO='$(CARGO)' MAKE='$(MAKE)' \
     VERSION='$(VERSION)' ABI='$(ABI)' STATIC_LIBS='$(STATIC_LIBS)' \
-    FEATURES='$(FEATURES)'
+    FEATURES='$(FEATURES)' JOBS='$(JOBS)'
 
 test: all
 	@set -f; $(RUN_TESTS) $(if $(filter-out 0,$(STRICT)),--strict) $(ONLY)
