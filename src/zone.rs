@@ -47,8 +47,15 @@ impl Zone {
         })?;
         let mut data = Vec::new();
         sys::read_up_to(&file, len, &mut data).map_err(describe)?;
-        let zone = TimeZone::from_tz_data(&data);
-        zone.map(Zone).map_err(|error| describe(Error::new(Kind::Format, format!("it is no time zone: {error}"))))
+        Self::from_tzif(&data).map_err(describe)
+    }
+
+    /// Reads the bytes of a TZif file.
+    ///
+    /// Errors: `Format`.
+    pub fn from_tzif(data: &[u8]) -> Result<Self> {
+        let zone = TimeZone::from_tz_data(data);
+        zone.map(Zone).map_err(|error| Error::new(Kind::Format, format!("it is no time zone: {error}")))
     }
 
     /// What the clocks show at `time`, both in seconds since 1970. It is not unique where they are set back.
