@@ -1164,8 +1164,8 @@ typedef struct {
     const pxds_cache *cache;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
-     * reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
-     * lives.
+     * reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.
+     * Valid while the reader lives.
      */
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */

@@ -40,8 +40,8 @@ pub struct pxds_reader_options {
     /// A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at.
     pub cache: *const pxds_cache,
     /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
-    /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set. Valid while the reader
-    /// lives.
+    /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.
+    /// Valid while the reader lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub user: *mut c_void,
