@@ -261,6 +261,27 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     }
 }
 
+/// What was gathered from it is not stored a second time.
+#[test]
+fn who_stops_what_a_reader_gives_is_not_called_again() {
+    let data = data();
+    let scratch = Scratch::new();
+    for threads in [1, 4] {
+        let store = scratch.store(&format!("store-{threads}"));
+        let (options, log) = logging(threads, Some(5));
+        let mut ingest = Ingest::new(&store, options).unwrap();
+        let error = failure(ingest.read(&mut reader(&data, 100_000)));
+        assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 9));
+        assert_eq!((log.lock().unwrap().len(), ingest.stats().chunks), (6, 6));
+        assert_eq!(ingest.partial().unwrap().summary().count, 6);
+
+        let (IngestOptions { on_chunk, .. }, log) = logging(threads, Some(5));
+        let mut image = Image::new(&store, None, ImageOptions { on_chunk, ..image_options(threads) }).unwrap();
+        assert_eq!(kind(image.read(&mut reader(&data, 100_000))), Kind::Cancelled);
+        assert_eq!((log.lock().unwrap().len(), image.stats().chunks), (6, 6));
+    }
+}
+
 /// The writer's end of the pipe stays open and gives no more.
 #[test]
 fn a_reader_that_blocks_holds_up_no_cancel() {

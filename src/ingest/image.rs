@@ -307,7 +307,11 @@ impl Image {
 
     fn read_steps(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
         loop {
-            match self.read_step(read) {
+            let room = self.room()?.min(STEP);
+            if self.pending.len() + room > self.most_pending() {
+                self.flush()?;
+            }
+            match self.read_step(room, read) {
                 Ok(true) => {}
                 Ok(false) => return self.flush(),
                 Err(error) => return self.flush().and(Err(error)),
@@ -315,12 +319,8 @@ impl Image {
         }
     }
 
-    /// Reads once, behind what is pending; false at the end of the input.
-    fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
-        let room = self.room()?.min(STEP);
-        if self.pending.len() + room > self.most_pending() {
-            self.flush()?;
-        }
+    /// Reads once, as much as there is `room` for, behind what is pending; false at the end of the input.
+    fn read_step(&mut self, room: usize, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
         // Behind the end, to learn whether there is more.
         let mut one_more = [0];
         let out = if room == 0 { &mut one_more[..] } else { self.pending.room(room)? };

@@ -108,6 +108,7 @@ impl Ingest {
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
         self.run(|ingest| {
             loop {
+                ingest.make_room()?;
                 match ingest.read_step(read) {
                     Ok(true) => {}
                     Ok(false) => return Ok(()),
@@ -234,11 +235,13 @@ impl Ingest {
         Ok(())
     }
 
+    /// Sees to it that what is read next is not gathered beyond the bound.
+    fn make_room(&mut self) -> Result<()> {
+        if self.pending.len() + STEP > self.most_pending() { self.flush() } else { Ok(()) }
+    }
+
     /// Reads once, behind the pending bytes; false at the end of the input.
     fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
-        if self.pending.len() + STEP > self.most_pending() {
-            self.flush()?;
-        }
         let count = read(self.pending.room(STEP)?)?;
         if count > STEP {
             return Err(Error::new(Kind::Argument, format!("the reader claims {count} bytes in a buffer of {STEP}")));
