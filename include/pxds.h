@@ -979,7 +979,13 @@ typedef struct {
     const uint8_t *uuid;
     /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
     pxds_ingest_chunk_fn on_chunk;
-    /** Handed to `on_chunk`. */
+    /**
+     * Is told how far the ingest is, over all its calls, at most ten times a second, also while a descriptor gives
+     * nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their plain
+     * bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to `on_chunk` and `on_progress`. */
     void *user;
     /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
@@ -1029,7 +1035,12 @@ typedef struct {
     const uint8_t *uuid;
     /** Is told of each chunk; NULL for none. Valid while the image lives. */
     pxds_ingest_chunk_fn on_chunk;
-    /** Handed to `on_chunk`. */
+    /**
+     * Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
+     * chunk that is given twice counts once. Valid while the image lives.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to `on_chunk` and `on_progress`. */
     void *user;
     /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
@@ -1085,7 +1096,12 @@ typedef struct {
     const pxds_key *key;
     /** Is told of each chunk, in order, after the store has it; NULL for none. */
     pxds_ingest_chunk_fn on_chunk;
-    /** Handed to `on_chunk`. */
+    /**
+     * Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks, bytes
+     * their plain bytes.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to `on_chunk` and `on_progress`. */
     void *user;
 } pxds_copy_options;
 
@@ -1132,7 +1148,14 @@ typedef struct {
      * is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
      */
     pxds_bad_chunk_fn on_bad;
-    /** Handed to `on_bad`. */
+    /**
+     * Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks that
+     * the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops the call
+     * and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while the
+     * restorer lives.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to `on_bad` and `on_progress`. */
     void *user;
     /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
     const pxds_key *key;
@@ -3455,8 +3478,8 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
  * PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
- * otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and
- * its offset in the file.
+ * otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
+ * chunk's digest and its offset in the file.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -3469,8 +3492,8 @@ pxds_status pxds_restorer_write_fd(pxds_restorer *restorer,
 /**
  * Gives the whole file of `index` to `write`, chunk by chunk, in order. `written` is as in pxds_restorer_write_fd().
  *
- * Errors: as pxds_restorer_write_fd(); PXDS_ERR_CANCELLED; PXDS_ERR_ARGUMENT also if `write` claims to have taken more
- * bytes than it was offered; PXDS_ERR_IO if it takes none.
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `write` claims to have taken more bytes than it was
+ * offered; PXDS_ERR_IO if it takes none.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -4678,8 +4701,9 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  * (.fidx), or a blob.
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
- * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob. The descriptor
- * is the caller's and stays open; an image that can be is read by position.
+ * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob, whose bytes the
+ * `on_progress` of `stream` is told of. The descriptor is the caller's and stays open; an image that can be is read by
+ * position. A cancel ends the backup, as any failure does.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
  * Threads: exclusive.
@@ -4730,12 +4754,12 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
-#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
-#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL }
+#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
-#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL }
+#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
 #define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }

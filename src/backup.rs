@@ -24,6 +24,7 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
+use crate::progress::Progress;
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
@@ -207,7 +208,7 @@ impl Backup {
     }
 
     /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or whole
-    /// as a blob. Gives the sums over its chunks.
+    /// as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks.
     ///
     /// Errors: as [`Backup::add_index`] and [`Backup::add_blob`]; those of [`Ingest`] and [`Image`].
     pub fn add_fd(
@@ -236,7 +237,8 @@ impl Backup {
                 })?
             }
             ArchiveKind::Blob => {
-                let data = self.run(|_| read_whole(name, fd))?;
+                let mut progress = Progress::new(stream.on_progress);
+                let data = self.run(|_| read_whole(name, fd, &mut progress))?;
                 self.add_blob(name, &data, stream.compress)?;
                 return Ok(IngestStats::default());
             }
@@ -500,9 +502,13 @@ fn choose_time(time: Option<i64>, previous: Option<&Snapshot>) -> Result<i64> {
     }
 }
 
-fn read_whole(name: &str, fd: CallerFd<'_>) -> Result<Vec<u8>> {
+fn read_whole(name: &str, fd: CallerFd<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     loop {
+        progress.stage.bytes = data.len() as u64;
+        if progress.is_watched() {
+            fd.await_input(&mut || progress.tick())?;
+        }
         let filled = data.len();
         let step = STEP.min(BLOB_MAX_SIZE + 1 - filled);
         reserve(&mut data, step)?;

@@ -8,12 +8,15 @@
 //! - The first failure stops all: nothing more is taken, and whoever works learns of it at the next pause. A failure to
 //!   take a job is the end of the jobs instead: those before it are done and delivered first.
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
+//! - A receiver that asks for it is called again while nothing is ready: at each pause of the caller's thread, and before
+//!   that has waited longer than the receiver's patience.
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
 use std::slice::IterMut;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_THREADS;
@@ -34,6 +37,28 @@ pub enum Taken {
 /// is delivered meanwhile.
 pub type Pause<'a> = dyn FnMut() -> Result<()> + 'a;
 
+/// Takes the jobs that have been done, in order, on the caller's thread. A closure is one that does nothing else.
+pub trait Receiver<J> {
+    /// Takes the next job. An error stops all.
+    fn deliver(&mut self, job: &mut J) -> Result<()>;
+
+    /// Is called when all that is ready has been delivered. An error stops all.
+    fn pause(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// How long the caller's thread may wait before the next pause; `None`: until there is something to do.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl<J, F: FnMut(&mut J) -> Result<()>> Receiver<J> for F {
+    fn deliver(&mut self, job: &mut J) -> Result<()> {
+        self(job)
+    }
+}
+
 /// The number of threads that an option asks for, of which 0 stands for the processors that this process may use.
 ///
 /// Errors: `Argument` above [`MAX_THREADS`].
@@ -45,19 +70,13 @@ pub fn thread_count(option: usize) -> Result<usize> {
     }
 }
 
-/// Does what `take` gives by `work`, and hands it to `deliver`.
+/// Does what `take` gives by `work`, and hands it to `receiver`.
 ///
 /// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on any
-/// thread, on one at a time; `work` on all; `deliver` on the caller's. A job that was delivered is used again.
+/// thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again.
 ///
 /// Errors: the first of any of the three. When it is one of `take`'s, all that was taken before has been delivered.
-pub fn run<D, J, T, W>(
-    desks: &mut [D],
-    max_jobs: usize,
-    take: T,
-    work: W,
-    deliver: &mut dyn FnMut(&mut J) -> Result<()>,
-) -> Result<()>
+pub fn run<D, J, T, W>(desks: &mut [D], max_jobs: usize, take: T, work: W, receiver: &mut dyn Receiver<J>) -> Result<()>
 where
     D: Send,
     J: Default + Send,
@@ -79,7 +98,7 @@ where
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
     thread::scope(|scope| {
         let mut helpers = Helpers { scope, handles: Vec::new() };
-        let result = crew.lead(&mut helpers, desk, deliver);
+        let result = crew.lead(&mut helpers, desk, receiver);
         helpers.join();
         result
     })
@@ -163,20 +182,27 @@ where
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As [`Crew::wait`], but no longer than `patience`; tells whether that has ended.
+    fn wait_at_most<'a>(
+        &self,
+        state: MutexGuard<'a, State<'env, D, J, T>>,
+        patience: Option<Duration>,
+    ) -> (MutexGuard<'a, State<'env, D, J, T>>, bool) {
+        let Some(patience) = patience else { return (self.wait(state), false) };
+        let (state, timeout) = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner);
+        (state, timeout.timed_out())
+    }
+
     /// What the caller's thread does: delivers what is ready, and works otherwise.
     fn lead<'scope>(
         &'scope self,
         helpers: &mut Helpers<'scope, '_>,
         desk: &mut D,
-        deliver: &mut dyn FnMut(&mut J) -> Result<()>,
+        receiver: &mut dyn Receiver<J>,
     ) -> Result<()> {
         let _alarm = Alarm(self);
-        let mut attend = || {
-            self.hire(helpers);
-            self.deliver_ready(deliver)
-        };
         loop {
-            attend()?;
+            self.attend(helpers, receiver)?;
             let mut state = self.state();
             loop {
                 match &state.phase {
@@ -188,12 +214,23 @@ where
                     break;
                 }
                 if state.can_take(self.max_jobs) {
-                    self.take_and_work(state, desk, &mut attend);
+                    self.take_and_work(state, desk, &mut || self.attend(helpers, receiver));
                     break;
                 }
-                state = self.wait(state);
+                let is_late;
+                (state, is_late) = self.wait_at_most(state, receiver.patience());
+                if is_late {
+                    break;
+                }
             }
         }
+    }
+
+    /// What the caller's thread does between two parts of its work.
+    fn attend<'scope>(&'scope self, helpers: &mut Helpers<'scope, '_>, receiver: &mut dyn Receiver<J>) -> Result<()> {
+        self.hire(helpers);
+        self.deliver_ready(receiver)?;
+        receiver.pause().inspect_err(|error| self.fail(error))
     }
 
     /// What every other thread does.
@@ -280,7 +317,7 @@ where
     }
 
     /// Delivers what comes next, as far as it is done.
-    fn deliver_ready(&self, deliver: &mut dyn FnMut(&mut J) -> Result<()>) -> Result<()> {
+    fn deliver_ready(&self, receiver: &mut dyn Receiver<J>) -> Result<()> {
         loop {
             let mut state = self.state();
             if let Phase::Failed(error) = &state.phase {
@@ -289,21 +326,21 @@ where
             let Some(mut job) = state.done.front_mut().and_then(Option::take) else { return Ok(()) };
             // Its place stays until it is delivered: it counts among those that may be under way.
             drop(state);
-            let result = deliver(&mut job);
+            receiver.deliver(&mut job).inspect_err(|error| self.fail(error))?;
             let mut state = self.state();
-            if let Err(error) = result {
-                // Known before anybody returns it: it must not pass for the end of the jobs.
-                state.fail(error.clone());
-                drop(state);
-                self.changed.notify_all();
-                return Err(error);
-            }
             state.done.pop_front();
             state.delivered += 1;
             state.idle.push(job);
             drop(state);
             self.changed.notify_all();
         }
+    }
+
+    /// Stops all for a failure of the receiver's. It is known before anybody returns it: it must not pass for the end of the
+    /// jobs.
+    fn fail(&self, error: &Error) {
+        self.state().fail(error.clone());
+        self.changed.notify_all();
     }
 
     fn check(&self) -> Result<()> {
@@ -403,7 +440,7 @@ mod tests {
             threads.fetch_add(1, Ordering::SeqCst);
             Ok(Taken::Last)
         };
-        run(&mut desks, 8, take, |_, _, _| Ok(()), &mut |_| Ok(())).unwrap();
+        run(&mut desks, 8, take, |_, _, _| Ok(()), &mut |_: &mut Job| Ok(())).unwrap();
         assert_eq!((threads.into_inner(), desks), (1, [1, 0]));
     }
 
@@ -476,7 +513,7 @@ mod tests {
                 thread::sleep(Duration::from_millis(1));
             }
         };
-        let error = run(&mut [(); 4], 16, take, work, &mut |_| Ok(())).unwrap_err();
+        let error = run(&mut [(); 4], 16, take, work, &mut |_: &mut Job| Ok(())).unwrap_err();
         assert_eq!(error.message(), "work");
     }
 
@@ -518,8 +555,53 @@ mod tests {
                     thread::sleep(Duration::from_millis(1));
                 }
             };
-            let error = run(&mut vec![(); threads], 16, take, |_, _, _| Ok(()), &mut |_| Err(failure("deliver")));
+            let error =
+                run(&mut vec![(); threads], 16, take, |_, _, _| Ok(()), &mut |_: &mut Job| Err(failure("deliver")));
             assert_eq!(error.unwrap_err().message(), "deliver");
+        }
+    }
+
+    /// Has enough when it has been called so often.
+    struct Watcher {
+        pauses_left: usize,
+    }
+
+    impl Receiver<Job> for Watcher {
+        fn deliver(&mut self, _: &mut Job) -> Result<()> {
+            Ok(())
+        }
+
+        fn pause(&mut self) -> Result<()> {
+            assert!(self.pauses_left > 0, "it has had enough");
+            self.pauses_left -= 1;
+            if self.pauses_left == 0 { Err(failure("pause")) } else { Ok(()) }
+        }
+
+        fn patience(&self) -> Option<Duration> {
+            Some(Duration::from_millis(1))
+        }
+    }
+
+    #[test]
+    fn a_receiver_is_called_while_nothing_happens() {
+        for threads in [1, 2, 8] {
+            for helper_waits in [false, true] {
+                let (caller, mut next) = (thread::current().id(), 0);
+                let take = |_: &mut (), _: &mut Job, pause: &mut Pause<'_>| {
+                    next += 1;
+                    let is_mine = thread::current().id() == caller;
+                    if next <= 2 || (helper_waits && is_mine && threads > 1) {
+                        return Ok(Taken::More);
+                    }
+                    loop {
+                        pause()?;
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                };
+                let mut watcher = Watcher { pauses_left: 200 };
+                let error = run(&mut vec![(); threads], 4, take, |_, _, _| Ok(()), &mut watcher).unwrap_err();
+                assert_eq!((error.message(), watcher.pauses_left), ("pause", 0));
+            }
         }
     }
 

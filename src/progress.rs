@@ -23,18 +23,32 @@ pub struct Stage {
 /// Takes word of it, on the caller's thread. An error stops the call.
 pub type OnProgress<'a> = dyn FnMut(&Stage) -> Result<()> + 'a;
 
-/// A stage, and whom to tell.
-pub struct Progress<'a> {
+/// The same, kept by what lives longer than one call.
+pub type KeptOnProgress = Box<dyn FnMut(&Stage) -> Result<()> + Send>;
+
+/// A stage, and whom to tell: a [`KeptOnProgress`], or an [`OnProgress`] of the caller's.
+pub struct Progress<T = KeptOnProgress> {
     /// Where the work is.
     pub stage: Stage,
     told: Option<Instant>,
-    tell: Option<&'a mut OnProgress<'a>>,
+    tell: Option<T>,
 }
 
-impl<'a> Progress<'a> {
+impl<T: FnMut(&Stage) -> Result<()>> Progress<T> {
     /// At the beginning of phase 0.
-    pub fn new(tell: Option<&'a mut OnProgress<'a>>) -> Self {
+    pub fn new(tell: Option<T>) -> Self {
         Progress { stage: Stage::default(), told: None, tell }
+    }
+
+    /// Whether there is somebody to tell.
+    pub fn is_watched(&self) -> bool {
+        self.tell.is_some()
+    }
+
+    /// How long until it may tell again; `None` if there is nobody to tell.
+    pub fn due_in(&self) -> Option<Duration> {
+        let rest = |told: Instant| INTERVAL.saturating_sub(told.elapsed());
+        self.is_watched().then(|| self.told.map_or(Duration::ZERO, rest))
     }
 
     /// Tells, unless it has just done so. The first time is at once.

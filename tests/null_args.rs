@@ -495,7 +495,7 @@ fn fixed_index(c: &Call) -> *mut pxds_index {
 
 fn image_options() -> pxds_image_options {
     let struct_size = size_of::<pxds_image_options>();
-    pxds_image_options { struct_size, chunk_size: 8, ..unsafe { std::mem::zeroed() } }
+    pxds_image_options { struct_size, chunk_size: 8, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 /// An image of 12 bytes in chunks of 8.
@@ -717,12 +717,13 @@ fn codec_options() -> pxds_blob_codec_options {
 }
 
 fn copy_options() -> pxds_copy_options {
-    pxds_copy_options { struct_size: size_of::<pxds_copy_options>(), ..unsafe { std::mem::zeroed() } }
+    let struct_size = size_of::<pxds_copy_options>();
+    pxds_copy_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn restorer_options() -> pxds_restorer_options {
     let struct_size = size_of::<pxds_restorer_options>();
-    pxds_restorer_options { struct_size, ..unsafe { std::mem::zeroed() } }
+    pxds_restorer_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn source_options() -> pxds_source_options {

@@ -151,7 +151,7 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
                         int count)
 {
     const uint64_t chunk_size = args->option[OPT_CHUNK_SIZE].number;
-    struct meter meter = {now(), 0, 0};
+    struct meter meter = {NULL, 0, 0, 0};
     pxds_chunker_config config = PXDS_CHUNKER_CONFIG_INIT;
     pxds_ingest_options stream = PXDS_INGEST_OPTIONS_INIT;
     pxds_image_options image = PXDS_IMAGE_OPTIONS_INIT;
@@ -162,13 +162,15 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
     stream.chunker = &config;
     image.chunk_size = chunk_size;
     stream.threads = image.threads = (uint32_t)args->option[OPT_THREADS].number;
-    if (isatty(STDERR_FILENO)) {
+    if (draws_line(NULL)) {
         stream.on_chunk = image.on_chunk = on_chunk;
+        stream.on_progress = image.on_progress = on_bytes;
         stream.user = image.user = &meter;
     }
     for (int i = 0; rc == 0 && i < count; i++) {
         struct archive *archive = &archives[i];
 
+        meter = (struct meter){archive->name, now(), 0, 0};
         if (archive->kind == PXDS_ARCHIVE_BLOB)
             rc = add_blob(backup, archive);
         else if (pxds_backup_add_fd(backup, archive->name, archive->fd, &stream, &image,

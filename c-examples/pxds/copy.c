@@ -30,7 +30,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
     pxds_store_options store_opts = store_options(args);
     pxds_copy_options options = PXDS_COPY_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
-    struct meter meter = {now(), 0, 0};
+    struct meter meter = {NULL, now(), 0, 0};
     pxds_store *from = NULL, *to = NULL;
     pxds_index_writer *writer = NULL;
     pxds_source *source = NULL;
@@ -40,8 +40,9 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
 
     options.key = key;
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
-    if (isatty(STDERR_FILENO)) {
+    if (draws_line(NULL)) {
         options.on_chunk = on_chunk;
+        options.on_progress = on_bytes;
         options.user = &meter;
     }
     if (pxds_store_open(args->operand[0], &store_opts, &from, &err) < 0 ||

@@ -3,6 +3,11 @@
 
 static double line_drawn; /* when the progress line was drawn last; 0: there is none */
 
+bool draws_line(const char *out)
+{
+    return isatty(STDERR_FILENO) && !(out != NULL && is_dash(out) && isatty(STDOUT_FILENO));
+}
+
 void clear_line(void)
 {
     if (line_drawn > 0)
@@ -126,16 +131,32 @@ int32_t on_convert(void *user, const pxds_progress *progress)
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;
-    const double mib = 1024.0 * 1024.0;
-    double t = now(), done;
 
     meter->size += chunk->size;
     if (chunk->existed)
         meter->known += chunk->size;
-    done = (double)meter->size / mib;
-    if (line_due(t))
-        fprintf(stderr, "\r%.1f MiB, %.1f MiB/s, %.1f %% deduplicated\033[K", done,
-                done / (t - meter->start), percent(meter->known, meter->size));
+    return 0;
+}
+
+int32_t on_bytes(void *user, const pxds_progress *progress)
+{
+    const struct meter *meter = user;
+    const double mib = 1024.0 * 1024.0;
+    double t = now(), done = (double)progress->bytes / mib;
+
+    if (!line_due(t))
+        return 0;
+    fputc('\r', stderr);
+    if (meter->name != NULL)
+        fprintf(stderr, "%s: ", meter->name);
+    fprintf(stderr, "%.1f MiB", done);
+    if (progress->total > 0)
+        fprintf(stderr, ", %.1f %%", percent(progress->done, progress->total));
+    if (t > meter->start)
+        fprintf(stderr, ", %.1f MiB/s", done / (t - meter->start));
+    if (meter->known > 0)
+        fprintf(stderr, ", %.1f %% deduplicated", percent(meter->known, meter->size));
+    fputs("\033[K", stderr);
     return 0;
 }
 

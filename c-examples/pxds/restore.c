@@ -1,17 +1,19 @@
 /* The command that restores an archive of a snapshot. */
 #include "tool.h"
 
-struct zeros {
-    uint64_t chunks;
-    uint64_t bytes;
+/* `user` of the callbacks; on_bytes() takes the meter, which comes first, for all of it. */
+struct restore {
+    struct meter meter;
+    uint64_t bad_chunks;
+    uint64_t bad_bytes;
 };
 
 static int32_t on_bad(void *user, const pxds_bad_chunk *bad)
 {
-    struct zeros *zeros = user;
+    struct restore *restore = user;
 
-    zeros->chunks++;
-    zeros->bytes += bad->length;
+    restore->bad_chunks++;
+    restore->bad_bytes += bad->length;
     /* The message begins with the chunk's number and offset. */
     say("zeros for %" PRIu64 " bytes: %s", bad->length, bad->message);
     return 0;
@@ -45,7 +47,7 @@ static pxds_status write_index(const struct args *args, pxds_restorer *restorer,
 static int restore_index(const struct args *args, const pxds_store *store,
                          const pxds_snapshot *snapshot, const pxds_key *key)
 {
-    struct zeros zeros = {0, 0};
+    struct restore restore = {{NULL, now(), 0, 0}, 0, 0};
     pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
     pxds_restorer *restorer = NULL;
     pxds_index *index = NULL;
@@ -56,17 +58,19 @@ static int restore_index(const struct args *args, const pxds_store *store,
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_SPARSE].given)
         options.flags = PXDS_RESTORER_SPARSE;
-    if (args->option[OPT_SKIP_BAD].given) {
+    options.user = &restore;
+    if (args->option[OPT_SKIP_BAD].given)
         options.on_bad = on_bad;
-        options.user = &zeros;
-    }
+    if (draws_line(args->operand[3]))
+        options.on_progress = on_bytes;
     if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0 ||
         pxds_restorer_new(store, &options, &restorer, &err) < 0 ||
         write_index(args, restorer, index, &err) < 0)
         rc = fail(err);
-    else if (zeros.chunks > 0)
+    else if (restore.bad_chunks > 0)
         say("note: %" PRIu64 " bad chunks, %" PRIu64 " bytes, were filled with zeros",
-            zeros.chunks, zeros.bytes);
+            restore.bad_chunks, restore.bad_bytes);
+    clear_line();
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     return rc;

@@ -129,7 +129,7 @@ int cmd_put(const struct args *args)
     pxds_ingest_options ingest_options = PXDS_INGEST_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
-    struct meter meter = {now(), 0, 0};
+    struct meter meter = {NULL, now(), 0, 0};
     pxds_index_writer *writer = NULL;
     pxds_chunker_config config = PXDS_CHUNKER_CONFIG_INIT;
     pxds_ingest *ingest = NULL;
@@ -153,8 +153,9 @@ int cmd_put(const struct args *args)
     ingest_options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_NO_COMPRESS].given)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
-    if (isatty(STDERR_FILENO)) {
+    if (draws_line(NULL)) {
         ingest_options.on_chunk = on_chunk;
+        ingest_options.on_progress = on_bytes;
         ingest_options.user = &meter;
     }
     if (pxds_store_open(store_path, &options, &store, &err) < 0 ||
@@ -187,6 +188,7 @@ int cmd_get(const struct args *args)
     const char *out = args->operand[2];
     pxds_store_options options = store_options(args);
     pxds_restorer_options restorer_options = PXDS_RESTORER_OPTIONS_INIT;
+    struct meter meter = {NULL, now(), 0, 0};
     pxds_restorer *restorer = NULL;
     pxds_index *index = NULL;
     pxds_store *store = NULL;
@@ -200,12 +202,17 @@ int cmd_get(const struct args *args)
         return rc;
     restorer_options.key = key;
     restorer_options.threads = (uint32_t)args->option[OPT_THREADS].number;
+    if (draws_line(out)) {
+        restorer_options.on_progress = on_bytes;
+        restorer_options.user = &meter;
+    }
     if (pxds_store_open(args->operand[0], &options, &store, &err) < 0 ||
         pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
         pxds_restorer_new(store, &restorer_options, &restorer, &err) < 0 ||
         (is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, &err)
                       : pxds_restorer_write_file(restorer, index, out, NULL, &err)) < 0)
         rc = fail(err);
+    clear_line();
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     pxds_store_free(store);

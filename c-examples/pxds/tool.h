@@ -105,6 +105,9 @@ int32_t on_notice(void *user, uint32_t level, const char *message, const char *p
 double now(void); /* in seconds */
 double percent(uint64_t part, uint64_t whole);
 
+/* Whether there is to be a progress line: on a terminal, unless data goes there too. `out`, where
+   the data goes, may be NULL. */
+bool draws_line(const char *out);
 void clear_line(void);
 void draw_line(const char *format, ...);
 int32_t on_create(void *user, const pxds_progress *progress);
@@ -114,13 +117,16 @@ int32_t on_gc(void *user, const pxds_progress *progress);
 void draw_progress(const pxds_progress *progress);
 int32_t on_convert(void *user, const pxds_progress *progress);
 
+/* What the progress line of data on its way is drawn from; `user` of both callbacks. */
 struct meter {
+    const char *name; /* of an archive; may be NULL */
     double start;
-    uint64_t size;
-    uint64_t known; /* the part of size that the store had already */
+    uint64_t size;  /* of the chunks that on_chunk() was told of */
+    uint64_t known; /* the part of it that the store had already */
 };
 
-int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk); /* user: a struct meter */
+int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk);
+int32_t on_bytes(void *user, const pxds_progress *progress);
 
 /* A digest in hexadecimal, until the next call. */
 const char *hex(const uint8_t *digest);

@@ -232,8 +232,9 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 /// (.fidx), or a blob.
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
-/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob. The descriptor
-/// is the caller's and stays open; an image that can be is read by position.
+/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob, whose bytes the
+/// `on_progress` of `stream` is told of. The descriptor is the caller's and stays open; an image that can be is read by
+/// position. A cancel ends the backup, as any failure does.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
 /// Threads: exclusive.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::status::{pxds_status, status_of};
 use crate::error::{Error, Kind, Result};
-use crate::progress::Stage;
+use crate::progress::{KeptOnProgress, Stage};
 use crate::source::{BadChunk, OnBad};
 use crate::store::NoticeLevel;
 
@@ -113,6 +113,13 @@ pub(super) fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stag
     let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
     // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
     verdict("progress callback", unsafe { callback(user.get(), &now) })
+}
+
+/// A core progress for a C callback that a handle keeps.
+pub(super) fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<KeptOnProgress> {
+    callback?;
+    let user = User::new(user);
+    Some(Box::new(move |stage: &Stage| tell_progress(callback, user, stage)))
 }
 
 /// The callback itself, which must not be NULL.

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::index::{pxds_index, pxds_index_writer};
@@ -34,11 +35,14 @@ pub struct pxds_copy_options {
     pub key: *const pxds_key,
     /// Is told of each chunk, in order, after the store has it; NULL for none.
     pub on_chunk: pxds_ingest_chunk_fn,
-    /// Handed to `on_chunk`.
+    /// Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks, bytes
+    /// their plain bytes.
+    pub on_progress: pxds_progress_fn,
+    /// Handed to `on_chunk` and `on_progress`.
     pub user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_copy_options {
     const NAME: &'static str = "pxds_copy_options";
 }
@@ -53,6 +57,7 @@ unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions>
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         on_chunk: on_chunk(options.on_chunk, options.user),
+        on_progress: on_progress(options.on_progress, options.user),
         threads: options.threads as usize,
     })
 }

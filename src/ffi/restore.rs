@@ -3,7 +3,9 @@
 use std::ffi::{c_char, c_void};
 
 use super::args::{self, Out, SizeFirst};
-use super::callback::{User, on_bad, pxds_bad_chunk_fn, pxds_write_fn, required, verdict};
+use super::callback::{
+    User, on_bad, on_progress, pxds_bad_chunk_fn, pxds_progress_fn, pxds_write_fn, required, verdict,
+};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
@@ -66,13 +68,18 @@ pub struct pxds_restorer_options {
     /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
     /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
     pub on_bad: pxds_bad_chunk_fn,
-    /// Handed to `on_bad`.
+    /// Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks that
+    /// the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops the call
+    /// and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while the
+    /// restorer lives.
+    pub on_progress: pxds_progress_fn,
+    /// Handed to `on_bad` and `on_progress`.
     pub user: *mut c_void,
     /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_restorer_options {
     const NAME: &'static str = "pxds_restorer_options";
 }
@@ -88,6 +95,7 @@ unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreO
         any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
         sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
         on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
+        on_progress: on_progress(options.on_progress, options.user),
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         threads,
@@ -148,8 +156,8 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
 /// PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
-/// otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM; the error has the chunk's digest and
-/// its offset in the file.
+/// otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
+/// chunk's digest and its offset in the file.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -171,8 +179,8 @@ pub unsafe extern "C" fn pxds_restorer_write_fd(
 
 /// Gives the whole file of `index` to `write`, chunk by chunk, in order. `written` is as in pxds_restorer_write_fd().
 ///
-/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_CANCELLED; PXDS_ERR_ARGUMENT also if `write` claims to have taken more
-/// bytes than it was offered; PXDS_ERR_IO if it takes none.
+/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_ARGUMENT also if `write` claims to have taken more bytes than it was
+/// offered; PXDS_ERR_IO if it takes none.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -3,17 +3,19 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::engine::Ledger;
+use super::engine::{Ledger, Listeners};
 use super::{ChunkResult, IndexWriter, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
-use crate::crew::{self, Pause, Taken};
+use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
+use crate::progress::KeptOnProgress;
 use crate::source::{ChunkSource, RequiredForm, judge};
 use crate::store::{InsertOptions, Inserted, Leftover, Store};
 
@@ -37,6 +39,8 @@ pub struct CopyOptions {
     pub key: Option<Arc<CryptKey>>,
     /// Told of each chunk, in order; an error stops the copy.
     pub on_chunk: Option<OnChunk>,
+    /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes.
+    pub on_progress: Option<KeptOnProgress>,
     /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
     /// where that pays and the source is for any thread.
     pub threads: usize,
@@ -54,7 +58,7 @@ pub fn copy_chunks(
     target: &Store,
     options: CopyOptions,
 ) -> Result<StoredIndex> {
-    let CopyOptions { any_csum, required_form, key, on_chunk, threads } = options;
+    let CopyOptions { any_csum, required_form, key, on_chunk, on_progress, threads } = options;
     let threads = crew::thread_count(threads)?;
     if !any_csum {
         index.check_csum()?;
@@ -66,7 +70,8 @@ pub fn copy_chunks(
     // Whether its chunks are encrypted is known from elsewhere, or not at all.
     stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
 
-    let mut ledger = Ledger::new(stored, on_chunk);
+    let mut ledger = Ledger::new(stored, Listeners { on_chunk, on_progress });
+    ledger.progress.stage.total = index.count() as u64;
     let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
     let threads = if source.is_for_any_thread() { threads } else { 1 };
     let mut desks: Vec<Desk> = (0..threads).map(|_| Desk::new(key.clone())).collect();
@@ -76,7 +81,7 @@ pub fn copy_chunks(
         MAX_AHEAD * threads,
         |_, job: &mut Job, _| Ok(work.take(&mut next, job)),
         |desk, job, pause| work.run(desk, job, pause),
-        &mut |job| work.deliver(&mut ledger, job),
+        &mut Entry { work: &work, ledger: &mut ledger },
     )?;
     ledger.take_index()
 }
@@ -147,6 +152,26 @@ struct Job {
     chunks: Range<usize>,
     copied: Vec<Result<ChunkResult>>,
     leftovers: Vec<(Digest, Leftover)>,
+}
+
+/// Enters what has been copied while a crew copies on.
+struct Entry<'e, 'a> {
+    work: &'e Work<'a>,
+    ledger: &'e mut Ledger,
+}
+
+impl Receiver<Job> for Entry<'_, '_> {
+    fn deliver(&mut self, job: &mut Job) -> Result<()> {
+        self.work.deliver(self.ledger, job)
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.ledger.tick()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.ledger.progress.due_in()
+    }
 }
 
 struct Work<'a> {

@@ -11,9 +11,6 @@ use crate::sys::CallerFd;
 /// Bytes asked of a descriptor at a time: small enough to be scanned while they are in the processor's cache.
 const STEP: usize = 256 << 10;
 
-/// Milliseconds that a thread waits for input before it looks whether it is still wanted.
-const PATIENCE_MS: i32 = 20;
-
 /// How large the next batch is to be. Where there are several threads the first ones are small, so that none waits long
 /// for its first; and the last ones, so that all are done at about the same time.
 pub(super) struct Pace {
@@ -107,9 +104,7 @@ impl FdInput<'_, '_> {
     /// Reads the next step to `buffer[filled..]`; 0 at the end.
     fn read(&self, buffer: &mut Vec<u8>, filled: usize, pause: &mut Pause<'_>) -> Result<usize> {
         grow(buffer, filled + STEP)?;
-        while !self.fd.wait_readable(PATIENCE_MS)? {
-            pause()?;
-        }
+        self.fd.await_input(pause)?;
         self.fd.read(&mut buffer[filled..][..STEP])
     }
 }

@@ -1,13 +1,15 @@
 //! What turns whole chunks into entries of an index.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::batch::{Batch, Data, Desk, Keeper, Span};
 use super::{IndexWriter, StoredIndex};
-use crate::crew::{self, Pause, Taken};
+use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::progress::{KeptOnProgress, Progress};
 use crate::store::{SharedLock, Store};
 
 /// Batches that have been stored may wait for the caller's thread, so many for each thread.
@@ -72,6 +74,14 @@ impl IngestStats {
 /// Told of each chunk after it has been stored; an error stops the ingest.
 pub type OnChunk = Box<dyn FnMut(&ChunkResult) -> Result<()> + Send>;
 
+/// Who is told of what.
+#[derive(Default)]
+pub(super) struct Listeners {
+    pub(super) on_chunk: Option<OnChunk>,
+    /// Units are chunks; there is one phase.
+    pub(super) on_progress: Option<KeptOnProgress>,
+}
+
 /// Stores chunks, on several threads, and on the caller's enters them into the index, counts and reports them.
 pub(super) struct Engine {
     keeper: Keeper,
@@ -86,13 +96,34 @@ pub(super) struct Ledger {
     index: Option<StoredIndex>,
     stats: IngestStats,
     on_chunk: Option<OnChunk>,
+    pub(super) progress: Progress,
+}
+
+/// Enters batches while a crew stores others.
+struct Entry<'e> {
+    keeper: &'e Keeper,
+    ledger: &'e mut Ledger,
+}
+
+impl Receiver<Batch<'_>> for Entry<'_> {
+    fn deliver(&mut self, batch: &mut Batch<'_>) -> Result<()> {
+        self.ledger.enter_batch(self.keeper, batch)
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.ledger.tick()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.ledger.progress.due_in()
+    }
 }
 
 /// How chunks are stored.
 pub(super) struct EngineOptions {
     pub(super) compress: bool,
     pub(super) key: Option<Arc<CryptKey>>,
-    pub(super) on_chunk: Option<OnChunk>,
+    pub(super) listeners: Listeners,
     /// 0 for as many as there are processors.
     pub(super) threads: usize,
 }
@@ -102,12 +133,12 @@ impl Engine {
     ///
     /// Errors: `Argument` for too many threads.
     pub(super) fn new(store: &Store, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
-        let EngineOptions { compress, key, on_chunk, threads } = options;
+        let EngineOptions { compress, key, listeners, threads } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);
         let desks = std::iter::repeat_with(|| keeper.desk()).take(crew::thread_count(threads)?).collect();
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
-        Ok(Engine { keeper, desks, ledger: Ledger::new(index, on_chunk) })
+        Ok(Engine { keeper, desks, ledger: Ledger::new(index, listeners) })
     }
 
     /// How many threads there are, the caller's among them.
@@ -118,6 +149,16 @@ impl Engine {
     /// Sums over what has been stored so far.
     pub(super) fn stats(&self) -> IngestStats {
         self.ledger.stats
+    }
+
+    /// Whether there is somebody to be told how far it is.
+    pub(super) fn is_watched(&self) -> bool {
+        self.ledger.progress.is_watched()
+    }
+
+    /// Tells how far it is, if that is due; for where nothing is stored for a while.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        self.ledger.tick()
     }
 
     /// Hands out the index.
@@ -143,7 +184,7 @@ impl Engine {
             max_jobs,
             |desk: &mut Desk, batch: &mut Batch<'a>, pause| input.take(&mut desk.buffer, batch, pause),
             |desk, batch, pause| keeper.store_batch(desk, batch, pause),
-            &mut |batch| ledger.enter_batch(keeper, batch),
+            &mut Entry { keeper, ledger },
         )
     }
 
@@ -172,8 +213,9 @@ impl Engine {
 
 impl Ledger {
     /// A ledger for `index`.
-    pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>) -> Self {
-        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk }
+    pub(super) fn new(index: StoredIndex, listeners: Listeners) -> Self {
+        let Listeners { on_chunk, on_progress } = listeners;
+        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk, progress: Progress::new(on_progress) }
     }
 
     /// Hands out the index.
@@ -209,12 +251,30 @@ impl Ledger {
 
     /// Enters a chunk that is in the store into the index, and reports it.
     fn enter(&mut self, chunk: &ChunkResult) -> Result<()> {
-        self.index()?.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
+        let index = self.index()?;
+        // Given a second time it has been counted, or there were more than there are.
+        let is_counted = index.writer.has_chunk_at(chunk.offset);
+        index.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
-        match &mut self.on_chunk {
-            Some(on_chunk) => on_chunk(chunk),
-            None => Ok(()),
+        if !is_counted {
+            self.progress.stage.done += 1;
+            self.progress.stage.bytes += chunk.size;
         }
+        if let Some(on_chunk) = &mut self.on_chunk {
+            on_chunk(chunk)?;
+        }
+        self.tick()
+    }
+
+    /// Tells how far it is, if that is due.
+    pub(super) fn tick(&mut self) -> Result<()> {
+        if !self.progress.is_watched() {
+            return Ok(());
+        }
+        if let Some(count) = self.index.as_ref().and_then(|index| index.writer.final_count()) {
+            self.progress.stage.total = count;
+        }
+        self.progress.tick()
     }
 }
 

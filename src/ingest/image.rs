@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::batch::{batch_size, ends_early};
 use super::changes::Changes;
-use super::engine::{Engine, EngineOptions};
+use super::engine::{Engine, EngineOptions, Listeners};
 use super::pending::Pending;
 use super::spans::{Source, SpanInput};
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
@@ -23,6 +23,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
+use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes};
 
@@ -46,6 +47,8 @@ pub struct ImageOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
+    /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes; one that is given twice counts once.
+    pub on_progress: Option<KeptOnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
 }
@@ -53,7 +56,16 @@ pub struct ImageOptions {
 impl Default for ImageOptions {
     fn default() -> Self {
         let chunk_size = PBS_CHUNK_SIZE;
-        ImageOptions { chunk_size, compress: true, key: None, ctime: None, uuid: None, on_chunk: None, threads: 0 }
+        ImageOptions {
+            chunk_size,
+            compress: true,
+            key: None,
+            ctime: None,
+            uuid: None,
+            on_chunk: None,
+            on_progress: None,
+            threads: 0,
+        }
     }
 }
 
@@ -76,7 +88,7 @@ impl Image {
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
     /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
-        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, threads } = options;
+        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, on_progress, threads } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
             return Err(Error::new(Kind::Argument, message));
@@ -91,7 +103,7 @@ impl Image {
                 "Proxmox Backup Server 4 opens no fixed index but of 4 MiB, and its garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
-        let options = EngineOptions { compress, key, on_chunk, threads };
+        let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
         let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;
         let (pending, batch_size) = (Pending::default(), batch_size(chunk_size));
         Ok(Image { engine, chunk_size, pending, start: 0, batch_size, state: State::Open })
@@ -111,7 +123,7 @@ impl Image {
     ///
     /// Errors: as [`Image::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
-        self.run(|image| image.read_steps(read))
+        self.run(|image| image.read_steps(None, read))
     }
 
     /// Takes one whole chunk, wherever the stream stands; the last one for a place counts. Only that at the end of the
@@ -190,7 +202,8 @@ impl Image {
         self.state.check_open()?;
         // A panic in `work` leaves this behind.
         self.state = State::Failed;
-        let result = work(self);
+        // Small pieces store nothing for a while.
+        let result = self.engine.tick().and_then(|()| work(self));
         self.state = State::after(&result);
         result
     }
@@ -305,17 +318,27 @@ impl Image {
         self.engine.run(&mut input)
     }
 
-    fn read_steps(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
+    /// Reads to the end of the input, which is that of `fd` if there is one.
+    fn read_steps(&mut self, fd: Option<CallerFd<'_>>, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
         loop {
             let room = self.room()?.min(STEP);
             if self.pending.len() + room > self.most_pending() {
                 self.flush()?;
             }
+            self.await_input(fd)?;
             match self.read_step(room, read) {
                 Ok(true) => {}
                 Ok(false) => return self.flush(),
                 Err(error) => return self.flush().and(Err(error)),
             }
+        }
+    }
+
+    /// Tells how far it is, if there is somebody to tell, until there is something to read.
+    fn await_input(&mut self, fd: Option<CallerFd<'_>>) -> Result<()> {
+        match fd.filter(|_| self.engine.is_watched()) {
+            Some(fd) => fd.await_input(&mut || self.engine.tick()),
+            None => self.engine.tick(),
         }
     }
 
@@ -338,7 +361,7 @@ impl Image {
     }
 
     fn read_stream(&mut self, fd: CallerFd<'_>) -> Result<()> {
-        self.read_steps(&mut |buffer| fd.read(buffer))?;
+        self.read_steps(Some(fd), &mut |buffer| fd.read(buffer))?;
         let at = self.at();
         let writer = self.index()?;
         let (size, grows) = (writer.size(), writer.grows());
@@ -388,6 +411,7 @@ impl Image {
         changed: &mut dyn FnMut(u64, u64) -> bool,
     ) -> Result<()> {
         for i in 0..count {
+            self.engine.tick()?;
             let Some(chunk) = earlier.chunk(i) else { break };
             if !changed(chunk.start, chunk.end) && !self.index()?.has(i) {
                 self.engine.reuse_chunk(chunk.start, blob_len(chunk.len())?, &chunk.digest)?;

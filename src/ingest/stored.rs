@@ -36,6 +36,22 @@ impl IndexWriter {
         }
     }
 
+    /// How many chunks it will have, if that is known.
+    pub(super) fn final_count(&self) -> Option<u64> {
+        match self {
+            IndexWriter::Fixed(writer) if !writer.grows() => Some(writer.count() as u64),
+            IndexWriter::Fixed(_) | IndexWriter::Dynamic(_) => None,
+        }
+    }
+
+    /// Whether it has the chunk that begins at `offset`, of those that can be given twice.
+    pub(super) fn has_chunk_at(&self, offset: u64) -> bool {
+        match self {
+            IndexWriter::Fixed(writer) => usize::try_from(offset / writer.chunk_size()).is_ok_and(|i| writer.has(i)),
+            IndexWriter::Dynamic(_) => false,
+        }
+    }
+
     /// Adds the chunk of `len` bytes that ends at `end`; a dynamic index gets its chunks in order.
     ///
     /// Errors: as [`DynamicWriter::add`] and [`FixedWriter::add_chunk`].

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::batch::batch_size;
 use super::cut::{FdInput, Pace, SliceInput};
-use super::engine::{Engine, EngineOptions};
+use super::engine::{Engine, EngineOptions, Listeners};
 use super::pending::Pending;
 use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
 use crate::chunker::{Config, DynamicChunker};
@@ -17,6 +17,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::DynamicWriter;
 use crate::limits::BLOB_MAX_SIZE;
+use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd};
 
@@ -43,6 +44,8 @@ pub struct IngestOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
+    /// Told how far it is: `done` counts chunks, `bytes` their plain bytes.
+    pub on_progress: Option<KeptOnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
 }
@@ -50,7 +53,16 @@ pub struct IngestOptions {
 impl Default for IngestOptions {
     fn default() -> Self {
         let chunker = Config::default();
-        IngestOptions { chunker, compress: true, key: None, ctime: None, uuid: None, on_chunk: None, threads: 0 }
+        IngestOptions {
+            chunker,
+            compress: true,
+            key: None,
+            ctime: None,
+            uuid: None,
+            on_chunk: None,
+            on_progress: None,
+            threads: 0,
+        }
     }
 }
 
@@ -74,7 +86,7 @@ impl Ingest {
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
     pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
-        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, threads } = options;
+        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, on_progress, threads } = options;
         let chunker = DynamicChunker::new(&config)?;
         if config.max > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(
@@ -85,7 +97,7 @@ impl Ingest {
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let options = EngineOptions { compress, key, on_chunk, threads };
+        let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
         let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
         let avg = usize::try_from(config.avg).unwrap_or(usize::MAX);
         let pace = Pace { batch_size: batch_size(config.avg), avg, threads: engine.threads() };
@@ -110,7 +122,7 @@ impl Ingest {
             loop {
                 ingest.make_room()?;
                 match ingest.read_step(read) {
-                    Ok(true) => {}
+                    Ok(true) => ingest.engine.tick()?,
                     Ok(false) => return Ok(()),
                     Err(error) => return ingest.flush().and(Err(error)),
                 }
@@ -167,7 +179,8 @@ impl Ingest {
         self.state.check_open()?;
         // A panic in `work` leaves this behind.
         self.state = State::Failed;
-        let result = work(self);
+        // Small pieces store nothing for a while.
+        let result = self.engine.tick().and_then(|()| work(self));
         self.state = State::after(&result);
         result
     }

@@ -6,7 +6,7 @@
 //! - Every chunk is checked, CRC, digest and length, before a byte of it is given out; a failure names the chunk and
 //!   its offset. Bytes given out before stay given out.
 //! - Zeros stand for a chunk only where its digest says that it is zeros, or where the caller has asked for it.
-//! - Chunks are loaded on several threads, a source of the caller's excepted. Sinks and `on_bad` are called on the
+//! - Chunks are loaded on several threads, a source of the caller's excepted. Sinks and callbacks are called on the
 //!   caller's thread alone, in order; a regular file is written by all threads, each chunk where it belongs. The failure
 //!   that counts is the first in the order of the chunks, so that the result is the same for any number of threads; only
 //!   a regular file that is the caller's may have something of what comes behind it.
@@ -25,16 +25,17 @@ use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::Index;
+use crate::progress::{KeptOnProgress, Progress, Stage};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, FileKind, Output, TempFile};
-use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
+use pieces::{Delivery, Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Takes the next bytes, all of them.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 /// How a restorer works.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct RestoreOptions {
     /// Do not compare the csum in the header of an index with its entries, as for salvage, or where something better
     /// than the header says what it must be.
@@ -47,6 +48,8 @@ pub struct RestoreOptions {
     pub key: Option<Arc<CryptKey>>,
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
+    /// Told how far a restore is: `done` and `total` count its chunks, `bytes` what has been given out.
+    pub on_progress: Option<KeptOnProgress>,
     /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
     /// where that pays and the source is for any thread.
     pub threads: usize,
@@ -54,10 +57,10 @@ pub struct RestoreOptions {
 
 impl fmt::Debug for RestoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RestoreOptions { any_csum, sparse, required_form, key, on_bad, threads } = self;
-        let on_bad = on_bad.is_some();
+        let RestoreOptions { any_csum, sparse, required_form, key, on_bad, on_progress, threads } = self;
+        let (on_bad, on_progress) = (on_bad.is_some(), on_progress.is_some());
         write!(f, "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, {key:?}, ")?;
-        write!(f, "on_bad: {on_bad}, threads: {threads} }}")
+        write!(f, "on_bad: {on_bad}, on_progress: {on_progress}, threads: {threads} }}")
     }
 }
 
@@ -80,6 +83,7 @@ pub struct Restorer {
     zeros: Zeros,
     terms: Terms,
     written: u64,
+    progress: Progress,
 }
 
 /// The part of a file that is wanted.
@@ -116,9 +120,10 @@ impl Restorer {
     }
 
     /// A restorer that takes its chunks from `source`.
-    pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
+    pub fn from_source(source: Arc<dyn ChunkSource>, mut options: RestoreOptions) -> Self {
+        let progress = Progress::new(options.on_progress.take());
         let (zeros, terms) = (Zeros::new(options.key.clone()), Terms::default());
-        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0 }
+        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0, progress }
     }
 
     /// Sets what is known of the indexes that are restored from now on.
@@ -224,7 +229,8 @@ impl Restorer {
             None => Part::whole(index),
         };
         self.hire()?;
-        let Restorer { source, options, loaders, rooms, zeros, terms, written } = self;
+        self.progress.stage = Stage { total: part.chunks.len() as u64, ..Stage::default() };
+        let Restorer { source, options, loaders, rooms, zeros, terms, written, progress } = self;
         let work = Work {
             source: &**source,
             index,
@@ -247,7 +253,7 @@ impl Restorer {
             max_jobs,
             |_, job: &mut Job, _| Ok(work.take(&mut queue, job)),
             |loader, job, pause| work.run(loader, job, pause),
-            &mut |job| work.deliver(&mut target, job, written),
+            &mut Delivery { work: &work, target: &mut target, written, progress },
         )
     }
 

@@ -3,11 +3,13 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::Part;
-use crate::crew::{Pause, Taken};
+use crate::crew::{Pause, Receiver, Taken};
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index};
+use crate::progress::Progress;
 use crate::source::{ChunkSource, GROUP, Loader, OnBad, RequiredForm, Room, Zeros, is_bad, judge};
 use crate::sys::Region;
 
@@ -131,6 +133,34 @@ pub(super) struct Work<'a> {
     pub(super) ended: AtomicBool,
 }
 
+/// Gives out what is there, and counts it, while a crew loads more.
+pub(super) struct Delivery<'d, 'w, 't> {
+    pub(super) work: &'d Work<'w>,
+    pub(super) target: &'d mut Target<'t>,
+    /// Bytes given out.
+    pub(super) written: &'d mut u64,
+    pub(super) progress: &'d mut Progress,
+}
+
+impl Receiver<Job> for Delivery<'_, '_, '_> {
+    fn deliver(&mut self, job: &mut Job) -> Result<()> {
+        self.work.deliver(self.target, job, &mut |len| {
+            *self.written += len;
+            self.progress.stage.done += 1;
+            self.progress.stage.bytes = *self.written;
+            self.progress.tick()
+        })
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.progress.tick()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.progress.due_in()
+    }
+}
+
 impl Work<'_> {
     /// Takes the next job.
     pub(super) fn take(&self, queue: &mut Queue, job: &mut Job) -> Taken {
@@ -227,8 +257,8 @@ impl Work<'_> {
         Ok(true)
     }
 
-    /// Gives out what has become of a job, on the caller's thread, and counts what was written.
-    pub(super) fn deliver(&self, target: &mut Target<'_>, job: &mut Job, written: &mut u64) -> Result<()> {
+    /// Gives out what has become of a job, on the caller's thread, and tells `count` the bytes of each chunk behind it.
+    fn deliver(&self, target: &mut Target<'_>, job: &mut Job, count: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
         for (i, found) in job.chunks.clone().zip(job.found.drain(..)) {
             let chunk = self.chunk(i)?;
             let len = self.wanted_len(&chunk);
@@ -247,7 +277,7 @@ impl Work<'_> {
                 (Some(piece), Target::InOrder(take)) => take(piece)?,
                 (Some(piece), Target::Region(region)) => self.write_piece(region, &chunk, &piece)?,
             }
-            *written += len;
+            count(len)?;
         }
         if self.region.is_none() {
             self.rooms.put_back(std::mem::take(&mut job.rooms));

@@ -38,6 +38,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, reserve};
 
+/// Milliseconds that a thread waits for input before it looks whether it is still wanted.
+const PATIENCE_MS: i32 = 20;
+
 /// Calls `f` until it is not interrupted; a negative result is the errno.
 fn retry<T: Copy + Default + PartialOrd>(mut f: impl FnMut() -> T) -> io::Result<T> {
     loop {
@@ -198,16 +201,25 @@ impl CallerFd<'_> {
             .map_err(|source| Error::os("read", &format!("from descriptor {fd}"), &source))
     }
 
-    /// Waits until there is something to read, or an end or an error; false after `timeout_ms`. A regular file always
-    /// has, and what cannot be read at all says so when it is.
-    pub fn wait_readable(&self, timeout_ms: i32) -> Result<bool> {
+    /// Waits until there is something to read, or an end or an error, and calls `pause` meanwhile, once at least: what
+    /// always has a little must not hold it up. A regular file always has, and what cannot be read at all says so when it
+    /// is.
+    ///
+    /// Errors: those of `pause`.
+    pub fn await_input(&self, pause: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        loop {
+            pause()?;
+            if self.is_readable_in_time() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_readable_in_time(&self) -> bool {
         let mut wait = libc::pollfd { fd: self.0.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid structure.
-        match retry(|| unsafe { libc::poll(&raw mut wait, 1, timeout_ms) }) {
-            Ok(0) => Ok(self.is_write_only()),
-            Ok(_) => Ok(true),
-            Err(source) => Err(Error::os("wait for", &format!("descriptor {}", wait.fd), &source)),
-        }
+        let ready = retry(|| unsafe { libc::poll(&raw mut wait, 1, PATIENCE_MS) });
+        !matches!(ready, Ok(0)) || self.is_write_only()
     }
 
     fn is_write_only(&self) -> bool {

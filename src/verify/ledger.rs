@@ -1,25 +1,47 @@
 //! What is made of what was found of chunks: it is counted, remembered, and acted on. On the caller's thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::book::{Bad, Book, Good};
 use super::check::{Batch, Finding, Item, Wanted, is_rot, open_slowly};
 use super::{Sums, ends_all};
 use crate::blob::Codec;
+use crate::crew::Receiver;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
-use crate::progress::Progress;
+use crate::progress::{OnProgress, Progress};
 use crate::store::{ChunkFile, NoticeLevel, Store};
 
 /// What comes in order.
 pub(super) struct Ledger<'a> {
     pub(super) store: Store,
     pub(super) read_only: bool,
-    pub(super) progress: Progress<'a>,
+    pub(super) progress: Progress<&'a mut OnProgress<'a>>,
     pub(super) sums: Sums,
     pub(super) book: Book,
     repairs: Option<Repairs>,
+}
+
+/// Enters batches while a crew checks; `opens`: encrypted ones are opened.
+pub(super) struct Entry<'e, 'a> {
+    pub(super) ledger: &'e mut Ledger<'a>,
+    pub(super) opens: bool,
+}
+
+impl Receiver<Batch> for Entry<'_, '_> {
+    fn deliver(&mut self, batch: &mut Batch) -> Result<()> {
+        self.ledger.enter_batch(batch, self.opens)
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.ledger.progress.tick()
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.ledger.progress.due_in()
+    }
 }
 
 /// Another store, and what its chunks are read with.
@@ -33,7 +55,7 @@ impl<'a> Ledger<'a> {
     pub(super) fn new(
         store: &Store,
         read_only: bool,
-        progress: Progress<'a>,
+        progress: Progress<&'a mut OnProgress<'a>>,
         repair_from: Option<Store>,
         key: Option<Arc<CryptKey>>,
     ) -> Self {
@@ -45,7 +67,7 @@ impl<'a> Ledger<'a> {
     /// Enters the chunks of a batch; `opens`: encrypted ones were opened.
     ///
     /// Errors: those of the callbacks; what ends a run.
-    pub(super) fn enter_batch(&mut self, batch: &mut Batch, opens: bool) -> Result<()> {
+    fn enter_batch(&mut self, batch: &mut Batch, opens: bool) -> Result<()> {
         for item in batch.items.drain(..) {
             self.enter(item, opens)?;
         }

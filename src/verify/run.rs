@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::book::Hit;
 use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
-use super::ledger::Ledger;
+use super::ledger::{Entry, Ledger};
 use super::{
     Damage, Done, Listeners, OnDamage, OnDone, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid,
 };
@@ -264,7 +264,7 @@ impl<'a> Verifier<'a> {
             max_jobs,
             |_: &mut Desk, batch: &mut Batch, pause| checker.read_batch(&mut left, batch, pause),
             |desk, batch, pause| checker.check_batch(desk, batch, pause),
-            &mut |batch| ledger.enter_batch(batch, opens),
+            &mut Entry { ledger, opens },
         )
     }
 

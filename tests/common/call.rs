@@ -16,6 +16,7 @@ use std::os::fd::AsRawFd;
 use std::ptr::{null, null_mut};
 
 use pxds::ffi::blob::{pxds_blob_codec, pxds_blob_codec_free, pxds_blob_codec_new};
+use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::{
     pxds_buzhash, pxds_buzhash_free, pxds_buzhash_new, pxds_chunker, pxds_chunker_config, pxds_chunker_free,
     pxds_chunker_new_fixed,
@@ -79,6 +80,10 @@ impl Output {
         let all = unsafe { std::slice::from_raw_parts(self.bytes, self.len) };
         &all[self.kept..]
     }
+}
+
+unsafe extern "C" fn progress(_user: *mut c_void, _progress: *const pxds_progress) -> i32 {
+    0
 }
 
 /// The arguments of one call, and the objects behind them.
@@ -382,6 +387,7 @@ impl Call {
     pub(crate) fn ingest_options(&self) -> pxds_ingest_options {
         let mut options: pxds_ingest_options = unsafe { std::mem::zeroed() };
         options.struct_size = size_of::<pxds_ingest_options>();
+        options.on_progress = Some(progress);
         options
     }
 

@@ -46,6 +46,7 @@ class IngestOptions(ctypes.Structure):
         ("ctime", c_void_p),
         ("uuid", c_void_p),
         ("on_chunk", c_void_p),
+        ("on_progress", c_void_p),
         ("user", c_void_p),
         ("key", c_void_p),
     ]

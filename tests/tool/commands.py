@@ -44,6 +44,49 @@ class StoreCase(TestCase):
         )
 
 
+class ProgressLines(StoreCase):
+    """What is drawn on a terminal while data is on its way, and that nothing is elsewhere."""
+
+    def drawn(self, *args):
+        terminal, slave = os.openpty()
+        self.addCleanup(os.close, terminal)
+        done = subprocess.run(
+            [TOOL, *args], stdout=subprocess.PIPE, stderr=slave, timeout=300, check=False
+        )
+        os.close(slave)
+        seen = b""
+        try:
+            while more := os.read(terminal, 4096):
+                seen += more
+        except OSError:  # nobody has the other end any more
+            pass
+        self.assertEqual(done.returncode, 0, seen)
+        self.assertTrue(seen.endswith(b"\r\x1b[K"), "the line is gone at the end")
+        return seen
+
+    def test_lines(self):
+        file, out, other = self.path("file"), self.path("out"), self.path("other")
+        write(file, random_data(9 << 20))
+        self.pxds("init", other)
+        archives = ("host/x", f"a.didx={file}", f"b.fidx={file}")
+        known, unknown = rb"\r(\S+: )?\d+\.\d MiB, \d+\.\d %", rb"\r(\S+: )?\d+\.\d MiB, \d+\.\d MiB/s"
+        for expected, args in (
+            (unknown, ("put", self.store, file, self.index)),
+            (known, ("get", self.store, self.index, out)),
+            (known, ("copy", self.store, self.index, other)),
+            (unknown, ("backup", self.store, *archives)),
+        ):
+            self.assertRegex(self.drawn(*args), expected)
+            done = self.pxds(*args)
+            self.assertEqual(done.stderr, b"")
+        snapshot = done.stdout.split()[0].decode()
+        for name in ("a.didx", "b.fidx"):
+            restore = ("restore", self.store, snapshot, name, out)
+            self.assertRegex(self.drawn(*restore), known)
+            self.assertTrue(read(out) == read(file))
+            self.assertEqual(self.pxds(*restore).stderr, b"")
+
+
 class RoundTrips(StoreCase):
     def test_sizes(self):
         for number, size in enumerate((0, 1, 63, 64, 65, 1024, 4096, 100000, 1 << 20)):
