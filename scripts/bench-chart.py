@@ -175,12 +175,13 @@ def pipeline_table(data):
             f"{cell['best']['mb_s']:.0f} / {cell['best']['cpu_s_per_gb']:.2f} / {cell['reached']:.2f}")
     parts.append(table(["MB/s / CPU s/GB / part of the limit", *roles],
                        [[name] + [by_role.get(role, "") for role in roles] for name, by_role in rows.items()]))
-    names = list(data["stages"][0]["stages"])
-    head = ["stages, one thread, MB/s"] + [name.replace("_mb_s", "").replace("_us", ", µs").replace("_", " ")
-                                           for name in names]
-    parts.append(table(head, [[f"{group['data']}, {average(group['avg'])}"]
-                              + [f"{group['stages'][name]:.{int(name.endswith('_us'))}f}" for name in names]
-                              for group in data["stages"]]))
+    stages = [(group, rates) for group in data["stages"] for rates in group["stages"]]
+    names = [name for name in stages[0][1] if name != "threads"]
+    head = ["stages alone, MB/s"] + [name.replace("_mb_s", "").replace("_us", ", µs").replace("_", " ")
+                                     for name in names]
+    parts.append(table(head, [[f"{group['data']}, {average(group['avg'])}, {count(rates['threads'], 'thread')}"]
+                              + [f"{rates[name]:.{int(name.endswith('_us'))}f}" for name in names]
+                              for group, rates in stages]))
     peak = max(cell["peak_rss"] for cell in data["cells"])
     return "\n\n".join([*parts, f"No run took more than {peak / 2**20:.0f} MiB of memory."])
 

@@ -251,7 +251,8 @@ fn the_first_failure_in_the_file_wins() {
 /// It has its chunks when the restore begins, and none of them any more after the first bytes.
 #[test]
 fn a_store_that_vanishes() {
-    let data = Rng::new(91).bytes(12_000_000);
+    // More than all threads may have loaded before the first bytes are given out: two jobs each, of 2 MiB at most.
+    let data = Rng::new(91).bytes(40_000_000);
     for threads in THREADS {
         let scratch = Scratch::new();
         let store = scratch.store("store");
