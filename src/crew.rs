@@ -371,7 +371,7 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread::ThreadId;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -389,7 +389,7 @@ mod tests {
     /// Squares the numbers below `count`, some slower than others.
     fn squares(threads: usize, count: usize, max_jobs: usize) -> (Vec<usize>, usize) {
         let (caller, mut next, mut squares, mut by) = (thread::current().id(), 0, Vec::new(), BTreeSet::new());
-        let under_way = AtomicUsize::new(0);
+        let (under_way, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let mut deliver = |job: &mut Job| {
             assert_eq!(thread::current().id(), caller);
             under_way.fetch_sub(1, Ordering::SeqCst);
@@ -408,6 +408,16 @@ mod tests {
         };
         let work = |_: &mut (), job: &mut Job, pause: &mut Pause<'_>| {
             thread::sleep(Duration::from_micros(((job.number * 7) % 5 * 100) as u64));
+            begun.fetch_add(1, Ordering::SeqCst);
+            let begin = Instant::now();
+            // Where there are jobs enough, each thread gets one, however long it takes to start. `pause` starts them.
+            while count.min(max_jobs) >= 100
+                && begun.load(Ordering::SeqCst) < threads
+                && begin.elapsed() < Duration::from_secs(10)
+            {
+                pause()?;
+                thread::yield_now();
+            }
             pause()?;
             job.square = job.number * job.number;
             job.by = Some(thread::current().id());

@@ -429,7 +429,8 @@ mod tests {
     #[test]
     fn sha_instructions_are_used_where_they_are() {
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap();
-        let has_them = cpu.split_whitespace().any(|flag| flag == "sha_ni");
+        // Emulated, another processor's program reads here of the processor below.
+        let has_them = cfg!(target_arch = "x86_64") && cpu.split_whitespace().any(|flag| flag == "sha_ni");
         assert_eq!(matches!(Method::detect(), Method::Interleaved(_)), has_them);
     }
 

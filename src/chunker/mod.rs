@@ -419,9 +419,11 @@ mod tests {
     /// By what the kernel says of the processor, and not by what the library asks it.
     #[test]
     fn the_vector_form_is_chosen_where_the_processor_has_it() {
-        let has_it = std::fs::read_to_string("/proc/cpuinfo").is_ok_and(|text| {
-            ["avx512f", "avx512bw", "avx512vbmi"].iter().all(|flag| text.split_whitespace().any(|word| word == *flag))
-        });
+        let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let flags: Vec<_> = flags.split_whitespace().collect();
+        // Emulated, another processor's program reads here of the processor below.
+        let has_it = cfg!(target_arch = "x86_64")
+            && ["avx512f", "avx512bw", "avx512vbmi"].iter().all(|flag| flags.contains(flag));
         assert_eq!(Scan::best(), if has_it { Scan::Avx512 } else { Scan::Portable });
     }
 
