@@ -10,8 +10,8 @@
 #
 #   make bench              what this machine reaches; ONLY='pipeline text' runs these alone
 #
-# Less often: nbd, lint, header, check-faults, soak, fuzz, bench-large, install-strip, uninstall, clean; bench-peers (beside
-# borg, restic and casync), bench-scaling, bench-chart (measures, and renews docs/performance.*).
+# Less often: nbd, lint, header, check-faults, check-aarch64, soak, fuzz, bench-large, install-strip, uninstall, clean;
+# bench-peers (beside borg, restic and casync), bench-scaling, bench-chart (measures, and renews docs/performance.*).
 
 CARGO   ?= cargo
 PYTHON  ?= python3
@@ -51,7 +51,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all nbd demo test check-faults soak header lint fuzz bench bench-large bench-peers bench-scaling bench-chart \
+.PHONY: all nbd demo test check-faults check-aarch64 soak header lint fuzz bench bench-large bench-peers bench-scaling bench-chart \
     install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
@@ -106,6 +106,10 @@ test: all
 # Every fault at every system call; `make test` tries a sample.
 check-faults: all
 	@set -f; $(RUN_TESTS) --strict --every-fault 'fault-*'
+
+# The library for aarch64 Linux, cross-compiled, and its tests on qemu's emulation.
+check-aarch64:
+	CARGO='$(CARGO)' FEATURES='$(FEATURES)' sh scripts/check-aarch64.sh
 
 # Backups, restores, prunes and garbage collections at once; `make test` does so for 15 seconds.
 SECONDS ?= 60
