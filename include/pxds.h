@@ -3152,7 +3152,8 @@ pxds_status pxds_ingest_new(const pxds_store *store,
 
 /**
  * Takes the next bytes of the stream. Small pieces are gathered until there is work for all threads: what was given is
- * stored at the latest in pxds_ingest_finish(). Pieces of a batch or more are not copied.
+ * stored at the latest in pxds_ingest_finish(). Pieces of a batch or more are not copied, and go the faster the larger
+ * they are: threads end with the call.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_ERR_STATE (finished, or failed before), and what
  * pxds_store_insert() may give.
