@@ -1415,7 +1415,10 @@ typedef struct {
     uint64_t strange_indexes;
     /** Chunks that an index needs and that are missing; there is a notice for each. */
     uint64_t missing_chunks;
-    /** Temporary files removed, which inserts that crashed have left among the chunks. */
+    /**
+     * Temporary files removed, which crashes have left among the chunks, and beside owners, notes, manifests and
+     * `.gc-status`.
+     */
     uint64_t removed_temporaries;
     /** Bytes of these. */
     uint64_t removed_temporary_bytes;
@@ -4245,7 +4248,7 @@ void pxds_prune_list_free(pxds_prune_list *list);
  * but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
  *
  * Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
- * removed, bad copies and temporary files of crashed inserts also. If an index cannot be read, or a directory cannot be
+ * removed, bad copies and temporary files that crashes have left also. If an index cannot be read, or a directory cannot be
  * listed, nothing is removed. A chunk that is missing is a notice. Stopping it, by `progress` or otherwise, loses nothing.
  *
  * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. Through the same

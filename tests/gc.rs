@@ -7,7 +7,7 @@ mod garbage;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -305,6 +305,69 @@ fn temporary_files_go_when_they_are_stale() {
     assert_eq!((dry.removed_temporaries, dry.removed_temporary_bytes), (1, 5));
     assert!(!temporary("stale_").exists() && temporary("read__").exists() && temporary("write_").exists());
     assert_eq!(status.removed_bytes, common::plain_blob(b"x").len() as u64, "these are not counted as PBS counts");
+}
+
+/// What was to replace an owner, notes, a manifest or the status goes too, by its exact name and place alone.
+#[test]
+fn temporary_files_of_the_tree_go_when_they_are_stale() {
+    let scene = Scene::new();
+    scene.snapshot(DAY, &[]);
+    let make = |path: &str| {
+        let full = scene.dir(path);
+        fs::create_dir_all(full.parent().unwrap()).unwrap();
+        fs::write(&full, "12345").unwrap();
+        set_mtime(&full, OLD);
+        set_atime(&full, OLD);
+        full
+    };
+    let stale = [
+        "host/x/owner.tmp_AbC123",
+        "host/x/notes.tmp_______",
+        "ns/a/ns/b/vm/100/owner.tmp_a-c123",
+        &format!("{DAY}/index.json.tmp_AbC123"),
+        &format!("ns/a/ct/1/{}/index.json.tmp_AbC123", &DAY[7..]),
+        ".gc-status.tmp_AbC123",
+    ]
+    .map(make);
+    let foreign = [
+        "owner.tmp_AbC123",
+        "host/owner.tmp_AbC123",
+        "ns/a/notes.tmp_AbC123",
+        "host/x/owner.tmp_AbC12",
+        "host/x/owner.tmp_AbC1234",
+        "host/x/owner.tmp_AbC.23",
+        "host/x/owner",
+        "host/x/.owner.tmp_AbC123",
+        "host/x/other.tmp_AbC123",
+        "host/x/index.json.tmp_AbC123",
+        "host/x/.gc-status.tmp_AbC123",
+        "host/x/2024-02-30T00:00:00Z/index.json.tmp_AbC123",
+        &format!("{DAY}/owner.tmp_AbC123"),
+        &format!("{DAY}/index.json.blob.tmp_AbC123"),
+        &format!("{DAY}/root.pxar.tmp_AbC123"),
+        &format!("{DAY}/a/index.json.tmp_AbC123"),
+        "host/y/owner.tmp_AbC123/owner.tmp_AbC123",
+        ".gc-status.tmp_AbC12",
+        ".hidden/host/x/owner.tmp_AbC123",
+    ]
+    .map(make);
+    // In use, or of a moment ago.
+    let lately = ["host/x/owner.tmp_read__", "host/x/owner.tmp_write_"].map(make);
+    set_atime(&lately[0], real() as u64);
+    set_mtime(&lately[1], real() as u64);
+    let link = scene.dir("host/x/notes.tmp_AbC123");
+    symlink(&foreign[0], &link).unwrap();
+
+    let dry = scene.dry_run();
+    let there = |paths: &[PathBuf]| paths.iter().filter(|path| path.exists()).count();
+    assert_eq!(there(&stale), stale.len());
+    let status = scene.collect().unwrap();
+    assert_eq!(there(&stale), 0);
+    assert_eq!((there(&foreign), there(&lately), link.is_symlink()), (foreign.len(), lately.len(), true));
+    for status in [dry, status] {
+        assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (6, 30));
+        assert_eq!((status.removed_bytes, status.index_file_count), (0, 1));
+    }
 }
 
 /// A bad copy stays as long as the chunk is needed and there is no good one.

@@ -80,7 +80,8 @@ pub struct pxds_gc_status {
     pub strange_indexes: u64,
     /// Chunks that an index needs and that are missing; there is a notice for each.
     pub missing_chunks: u64,
-    /// Temporary files removed, which inserts that crashed have left among the chunks.
+    /// Temporary files removed, which crashes have left among the chunks, and beside owners, notes, manifests and
+    /// `.gc-status`.
     pub removed_temporaries: u64,
     /// Bytes of these.
     pub removed_temporary_bytes: u64,
@@ -139,7 +140,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 /// but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
 ///
 /// Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
-/// removed, bad copies and temporary files of crashed inserts also. If an index cannot be read, or a directory cannot be
+/// removed, bad copies and temporary files that crashes have left also. If an index cannot be read, or a directory cannot be
 /// listed, nothing is removed. A chunk that is missing is a notice. Stopping it, by `progress` or otherwise, loses nothing.
 ///
 /// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. Through the same

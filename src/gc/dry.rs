@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::limits::{Class, Limits};
 use super::mark::tell_of_missing;
 use super::sweep::list;
-use super::tree::{OpenIndex, visit_indexes};
+use super::tree::{OpenIndex, find_temporary, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, journal};
 use crate::digest::Digest;
 use crate::error::Result;
@@ -70,7 +70,10 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
     let mut status = GcStatus::default();
     let mut from = Digest([0; 32]);
     loop {
-        let referenced = read_range(store, from, max, &mut status, report)?;
+        let (referenced, temporaries) = read_range(store, from, max, &mut status, report)?;
+        if from == Digest([0; 32]) {
+            count_temporaries_of_the_tree(store, &temporaries, &limits, &mut status)?;
+        }
         for (digest, &index) in &referenced.digests {
             if !store.has_file(digest)? {
                 status.missing_chunks += 1;
@@ -87,14 +90,15 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
     }
 }
 
-/// What is referred to from the digest `from` on, as far as there is room. The first range counts the indexes.
+/// What is referred to from the digest `from` on, as far as there is room, and the temporary files that were met. The
+/// first range counts the indexes.
 fn read_range(
     store: &Store,
     from: Digest,
     max: usize,
     status: &mut GcStatus,
     report: &mut Report<'_>,
-) -> Result<Referenced> {
+) -> Result<(Referenced, Vec<Vec<u8>>)> {
     let mut referenced = Referenced::new(from, max);
     let is_first = from == Digest([0; 32]);
     let mut counted = GcStatus::default();
@@ -116,12 +120,29 @@ fn read_range(
         }
         Ok(())
     };
-    let strange = visit_indexes(store, &mut |index| visit(index, true))?;
+    let strays = visit_indexes(store, &mut |index| visit(index, true))?;
     journal::visit(store, false, &mut |index| visit(index, false))?;
     if is_first {
-        *status = GcStatus { strange_indexes: strange, ..counted };
+        *status = GcStatus { strange_indexes: strays.indexes, ..counted };
     }
-    Ok(referenced)
+    Ok((referenced, strays.temporaries))
+}
+
+fn count_temporaries_of_the_tree(
+    store: &Store,
+    paths: &[Vec<u8>],
+    limits: &Limits,
+    status: &mut GcStatus,
+) -> Result<()> {
+    let base = store.open_base()?;
+    for path in paths {
+        if let Some((_, _, stat)) = find_temporary(&base, path)?
+            && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
+        {
+            status.count_temporary(&stat);
+        }
+    }
+    Ok(())
 }
 
 /// Counts the files whose digests are in the range.
@@ -154,8 +175,7 @@ fn count_range(
             if let Swept::Kept(stat) = dir.sweep_temporary(name, |_| false)?
                 && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
             {
-                status.removed_temporaries += 1;
-                status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(stat.size);
+                status.count_temporary(&stat);
             }
         }
     }

@@ -24,19 +24,21 @@ struct Marker<'a, 'b> {
     report: &'a mut Report<'b>,
 }
 
-/// Marks everything, and gives the counters of that.
+/// Marks everything, and gives the counters of that, and the temporary files that were met (paths below the store's
+/// directory).
 pub(super) fn run(
     store: &Store,
     options: &GcOptions,
     limits: &mut Limits,
     report: &mut Report<'_>,
-) -> Result<GcStatus> {
+) -> Result<(GcStatus, Vec<Vec<u8>>)> {
     let (seen, status) = (Seen::new(options.remembered), GcStatus::default());
     let mut marker = Marker { store, options, limits, seen, status, report };
-    marker.status.strange_indexes = visit_indexes(store, &mut |index| marker.index(index, true))?;
+    let strays = visit_indexes(store, &mut |index| marker.index(index, true))?;
+    marker.status.strange_indexes = strays.indexes;
     // The same indexes under other names.
     journal::visit(store, true, &mut |index| marker.index(index, false))?;
-    Ok(marker.status)
+    Ok((marker.status, strays.temporaries))
 }
 
 impl Marker<'_, '_> {

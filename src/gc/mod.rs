@@ -6,6 +6,8 @@
 //!   longer than the cut-off, nor since the oldest writer began, is removed.
 //! - Nothing is removed before all is marked: an index that cannot be read, or a directory that cannot be listed, ends the
 //!   collection. What has vanished is no matter.
+//! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, and in the tree beside
+//!   owners, notes, manifests and `.gc-status`.
 //! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
 //!   collection starts anew.
 //! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are not
@@ -139,8 +141,9 @@ pub fn collect(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> R
     let _lock = store.lock_exclusive()?;
     let lag = if options.skip_atime_probe { 0 } else { store.probe_atime()? };
     let mut limits = Limits::begin(store, options, lag);
-    let mut status = mark::run(store, options, &mut limits, report)?;
+    let (mut status, temporaries) = mark::run(store, options, &mut limits, report)?;
     sweep::run(store, options, &mut limits, &mut status, report)?;
+    sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
     if let Err(error) = status.write(store) {
         store.notice(NoticeLevel::Warning, error.message(), error.path())?;
     }

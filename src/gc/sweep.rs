@@ -1,6 +1,7 @@
 //! Phase 2: removing what has not been touched (docs/format.md, 11.3).
 
 use super::limits::{Class, Limits};
+use super::tree::find_temporary;
 use super::{GcOptions, GcStatus, PHASE_SWEEP, Report};
 use crate::error::{Kind, Result};
 use crate::progress::Stage;
@@ -78,14 +79,44 @@ fn temporaries(
         if let Some(stat) = looked_at(store, swept)?
             && removed
         {
-            status.removed_temporaries += 1;
-            status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(stat.size);
+            status.count_temporary(&stat);
+        }
+    }
+    Ok(())
+}
+
+/// Removes what crashes have left beside owners, notes, manifests and `.gc-status`; `paths` are below the store's directory.
+/// Who writes such a file renames it in a moment, so that a stale one is nobody's. One that cannot be removed does no harm.
+pub(super) fn temporaries_of_the_tree(
+    store: &Store,
+    paths: &[Vec<u8>],
+    options: &GcOptions,
+    limits: &mut Limits,
+    status: &mut GcStatus,
+) -> Result<()> {
+    let base = store.open_base()?;
+    for path in paths {
+        let removed = find_temporary(&base, path).and_then(|found| match found {
+            Some((dir, name, stat)) if limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage => {
+                Ok(dir.unlink(&name)?.then_some(stat))
+            }
+            _ => Ok(None),
+        });
+        match removed {
+            Ok(Some(stat)) => status.count_temporary(&stat),
+            Ok(None) => {}
+            Err(error) => store.notice(NoticeLevel::Warning, error.message(), error.path())?,
         }
     }
     Ok(())
 }
 
 impl GcStatus {
+    pub(super) fn count_temporary(&mut self, stat: &Stat) {
+        self.removed_temporaries += 1;
+        self.removed_temporary_bytes = self.removed_temporary_bytes.saturating_add(stat.size);
+    }
+
     /// Counts a file by what has become of it.
     pub(super) fn count(&mut self, file: &FoundFile, stat: &Stat, class: Class) {
         let is_bad = file.bad.is_some();

@@ -1,23 +1,26 @@
 //! Which indexes there are, and in which order they are marked (docs/format.md, 11.2 and 11.4).
 
 use std::collections::{BTreeSet, HashSet};
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexKind;
-use crate::name::{Group, Namespace};
+use crate::name::{Group, Namespace, Snapshot};
 use crate::snapshot::SnapshotInfo;
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{self, Dir, DirEntry, FileKind};
+use crate::sys::{self, Dir, DirEntry, FileKind, Stat};
 
 /// Directories below one another. An open file is held for each.
 const MAX_DEPTH: usize = 128;
 
 /// Attempts to see the newest snapshot of a group while somebody removes it; the last holds the group.
 const MAX_ATTEMPTS: u32 = 10;
+
+/// From the end of a temporary name, which is `.tmp_` and six characters, the place of its last dot.
+const TEMPORARY_DOT: usize = 10;
 
 /// An index that is open.
 pub(super) struct OpenIndex {
@@ -33,12 +36,20 @@ pub(super) struct OpenIndex {
 /// Takes one index after the other.
 pub(super) type Visit<'a> = dyn FnMut(OpenIndex) -> Result<()> + 'a;
 
-/// Gives every index below the store to `visit`, and returns how many lie where no snapshot is.
+/// What a walk has met beside the indexes of snapshots.
+pub(super) struct Strays {
+    /// Indexes that lie where no snapshot is.
+    pub(super) indexes: u64,
+    /// Temporary files beside what they were to replace; paths below the store's directory.
+    pub(super) temporaries: Vec<Vec<u8>>,
+}
+
+/// Gives every index below the store to `visit`, and returns what else was met.
 ///
 /// First those of the snapshots, group by group and the newest first, so that what is removed meanwhile is seen in time;
 /// then what else was found.
-pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<u64> {
-    let left = list(store)?;
+pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Strays> {
+    let Found { indexes: left, temporaries } = list(store)?;
     let mut walk = Walk { store, base: store.open_base()?, total: left.len() as u64, left, visit };
     for group in store.groups_below(&Namespace::root())? {
         walk.group(&group)?;
@@ -47,7 +58,7 @@ pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<u64>
     for path in std::mem::take(&mut walk.left) {
         strange += u64::from(walk.index(&path)?);
     }
-    Ok(strange)
+    Ok(Strays { indexes: strange, temporaries })
 }
 
 /// Gives the index at `path`, names below the store's directory, to `visit`; false if it is not there.
@@ -76,11 +87,19 @@ struct Level {
     below: Vec<CString>,
 }
 
-/// The paths of all indexes below the store's directory, at whatever place, but not below hidden names.
+/// Paths below the store's directory.
+#[derive(Default)]
+struct Found {
+    indexes: BTreeSet<Vec<u8>>,
+    temporaries: Vec<Vec<u8>>,
+}
+
+/// All indexes below the store's directory, at whatever place, but not below hidden names; and what was to replace an
+/// owner, notes, a manifest or `.gc-status`.
 ///
 /// Errors: `Io` if anything cannot be listed: it might have an index.
-fn list(store: &Store) -> Result<BTreeSet<Vec<u8>>> {
-    let mut found = BTreeSet::new();
+fn list(store: &Store) -> Result<Found> {
+    let mut found = Found::default();
     let mut open = vec![read_level(store, store.open_base()?, Vec::new(), &mut found)?];
     while let Some(level) = open.last_mut() {
         let Some(name) = level.below.pop() else {
@@ -103,7 +122,7 @@ fn list(store: &Store) -> Result<BTreeSet<Vec<u8>>> {
     Ok(found)
 }
 
-fn read_level(store: &Store, dir: Dir, path: Vec<u8>, found: &mut BTreeSet<Vec<u8>>) -> Result<Level> {
+fn read_level(store: &Store, dir: Dir, path: Vec<u8>, found: &mut Found) -> Result<Level> {
     let mut below = Vec::new();
     let entries = match dir.entries() {
         // Removed since it was opened.
@@ -112,19 +131,40 @@ fn read_level(store: &Store, dir: Dir, path: Vec<u8>, found: &mut BTreeSet<Vec<u
     };
     for entry in entries {
         let entry = entry.map_err(aborted)?;
-        if entry.name.to_bytes().starts_with(b".") {
+        let is_temporary = is_temporary(&path, &entry.name);
+        let is_hidden = entry.name.to_bytes().starts_with(b".");
+        if is_hidden && !is_temporary {
             continue;
         }
         match dir.kind_of(&entry).map_err(aborted)? {
-            Some(FileKind::Dir) => below.push(entry.name),
+            Some(FileKind::Dir) if !is_hidden => below.push(entry.name),
+            Some(FileKind::File) if is_temporary => found.temporaries.push(joined(&path, entry.name.to_bytes())),
             Some(FileKind::File) if kind_of(entry.name.to_bytes()).is_some() => {
-                found.insert(joined(&path, entry.name.to_bytes()));
+                found.indexes.insert(joined(&path, entry.name.to_bytes()));
             }
             Some(FileKind::Other) => tell_of_link(store, &dir, &entry)?,
             _ => {}
         }
     }
     Ok(Level { dir, path, below })
+}
+
+/// Whether `name`, in the directory `path` below the store's, is one under which this library or PBS writes what is then
+/// renamed to the owner or the notes of a group, the manifest of a snapshot, or the store's `.gc-status`.
+fn is_temporary(path: &[u8], name: &CStr) -> bool {
+    // All others at a glance.
+    if name.to_bytes().iter().rev().nth(TEMPORARY_DOT) != Some(&b'.') {
+        return false;
+    }
+    let is_one_of = |stems: &[&CStr]| stems.iter().any(|stem| sys::is_temporary_name(name, stem));
+    match std::str::from_utf8(path) {
+        Ok("") => is_one_of(&[c".gc-status"]),
+        Ok(path) => {
+            (is_one_of(&[c"owner", c"notes"]) && Group::parse(path).is_ok())
+                || (is_one_of(&[c"index.json"]) && Snapshot::parse(path).is_ok())
+        }
+        Err(_) => false,
+    }
 }
 
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.
@@ -211,18 +251,31 @@ impl Walk<'_, '_> {
     }
 
     fn open(&self, path: &[u8]) -> Result<Option<(File, u64)>> {
-        let mut dir = self.base.reopen()?;
-        let mut names = path.split(|&byte| byte == b'/').peekable();
-        while let Some(name) = names.next() {
-            let name = CString::new(name).map_err(|_| Error::new(Kind::Internal, "a name holds a NUL byte"))?;
-            if names.peek().is_none() {
-                return Ok(dir.open_file(&name)?.map(|(file, stat)| (file, stat.size)));
-            }
-            match dir.open_child(&name)? {
-                Some(child) => dir = child,
-                None => return Ok(None),
-            }
-        }
-        Ok(None)
+        let Some((dir, name)) = open_parent(&self.base, path)? else { return Ok(None) };
+        Ok(dir.open_file(&name)?.map(|(file, stat)| (file, stat.size)))
     }
+}
+
+/// The temporary file at `path`, below `base`: its directory, name and facts. `None` if it is gone, or no regular file.
+pub(super) fn find_temporary(base: &Dir, path: &[u8]) -> Result<Option<(Dir, CString, Stat)>> {
+    let Some((dir, name)) = open_parent(base, path)? else { return Ok(None) };
+    let stat = dir.lstat(&name)?.filter(|stat| stat.kind == FileKind::File);
+    Ok(stat.map(|stat| (dir, name, stat)))
+}
+
+/// The directory of `path`, below `base`, and the last name; `None` if it is gone. Links are not followed.
+fn open_parent(base: &Dir, path: &[u8]) -> Result<Option<(Dir, CString)>> {
+    let mut dir = base.reopen()?;
+    let mut names = path.split(|&byte| byte == b'/').peekable();
+    while let Some(name) = names.next() {
+        let name = CString::new(name).map_err(|_| Error::new(Kind::Internal, "a name holds a NUL byte"))?;
+        if names.peek().is_none() {
+            return Ok(Some((dir, name)));
+        }
+        match dir.open_child(&name)? {
+            Some(child) => dir = child,
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
 }

@@ -15,6 +15,9 @@ const INFIX: &[u8] = b".tmp_";
 const RANDOM_LEN: usize = 6;
 const NAME_MAX: usize = 255;
 
+/// What the random end is made of. PBS's is letters and digits alone.
+const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+
 /// A file under a temporary name beside its target; removed when it is dropped without [`TempFile::commit`].
 ///
 /// The name is the target's with its extension replaced by `tmp_` and six random characters (docs/format.md, 5.5).
@@ -130,15 +133,15 @@ pub fn temporary_name(target: &CStr) -> Result<CString> {
     };
     let stem = stem.min(base + NAME_MAX - INFIX.len() - RANDOM_LEN);
     let mut name = [&target[..stem], INFIX].concat();
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
     name.extend(random::<RANDOM_LEN>()?.map(|byte| LETTERS[usize::from(byte & 63)]));
     CString::new(name).map_err(|_| Error::new(Kind::Internal, "a temporary name holds a NUL byte"))
 }
 
-/// Whether `name` is one that [`temporary_name`] makes for `target`, a plain name that is short and has no extension.
+/// Whether `name` is one that [`temporary_name`], or PBS, makes for `target`, a plain name that is short and has no
+/// extension, or has lost it.
 pub fn is_temporary_name(name: &CStr, target: &CStr) -> bool {
     let end = name.to_bytes().strip_prefix(target.to_bytes()).and_then(|rest| rest.strip_prefix(INFIX));
-    end.is_some_and(|end| end.len() == RANDOM_LEN && end.iter().all(u8::is_ascii_graphic))
+    end.is_some_and(|end| end.len() == RANDOM_LEN && end.iter().all(|byte| LETTERS.contains(byte)))
 }
 
 /// A file in `dir` without a name, gone when it is closed.
@@ -188,7 +191,14 @@ mod tests {
         }
         let name = temporary_name(c"owner").unwrap();
         assert!(is_temporary_name(&name, c"owner"), "{name:?}");
-        for other in [c"owner", c"owner.tmp_", c"owner.tmp_12345", c"owner.tmp_1234567", c"notes.tmp_123456"] {
+        for other in [
+            c"owner",
+            c"owner.tmp_",
+            c"owner.tmp_12345",
+            c"owner.tmp_1234567",
+            c"owner.tmp_12.456",
+            c"notes.tmp_123456",
+        ] {
             assert!(!is_temporary_name(other, c"owner"), "{other:?}");
         }
         let long = CString::new("x".repeat(255)).unwrap();

@@ -91,6 +91,31 @@ class Gc(support.TestCase):
         self.pxds("gc", scene.store, "--cutoff", "60")
         scene.assert_collected()
 
+    @support.needs_strace
+    def test_what_a_killed_writer_has_left(self):
+        """Temporary files: of notes, of a manifest that was to get some, and of a collection's status."""
+        store, snapshot = self.path("store"), "host/x/2020-06-26T13:56:05Z"
+        self.pxds("init", store)
+        write(self.path("file"), b"x" * 5000)
+        self.pxds("backup", store, "host/x", f"a.didx={self.path('file')}", "--time", "1593179765")
+        renames = "?rename,?renameat,?renameat2"
+        kill = ("strace", "-f", "-o", self.path("log"), "-e", f"trace={renames}",
+                "-e", f"inject={renames}:signal=KILL:when=1")
+        before = set(support.tree(store))
+        for command in (("notes", store, snapshot, "--set", "x"), ("notes", store, "host/x", "--set", "x"),
+                        ("gc", store)):
+            subprocess.run([*kill, TOOL, *command], capture_output=True, check=False)
+        left = sorted(set(support.tree(store)) - before)
+        self.assertRegex(" ".join(left), rf"^\.gc-status\.tmp_\S{{6}} {snapshot}/index\.json\.tmp_\S{{6}} "
+                                         r"host/x/notes\.tmp_\S{6}$")
+        self.pxds("gc", store)
+        self.assertLessEqual(set(left), set(support.tree(store)))
+        for name in left:
+            os.utime(os.path.join(store, name), (OLD, OLD))
+        self.assertRegex(self.pxds("gc", store).stdout.decode(), r"leftovers +3 files")
+        self.assertEqual(set(support.tree(store)) - before, {".gc-status"})
+        self.pxds("verify", store)
+
     def test_other_places(self):
         self.assertIn("nowhere", self.error("gc", self.path("nowhere")))
         self.assertIn(".chunks", self.error("gc", self.dir))
