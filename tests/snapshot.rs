@@ -372,6 +372,30 @@ fn protected_snapshots_keep_their_group() {
     store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
 }
 
+/// PBS takes it for the first of March.
+#[test]
+fn what_is_protected_without_a_name_keeps_its_group() {
+    let bare = Bare::new(&["host/x/2024-02-30T00:00:00Z", "host/x/-", &format!("host/x/{TIME}"), "elsewhere"]);
+    for path in ["host/x/2024-02-30T00:00:00Z/.protected", "host/x/2024-02-30T00:00:00Z/a.didx", "elsewhere/.protected"]
+    {
+        bare.touch(path);
+    }
+    symlink(bare.scratch.join("elsewhere"), bare.scratch.join("host/x/link")).unwrap();
+    let store = bare.store();
+    let mut destroyed = Destroyed::default();
+    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    assert_eq!(destroyed, Destroyed { removed: 1, protected: 1 });
+    assert!(bare.scratch.join("host/x/2024-02-30T00:00:00Z/a.didx").exists());
+    // Once from the listing, once from this.
+    assert_eq!(bare.skipped().iter().filter(|name| name.starts_with("2024-02-30")).count(), 2);
+
+    fs::remove_file(bare.scratch.join("host/x/2024-02-30T00:00:00Z/.protected")).unwrap();
+    let mut destroyed = Destroyed::default();
+    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    assert_eq!(destroyed, Destroyed::default());
+    assert!(!bare.scratch.join("host/x").exists() && bare.scratch.join("elsewhere/.protected").exists());
+}
+
 #[test]
 fn locks_are_flocks_on_the_directories() {
     let scratch = Scratch::new();

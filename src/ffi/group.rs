@@ -179,12 +179,14 @@ pub unsafe extern "C" fn pxds_group_set_notes(
 }
 
 /// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
-/// success.
+/// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which is a
+/// notice.
 ///
 /// `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
-/// the path of the group or of a snapshot; PXDS_ERR_IO.
+/// the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by
+/// then).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -5,8 +5,8 @@ use std::ffi::{CStr, CString};
 use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
-use crate::name::{Group, Snapshot, check_owner};
-use crate::store::{Store, SyncLevel};
+use crate::name::{Group, Snapshot, check_owner, parse_time};
+use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, c_name};
 
 const OWNER_NAME: &CStr = c"owner";
@@ -319,11 +319,30 @@ impl Store {
         self.remove_lock_files(snapshot).map(|()| true)
     }
 
-    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there.
+    /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a notice.
+    fn protected_strays(&self, group: &Group) -> Result<u64> {
+        let Some(dir) = self.open_group(group)? else { return Ok(0) };
+        let marker = c_name(PROTECTED_NAME)?;
+        let mut count = 0;
+        for name in dir.names()? {
+            let name = name?;
+            let is_listed = name.to_str().is_ok_and(|name| parse_time(name).is_ok());
+            let Some(child) = dir.open_child(&name)?.filter(|_| !is_listed) else { continue };
+            if child.lstat(&marker)?.is_some() {
+                let message = format!("{} is no snapshot, and protected: it stays", child.path().display());
+                self.notice(NoticeLevel::Warning, &message, Some(child.path()))?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there. What
+    /// is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
     ///
     /// `destroyed` counts what has been done, also when it fails.
     ///
-    /// Errors: `Busy`, with the path of the group or of a snapshot; `Io`.
+    /// Errors: `Busy`, with the path of the group or of a snapshot; `Io`; that of the notice.
     pub fn destroy_group(&self, group: &Group, destroyed: &mut Destroyed) -> Result<()> {
         let _lock = match self.lock_group(group) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
@@ -336,6 +355,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+        destroyed.protected += self.protected_strays(group)?;
         let path = group.path();
         let Some((parent, name)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
         let Some(parent) = self.open_base()?.open_below(parent)? else { return Ok(()) };
