@@ -3936,6 +3936,7 @@ pxds_status pxds_store_groups(const pxds_store *store,
 
 /**
  * Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
+ * A group that may not be listed, or a snapshot that may not be looked into, is skipped with a notice.
  *
  * For `ns`, and for names that are none, see pxds_store_namespaces().
  *
@@ -3951,7 +3952,8 @@ pxds_status pxds_store_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there.
+ * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. One that may not be looked
+ * into is skipped with a notice.
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
@@ -4308,7 +4310,7 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  *
  * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
  * (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
- * files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
+ * files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
  * Threads: shared.
  * Since: 0.1
  */

@@ -197,15 +197,14 @@ pub unsafe extern "C" fn pxds_store_groups(
     })
 }
 
-fn list_snapshots(store: &Store, groups: &[Group]) -> Result<pxds_snapshot_list> {
+/// The snapshots of `groups`; `list` gives those of one of them.
+fn list_snapshots(
+    groups: &[Group],
+    list: impl Fn(&Group) -> Result<Option<Vec<SnapshotInfo>>>,
+) -> Result<pxds_snapshot_list> {
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        let found = match store.snapshots(group) {
-            // Removed meanwhile, or never there.
-            Err(error) if error.kind() == Kind::NotFound => continue,
-            other => other?,
-        };
-        for info in found {
+        for info in list(group)?.unwrap_or_default() {
             snapshots.push((number, c_string(info.snapshot.path())?, info));
         }
     }
@@ -214,6 +213,7 @@ fn list_snapshots(store: &Store, groups: &[Group]) -> Result<pxds_snapshot_list>
 }
 
 /// Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
+/// A group that may not be listed, or a snapshot that may not be looked into, is skipped with a notice.
 ///
 /// For `ns`, and for names that are none, see pxds_store_namespaces().
 ///
@@ -233,12 +233,13 @@ pub unsafe extern "C" fn pxds_store_snapshots(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         let groups = groups(store.core(), &ns, flags)?;
-        out.hand_out(list_snapshots(store.core(), &groups)?);
+        out.hand_out(list_snapshots(&groups, |group| store.core().snapshots_if_any(group))?);
         Ok(())
     })
 }
 
-/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there.
+/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. One that may not be looked
+/// into is skipped with a notice.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
@@ -255,7 +256,11 @@ pub unsafe extern "C" fn pxds_group_snapshots(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
-        out.hand_out(list_snapshots(store.core(), &[Group::parse(group)?])?);
+        let group = Group::parse(group)?;
+        out.hand_out(list_snapshots(&[group], |group| match store.core().snapshots(group) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            infos => infos.map(Some),
+        })?);
         Ok(())
     })
 }

@@ -267,7 +267,7 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
 /// (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
-/// files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
+/// files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

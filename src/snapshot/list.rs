@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{PROTECTED_NAME, WorkDir};
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{Dir, FileKind, c_name};
+use crate::sys::{self, Dir, FileKind, c_name};
 
 /// A snapshot that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,10 +96,43 @@ impl Store {
         Ok(found)
     }
 
-    /// The snapshots of `group`, the oldest first. One that is removed meanwhile is listed whole, or not at all.
+    /// The snapshots of `group`, the oldest first. One that is removed meanwhile is listed whole, or not at all. One that may
+    /// not be looked into is skipped with a notice.
     ///
     /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
     pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
+        let (dir, snapshots) = self.named_snapshots(group)?;
+        let mut infos = Vec::with_capacity(snapshots.len());
+        for snapshot in snapshots {
+            match snapshot_info(&dir, &snapshot) {
+                Err(error) if is_denied(&error) => {
+                    self.skipped(&self.path().join(snapshot.path()), error.message())?;
+                }
+                info => infos.extend(info?),
+            }
+        }
+        Ok(infos)
+    }
+
+    /// As [`Store::snapshots`], of one of several groups: `None` if it is gone, or, with a notice, if it may not be listed.
+    pub fn snapshots_if_any(&self, group: &Group) -> Result<Option<Vec<SnapshotInfo>>> {
+        match self.snapshots(group) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) if is_denied(&error) => {
+                self.skipped(&self.path().join(group.path()), error.message()).map(|()| None)
+            }
+            infos => infos.map(Some),
+        }
+    }
+
+    /// The names of the snapshots of `group`, the oldest first, whatever there is in them.
+    ///
+    /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
+    pub fn snapshot_names(&self, group: &Group) -> Result<Vec<Snapshot>> {
+        self.named_snapshots(group).map(|(_, snapshots)| snapshots)
+    }
+
+    fn named_snapshots(&self, group: &Group) -> Result<(Dir, Vec<Snapshot>)> {
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         let mut times = Vec::new();
         self.each_dir(&dir, |name| match WorkDir::is_name(name) {
@@ -107,8 +140,8 @@ impl Store {
             false => parse_time(name).map(|time| times.push(time)),
         })?;
         times.sort_unstable();
-        let info = |time| Snapshot::new(group.clone(), time).and_then(|snapshot| snapshot_info(&dir, snapshot));
-        times.into_iter().filter_map(|time| info(time).transpose()).collect()
+        let snapshots = times.into_iter().map(|time| Snapshot::new(group.clone(), time)).collect::<Result<_>>()?;
+        Ok((dir, snapshots))
     }
 
     /// What there is to say of one snapshot.
@@ -118,7 +151,7 @@ impl Store {
         self.open_snapshot(snapshot)?;
         let path = snapshot.group().path();
         let group = self.open_base()?.open_below(&path)?.ok_or_else(|| self.missing("group", &path))?;
-        snapshot_info(&group, snapshot.clone())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
+        snapshot_info(&group, snapshot)?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
     /// The archives of a snapshot, and its manifest, by name.
@@ -142,10 +175,15 @@ impl Store {
 
     /// The newest finished snapshot of `group`, if there is one.
     ///
-    /// Errors: as [`Store::snapshots`].
+    /// Errors: `NotFound` if the group is not there; `Io`, also for a snapshot that may not be looked into; that of the notice.
     pub fn last_finished(&self, group: &Group) -> Result<Option<Snapshot>> {
-        let snapshots = self.snapshots(group)?;
-        Ok(snapshots.into_iter().rev().find(|info| info.finished).map(|info| info.snapshot))
+        let (dir, snapshots) = self.named_snapshots(group)?;
+        for snapshot in snapshots.into_iter().rev() {
+            if snapshot_info(&dir, &snapshot)?.is_some_and(|info| info.finished) {
+                return Ok(Some(snapshot));
+            }
+        }
+        Ok(None)
     }
 
     fn open_namespace(&self, namespace: &Namespace) -> Result<Dir> {
@@ -182,12 +220,16 @@ impl Store {
 }
 
 /// `snapshot`, in its group's directory; `None` if it is not there.
-fn snapshot_info(group: &Dir, snapshot: Snapshot) -> Result<Option<SnapshotInfo>> {
+fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo>> {
     let time = snapshot.time_name();
     let stat = |name: &str| group.lstat(&c_name(name)?);
     let protected = stat(&format!("{time}/{PROTECTED_NAME}"))?.is_some();
     let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some_and(|stat| stat.kind == FileKind::File);
     // One that has just been removed looks as if it were unfinished.
     let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);
-    Ok(is_there.then_some(SnapshotInfo { snapshot, protected, finished }))
+    Ok(is_there.then(|| SnapshotInfo { snapshot: snapshot.clone(), protected, finished }))
+}
+
+fn is_denied(error: &Error) -> bool {
+    error.errno().is_some_and(sys::is_denied)
 }

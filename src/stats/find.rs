@@ -53,12 +53,8 @@ pub(super) fn find(store: &Store, meter: &mut Meter<'_>) -> Result<Found> {
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         meter.tick(Phase::Find, 0, 0, 0)?;
-        match store.snapshots(group) {
-            Ok(infos) => snapshots.extend(infos.into_iter().map(|info| (number, info))),
-            // Removed meanwhile.
-            Err(error) if error.kind() == Kind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        let infos = store.snapshots_if_any(group)?.unwrap_or_default();
+        snapshots.extend(infos.into_iter().map(|info| (number, info)));
     }
     let numbers = snapshots.iter().enumerate().map(|(i, (_, info))| (info.snapshot.path(), i)).collect();
     let mut walk = Walk { store, snapshots: numbers, places: Vec::new() };

@@ -42,6 +42,8 @@ pub struct Verifier<'a> {
     upid: String,
     desks: Vec<Desk>,
     ledger: Ledger<'a>,
+    /// Why the first group was passed over that may not be listed.
+    unlisted: Option<Error>,
     on_damage: Option<&'a mut OnDamage<'a>>,
     on_done: Option<&'a mut OnDone<'a>>,
 }
@@ -80,6 +82,7 @@ impl<'a> Verifier<'a> {
             desks: std::iter::repeat_with(|| Desk::new(options.key.clone())).take(threads).collect(),
             ledger: Ledger::new(store, options.read_only, progress, from, key),
             options,
+            unlisted: None,
             on_damage,
             on_done,
         })
@@ -93,8 +96,8 @@ impl<'a> Verifier<'a> {
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
     /// failure of this.
     ///
-    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed; `NoMemory`; those of the callbacks
-    /// and of the notice.
+    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, which, of a group in a whole store
+    /// that may not be listed, comes when all others are verified; `NoMemory`; those of the callbacks and of the notice.
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
         let stage = &mut self.ledger.progress.stage;
@@ -115,7 +118,7 @@ impl<'a> Verifier<'a> {
             }
             self.ledger.progress.tick()?;
         }
-        Ok(())
+        self.unlisted.take().map_or(Ok(()), Err)
     }
 
     fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
@@ -130,10 +133,15 @@ impl<'a> Verifier<'a> {
         let mut snapshots = Vec::new();
         let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
         for group in groups.iter().filter(is_wanted) {
-            match self.store.snapshots(group) {
-                Ok(infos) => snapshots.extend(infos.into_iter().rev().map(|info| info.snapshot)),
+            match self.store.snapshot_names(group) {
+                Ok(names) => snapshots.extend(names.into_iter().rev()),
                 // Removed since it was found.
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
+                // It must not pass for verified; the others are.
+                Err(error) if error.errno().is_some_and(sys::is_denied) && *scope == Scope::Store => {
+                    self.ledger.warn("a group is not verified", error.clone())?;
+                    self.unlisted.get_or_insert(error);
+                }
                 Err(error) => return Err(error),
             }
             self.ledger.progress.stage.done = snapshots.len() as u64;

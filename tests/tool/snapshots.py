@@ -681,5 +681,66 @@ class LocksOfPbs(SnapshotCase, mounts.MountCase):
         self.assertEqual(self.listed(), [])
 
 
+
+class Denied(SnapshotCase):
+    """A snapshot that may not be looked into, and a group that may not be listed, hide nothing else."""
+
+    def setUp(self):
+        super().setUp()
+        source = "a.didx=" + self.file("a", random_data(50000))
+        self.closed = self.backup("host/a", source, "--time", str(EPOCH))
+        self.readable = [self.backup("host/a", source, "--time", str(EPOCH + 1)), self.backup("vm/1", source)]
+        self.backup("host/b", source)
+        self.user = self.unprivileged(self.store)
+        for name in (self.closed, "host/b"):
+            path = os.path.join(self.store, name)
+            os.chmod(path, 0)
+            self.addCleanup(os.chmod, path, 0o755)
+
+    def rows(self, *command, code=0):
+        """Rows, of what there is to see, and stderr."""
+        done = self.pxds(*command, "--json", code=code, **self.user)
+        return [json.loads(line) for line in done.stdout.splitlines()], done.stderr.decode()
+
+    def assert_told(self, stderr, *names):
+        for name in names:
+            self.assertRegex(stderr, rf"{os.path.join(self.store, name)} is skipped: .*Permission denied")
+
+    def test_listing(self):
+        rows, stderr = self.rows("list", self.store)
+        self.assertEqual([f"{row['type']}/{row['id']}/{row['time']}" for row in rows], self.readable)
+        self.assert_told(stderr, self.closed, "host/b")
+        rows, stderr = self.rows("stat", self.store)
+        self.assertEqual([row["snapshot"] for row in rows if row["kind"] == "snapshot"], self.readable)
+        self.assert_told(stderr, self.closed, "host/b")
+
+    def test_removing(self):
+        """What may not be seen is not taken for unprotected, nor for what can be spared."""
+        rows, stderr = self.rows("prune", self.store, "host/a", "--keep-last", "1")
+        self.assertEqual([row["mark"] for row in rows], ["keep"])
+        self.assert_told(stderr, self.closed)
+        self.assertIn("Permission denied", self.error("prune", self.store, "host/b", "--keep-last", "1", **self.user))
+        self.assertIn("Permission denied", self.error("forget", self.store, self.closed, **self.user))
+        self.assertIn("nothing is removed", self.error("gc", self.store, **self.user))
+        self.assertEqual(len(os.listdir(os.path.join(self.store, "host", "a"))), 3)
+
+    def test_verify(self):
+        rows, stderr = self.rows("verify", self.store, code=1)
+        self.assertEqual({row["snapshot"]: row["ok"] for row in rows},
+                         {self.closed: False, **dict.fromkeys(self.readable, True)})
+        reasons = [error["reason"] for row in rows for error in row["errors"]]
+        self.assertEqual(["Permission denied" in reason for reason in reasons], [True])
+        self.assertRegex(stderr, "(?m)^pxds: warning: a group is not verified: .*host/b.*Permission denied")
+        self.assertRegex(stderr, r"host/b: Permission denied[^\n]*\n\Z")
+        self.error("verify", self.store, "host/b", **self.user)
+
+    def test_backup(self):
+        """The last one is the one that counts."""
+        source = "a.didx=" + self.path("a")
+        os.chmod(self.path("a"), 0o644)
+        self.pxds("backup", self.store, "host/a", source, **self.user)
+        self.error("backup", self.store, "host/b", source, **self.user)
+
+
 if __name__ == "__main__":
     support.main(mounts.enter)

@@ -12,6 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.join(ROOT, "build")
 TOOL = os.environ.get("PXDS_TOOL") or os.path.join(BUILD, "pxds")
 LIBRARY = os.path.join(BUILD, "libpxds.so")
+NOBODY = 65534  # the user, and the group
 
 
 def random_data(length, seed=1):
@@ -77,6 +78,19 @@ class TestCase(unittest.TestCase):
     def error(self, *args, code=1, **options):
         """What the tool says on stderr when it fails."""
         return self.pxds(*args, code=code, **options).stderr.decode(errors="replace")
+
+    def unprivileged(self, directory):
+        """For pxds(): as a user who may not do everything, and who owns `directory` and what is in it."""
+        if os.geteuid() != 0:
+            return {}
+        user = {"user": NOBODY, "group": NOBODY}
+        os.chmod(self.dir, 0o755)
+        for parent, directories, names in os.walk(directory):
+            for name in [".", *directories, *names]:
+                os.chown(os.path.join(parent, name), NOBODY, NOBODY, follow_symlinks=False)
+        if subprocess.run([TOOL, "--version"], capture_output=True, check=False, **user).returncode:
+            self.skipTest("the tool is where another user may not look")
+        return user
 
     def assert_restores(self, store, index, data):
         out = self.path("restored")
