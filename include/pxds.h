@@ -1337,6 +1337,13 @@ typedef struct {
      * `/etc/localtime`. The environment is not looked at.
      */
     const char *zone;
+    /**
+     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most. May be
+     * NULL. A call that it stops has removed some of them whole, and gives no list.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to the callback. */
+    void *user;
 } pxds_prune_options;
 
 /** What became of a snapshot. */
@@ -4155,16 +4162,18 @@ pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, con
  * success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which is a
  * notice.
  *
- * `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
+ * `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what was
+ * done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
- * the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by
- * then).
+ * the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by `progress` or the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
 pxds_status pxds_group_destroy(const pxds_store *store,
                                const char *group,
+                               pxds_progress_fn progress,
+                               void *user,
                                pxds_destroy_result *result,
                                pxds_error **err);
 
@@ -4203,11 +4212,12 @@ const char *pxds_prune_mark_name(uint32_t mark);
  * The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
  * said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
  *
- * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+ * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
+ * crashed backups and removals have left in the group goes too, if nobody holds it.
  *
  * Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
  * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
- * PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by then).
+ * PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed by then).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4774,7 +4784,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
-#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL }
+#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
 #define PXDS_STATS_TOTAL_INIT \
     { sizeof(pxds_stats_total), 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \

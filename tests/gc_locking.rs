@@ -39,7 +39,7 @@ fn loads(store: &Store, digest: &Digest) -> bool {
 
 fn prune(store: &Store) -> Vec<Pruned> {
     let keep = Keep { last: 1, ..Keep::default() };
-    store.prune_group(&Group::parse("host/x").unwrap(), &keep, &Zone::utc(), false).unwrap()
+    store.prune_group(&Group::parse("host/x").unwrap(), &keep, &Zone::utc(), false, None).unwrap()
 }
 
 fn gc(store: &Store) -> pxds::error::Result<GcStatus> {

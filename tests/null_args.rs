@@ -367,7 +367,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),
         ) = PXDS_OK;
         pxds_group_set_notes(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(c.text("x")), c.err()) = PXDS_OK;
-        pxds_group_destroy(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may_struct(), c.err()) = PXDS_OK;
+        pxds_group_destroy(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(Some(progress)), c.may(user(c)), c.may_struct(), c.err(),
+        ) = PXDS_OK;
         pxds_prune_mark(
             c.must(c.lend(PRUNE_ROW)), 1, c.options(prune_options(c)), c.out::<u32>(), c.err(),
         ) = PXDS_OK;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use common::{Json, Rng, Scratch, failure, kind, vector_json};
 use pxds::error::{Error, Kind};
 use pxds::name::{Group, format_time, parse_time};
+use pxds::progress::{OnProgress, Stage};
 use pxds::prune::{Keep, Mark, Row, marks};
 use pxds::snapshot::Pruned;
 use pxds::store::{Store, StoreOptions, SyncLevel};
@@ -441,8 +442,17 @@ impl Scene {
     }
 
     fn prune(&self, last: u64, dry_run: bool) -> pxds::error::Result<Vec<Pruned>> {
+        self.prune_with(last, dry_run, None)
+    }
+
+    fn prune_with<'a>(
+        &self,
+        last: u64,
+        dry_run: bool,
+        told: Option<&'a mut OnProgress<'a>>,
+    ) -> pxds::error::Result<Vec<Pruned>> {
         let group = Group::parse(GROUP).unwrap();
-        self.store().prune_group(&group, &keep([last, 0, 0, 0, 0, 0]), &Zone::utc(), dry_run)
+        self.store().prune_group(&group, &keep([last, 0, 0, 0, 0, 0]), &Zone::utc(), dry_run, told)
     }
 
     /// The days whose snapshots are there.
@@ -553,6 +563,44 @@ fn a_notice_can_stop_it() {
 }
 
 #[test]
+fn progress_is_told_and_can_stop_it() {
+    let scene = Scene::new(6);
+    let mut told = Vec::new();
+    // So slow that each of them is told of.
+    let mut tell = |stage: &Stage| {
+        told.push((stage.done, stage.total));
+        std::thread::sleep(std::time::Duration::from_millis(101));
+        if stage.done == 2 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
+    };
+    let error = failure(scene.prune_with(2, false, Some(&mut tell)));
+    assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
+    assert_eq!(scene.left(), [3, 4, 5, 6]);
+    let mut silent = |_: &Stage| panic!("nothing is removed");
+    scene.prune_with(2, true, Some(&mut silent)).unwrap();
+    assert_eq!(told, [(0, 4), (1, 4), (2, 4)]);
+    scene.prune(2, false).unwrap();
+    assert_eq!(scene.left(), [5, 6]);
+}
+
+#[test]
+fn what_crashes_have_left_goes_unless_somebody_holds_the_group() {
+    let scene = Scene::new(2);
+    let left = scene.dir(1).with_extension("tmp_AbC123");
+    fs::create_dir_all(left.join("below")).unwrap();
+    fs::write(left.join("a.didx"), "half").unwrap();
+    let backup = flock(&scene.scratch.join(GROUP), libc::LOCK_EX);
+    scene.prune(1, false).unwrap();
+    assert_eq!(scene.left(), [2]);
+    assert!(left.join("a.didx").exists(), "a backup may be making it");
+    drop(backup);
+    scene.prune(1, true).unwrap();
+    assert!(left.exists());
+    scene.prune(1, false).unwrap();
+    assert_eq!(common::names(&scene.scratch.join(GROUP)), [time_of(2)]);
+    assert!(scene.notices.lock().unwrap().is_empty());
+}
+
+#[test]
 fn links_are_no_snapshots() {
     let scene = Scene::new(3);
     let outside = scene.scratch.join("outside");
@@ -560,5 +608,6 @@ fn links_are_no_snapshots() {
     std::os::unix::fs::symlink(&outside, scene.dir(1)).unwrap();
     assert_eq!(shown(&scene.prune(1, false).unwrap()), ["03 keep", "02 remove, removed"]);
     assert!(outside.join("index.json.blob").is_file());
+    assert_eq!(kind(Zone::parse("../../etc/localtime")), Kind::Argument);
     assert_eq!(kind(Zone::parse("../../etc/localtime")), Kind::Argument);
 }

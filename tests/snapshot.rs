@@ -12,8 +12,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use common::{Scratch, failure};
-use pxds::error::Kind;
+use pxds::error::{Error, Kind};
 use pxds::name::{Group, Namespace, Snapshot};
+use pxds::progress::Stage;
 use pxds::snapshot::Destroyed;
 use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
 use pxds::sys::LockMode;
@@ -220,7 +221,7 @@ fn a_link_in_the_way_leads_nowhere() {
         assert!(!store.destroy_snapshot(&snapshot).unwrap());
         assert!(matches!(failure(store.create_snapshot(&snapshot, None)).kind(), Kind::Exists), "{path}");
         let mut destroyed = Destroyed::default();
-        store.destroy_group(snapshot.group(), &mut destroyed).unwrap();
+        store.destroy_group(snapshot.group(), &mut destroyed, None).unwrap();
         assert_eq!(destroyed, Destroyed::default());
     }
     assert!(outside.join(format!("x/{TIME}/index.json.blob")).exists());
@@ -360,16 +361,39 @@ fn protected_snapshots_keep_their_group() {
     }
     store.set_protected(&snapshot(paths[1]), true).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 2, protected: 1 });
     assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 1);
     store.set_protected(&snapshot(paths[1]), false).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 0 });
     assert!(!store.path().join("host/x").exists());
     // It is not there: nothing to do.
-    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+}
+
+#[test]
+fn the_removal_of_a_group_can_be_stopped() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for day in 1..=4 {
+        drop(store.create_snapshot(&snapshot(&format!("host/x/2020-01-0{day}T00:00:00Z")), None).unwrap());
+    }
+    let mut told = Vec::new();
+    // So slow that each of them is told of.
+    let mut tell = |stage: &Stage| {
+        told.push((stage.done, stage.total));
+        std::thread::sleep(std::time::Duration::from_millis(101));
+        if stage.done == 2 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
+    };
+    let mut destroyed = Destroyed::default();
+    let error = failure(store.destroy_group(&group("host/x"), &mut destroyed, Some(&mut tell)));
+    assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
+    assert_eq!(destroyed, Destroyed { removed: 2, protected: 0 });
+    assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 2);
+    assert_eq!(store.group_owner(&group("host/x")).unwrap().as_deref(), Some("root@pam"));
+    assert_eq!(told, [(0, 4), (1, 4), (2, 4)]);
 }
 
 /// PBS takes it for the first of March.
@@ -383,7 +407,7 @@ fn what_is_protected_without_a_name_keeps_its_group() {
     symlink(bare.scratch.join("elsewhere"), bare.scratch.join("host/x/link")).unwrap();
     let store = bare.store();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 1 });
     assert!(bare.scratch.join("host/x/2024-02-30T00:00:00Z/a.didx").exists());
     // Once from the listing, once from this.
@@ -391,7 +415,7 @@ fn what_is_protected_without_a_name_keeps_its_group() {
 
     fs::remove_file(bare.scratch.join("host/x/2024-02-30T00:00:00Z/.protected")).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed).unwrap();
+    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
     assert_eq!(destroyed, Destroyed::default());
     assert!(!bare.scratch.join("host/x").exists() && bare.scratch.join("elsewhere/.protected").exists());
 }
@@ -411,7 +435,7 @@ fn locks_are_flocks_on_the_directories() {
     let foreign = flock(&group_dir, true).unwrap();
     assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
     let mut destroyed = Destroyed::default();
-    assert_eq!(failure(store.destroy_group(x.group(), &mut destroyed)).kind(), Kind::Busy);
+    assert_eq!(failure(store.destroy_group(x.group(), &mut destroyed, None)).kind(), Kind::Busy);
     drop(foreign);
 
     let shared = store.lock_snapshot(&x, LockMode::Shared).unwrap();

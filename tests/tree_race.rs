@@ -217,7 +217,7 @@ fn groups_are_made_and_removed_at_once() {
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
                 let mut destroyed = Destroyed::default();
-                unless_busy(store.destroy_group(&x, &mut destroyed));
+                unless_busy(store.destroy_group(&x, &mut destroyed, None));
             });
         });
         scope.spawn(|| {

@@ -56,6 +56,13 @@ static int print_rows(const pxds_prune_list *list, bool json)
     return rc;
 }
 
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    (void)user;
+    draw_line("%" PRIu64 " of %" PRIu64 " snapshots removed", progress->done, progress->total);
+    return 0;
+}
+
 int cmd_prune(const struct args *args)
 {
     pxds_prune_options options = PXDS_PRUNE_OPTIONS_INIT;
@@ -74,12 +81,14 @@ int cmd_prune(const struct args *args)
     options.keep_monthly = args->option[OPT_KEEP_MONTHLY].number;
     options.keep_yearly = args->option[OPT_KEEP_YEARLY].number;
     options.zone = zone_of(args);
+    options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
     if (options.keep_last == 0 && options.keep_hourly == 0 && options.keep_daily == 0 &&
         options.keep_weekly == 0 && options.keep_monthly == 0 && options.keep_yearly == 0)
         say("no --keep option says what to keep, so everything is kept");
     if (pxds_group_prune(store, args->operand[1], &options, flags, &list, &err) < 0)
         rc = fail(err);
-    else
+    clear_line();
+    if (list != NULL)
         rc = print_rows(list, args->option[OPT_JSON].given);
     pxds_prune_list_free(list);
     pxds_store_free(store);

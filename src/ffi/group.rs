@@ -1,17 +1,19 @@
 //! Groups.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::buffer::pxds_buffer;
+use super::callback::{User, pxds_progress_fn, tell_progress};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
+use crate::progress::Stage;
 use crate::snapshot::Destroyed;
 use crate::store::Store;
 
@@ -182,17 +184,19 @@ pub unsafe extern "C" fn pxds_group_set_notes(
 /// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which is a
 /// notice.
 ///
-/// `result`, which may be NULL, says what was done, after a failure too. The chunks stay for garbage collection.
+/// `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what was
+/// done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
-/// the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by
-/// then).
+/// the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by `progress` or the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_group_destroy(
     store: *const pxds_store,
     group: *const c_char,
+    progress: pxds_progress_fn,
+    user: *mut c_void,
     result: *mut pxds_destroy_result,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
@@ -200,7 +204,9 @@ pub unsafe extern "C" fn pxds_group_destroy(
         // SAFETY: the header's rules for inputs and outputs.
         let (result, (store, group)) = unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?) };
         let mut destroyed = Destroyed::default();
-        let outcome = store.destroy_group(&group, &mut destroyed);
+        let user = User::new(user);
+        let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
+        let outcome = store.destroy_group(&group, &mut destroyed, Some(&mut tell));
         let Destroyed { removed, protected } = destroyed;
         if let Some(result) = result {
             let struct_size = size_of::<pxds_destroy_result>();

@@ -1,9 +1,10 @@
 //! Pruning.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
+use super::callback::{User, pxds_progress_fn, tell_progress};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard, guard_ok, guard_value};
@@ -12,6 +13,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use super::store::pxds_store;
 use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
 use crate::error::{Error, Kind, Result};
+use crate::progress::Stage;
 use crate::prune::{Keep, Mark, Row, marks};
 use crate::snapshot::Pruned;
 use crate::zone::Zone;
@@ -53,9 +55,14 @@ pub struct pxds_prune_options {
     /// `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
     /// `/etc/localtime`. The environment is not looked at.
     pub zone: *const c_char,
+    /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most. May be
+    /// NULL. A call that it stops has removed some of them whole, and gives no list.
+    pub on_progress: pxds_progress_fn,
+    /// Handed to the callback.
+    pub user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_prune_options {
     const NAME: &'static str = "pxds_prune_options";
 }
@@ -142,9 +149,7 @@ fn constant_of(mark: Mark) -> u32 {
     }
 }
 
-unsafe fn read_options(options: *const pxds_prune_options) -> Result<(Keep, Zone)> {
-    // SAFETY: the caller's.
-    let options = unsafe { args::options(options)? };
+unsafe fn read_options(options: &pxds_prune_options) -> Result<(Keep, Zone)> {
     let keep = Keep {
         last: options.keep_last,
         hourly: options.keep_hourly,
@@ -197,7 +202,8 @@ pub unsafe extern "C" fn pxds_prune_mark(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, rows, (keep, zone)) = unsafe {
-            (args::numbers_mut(marks, count, "marks")?, args::slice(rows, count, "rows")?, read_options(options)?)
+            let (out, rows) = (args::numbers_mut(marks, count, "marks")?, args::slice(rows, count, "rows")?);
+            (out, rows, read_options(&args::options(options)?)?)
         };
         let decided = self::marks(&read_rows(rows)?, &keep, &zone)?;
         for (out, mark) in out.iter_mut().zip(decided) {
@@ -233,11 +239,12 @@ pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
 /// The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
 /// said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
 ///
-/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
+/// crashed backups and removals have left in the group goes too, if nobody holds it.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
 /// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
-/// PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback; some may be removed by then).
+/// PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed by then).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -251,11 +258,15 @@ pub unsafe extern "C" fn pxds_group_prune(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, (store, group), (keep, zone)) =
-            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
+        let (out, (store, group), options) =
+            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, args::options(options)?) };
+        // SAFETY: the header's rules for inputs.
+        let (keep, zone) = unsafe { read_options(&options)? };
         args::flags(flags, PXDS_PRUNE_DRY_RUN, "flags")?;
         let dry_run = flags & PXDS_PRUNE_DRY_RUN != 0;
-        let pruned = store.prune_group(&group, &keep, &zone, dry_run)?;
+        let user = User::new(options.user);
+        let mut tell = |stage: &Stage| tell_progress(options.on_progress, user, stage);
+        let pruned = store.prune_group(&group, &keep, &zone, dry_run, Some(&mut tell))?;
         let entries = pruned.iter().map(|pruned| Entry::new(pruned, dry_run)).collect::<Result<_>>()?;
         out.hand_out(pxds_prune_list(Shared::new(entries)));
         Ok(())

@@ -6,6 +6,7 @@ use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
 use crate::name::{Group, Snapshot, check_owner, parse_time};
+use crate::progress::{OnProgress, Progress};
 use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, c_name};
 
@@ -340,20 +341,30 @@ impl Store {
     /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there. What
     /// is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
     ///
-    /// `destroyed` counts what has been done, also when it fails.
+    /// `destroyed` counts what has been done, also when it fails. `on_progress` is told of snapshots.
     ///
-    /// Errors: `Busy`, with the path of the group or of a snapshot; `Io`; that of the notice.
-    pub fn destroy_group(&self, group: &Group, destroyed: &mut Destroyed) -> Result<()> {
+    /// Errors: `Busy`, with the path of the group or of a snapshot; `Io`; those of the callback and of the notice.
+    pub fn destroy_group<'a>(
+        &self,
+        group: &Group,
+        destroyed: &mut Destroyed,
+        on_progress: Option<&'a mut OnProgress<'a>>,
+    ) -> Result<()> {
+        let mut progress = Progress::new(on_progress);
         let _lock = match self.lock_group(group) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
             other => other?,
         };
-        for info in self.snapshots(group)? {
-            match self.destroy_snapshot(&info.snapshot) {
+        let snapshots = self.snapshot_names(group)?;
+        progress.stage.total = snapshots.len() as u64;
+        for snapshot in snapshots {
+            progress.tick()?;
+            match self.destroy_snapshot(&snapshot) {
                 Ok(removed) => destroyed.removed += u64::from(removed),
                 Err(error) if error.kind() == Kind::Protected => destroyed.protected += 1,
                 Err(error) => return Err(error),
             }
+            progress.stage.done += 1;
         }
         destroyed.protected += self.protected_strays(group)?;
         let path = group.path();

@@ -1,8 +1,9 @@
 //! Removing the snapshots of a group that are not to be kept (docs/format.md, 12.5).
 
-use super::SnapshotInfo;
+use super::{SnapshotInfo, WorkDir};
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
+use crate::progress::{OnProgress, Progress};
 use crate::prune::{Keep, Mark, Row, marks};
 use crate::store::{NoticeLevel, Store};
 use crate::zone::Zone;
@@ -34,10 +35,21 @@ impl Store {
     /// the periods of `keep` are is said by `zone`. Gives all that were there, the newest first.
     ///
     /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go. The
-    /// group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it goes.
+    /// group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it goes. What
+    /// crashes have left in the group goes too, if nobody holds it.
     ///
-    /// Errors: `NotFound` if the group is not there; `Io` when it is listed; that of the notice.
-    pub fn prune_group(&self, group: &Group, keep: &Keep, zone: &Zone, dry_run: bool) -> Result<Vec<Pruned>> {
+    /// `on_progress` is told of the snapshots that are to go. Stopped, it has removed some of them whole.
+    ///
+    /// Errors: `NotFound` if the group is not there; `Io` when it is listed; those of the callback and of the notice.
+    pub fn prune_group<'a>(
+        &self,
+        group: &Group,
+        keep: &Keep,
+        zone: &Zone,
+        dry_run: bool,
+        on_progress: Option<&'a mut OnProgress<'a>>,
+    ) -> Result<Vec<Pruned>> {
+        let mut progress = Progress::new(on_progress);
         let infos = self.snapshots(group)?;
         let row = |info: &SnapshotInfo| Row {
             time: info.snapshot.time(),
@@ -45,10 +57,12 @@ impl Store {
             protected: info.protected,
         };
         let marks = marks(&infos.iter().map(row).collect::<Vec<_>>(), keep, zone)?;
+        progress.stage.total = marks.iter().filter(|&&mark| mark == Mark::Remove).count() as u64;
         let mut pruned = Vec::with_capacity(infos.len());
         for (info, mark) in infos.into_iter().zip(marks) {
             let mut entry = Pruned { info, mark, removed: false, error: None };
             if mark == Mark::Remove && !dry_run {
+                progress.tick()?;
                 match self.remove_listed(&entry.info) {
                     Ok(Removal::Removed) => entry.removed = true,
                     Ok(Removal::Gone) => {}
@@ -59,11 +73,34 @@ impl Store {
                         entry.error = Some(error);
                     }
                 }
+                progress.stage.done += 1;
             }
             pruned.push(entry);
         }
+        if !dry_run {
+            self.remove_what_crashes_left(group)?;
+        }
         pruned.reverse();
         Ok(pruned)
+    }
+
+    /// Removes the temporary directories of backups and removals that have crashed. Whoever has one that is in use holds the
+    /// group, or is removing it.
+    ///
+    /// Errors: that of the notice.
+    fn remove_what_crashes_left(&self, group: &Group) -> Result<()> {
+        let removed = self.open_group(group).and_then(|dir| match dir {
+            // Held for as short as can be: a backup that begins meanwhile is refused.
+            Some(dir) if WorkDir::any_in(&dir)? => self.lock_group(group).and_then(|_lock| WorkDir::remove_stale(&dir)),
+            _ => Ok(()),
+        });
+        match removed {
+            Err(error) if ![Kind::Busy, Kind::NotFound].contains(&error.kind()) => {
+                let message = format!("what a crash has left in {group} stays: {}", error.message());
+                self.notice(NoticeLevel::Warning, &message, error.path())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes a snapshot, if it still is what it was when it was listed.

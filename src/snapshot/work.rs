@@ -12,7 +12,7 @@ use crate::sys::{self, Dir, ProcessMark, c_name};
 /// The directory of a snapshot in the making, or on its way out, under a temporary name that no listing shows; dropped
 /// before it is committed it is removed with all that is in it.
 ///
-/// What a crash leaves is removed by the next backup into the group.
+/// What a crash leaves is removed by the next backup into the group, or prune of it.
 #[derive(Debug)]
 pub struct WorkDir {
     group: Dir,
@@ -97,6 +97,16 @@ impl WorkDir {
             }
             _ => false,
         }
+    }
+
+    /// Whether there are snapshots in a group that are in the making, or on their way out.
+    pub(super) fn any_in(group: &Dir) -> Result<bool> {
+        for name in group.names()? {
+            if name?.to_str().is_ok_and(Self::is_name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Removes what crashed backups have left in a group. The caller holds its lock, so nobody is using it.

@@ -9,7 +9,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
-use std::ptr::{NonNull, null};
+use std::ptr::{NonNull, null, null_mut};
 
 use super::{Api, Archive, Failure, Input, Listed, Outcome, UUID};
 use pxds::ffi::backup::*;
@@ -467,7 +467,8 @@ impl Api for Extern {
         let mut result: pxds_destroy_result = sized();
         (result.removed, result.protected_count) = (u64::MAX, u64::MAX);
         let outcome =
-            call(|err| unsafe { pxds_group_destroy(self.store(), group.as_ptr(), &mut result, err) }).map(drop);
+            call(|err| unsafe { pxds_group_destroy(self.store(), group.as_ptr(), None, null_mut(), &mut result, err) })
+                .map(drop);
         (outcome, (result.removed, result.protected_count))
     }
 

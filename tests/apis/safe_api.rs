@@ -228,7 +228,7 @@ impl Api for Safe {
 
     fn destroy_group(&self, group: &str) -> (Outcome<()>, (u64, u64)) {
         let mut destroyed = Destroyed::default();
-        let outcome = Group::parse(group).and_then(|group| self.store.destroy_group(&group, &mut destroyed));
+        let outcome = Group::parse(group).and_then(|group| self.store.destroy_group(&group, &mut destroyed, None));
         let Destroyed { removed, protected } = destroyed;
         // Here the counts say it, there a status does.
         let outcome = outcome.and_then(|()| match protected {

@@ -159,6 +159,12 @@ static int32_t on_notice(void *user, uint32_t level, const char *message, const 
     return 0;
 }
 
+static int32_t stop(void *user, const pxds_progress *progress)
+{
+    *(uint64_t *)user = progress->total;
+    return 5;
+}
+
 static void test_group(void)
 {
     pxds_store_options store_options = PXDS_STORE_OPTIONS_INIT;
@@ -168,6 +174,7 @@ static void test_group(void)
     pxds_prune_list *list = (pxds_prune_list *)&store;
     pxds_snapshot *open = NULL;
     unsigned notices = 0;
+    uint64_t total = 0;
 
     pxds_store_free(store);
     store_options.notice = on_notice;
@@ -189,6 +196,11 @@ static void test_group(void)
     SHOWS("29 keep PXDS_OK,28 keep PXDS_OK,27 protected PXDS_OK,26 keep PXDS_OK", list);
     OK(pxds_group_prune(store, "host/x", &options, PXDS_PRUNE_DRY_RUN, &list, &err));
     SHOWS("29 keep PXDS_OK,28 remove PXDS_OK,27 protected PXDS_OK,26 remove PXDS_OK", list);
+    options.on_progress = stop;
+    options.user = &total;
+    IS(PXDS_ERR_CANCELLED, pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    CHECK(list == NULL && total == 2);
+    options.on_progress = NULL;
     for (int i = 0; i < ROWS; i++)
         OK(pxds_snapshot_get_info(store, path_of(i), &(pxds_snapshot_entry)PXDS_SNAPSHOT_ENTRY_INIT,
                                   &err));

@@ -1,7 +1,7 @@
 """A prune with a fault at every system call that changes anything.
 
 Whatever happens, what is to be kept is there, whole, and what is to go is there whole, or gone. The
-next prune finishes the work, and the next backup into the group removes what a crash has left.
+next prune finishes the work, and removes what a crash has left.
 """
 
 import errno
@@ -79,6 +79,7 @@ class PruneScene(Scene):
     def assert_finishes(self):
         self.pxds(*self.prune_command()[1:])
         self.assertEqual(self.assert_kept(), set())
+        self.assertEqual([name for name in self.beside_chunks() if TEMPORARY.search(name)], [])
         self.run_program("make", GROUP, TIME + 9, self.input)
         self.assertEqual([name for name in self.beside_chunks() if TEMPORARY.search(name)], [])
 

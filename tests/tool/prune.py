@@ -209,7 +209,7 @@ class Row(ctypes.Structure):
 
 class Options(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_size_t), ("keep", ctypes.c_uint64 * 6),
-                ("zone", ctypes.c_char_p)]
+                ("zone", ctypes.c_char_p), ("on_progress", ctypes.c_void_p), ("user", ctypes.c_void_p)]
 
 
 PROTECTED, FINISHED = 1, 2
