@@ -10,7 +10,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::{kind, plain_blob, reopen};
+use common::{Scratch, kind, plain_blob, quick, reopen};
 use garbage::Scene;
 use pxds::digest::Digest;
 use pxds::error::Kind;
@@ -22,7 +22,7 @@ use pxds::name::Group;
 use pxds::prune::{Keep, Mark};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::Pruned;
-use pxds::store::{InsertOptions, Inserted, Store};
+use pxds::store::{ConvertStep, Converted, InsertOptions, Inserted, Layout, Store, StoreOptions};
 use pxds::sys::LockMode;
 use pxds::zone::Zone;
 
@@ -409,4 +409,138 @@ fn dry_run_and_dry_run() {
         Ok(())
     });
     assert_eq!(Some(outer.unwrap()), inner);
+}
+
+// ---- conversion ----
+
+/// A store of layout hex4, without the directories that it does not need.
+fn scene_of_hex4() -> Scene {
+    let scratch = Scratch::new();
+    let path = scratch.join("store");
+    for dir in [".chunks/0000", ".chunks/ffff"] {
+        fs::create_dir_all(path.join(dir)).unwrap();
+    }
+    Scene::open(scratch, &path, quick())
+}
+
+/// Converts the store of `scene` to hex2, and does something when the first file has been moved.
+fn convert_and(scene: &Scene, action: impl FnOnce()) -> pxds::error::Result<Converted> {
+    let mut action = Some(action);
+    Store::convert(scene.store.path(), Layout::Hex2, &quick(), false, &mut |step, _, _| {
+        if step == ConvertStep::Move
+            && let Some(action) = action.take()
+        {
+            action();
+        }
+        Ok(())
+    })
+}
+
+/// The store as one opens it that may be of both layouts.
+fn mixed(scene: &Scene) -> Store {
+    Store::open(scene.store.path(), &StoreOptions { mixed: true, ..quick() }).unwrap()
+}
+
+#[test]
+fn writer_and_conversion() {
+    let scene = scene_of_hex4();
+    scene.chunk("x");
+    let lock = scene.store.lock_shared().unwrap();
+    assert_eq!(kind(convert_and(&scene, || ())), Kind::Busy);
+    drop(lock);
+    convert_and(&scene, || assert_eq!(kind(scene.store.lock_shared()), Kind::Busy)).unwrap();
+    assert_eq!(kind(scene.store.lock_shared()), Kind::State, "it would write where nobody looks");
+    assert!(reopen(&scene.store).lock_shared().is_ok());
+}
+
+#[test]
+fn reader_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunks: Vec<_> = (0..10).map(|i| scene.chunk(&format!("{i}"))).collect();
+    convert_and(&scene, || {
+        let reader = mixed(&scene);
+        assert!(chunks.iter().all(|chunk| loads(&reader, chunk)));
+        let found = chunks.iter().filter(|chunk| loads(&scene.store, chunk)).count();
+        assert_eq!(found, chunks.len() - 1, "the moved one is missing");
+    })
+    .unwrap();
+    let again = reopen(&scene.store);
+    assert!(chunks.iter().all(|chunk| loads(&again, chunk) && !loads(&scene.store, chunk)));
+}
+
+#[test]
+fn set_aside_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunks: Vec<_> = (0..10).map(|i| scene.chunk(&format!("{i}"))).collect();
+    convert_and(&scene, || {
+        let set_aside = chunks.iter().filter_map(|chunk| scene.store.mark_bad(chunk).unwrap()).count();
+        assert_eq!(set_aside, chunks.len() - 1);
+    })
+    .unwrap();
+    let again = reopen(&scene.store);
+    for chunk in &chunks {
+        let path = again.chunk_path(chunk);
+        assert_ne!(path.exists(), path.with_file_name(format!("{chunk}.0.bad")).exists(), "{chunk}");
+    }
+    assert_eq!(chunks.iter().filter(|chunk| loads(&again, chunk)).count(), 1);
+}
+
+#[test]
+fn prune_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunk = scene.chunk("x");
+    scene.snapshot(FIRST, &[chunk]);
+    scene.snapshot(SECOND, &[chunk]);
+    convert_and(&scene, || assert!(prune(&scene.store)[1].removed)).unwrap();
+    assert!(loads(&reopen(&scene.store), &chunk) && !scene.dir(FIRST).exists());
+}
+
+#[test]
+fn collection_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunk = scene.chunk("x");
+    scene.snapshot(FIRST, &[chunk]);
+    gc_and(&scene, PHASE_SWEEP, || assert_eq!(kind(convert_and(&scene, || ())), Kind::Busy));
+    convert_and(&scene, || assert_eq!(kind(gc(&mixed(&scene))), Kind::Busy)).unwrap();
+    assert_eq!(kind(gc(&scene.store)), Kind::State, "it would find everything missing");
+    assert_eq!(gc(&reopen(&scene.store)).unwrap().disk_chunks, 1);
+}
+
+#[test]
+fn dry_run_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunks: Vec<_> = (0..10).map(|i| scene.chunk(&format!("{i}"))).collect();
+    scene.snapshot(FIRST, &chunks);
+    convert_and(&scene, || assert_eq!(dry_run(&mixed(&scene)).disk_chunks, 10)).unwrap();
+    assert_eq!(dry_run(&reopen(&scene.store)).disk_chunks, 10);
+}
+
+#[test]
+fn conversion_and_conversion() {
+    let scene = scene_of_hex4();
+    let chunk = scene.chunk("x");
+    convert_and(&scene, || assert_eq!(kind(convert_and(&scene, || ())), Kind::Busy)).unwrap();
+    assert_eq!(convert_and(&scene, || ()).unwrap(), Converted::default());
+    assert!(loads(&reopen(&scene.store), &chunk));
+}
+
+// ---- the table ----
+
+#[test]
+fn every_cell_has_its_test() {
+    let names = |line: &str| -> Vec<String> {
+        line.split('|').map(|cell| cell.trim_matches([' ', '*', '/', '!']).replace(' ', "_")).collect()
+    };
+    let rows: Vec<_> =
+        include_str!("../src/gc/mod.rs").lines().filter(|line| line.starts_with("//! |")).map(names).collect();
+    let columns = &rows[0][2..rows[0].len() - 1];
+    assert_eq!((columns.len(), rows.len()), (7, 9));
+    for (i, row) in rows[2..].iter().enumerate() {
+        assert_eq!(row[1], columns[i], "rows and columns are the same operations");
+        for (k, column) in columns.iter().enumerate() {
+            assert_eq!(row[k + 2].is_empty(), k < i, "{} and {column}", row[1]);
+            let test = format!("fn {}_and_{column}()", row[1]);
+            assert!(k < i || include_str!("gc_locking.rs").contains(&test), "{test}");
+        }
+    }
 }

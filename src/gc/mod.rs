@@ -18,18 +18,20 @@
 //!
 //! # What keeps operations out of each other's way
 //!
-//! *Writer*: ingest and backup, which hold the process lock shared. *Reader*: restore and verify. *Set aside*: a bad chunk
-//! renamed, by verify. *Prune*: also forgetting a snapshot, and removing a group. *Dry run*: of this module.
-//! `tests/gc_locking.rs` has one test for each cell, of the same name.
+//! *Writer*: ingest and backup, which hold the process lock shared. *Reader*: restore, verify and statistics. *Set aside*: a
+//! bad chunk renamed, by verify; one that it stores in its place comes new, or is touched, as a writer's does, and so stays.
+//! *Prune*: also forgetting a snapshot, and removing a group. *Dry run*: of this module. *Conversion*: from one layout to the
+//! other. `tests/gc_locking.rs` has one test for each cell, of the same name.
 //!
-//! | | writer | reader | set aside | prune | collection | dry run |
-//! |---|---|---|---|---|---|---|
-//! | **writer** | temporary names, rename; a mutex a chunk | rename: whole or not there | mutex; stored again next time | group and snapshot locks | other process: process lock. This store: the oldest writer, and the mutex | it only reads |
-//! | **reader** | | nothing changes | missing, and said so | snapshot lock | what is referred to is marked | it only reads |
-//! | **set aside** | | | mutex; the second finds nothing | they share no file | rename keeps the touch; bad copies of what is missing are marked | it only reads |
-//! | **prune** | | | | snapshot lock | what vanishes is passed over, the group listed again | it only reads |
-//! | **collection** | | | | | process lock | it only reads |
-//! | **dry run** | | | | | | it only reads |
+//! | | writer | reader | set aside | prune | collection | dry run | conversion |
+//! |---|---|---|---|---|---|---|---|
+//! | **writer** | temporary names, rename; a mutex a chunk | rename: whole or not there | mutex; stored again next time | group and snapshot locks | other process: process lock. This store: the oldest writer, and the mutex | it only reads | process lock; handles from before get none |
+//! | **reader** | | nothing changes | missing, and said so | snapshot lock | what is referred to is marked | it only reads | missing, and said so, until the store is opened again |
+//! | **set aside** | | | mutex; the second finds nothing | they share no file | rename keeps the touch; bad copies of what is missing are marked | it only reads | rename: under the old name or the new one |
+//! | **prune** | | | | snapshot lock | what vanishes is passed over, the group listed again | it only reads | they share no file |
+//! | **collection** | | | | | process lock | it only reads | process lock |
+//! | **dry run** | | | | | | it only reads | it only reads |
+//! | **conversion** | | | | | | | process lock |
 //!
 //! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a time.
 
