@@ -13,7 +13,7 @@ import backups
 import faults
 import support
 from backups import FINISHED, TIME, snapshot_name
-from fault_backup import Scene
+from fault_backup import FewPoints, Scene
 from support import TOOL, read, tree, write
 
 PATHS = (f"host/x/{snapshot_name(TIME)}", f"host/x/{snapshot_name(TIME + 1)}", f"vm/7/{snapshot_name(TIME)}")
@@ -25,7 +25,7 @@ class VerifyScene(Scene):
     def setUp(self):
         backups.BackupCase.setUp(self)
         self.template, self.other = self.path("template"), self.path("other")
-        self.pxds("init", self.store)
+        self.init()
         self.old_input = self.new_input("old", 1)
         self.run_program("make", "host/x", TIME, self.old_input)
         self.run_program("make", "host/x", TIME + 1, self.input)
@@ -116,6 +116,10 @@ class VerifyScene(Scene):
         self.assertEqual(self.read_with_fault("error=EIO:when=1").returncode, 0)
         # A read that gives too little is no rot either.
         self.assertEqual(self.read_with_fault("retval=0:when=1").returncode, 0)
+
+
+class Hex4(FewPoints, VerifyScene):
+    pass
 
 
 if __name__ == "__main__":

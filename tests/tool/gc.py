@@ -142,6 +142,26 @@ class Gc(support.TestCase):
         scene.assert_collected()
 
 
+class AccessTimes(support.TestCase):
+    """A file system that does not keep them, as strace plays it: the calls succeed, and nothing is set."""
+
+    @support.needs_strace
+    def test_refused(self):
+        scene = Store(self, self.path("store"))
+        forgets = ("strace", "-f", "-o", self.path("log"), "-e", "trace=utimensat",
+                   "-e", "inject=utimensat:retval=0")
+        made = r"its access time was set to \d+, and the file system made it \d+; garbage collection here would remove"
+        self.assertRegex(self.error("gc", scene.store, under=forgets), made)
+        self.assertEqual(scene.chunks(), scene.all)
+        # Set, and then not to the present.
+        stays = (*forgets[:-1], "inject=utimensat:retval=0:when=2+2")
+        self.assertRegex(self.error("gc", scene.store, under=stays), r"was to become the present, and stays at \d+; ")
+        self.assertEqual(scene.chunks(), scene.all)
+        self.assertRegex(self.error("init", self.path("new"), under=forgets), made)
+        self.pxds("gc", scene.store)
+        scene.assert_collected()
+
+
 class Disks(mounts.MountCase):
     def test_full(self):
         """Not a byte is free, and the room is made all the same."""
