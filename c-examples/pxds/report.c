@@ -156,9 +156,11 @@ static const char style[] =
     "th { color: var(--dim); font-weight: 500; }\n"
     "th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 160px;\n"
     "  overflow-wrap: anywhere; }\n"
-    "td.words { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 90px; }\n"
+    "th.words, td.words { text-align: left; white-space: normal; overflow-wrap: anywhere;\n"
+    "  min-width: 90px; }\n"
+    "td.alarm { color: var(--red); }\n"
     "summary { cursor: pointer; font-weight: 600; }\n"
-    "svg { display: block; width: 100%; height: auto; }\n"
+    "svg { display: block; width: 100%; min-width: 680px; height: auto; }\n"
     "svg text { fill: var(--text); font: 12px system-ui, sans-serif; }\n"
     "svg text.title, svg text.dim { fill: var(--dim); }\n"
     "svg text.end { text-anchor: end; } svg text.middle { text-anchor: middle; }\n"
@@ -175,7 +177,7 @@ static const char style[] =
     ".cell { fill: var(--blue); stroke: var(--grid); } .self { fill: var(--grid); }\n"
     ".ok { fill: var(--green); } .failed { fill: var(--red); } .never { fill: var(--grey); }\n"
     ".unfinished { fill: var(--violet); } .unreadable { fill: var(--orange); }\n"
-    "@media print { section { break-inside: avoid; } }\n"
+    "@media print { svg { min-width: 0; } section { break-inside: avoid; } }\n"
     "</style>\n";
 
 static void open_tile(FILE *out, const char *name)
@@ -318,12 +320,18 @@ static void put_groups(FILE *out, const struct report *report)
     close_table(out, shown, report->group_count, "with the most data");
 }
 
+static bool is_alarming(enum verify verify)
+{
+    return verify == VERIFY_FAILED || verify == VERIFY_UNREADABLE;
+}
+
 static void put_snapshots(FILE *out, const struct report *report)
 {
     const size_t count = report->snapshot_count, shown = count < TABLE_MAX ? count : TABLE_MAX;
 
     open_table(out, "Snapshots", count, report->exact);
-    fputs("<th>New</th><th>Its alone</th><th>Verified</th><th>Notes</th></tr>\n", out);
+    fputs("<th>New</th><th>Its alone</th><th class=\"words\">Verified</th>"
+          "<th class=\"words\">Notes</th></tr>\n", out);
     for (size_t i = 0; i < shown; i++) {
         const struct report_snapshot *snapshot = &report->snapshots[count - 1 - i];
         const pxds_stats_snapshot *row = &snapshot->row;
@@ -334,8 +342,8 @@ static void put_snapshots(FILE *out, const struct report *report)
         put_sums(out, &row->described, &row->used, report->exact);
         put_cell(out, row->new_data.size);
         put_cell(out, row->own.size);
-        fprintf(out, "<td class=\"words\">%s</td><td class=\"words\"><bdi>",
-                verify_names[snapshot->verify]);
+        fprintf(out, "<td class=\"words%s\">%s</td><td class=\"words\"><bdi>",
+                is_alarming(snapshot->verify) ? " alarm" : "", verify_names[snapshot->verify]);
         if (snapshot->title != NULL)
             put_text(out, snapshot->title,
                      snapshot->verify == VERIFY_UNREADABLE ? ERROR_MAX : NOTES_MAX);
@@ -347,9 +355,9 @@ static void put_snapshots(FILE *out, const struct report *report)
 static void put_chart(FILE *out, const struct report *report, const char *title, const char *note,
                       void (*draw)(FILE *out, const struct report *report))
 {
-    fprintf(out, "<section>\n<h2>%s</h2>\n<p class=\"note\">%s</p>\n", title, note);
+    fprintf(out, "<section>\n<h2>%s</h2>\n<p class=\"note\">%s</p>\n<div class=\"wide\">\n", title, note);
     draw(out, report);
-    fputs("</section>\n", out);
+    fputs("</div>\n</section>\n", out);
 }
 
 static void put_charts(FILE *out, const struct report *report)

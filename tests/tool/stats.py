@@ -480,6 +480,10 @@ class Report(StoreCase):
         self.assert_has(
             text, "<title>1 verified, 2 failed, 1 never verified, 1 manifest not readable</title>")
         self.assert_has(text, "<li>2 failed")
+        self.assertEqual(text.count('<td class="words alarm">failed</td>'), 2)
+        # A narrow window scrolls the pictures, so that they stay legible.
+        root = ElementTree.fromstring(text)
+        self.assertEqual(len(root.findall(".//div[@class='wide']/svg")), len(root.findall(".//svg")))
         self.assert_has(text, "too few for a blob")
 
     def test_hostile_text(self):
