@@ -148,7 +148,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 /// written, if there is room on the disk, without which all else does. See docs/format.md, 11.
 ///
 /// It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
-/// each index. A dry run reads the indexes again for each million chunks in use.
+/// each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the indexes again for each million chunks in use.
 ///
 /// `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at most.
 /// `status` may be NULL.
