@@ -430,6 +430,22 @@ fn the_cut_off_decides() {
     }
 }
 
+/// A writer that is at work for longer than the cut-off: three days, by the clock of the collection.
+#[test]
+fn what_a_long_writer_has_touched_stays() {
+    let scene = Scene::new();
+    let chunks = [scene.chunk("touched"), scene.chunk("old")];
+    let later = GcOptions { clock: clock(|| real() + 3 * 86_400), ..GcOptions::default() };
+    let lock = scene.store.lock_shared().unwrap();
+    scene.store.touch(&chunks[0]).unwrap();
+    let status = scene.collect_with(&later, |_| Ok(())).unwrap();
+    assert_eq!(scene.left(&chunks), [true, false]);
+    assert_eq!((status.disk_chunks, status.removed_chunks), (1, 1));
+    drop(lock);
+    scene.collect_with(&later, |_| Ok(())).unwrap();
+    assert_eq!(scene.left(&chunks), [false, false]);
+}
+
 #[test]
 fn options_that_cannot_be() {
     let scene = Scene::new();
