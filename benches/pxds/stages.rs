@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pxds::blob::{Blob, Codec};
 use pxds::chunker::{Config, DynamicChunker};
@@ -29,6 +29,9 @@ const STEP: usize = 256 << 10;
 
 /// Chunks that are hashed at a time.
 const HASHED: usize = 64;
+
+/// How long threads work before they are measured.
+const SETTLE: Duration = Duration::from_millis(10);
 
 /// A stage, and what its cost is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,11 +154,11 @@ impl Stages {
     /// Seconds by the clock for a byte or chunk.
     fn time(&self, stage: Stage, threads: usize) -> f64 {
         fs::create_dir(&self.scratch).unwrap();
-        let start = Barrier::new(threads);
+        let settled = AtomicUsize::new(0);
         let share = |i: usize| i * self.ends.len() / threads..(i + 1) * self.ends.len() / threads;
         // Units a second. The shares are not all as long, so each thread has a clock of its own.
         let rate = |i| {
-            start.wait();
+            self.settle(&settled, threads);
             let clock = Instant::now();
             self.perform(stage, share(i)) as f64 / clock.elapsed().as_secs_f64()
         };
@@ -166,6 +169,18 @@ impl Stages {
         });
         fs::remove_dir_all(&self.scratch).unwrap();
         1.0 / sum
+    }
+
+    /// Works until all threads do, and so long that the system has given each a processor of its own.
+    fn settle(&self, settled: &AtomicUsize, threads: usize) {
+        let begin = Instant::now();
+        while begin.elapsed() < SETTLE {
+            black_box(scan(&self.config, &self.sample[..STEP.min(self.sample.len())]));
+        }
+        settled.fetch_add(1, Ordering::AcqRel);
+        while settled.load(Ordering::Acquire) < threads {
+            spin_loop();
+        }
     }
 
     /// Runs the stage on some of the chunks and gives the bytes or chunks that it took.
