@@ -24,8 +24,11 @@ use super::run::{Action, Stats};
 /// Bytes of a file that are looked at, at most.
 const SAMPLE: usize = 128 << 20;
 
-/// Bytes read at a time: they stay in the processor's cache.
+/// Bytes read, or written, at a time: they stay in the processor's cache.
 const STEP: usize = 256 << 10;
+
+/// What is read stays until it is hashed: as much as a batch of chunks has.
+const BATCH: usize = 16 << 20;
 
 /// Chunks that are hashed at a time.
 const HASHED: usize = 64;
@@ -158,9 +161,11 @@ impl Stages {
         let share = |i: usize| i * self.ends.len() / threads..(i + 1) * self.ends.len() / threads;
         // Units a second. The shares are not all as long, so each thread has a clock of its own.
         let rate = |i| {
+            // Not zeros: its pages are there.
+            let mut buffer = vec![1; BATCH + STEP];
             self.settle(&settled, threads);
             let clock = Instant::now();
-            self.perform(stage, share(i)) as f64 / clock.elapsed().as_secs_f64()
+            self.perform(stage, share(i), &mut buffer) as f64 / clock.elapsed().as_secs_f64()
         };
         let rate = &rate;
         let sum: f64 = thread::scope(|scope| {
@@ -184,9 +189,9 @@ impl Stages {
     }
 
     /// Runs the stage on some of the chunks and gives the bytes or chunks that it took.
-    fn perform(&self, stage: Stage, share: Range<usize>) -> usize {
+    fn perform(&self, stage: Stage, share: Range<usize>, buffer: &mut [u8]) -> usize {
         match stage {
-            Stage::Read => self.read(share),
+            Stage::Read => self.read(share, buffer),
             Stage::Scan => {
                 let data = self.bytes(share);
                 black_box(scan(&self.config, data));
@@ -224,14 +229,14 @@ impl Stages {
         &self.sample[at(share.start)..at(share.end)]
     }
 
-    fn read(&self, share: Range<usize>) -> usize {
-        let mut buffer = vec![0; STEP];
+    /// A step after the other, to the end of a batch and then from its start again, as ingest does.
+    fn read(&self, share: Range<usize>, buffer: &mut [u8]) -> usize {
         let data = self.bytes(share);
         let start = data.as_ptr() as usize - self.sample.as_ptr() as usize;
         let mut at = 0;
         while at < data.len() {
             let len = STEP.min(data.len() - at);
-            at += self.file.read_at(&mut buffer[..len], (start + at) as u64).unwrap();
+            at += self.file.read_at(&mut buffer[at % BATCH..][..len], (start + at) as u64).unwrap();
         }
         at
     }
