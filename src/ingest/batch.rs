@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::source::Zeros;
 use crate::store::{Inserted, Leftover, Store};
-use crate::sys::CallerFd;
+use crate::sys::{self, CallerFd};
 
 /// Plain bytes of a batch, at least: enough that several chunks are hashed at a time and that threads seldom meet.
 const MIN_BATCH: u64 = 2 << 20;
@@ -22,6 +22,10 @@ pub(super) const MAX_SPANS: usize = 1024;
 
 /// Lengths of chunks of zeros that are remembered: two of an image, and of a stream nearly always one.
 const MAX_KNOWN_ZEROS: usize = 16;
+
+/// A longer buffer has room for a multiple of so much, as much as a batch may have; the system takes what is touched.
+const SMALL_BUFFER: usize = 1 << 20;
+const BUFFER_STEP: usize = 48 << 20;
 
 /// Plain bytes that a batch should have, of chunks of `avg` bytes.
 pub(super) fn batch_size(avg: u64) -> usize {
@@ -211,11 +215,7 @@ impl Keeper {
     fn insert(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
         let Press { codec, encoded, leftovers, reused } = press;
         let room = chunk.len() + ENCRYPTED_BLOB_HEADER_SIZE;
-        if encoded.len() < room {
-            let missing = room - encoded.len();
-            reserve(encoded, missing)?;
-            encoded.resize(room, 0);
-        }
+        grow(encoded, room)?;
         let len = match self.key {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
@@ -291,8 +291,13 @@ fn read_spans(fd: CallerFd<'_>, size: u64, spans: &[Span], buffer: &mut Vec<u8>,
     Ok(())
 }
 
-/// Makes a buffer at least `len` bytes long.
+/// Makes a buffer at least `len` bytes long. One that is not small gets room for a whole batch at once.
 pub(super) fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
+    if len > buffer.capacity() && len > SMALL_BUFFER {
+        let mut larger = sys::large_buffer(len.checked_next_multiple_of(BUFFER_STEP).unwrap_or(len))?;
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
+    }
     let missing = len.saturating_sub(buffer.len());
     if missing > 0 {
         reserve(buffer, missing)?;
