@@ -11,7 +11,8 @@ use common::{Rng, Scratch, kind, quick};
 use pxds::error::{Error, Kind};
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX};
 use pxds::hash::sha256;
-use pxds::stats::{MATRIX_GROUPS, Phase, Progress, Stats, collect};
+use pxds::progress::Stage;
+use pxds::stats::{MATRIX_GROUPS, PHASE_CHUNKS, PHASE_FIND, PHASE_INDEXES, Stats, collect};
 use pxds::store::{Store, StoreOptions};
 
 /// The file of a dynamic index of these chunks: what they are called, and their lengths.
@@ -42,7 +43,7 @@ fn put(store: &Store, path: &str, chunks: &[(u64, u64)]) {
 }
 
 fn count(store: &Store) -> Stats {
-    collect(store, false, &mut |_| Ok(())).unwrap()
+    collect(store, false, None).unwrap()
 }
 
 /// A store that keeps its notices.
@@ -153,9 +154,9 @@ fn progress_can_end_it_in_every_phase() {
     let mut rng = Rng::new(1);
     let chunks: Vec<_> = (0..20_000).map(|_| (rng.next(), 1)).collect();
     put(&store, "vm/1/2020-01-02T00:00:00Z/a.didx", &chunks);
-    for phase in [Phase::Find, Phase::Chunks, Phase::Indexes] {
+    for phase in [PHASE_FIND, PHASE_CHUNKS, PHASE_INDEXES] {
         let mut last: Option<std::time::Instant> = None;
-        let mut stop = |progress: Progress| {
+        let mut stop = |progress: &Stage| {
             let now = std::time::Instant::now();
             assert!(last.is_none_or(|last| now.duration_since(last).as_millis() >= 100));
             last = Some(now);
@@ -165,7 +166,7 @@ fn progress_can_end_it_in_every_phase() {
         };
         fs::create_dir_all(store.path().join(".chunks/00")).unwrap();
         fs::write(store.path().join(".chunks/00").join("00".repeat(32)), [0; 12]).unwrap();
-        assert_eq!(kind(collect(&store, true, &mut stop)), Kind::Cancelled, "{phase:?}");
+        assert_eq!(kind(collect(&store, true, Some(&mut stop))), Kind::Cancelled, "{phase:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
 use crate::error::Result;
 use crate::progress::Stage;
-use crate::stats::{self, Described, Phase, Progress, SIZE_CLASSES, Stats, Sum};
+use crate::stats::{self, Described, SIZE_CLASSES, Stats, Sum};
 
 /// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
 pub const PXDS_STATS_EXACT: u32 = 1;
@@ -179,19 +179,6 @@ fn described(described: &Described) -> pxds_stats_described {
     pxds_stats_described { indexes, logical_size, references, blobs, blob_size, unreadable }
 }
 
-/// A core progress for a C callback.
-fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> impl FnMut(Progress) -> Result<()> {
-    let user = User::new(user);
-    move |Progress { phase, done, total, bytes }| {
-        let phase = match phase {
-            Phase::Find => 0,
-            Phase::Chunks => 1,
-            Phase::Indexes => 2,
-        };
-        tell_progress(callback, user, &Stage { phase, done, total, bytes })
-    }
-}
-
 /// Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
 /// the disk.
 ///
@@ -224,8 +211,9 @@ pub unsafe extern "C" fn pxds_stats_collect(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
         args::flags(flags, PXDS_STATS_EXACT, "flags")?;
-        let mut on_progress = on_progress(progress, user);
-        let stats = stats::collect(store.core(), flags & PXDS_STATS_EXACT != 0, &mut on_progress)?;
+        let user = User::new(user);
+        let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
+        let stats = stats::collect(store.core(), flags & PXDS_STATS_EXACT != 0, Some(&mut tell))?;
         let groups = stats.groups.iter().map(|group| c_string(group.group.path())).collect::<Result<_>>()?;
         let snapshots = stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())).collect::<Result<_>>()?;
         out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));

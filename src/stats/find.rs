@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
-use super::{Meter, Phase};
+use super::PHASE_FIND;
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexKind;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{ArchiveKind, Group, Namespace};
+use crate::progress::{OnProgress, Progress, Stage};
 use crate::snapshot::SnapshotInfo;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{Dir, FileKind};
@@ -48,17 +49,17 @@ pub(super) struct Found {
 ///
 /// As for garbage collection an index is any file of that extension below the store's directory, unless a component of
 /// its path begins with a dot. Links are not followed.
-pub(super) fn find(store: &Store, meter: &mut Meter<'_>) -> Result<Found> {
+pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) -> Result<Found> {
     let groups = store.groups_below(&Namespace::root())?;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        meter.tick(Phase::Find, 0, 0, 0)?;
+        progress.tick()?;
         let infos = store.snapshots_if_any(group)?.unwrap_or_default();
         snapshots.extend(infos.into_iter().map(|info| (number, info)));
     }
     let numbers = snapshots.iter().enumerate().map(|(i, (_, info))| (info.snapshot.path(), i)).collect();
     let mut walk = Walk { store, snapshots: numbers, places: Vec::new() };
-    walk.run(meter)?;
+    walk.run(progress)?;
     let mut places = walk.places;
     places.sort_by(|a, b| {
         let order = |place: &Place| place.snapshot.unwrap_or(usize::MAX);
@@ -82,13 +83,14 @@ struct Level {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, meter: &mut Meter<'_>) -> Result<()> {
+    fn run(&mut self, progress: &mut Progress<&mut OnProgress<'_>>) -> Result<()> {
         let mut levels = Vec::new();
         levels.extend(self.look(self.store.open_base()?, String::new())?);
         let mut looked = 0;
         while let Some(level) = levels.last_mut() {
             looked += 1;
-            meter.tick(Phase::Find, looked, 0, 0)?;
+            progress.stage = Stage { phase: PHASE_FIND, done: looked, ..Stage::default() };
+            progress.tick()?;
             let Some(name) = level.children.pop() else {
                 levels.pop();
                 continue;

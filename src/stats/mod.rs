@@ -17,13 +17,13 @@ mod set;
 mod sums;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 use crate::format::BLOB_HEADER_SIZE;
 use crate::index::{Index, IndexKind};
 use crate::limits::BLOB_MAX_SIZE;
 use crate::name::Group;
+use crate::progress::{OnProgress, Progress, Stage};
 use crate::snapshot::SnapshotInfo;
 use crate::store::Store;
 use crate::sys::Dir;
@@ -158,57 +158,20 @@ impl Stats {
     }
 }
 
-/// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Looking for indexes; counts directories.
-    Find,
-    /// Looking at the files of chunks; counts them.
-    Chunks,
-    /// Reading indexes; counts them.
-    Indexes,
-}
-
-/// How far it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Progress {
-    /// What is being done.
-    pub phase: Phase,
-    /// Units done.
-    pub done: u64,
-    /// Units in all; 0 if that is not known.
-    pub total: u64,
-    /// Bytes: of chunks their files', of indexes what they describe.
-    pub bytes: u64,
-}
-
-/// Takes how far it is. An error ends the work.
-pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> Result<()>;
-
-/// Tells of progress ten times a second at most.
-struct Meter<'a> {
-    on_progress: OnProgress<'a>,
-    told: Option<Instant>,
-}
-
-impl Meter<'_> {
-    fn tick(&mut self, phase: Phase, done: u64, total: u64, bytes: u64) -> Result<()> {
-        let now = Instant::now();
-        if self.told.is_some_and(|told| now.duration_since(told) < Duration::from_millis(100)) {
-            return Ok(());
-        }
-        self.told = Some(now);
-        (self.on_progress)(Progress { phase, done, total, bytes })
-    }
-}
+/// [`Stage::phase`]: looking for indexes; units are directories.
+pub const PHASE_FIND: u32 = 0;
+/// [`Stage::phase`]: looking at the files of chunks; units are these, bytes theirs.
+pub const PHASE_CHUNKS: u32 = 1;
+/// [`Stage::phase`]: reading indexes; units are these, bytes those that they describe.
+pub const PHASE_INDEXES: u32 = 2;
 
 /// Counts, with `exact` the files of the chunks too.
 ///
 /// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with `exact`
 /// without `.chunks`; that of the notice or of `on_progress`.
-pub fn collect(store: &Store, exact: bool, on_progress: OnProgress<'_>) -> Result<Stats> {
-    let mut meter = Meter { on_progress, told: None };
-    let found = find(store, &mut meter)?;
+pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'_>>) -> Result<Stats> {
+    let mut progress = Progress::new(on_progress);
+    let found = find(store, &mut progress)?;
     let indexes = found.places.iter().map(|place| place.indexes.len() as u64).sum();
     let mut counting = Counting {
         store,
@@ -218,7 +181,7 @@ pub fn collect(store: &Store, exact: bool, on_progress: OnProgress<'_>) -> Resul
         bytes: 0,
         chunks: ChunkSet::new(),
         sums: Sums::new(found.groups, found.snapshots, &found.places, exact)?,
-        meter,
+        progress,
     };
     if exact {
         counting.look_at_chunks()?;
@@ -229,7 +192,7 @@ pub fn collect(store: &Store, exact: bool, on_progress: OnProgress<'_>) -> Resul
     Ok(counting.sums.finish(counting.chunks.chunks()))
 }
 
-struct Counting<'a> {
+struct Counting<'a, 'p> {
     store: &'a Store,
     exact: bool,
     /// How many there are, how many have been read, and what they describe.
@@ -238,10 +201,15 @@ struct Counting<'a> {
     bytes: u64,
     chunks: ChunkSet,
     sums: Sums,
-    meter: Meter<'a>,
+    progress: Progress<&'a mut OnProgress<'p>>,
 }
 
-impl Counting<'_> {
+impl Counting<'_, '_> {
+    fn tick(&mut self, phase: u32, done: u64, total: u64, bytes: u64) -> Result<()> {
+        self.progress.stage = Stage { phase, done, total, bytes };
+        self.progress.tick()
+    }
+
     /// Notes what is in `.chunks`.
     fn look_at_chunks(&mut self) -> Result<()> {
         let (mut files, mut bytes) = (0, 0_u64);
@@ -258,7 +226,7 @@ impl Counting<'_> {
                     chunk.stored = file_len(entry.stored_size);
                 }
             }
-            self.meter.tick(Phase::Chunks, files, 0, bytes)?;
+            self.tick(PHASE_CHUNKS, files, 0, bytes)?;
         }
         Ok(())
     }
@@ -267,7 +235,7 @@ impl Counting<'_> {
         self.sums.begin(place);
         let base = self.store.open_base()?;
         for (name, kind) in &place.indexes {
-            self.meter.tick(Phase::Indexes, self.read, self.indexes, self.bytes)?;
+            self.tick(PHASE_INDEXES, self.read, self.indexes, self.bytes)?;
             self.read += 1;
             let opened = base.open_below(&place.path).and_then(|dir| match dir {
                 Some(dir) => read_index(&dir, name, *kind),
@@ -297,7 +265,7 @@ impl Counting<'_> {
         self.bytes = self.bytes.saturating_add(index.size());
         for i in 0..index.count() {
             if i % 4096 == 4095 {
-                self.meter.tick(Phase::Indexes, self.read, self.indexes, self.bytes)?;
+                self.tick(PHASE_INDEXES, self.read, self.indexes, self.bytes)?;
             }
             let Some(info) = index.chunk(i) else { break };
             let chunk = self.chunks.entry(&info.digest)?;
