@@ -70,6 +70,7 @@ int cmd_prune(const struct args *args)
     pxds_store *store = open_tree(args);
     pxds_prune_list *list = NULL;
     pxds_error *err = NULL;
+    pxds_status status;
     int rc;
 
     if (store == NULL)
@@ -85,11 +86,9 @@ int cmd_prune(const struct args *args)
     if (options.keep_last == 0 && options.keep_hourly == 0 && options.keep_daily == 0 &&
         options.keep_weekly == 0 && options.keep_monthly == 0 && options.keep_yearly == 0)
         say("no --keep option says what to keep, so everything is kept");
-    if (pxds_group_prune(store, args->operand[1], &options, flags, &list, &err) < 0)
-        rc = fail(err);
+    status = pxds_group_prune(store, args->operand[1], &options, flags, &list, &err);
     clear_line();
-    if (list != NULL)
-        rc = print_rows(list, args->option[OPT_JSON].given);
+    rc = status < 0 ? fail(err) : print_rows(list, args->option[OPT_JSON].given);
     pxds_prune_list_free(list);
     pxds_store_free(store);
     return rc;
