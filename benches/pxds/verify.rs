@@ -17,8 +17,8 @@ use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
 
 use super::data;
 
-const SIZE: usize = 256 << 20;
-const ROUNDS: usize = 9;
+const SIZE: usize = 1 << 30;
+const ROUNDS: usize = 5;
 const AVERAGES: [u64; 2] = [4 << 20, 64 << 10];
 const ROWS: [&str; 5] = ["read", "CRC, decode", "hash, many at a time", "verify, 1 thread", "verify, 2 threads"];
 

@@ -19,6 +19,7 @@ use crate::format::BlobForm;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
 use crate::source::is_bad;
 use crate::store::{ChunkFile, Store};
+use crate::sys;
 
 /// Bytes of a batch, plain or encoded: one more chunk is read as long as there are fewer.
 const BATCH_SIZE: u64 = 24 << 20;
@@ -32,6 +33,9 @@ const GROUP_SIZE: usize = 32 << 20;
 
 /// A buffer that has grown beyond this is not kept.
 const MAX_KEPT: usize = GROUP_SIZE + (16 << 20);
+
+/// A buffer that is to be larger than this is made as large as one that is kept.
+const SMALL: usize = 1 << 20;
 
 /// Batches that have been read and not been entered, for each thread.
 pub(super) const MAX_AHEAD: usize = 2;
@@ -96,6 +100,7 @@ pub(super) struct Checker<'a> {
     pub(super) key: Option<&'a CryptKey>,
     /// The key is that of the chunks.
     pub(super) opens: bool,
+    pub(super) threads: usize,
 }
 
 /// What a quick look at a blob gives.
@@ -122,8 +127,14 @@ impl Checker<'_> {
         if raw.capacity() > MAX_KEPT {
             *raw = Vec::new();
         }
+        // What is left is shared out evenly at the end.
+        let most = left.len().div_ceil(2 * self.threads).min(MAX_ITEMS);
+        let bytes = left.as_slice().iter().take(most).fold(0_u64, |sum, wanted| sum.saturating_add(wanted.len));
+        if raw.capacity() <= SMALL && bytes > SMALL as u64 {
+            *raw = sys::large_buffer(MAX_KEPT)?;
+        }
         let mut plain = 0_u64;
-        while items.len() < MAX_ITEMS && plain < BATCH_SIZE && (raw.len() as u64) < BATCH_SIZE {
+        while items.len() < most && plain < BATCH_SIZE && (raw.len() as u64) < BATCH_SIZE {
             let Some(&wanted) = left.next() else { break };
             pause()?;
             let start = raw.len();
@@ -182,6 +193,9 @@ impl Checker<'_> {
             _ => 0,
         });
         let room = lens.iter().sum::<usize>();
+        if room > decoded.capacity() {
+            *decoded = if room > SMALL { sys::large_buffer(room.max(MAX_KEPT))? } else { Vec::new() };
+        }
         reserve(decoded, room.saturating_sub(decoded.len()))?;
         decoded.resize(room.max(decoded.len()), 0);
 

@@ -265,7 +265,7 @@ impl<'a> Verifier<'a> {
         self.ledger.book.make_room(entries.len())?;
         let wanted = self.wanted(index, entries, opens)?;
         let Verifier { store, options, desks, ledger, .. } = self;
-        let checker = Checker { store, key: options.key.as_deref(), opens };
+        let checker = Checker { store, key: options.key.as_deref(), opens, threads: desks.len() };
         let (max_jobs, mut left) = (MAX_AHEAD * desks.len(), wanted.iter());
         crew::run(
             desks,
