@@ -17,6 +17,7 @@ CARGO   ?= cargo
 PYTHON  ?= python3
 INSTALL ?= install
 STRIP   ?= strip
+OBJCOPY ?= objcopy
 CFLAGS  ?= -O2 -g
 
 PREFIX     ?= /usr/local
@@ -28,8 +29,9 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 ABI     := $(shell sed -n 's/^const ABI: &str = "\(.*\)";/\1/p' build.rs)
 
-# What a program needs besides libpxds.a. `make test` compares it with what rustc says.
-STATIC_LIBS ?= -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
+# What a program needs besides libpxds.a. `make test` compares it with what rustc says. Without -lgcc_s, which has no
+# form for "cc -static": the compiler adds it, or -lgcc_eh, by itself.
+STATIC_LIBS ?= -lutil -lrt -lpthread -lm -ldl -lc
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 SHARED := build/libpxds.so.$(VERSION)
@@ -65,9 +67,15 @@ $(SHARED): cargo
 	@mkdir -p build
 	@cmp -s $(TARGET)/libpxds.so $@ || $(INSTALL) -m 755 $(TARGET)/libpxds.so $@
 
+# Made again when what it was made of differs from the sum that is kept beside it.
 $(STATIC): cargo
 	@mkdir -p build
-	@cmp -s $(TARGET)/libpxds.a $@ || $(INSTALL) -m 644 $(TARGET)/libpxds.a $@
+	@sum=$$(cat $(TARGET)/libpxds.a scripts/static-library.sh abi/pxds.symbols | cksum) && \
+	test "$$(cat $@.sum 2>/dev/null)" = "$$sum" && test -f $@ || { \
+	    echo 'scripts/static-library.sh abi/pxds.symbols $(TARGET)/libpxds.a $@' && \
+	    LD='$(LD)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' \
+	        sh scripts/static-library.sh abi/pxds.symbols $(TARGET)/libpxds.a $@ && \
+	    echo "$$sum" > $@.sum; }
 
 build/libpxds.so.$(ABI): $(SHARED)
 	@ln -sf libpxds.so.$(VERSION) $@
