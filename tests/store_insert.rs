@@ -133,20 +133,45 @@ fn a_plain_insert_checks_neither_digest_nor_crc() {
 fn what_is_no_blob_is_refused_unless_raw() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let cases = [
-        b"".to_vec(),
-        b"short".to_vec(),
-        plain_blob(DATA)[..11].to_vec(),
-        vec![0; 100],
-        [&MAGIC_ENCRYPTED_BLOB[..], &[0; 35]].concat(),
-    ];
-    for (i, bytes) in cases.iter().enumerate() {
+    for (i, bytes) in [vec![0; 12], vec![0; 100]].iter().enumerate() {
         let digest = sha256(&[i as u8]);
         let error = failure(store.insert(&digest, bytes, PLAIN));
         assert_eq!((error.kind(), error.digest()), (Kind::Format, Some(&digest)), "case {i}");
         assert!(!store.chunk_path(&digest).exists());
         assert_eq!(store.insert(&digest, bytes, RAW).unwrap(), new(bytes), "case {i}");
         assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), *bytes, "case {i}");
+        // What an insert has stored is a chunk for every other call.
+        assert_eq!(store.has(&digest).unwrap(), Some(bytes.len() as u64), "case {i}");
+        store.touch(&digest).unwrap();
+    }
+}
+
+/// What counts as absent cannot be inserted, raw or not.
+#[test]
+fn what_is_too_short_for_a_chunk_is_refused() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let cases = [
+        b"".to_vec(),
+        b"short".to_vec(),
+        vec![0; 11],
+        plain_blob(DATA)[..11].to_vec(),
+        [&MAGIC_ENCRYPTED_BLOB[..], &[0; 4]].concat(),
+        [&MAGIC_ENCRYPTED_BLOB[..], &[0; 35]].concat(),
+    ];
+    let digest = sha256(DATA);
+    for (i, bytes) in cases.iter().enumerate() {
+        for options in [PLAIN, RAW] {
+            let error = failure(store.insert(&digest, bytes, options));
+            assert_eq!((error.kind(), error.digest()), (Kind::Format, Some(&digest)), "case {i}");
+        }
+    }
+    assert_eq!(tree(&store.path().join(".chunks")), BTreeMap::new());
+    // The shortest that are chunks.
+    let encrypted = [&MAGIC_ENCRYPTED_BLOB[..], &[0; 36]].concat();
+    for (bytes, name) in [(vec![7; 12], b"a"), (plain_blob(b""), b"b"), (encrypted, b"c")] {
+        assert_eq!(store.insert(&sha256(name), &bytes, RAW).unwrap(), new(&bytes));
+        assert_eq!(store.has(&sha256(name)).unwrap(), Some(bytes.len() as u64));
     }
 }
 

@@ -145,7 +145,8 @@ unsafe impl SizeFirst for pxds_chunk_entry {
     const NAME: &'static str = "pxds_chunk_entry";
 }
 
-/// Inserting flag: store any bytes, not only a blob.
+/// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
+/// begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
 pub const PXDS_INSERT_RAW: u32 = 1;
 /// Loading flag: give any bytes, for salvage; neither structure nor CRC are checked.
 pub const PXDS_LOAD_UNCHECKED: u32 = 1;
@@ -373,10 +374,10 @@ pub unsafe extern "C" fn pxds_store_chunk_path(
 /// is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
 /// the first insert until an index names the chunks. `result` may be NULL.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is
-/// no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would
-/// replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the
-/// notice callback, after the chunk was stored).
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
+/// PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid,
+/// or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

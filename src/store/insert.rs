@@ -9,7 +9,7 @@ use super::{CHUNK_DIR_MODE, NoticeLevel, Store, SyncLevel};
 use crate::blob::{Blob, Codec, update_crc};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
-use crate::format::BlobForm;
+use crate::format::{BLOB_HEADER_SIZE, BlobForm};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::sys::{FileKind, Stat, TempFile};
 
@@ -19,7 +19,7 @@ pub(super) const CHUNK_MODE: u32 = 0o644;
 /// How a chunk is inserted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InsertOptions {
-    /// Take any bytes, not only a blob.
+    /// Take any bytes, not only a blob, if they are long enough to count as a chunk.
     pub raw: bool,
 }
 
@@ -58,13 +58,13 @@ impl Store {
     ///
     /// That the two belong together is not checked; see [`Store::insert_verified`].
     ///
-    /// Errors: `Format` if `blob` is no blob; `Limit` if it is too long; `Exists` if something that is not a file has
+    /// Errors: `Format` if `blob` is no blob, or too short for one; `Limit` if it is too long; `Exists` if something that is not a file has
     /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
     pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
         check_len(digest, blob)?;
         let form = match Blob::parse(blob) {
             Ok(blob) => Some(blob.form()),
-            Err(_) if options.raw => None,
+            Err(_) if options.raw && is_long_enough(blob) => None,
             Err(error) => return Err(error.with_digest(digest)),
         };
         let (inserted, leftover) =
@@ -260,6 +260,13 @@ impl Store {
         }
         TempFile::create(chunks, name.as_c_str(), 0o600)
     }
+}
+
+/// Whether a file of these bytes counts as a chunk, whatever they are: a shorter one is what a crash has left, and for
+/// [`Store::has`] not there.
+fn is_long_enough(raw: &[u8]) -> bool {
+    let header_size = raw.get(..8).and_then(BlobForm::from_magic).map_or(BLOB_HEADER_SIZE, BlobForm::header_size);
+    raw.len() >= header_size
 }
 
 /// Longer than any blob, and nothing could load it again.

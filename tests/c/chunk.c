@@ -41,6 +41,9 @@ static void test_insert_takes_blobs_only(void)
        pxds_store_insert(store, one.digest, garbage, sizeof garbage, 0, NULL, &err));
     IS(PXDS_ERR_FORMAT, pxds_store_insert(store, one.digest, one.blob, 11, 0, NULL, &err));
     IS(PXDS_NONE, pxds_store_has(store, one.digest, NULL, &err));
+    IS(PXDS_ERR_FORMAT,
+       pxds_store_insert(store, one.digest, garbage, 11, PXDS_INSERT_RAW, NULL, &err));
+    IS(PXDS_NONE, pxds_store_has(store, one.digest, NULL, &err));
     OK(pxds_store_insert(store, one.digest, garbage, sizeof garbage, PXDS_INSERT_RAW, NULL, &err));
     IS(PXDS_ERR_FORMAT, pxds_store_load(store, one.digest, 0, 1000, &buffer, &err));
     CHECK(buffer == NULL);
