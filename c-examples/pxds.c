@@ -63,7 +63,7 @@ static const struct option {
     const struct word *words;
 } option_table[OPT_COUNT] = {
     [OPT_ANY_CHUNK_SIZE] = {"any-chunk-size", FLAG, NULL,
-                            "a .fidx in chunks that stop PBS's garbage collection", NULL},
+                            "a .fidx in chunks that stop the gc of PBS after 4.2.3", NULL},
     [OPT_AVG] = {"avg", SIZE, "BYTES", "average chunk size, such as 64K; 4M if not given", NULL},
     [OPT_CHUNK_SIZE] = {"chunk-size", SIZE, "BYTES",
                         "average chunk size of a .didx, exact one of a .fidx", NULL},

@@ -264,7 +264,10 @@
  */
 #define PXDS_STORE_NO_ATIME_PROBE 8
 
-/** Inserting flag: store any bytes, not only a blob. */
+/**
+ * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
+ * begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
+ */
 #define PXDS_INSERT_RAW 1
 
 /** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
@@ -463,8 +466,8 @@
 #define PXDS_STATS_SIZE_CLASSES 28
 
 /**
- * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
- * them, and its garbage collection stops at one.
+ * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server after
+ * 4.2.3 cannot read them, and their garbage collection stops at one.
  */
 #define PXDS_BACKUP_ANY_CHUNK_SIZE 1
 
@@ -1025,8 +1028,8 @@ typedef struct {
     /** Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks. */
     uint32_t threads;
     /**
-     * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server 4
-     * reads no other, so that another brings a notice of the store's.
+     * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server
+     * reads no other in versions after 4.2.3, so that another brings a notice of the store's.
      */
     uint64_t chunk_size;
     /** Creation time of the index, in seconds since 1970; NULL for now. */
@@ -2735,10 +2738,10 @@ pxds_status pxds_store_chunk_path(const pxds_store *store,
  * is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
  * the first insert until an index names the chunks. `result` may be NULL.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob), PXDS_ERR_LIMIT (too long), PXDS_ERR_EXISTS (something that is
- * no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid, or the smaller one that would
- * replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the
- * notice callback, after the chunk was stored).
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
+ * PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid,
+ * or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored).
  * Threads: shared.
  * Since: 0.1
  */
@@ -2987,8 +2990,8 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
  * Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two.
  *
  * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
- * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4
- * reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+ * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server reads no
+ * other `chunk_size` than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.

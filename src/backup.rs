@@ -8,7 +8,7 @@
 //!   by the store's sync level; then the snapshot gets its name. A crash at any point leaves a whole snapshot, or none.
 //! - Dropped before it is finished, nothing remains but chunks: neither the snapshot, nor a group that was made for it.
 //! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed one
-//!   with other chunks than of 4 MiB.
+//!   with other chunks than of 4 MiB, at which that of versions after 4.2.3 stops.
 //! - A failure to write ends it; a wrong argument does not.
 
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
 
-/// The only chunk size of fixed indexes that PBS 4 reads.
+/// The only chunk size of fixed indexes that PBS writes, and that it reads after 4.2.3.
 const PBS_FIXED_CHUNK_SIZE: u64 = 4 << 20;
 
 /// How far ahead of the clock a snapshot may be put to be newer than the one before, in seconds.
@@ -337,8 +337,8 @@ impl Backup {
             return Ok(());
         }
         let message = format!(
-            "{name}: chunks of {chunk_size} bytes: Proxmox Backup Server 4 opens no fixed index but of 4194304, and its \
-             garbage collection stops at one"
+            "{name}: chunks of {chunk_size} bytes: Proxmox Backup Server opens no fixed index but of 4194304 in versions \
+             after 4.2.3, and their garbage collection stops at one"
         );
         Err(Error::new(Kind::Argument, message))
     }

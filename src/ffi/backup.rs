@@ -18,8 +18,8 @@ use crate::backup::{Backup, BackupOptions};
 use crate::error::{Error, Kind, Result};
 use crate::sys::CallerFd;
 
-/// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Proxmox Backup Server 4 cannot read
-/// them, and its garbage collection stops at one.
+/// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server after
+/// 4.2.3 cannot read them, and their garbage collection stops at one.
 pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
 
 /// pxds_backup_add_blob() flag: do not compress.

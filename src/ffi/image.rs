@@ -32,8 +32,8 @@ pub struct pxds_image_options {
     pub flags: u32,
     /// Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks.
     pub threads: u32,
-    /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server 4
-    /// reads no other, so that another brings a notice of the store's.
+    /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server
+    /// reads no other in versions after 4.2.3, so that another brings a notice of the store's.
     pub chunk_size: u64,
     /// Creation time of the index, in seconds since 1970; NULL for now.
     pub ctime: *const i64,

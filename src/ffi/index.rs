@@ -403,8 +403,8 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
 /// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two.
 ///
 /// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
-/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server 4
-/// reads no other `chunk_size` than 4 MiB. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server reads no
+/// other `chunk_size` than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.

@@ -27,7 +27,7 @@ use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes};
 
-/// The only chunk size that newer PBS reads (docs/format.md, 6.4).
+/// The only chunk size that PBS writes, and that it reads after 4.2.3 (docs/format.md, 6.4).
 const PBS_CHUNK_SIZE: u64 = 4 << 20;
 
 /// Most bytes asked of a reader at a time.
@@ -99,8 +99,8 @@ impl Image {
             None => FixedWriter::growing(ctime, uuid, chunk_size)?,
         };
         if chunk_size != PBS_CHUNK_SIZE {
-            let what =
-                "Proxmox Backup Server 4 opens no fixed index but of 4 MiB, and its garbage collection stops at one";
+            let what = "Proxmox Backup Server opens no fixed index but of 4 MiB in versions after 4.2.3, and their \
+                        garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
         let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
