@@ -3,7 +3,8 @@
 #   make                    build/pxds, build/libpxds.so, build/libpxds.a, build/examples/
 #   make demo               a tour of the tool
 #   make test [STRICT=1]    every test; STRICT=1 fails where one had to be skipped;
-#                           ONLY='c-* tool' runs these alone, JOBS=1 one at a time
+#                           ONLY='c-* tool' runs these alone, JOBS=1 one at a time; one that
+#                           has not ended after TIME_LIMIT minutes (30) fails
 #   make FEATURES=master-key
 #                           with master keys; see Cargo.toml
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DESTDIR; builds nothing
@@ -103,10 +104,12 @@ demo: all
 
 # ---- checks ----
 
+TIME_LIMIT ?= 30
+
 # Not by the environment: cargo would build zstd again for a CC that it had not seen before.
 RUN_TESTS = $(PYTHON) tests/run CC='$(CC)' CXX='$(CXX)' CARGO='$(CARGO)' MAKE='$(MAKE)' \
     VERSION='$(VERSION)' ABI='$(ABI)' STATIC_LIBS='$(STATIC_LIBS)' \
-    FEATURES='$(FEATURES)' JOBS='$(JOBS)'
+    FEATURES='$(FEATURES)' JOBS='$(JOBS)' TIME_LIMIT='$(TIME_LIMIT)'
 
 test: all
 	@set -f; $(RUN_TESTS) $(if $(filter-out 0,$(STRICT)),--strict) $(ONLY)

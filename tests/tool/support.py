@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,25 @@ BUILD = os.path.join(ROOT, "build")
 TOOL = os.environ.get("PXDS_TOOL") or os.path.join(BUILD, "pxds")
 LIBRARY = os.path.join(BUILD, "libpxds.so")
 NOBODY = 65534  # the user, and the group
+# Seconds that one test may take, its programs and all it waits for.
+TEST_LIMIT = float(os.environ.get("PXDS_TEST_LIMIT") or 900)
+# Then as many for each thing that it still goes on to.
+THEN = 30
+
+
+def default_signals():
+    """Gives the programs that are run from here on the signals as a terminal would: nohup ignores some, and so does a
+    shell for what it puts into the background. What is ignored here stays so in this process itself."""
+    kept = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores these, and sets them for its children
+    for number in signal.valid_signals() - {signal.SIGCHLD, *kept}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # a handler does not outlive exec
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def time_is_up(*_):
+    raise TimeoutError("the test has not ended within its time")
 
 
 def random_data(length, seed=1):
@@ -53,6 +73,14 @@ class TestCase(unittest.TestCase):
     """A test with a directory of its own, `self.dir`, and the tool at hand."""
 
     maxDiff = 2000
+
+    def run(self, result=None):
+        signal.signal(signal.SIGALRM, time_is_up)
+        signal.setitimer(signal.ITIMER_REAL, TEST_LIMIT, THEN)
+        try:
+            return super().run(result)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def setUp(self):
         self.dir = tempfile.mkdtemp(prefix="pxds-test-")
@@ -106,6 +134,7 @@ class TestCase(unittest.TestCase):
 
 def main(before=None):
     """Runs the tests of a program and prints its result as tests/run reads it."""
+    default_signals()
     if before is not None:
         before()
     suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules["__main__"])
