@@ -2671,7 +2671,7 @@ pxds_status pxds_store_create(const char *path,
  *
  * Owns: the caller owns `*out` and frees it with pxds_store_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or no `.chunks` in it), PXDS_ERR_IO,
- * PXDS_ERR_FORMAT (both layouts, without PXDS_STORE_MIXED).
+ * PXDS_ERR_FORMAT (both layouts, without PXDS_STORE_MIXED; `.chunks` is a link, or no directory).
  * Threads: any.
  * Since: 0.1
  */

@@ -98,7 +98,7 @@ fn a_leftover_is_not_touched() {
 }
 
 #[test]
-fn a_touch_does_not_follow_links() {
+fn a_link_is_not_touched() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let digest = sha256(b"x");
@@ -108,7 +108,9 @@ fn a_touch_does_not_follow_links() {
     fs::write(&target, plain_blob(b"x")).unwrap();
     let before = age(&target);
     symlink(&target, &path).unwrap();
-    store.touch(&digest).unwrap();
+    assert_eq!(kind(store.touch(&digest)), Kind::NotFound);
+    assert_eq!(store.touch_if_present(&digest).unwrap(), None);
+    store.mark(&digest).unwrap();
     assert_eq!(times_of(&target), before);
 }
 

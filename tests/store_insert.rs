@@ -189,7 +189,7 @@ fn too_long_a_blob_is_refused() {
 }
 
 #[test]
-fn links_are_followed() {
+fn links_are_no_chunks() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let blob = plain_blob(DATA);
@@ -199,12 +199,23 @@ fn links_are_followed() {
     let target = scratch.join("target");
     fs::write(&target, &blob).unwrap();
     symlink(&target, &path).unwrap();
-    assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), kept(&blob));
-    assert!(path.is_symlink());
-    // A link that leads nowhere is no file.
-    fs::remove_file(&target).unwrap();
-    assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), new(&blob));
-    assert!(!path.is_symlink() && !target.exists());
+    for target_is_there in [true, false] {
+        assert_eq!(store.has(&digest).unwrap(), None);
+        for result in [
+            store.insert(&digest, &blob, PLAIN),
+            store.insert(&digest, b"0123456789ab, and no blob", RAW),
+            store.insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &blob),
+        ] {
+            let error = failure(result);
+            assert_eq!((error.kind(), error.path()), (Kind::Exists, Some(&*path)), "{error}");
+        }
+        let error = failure(store.load(&digest, BLOB_MAX_SIZE, &mut Vec::new()));
+        assert_eq!((error.kind(), error.path()), (Kind::Format, Some(&*path)), "{error}");
+        assert_eq!(kind(store.mark_bad(&digest)), Kind::Format);
+        assert!(path.is_symlink());
+        assert_eq!(target.exists(), target_is_there);
+        let _ = fs::remove_file(&target);
+    }
 }
 
 // ---- what a crash leaves ----

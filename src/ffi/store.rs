@@ -262,7 +262,7 @@ pub unsafe extern "C" fn pxds_store_create(
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_store_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or no `.chunks` in it), PXDS_ERR_IO,
-/// PXDS_ERR_FORMAT (both layouts, without PXDS_STORE_MIXED).
+/// PXDS_ERR_FORMAT (both layouts, without PXDS_STORE_MIXED; `.chunks` is a link, or no directory).
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

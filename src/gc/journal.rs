@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::tree::{Visit, kind_of, visit_one};
 use crate::error::{Error, Kind, Result};
 use crate::store::{NoticeLevel, Store, TreeLocks};
-use crate::sys::{self, Attempt, Dir, Flock, LockMode};
+use crate::sys::{self, Attempt, Dir, Flock, LockMode, c_name};
 
 const JOURNAL_NAME: &CStr = c"move-journal";
 
@@ -23,9 +23,11 @@ const RETRY_MS: u64 = 20;
 /// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `visit`.
 pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result<()> {
     let TreeLocks::Files { dir, store: name } = store.tree_locks() else { return Ok(()) };
-    let dir = match Dir::open(&dir.join(name)) {
+    let dir = match Dir::open(dir).and_then(|dir| dir.open_dir(&c_name(name)?)) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => return Ok(()),
         Err(error) if error.kind() == Kind::NotFound => return Ok(()),
-        other => other?,
+        Err(error) => return Err(error),
     };
     let Some(_lock) = lock(&dir)? else { return Ok(()) };
     let Some((file, stat)) = dir.open_file(JOURNAL_NAME)? else { return Ok(()) };

@@ -31,7 +31,11 @@ pub struct TreeLock {
 enum Target {
     Directory(String),
     Manifest(String),
-    File { dir: PathBuf, name: String },
+    /// In a directory below that of all lock files.
+    File {
+        below: String,
+        name: String,
+    },
 }
 
 impl Store {
@@ -84,9 +88,12 @@ impl Store {
     /// caller holds the snapshot, or its group.
     pub fn remove_lock_files(&self, snapshot: &Snapshot) -> Result<()> {
         for target in [self.manifest_target(snapshot)?, self.snapshot_target(snapshot)?] {
-            let Target::File { dir, name } = target else { continue };
-            match Dir::open(&dir) {
-                Ok(dir) => drop(dir.unlink(&c_name(&name)?)?),
+            let (Target::File { below, name }, TreeLocks::Files { dir, .. }) = (target, self.tree_locks()) else {
+                continue;
+            };
+            match Dir::open(dir).and_then(|dir| dir.open_below(&below)) {
+                Ok(Some(dir)) => drop(dir.unlink(&c_name(&name)?)?),
+                Ok(None) => {}
                 Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -100,8 +107,8 @@ impl Store {
             let path = snapshot.path();
             match self.tree_locks() {
                 TreeLocks::Directories => Target::Manifest(path),
-                TreeLocks::Files { dir, store } => {
-                    Target::File { dir: dir.join(store).join(path), name: format!("{time}.index.json.lck") }
+                TreeLocks::Files { store, .. } => {
+                    Target::File { below: format!("{store}/{path}"), name: format!("{time}.index.json.lck") }
                 }
             }
         })
@@ -118,7 +125,7 @@ impl Store {
         match self.tree_locks() {
             TreeLocks::Files { dir, store } if !has_old_locking(dir)? => {
                 let (below, name) = lock_file(namespace, path);
-                Ok(Target::File { dir: dir.join(store).join(below), name })
+                Ok(Target::File { below: format!("{store}/{below}"), name })
             }
             _ => Ok(old()),
         }
@@ -139,11 +146,23 @@ impl Store {
         Err(Error::new(Kind::Busy, message).with_path(&replaced))
     }
 
+    /// Opens the directory `below` that of all lock files; what is missing is made. Links below that one are not followed.
+    fn open_lock_dir(&self, below: &str) -> Result<Dir> {
+        let TreeLocks::Files { dir, .. } = self.tree_locks() else {
+            return Err(Error::new(Kind::Internal, "a lock file without a place for it"));
+        };
+        let mut dir = open_or_make(dir, self.owner())?;
+        for name in below.split('/').filter(|name| !name.is_empty()) {
+            dir = dir.open_or_make_child(&c_name(name)?, LOCK_DIR_MODE, self.owner())?.0;
+        }
+        Ok(dir)
+    }
+
     /// Tries once; gives the path that was tried too.
     fn attempt(&self, target: &Target, mode: LockMode) -> Result<(Attempt, PathBuf)> {
         match target {
-            Target::File { dir, name } => {
-                let dir = open_lock_dir(dir, self.owner())?;
+            Target::File { below, name } => {
+                let dir = self.open_lock_dir(below)?;
                 let name = c_name(name)?;
                 Ok((Flock::on_lock_file(&dir, &name, self.owner(), mode)?, dir.join(&name)))
             }
@@ -170,20 +189,20 @@ impl Store {
 fn has_old_locking(lock_dir: &Path) -> Result<bool> {
     let Some(parent) = lock_dir.parent() else { return Ok(false) };
     match Dir::open_for_names(parent) {
-        Ok(dir) => Ok(dir.stat(c"old-locking")?.is_some()),
+        Ok(dir) => Ok(dir.lstat(c"old-locking")?.is_some()),
         Err(error) if error.kind() == Kind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Opens a directory of lock files; what is missing is made, and given to `owner`.
-fn open_lock_dir(path: &Path, owner: Option<Owner>) -> Result<Dir> {
+/// Opens the directory of all lock files; what is missing of its path is made, and given to `owner`.
+fn open_or_make(path: &Path, owner: Option<Owner>) -> Result<Dir> {
     match Dir::open(path) {
         Err(error) if error.kind() == Kind::NotFound => {}
         other => return other,
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Dir::open(path) };
-    let parent = open_lock_dir(parent, owner)?;
+    let parent = open_or_make(parent, owner)?;
     // Made of a path that the kernel has taken, so without a NUL byte.
     let name = CString::new(name.as_bytes()).map_err(|_| Error::new(Kind::Argument, "a path holds a NUL byte"))?;
     parent.make_dir(&name, LOCK_DIR_MODE, owner)?;

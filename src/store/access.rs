@@ -71,7 +71,7 @@ impl Store {
         let mut found = false;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            found |= self.chunk_dir()?.touch(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
+            found |= self.chunk_dir_for(&name)?.touch(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
         }
         Ok(found)
     }
@@ -81,7 +81,7 @@ impl Store {
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
             for number in 0..=9 {
-                let touched = self.chunk_dir()?.touch(name.bad(number).as_c_str());
+                let touched = self.chunk_dir_for(&name)?.touch(name.bad(number).as_c_str());
                 touched.map_err(|error| error.with_digest(digest))?;
             }
         }
@@ -91,7 +91,8 @@ impl Store {
     /// Whether something has the name of chunk `digest`: what [`Store::mark`] says, without the touch.
     pub fn has_file(&self, digest: &Digest) -> Result<bool> {
         for layout in self.layouts() {
-            if self.chunk_dir()?.lstat(ChunkName::new(layout, digest).as_c_str())?.is_some() {
+            let name = ChunkName::new(layout, digest);
+            if self.chunk_dir_for(&name)?.lstat(name.as_c_str())?.is_some() {
                 return Ok(true);
             }
         }
@@ -156,7 +157,7 @@ impl Store {
         if !is_it(&ChunkFile::new(&stat)) {
             return Ok(None);
         }
-        let chunks = self.chunk_dir()?;
+        let chunks = self.chunk_dir_for(&name)?;
         let mut number = 0;
         while number < 9 && chunks.lstat(name.bad(number).as_c_str())?.is_some() {
             number += 1;
@@ -172,7 +173,7 @@ impl Store {
     pub(super) fn find(&self, digest: &Digest) -> Result<Option<(ChunkName, Stat)>> {
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            if let Some(stat) = self.chunk_dir()?.stat(name.as_c_str())?.filter(is_chunk) {
+            if let Some(stat) = self.chunk_dir_for(&name)?.lstat(name.as_c_str())?.filter(is_chunk) {
                 return Ok(Some((name, stat)));
             }
         }
@@ -184,7 +185,8 @@ impl Store {
         let mut leftover = None;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            let opened = self.chunk_dir()?.open_read(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
+            let opened =
+                self.chunk_dir_for(&name)?.open_file(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
             let Some((file, stat)) = opened else { continue };
             if is_chunk(&stat) {
                 return Ok(Some((name, file, stat)));

@@ -255,7 +255,7 @@ impl<'a> Conversion<'a> {
             Layout::Hex4 => (from, true),
             Layout::Hex2 => (to, false),
         };
-        let is_good = self.chunks.stat(preferred)?.as_ref().is_some_and(is_chunk);
+        let is_good = self.chunks.lstat(preferred)?.as_ref().is_some_and(is_chunk);
         Ok(is_good == is_from)
     }
 

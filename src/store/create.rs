@@ -30,7 +30,7 @@ impl Store {
         let owner = options.owner.or(base.stat_self()?.owner.for_new_files());
         let mut chunks = NewChunkDirs::start(&base, owner)?;
         chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, progress)?;
-        LockFile::create(&base, c".lock", owner)?;
+        LockFile::open(&base, c".lock", owner)?;
         if !options.skip_atime_probe {
             chunks.probe_atime()?;
         }

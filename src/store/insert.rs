@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{BLOB_HEADER_SIZE, BlobForm};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
-use crate::sys::{FileKind, Stat, TempFile};
+use crate::sys::{Dir, FileKind, Stat, TempFile};
 
 /// Mode of a chunk's file, whatever the umask.
 pub(super) const CHUNK_MODE: u32 = 0o644;
@@ -149,11 +149,11 @@ impl Store {
         form: Option<BlobForm>,
         names: Names,
     ) -> Result<(Inserted, Option<Leftover>)> {
-        let chunks = self.chunk_dir()?;
         let mut leftover = None;
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
-            let Some(stat) = chunks.stat(name.as_c_str())? else { continue };
+            let chunks = self.chunk_dir_for(&name)?;
+            let Some(stat) = chunks.lstat(name.as_c_str())? else { continue };
             match self.judge(&name, stat, blob, form)? {
                 // It may have been removed meanwhile.
                 Verdict::Keep if chunks.touch(name.as_c_str())? => {
@@ -216,7 +216,7 @@ impl Store {
 
     /// The form that the magic of a stored chunk announces, `None` for an unknown magic or a vanished file.
     fn form_of(&self, name: &ChunkName) -> Result<Option<BlobForm>> {
-        let Some((mut file, _)) = self.chunk_dir()?.open_read(name.as_c_str())? else { return Ok(None) };
+        let Some((mut file, _)) = self.chunk_dir_for(name)?.open_file(name.as_c_str())? else { return Ok(None) };
         let mut magic = [0; 8];
         file.read_exact(&mut magic).map_err(|source| Error::io("read", &self.path_of(name), &source))?;
         Ok(BlobForm::from_magic(&magic))
@@ -225,7 +225,8 @@ impl Store {
     /// Writes the chunk's file, replacing what is there.
     fn write_chunk(&self, digest: &Digest, blob: &[u8], names: Names) -> Result<Inserted> {
         let name = ChunkName::new(self.0.layout, digest);
-        let mut file = self.create_in_its_dir(&name, digest, names)?;
+        let dir = self.open_its_dir(&name, names)?;
+        let mut file = TempFile::create(&dir, name.in_dir(), 0o600)?;
         file.set_owner_and_mode(self.0.owner, CHUNK_MODE)?;
         file.write(blob)?;
         match (self.0.sync, names) {
@@ -242,23 +243,26 @@ impl Store {
         Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
     }
 
-    fn create_in_its_dir<'a>(&'a self, name: &'a ChunkName, digest: &Digest, names: Names) -> Result<TempFile<'a>> {
-        let chunks = self.chunk_dir()?;
-        match TempFile::create(chunks, name.as_c_str(), 0o600) {
-            Err(error) if error.kind() == Kind::NotFound => {}
-            other => return other,
+    /// Opens the directory that the chunk's file belongs into, after making it if it is missing. What is made in it is made
+    /// there, wherever its name leads by then.
+    fn open_its_dir(&self, name: &ChunkName, names: Names) -> Result<Dir> {
+        let (chunks, (layout, number)) = (self.chunk_dir()?, name.dir());
+        let dir_name = layout.dir_name(number);
+        if let Some(dir) = chunks.open_dir_for_names(dir_name.as_c_str())? {
+            return Ok(dir);
         }
-        let layout = self.0.layout;
         if names == Names::Later {
             // Before there is a directory that somebody else may find.
             self.0.unsynced_dir.store(true, Ordering::SeqCst);
         }
-        let dir = layout.dir_name(layout.dir_of(digest.prefix()));
-        let made = chunks.make_dir(dir.as_c_str(), CHUNK_DIR_MODE, self.0.owner)?;
+        let made = chunks.make_dir(dir_name.as_c_str(), CHUNK_DIR_MODE, self.0.owner)?;
         if made && names == Names::Synced && self.0.sync == SyncLevel::File {
             chunks.sync()?;
         }
-        TempFile::create(chunks, name.as_c_str(), 0o600)
+        chunks.open_dir_for_names(dir_name.as_c_str())?.ok_or_else(|| {
+            let path = chunks.join(dir_name.as_c_str());
+            Error::new(Kind::NotFound, format!("{} has vanished", path.display())).with_path(&path)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a chunk's file is, by its digest (docs/format.md, 5.1 to 5.3).
 
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::digest::{DIGEST_HEX_LEN, Digest};
 use crate::error::{Error, Kind, Result};
@@ -75,18 +76,26 @@ const NAME_CAPACITY: usize = 4 + 1 + DIGEST_HEX_LEN + 6 + 1;
 pub(super) struct ChunkName {
     bytes: [u8; NAME_CAPACITY],
     len: usize,
+    /// The directory that it is in.
+    dir: (Layout, u32),
 }
 
 impl ChunkName {
     pub(super) fn new(layout: Layout, digest: &Digest) -> Self {
         let hex = digest.to_hex();
-        let empty = ChunkName { bytes: [0; NAME_CAPACITY], len: 0 };
+        let dir = (layout, layout.dir_of(digest.prefix()));
+        let empty = ChunkName { bytes: [0; NAME_CAPACITY], len: 0, dir };
         empty.with(&hex[..layout.digits()]).with(b"/").with(&hex)
     }
 
     /// The name of the chunk's bad copy `n`, 0 to 9 (docs/format.md, 5.8).
     pub(super) fn bad(&self, n: u8) -> Self {
         self.with(&[b'.', b'0' + n % 10, b'.', b'b', b'a', b'd'])
+    }
+
+    /// The directory that it is in: its layout, and its number there.
+    pub(super) fn dir(&self) -> (Layout, u32) {
+        self.dir
     }
 
     /// The name in its directory.
@@ -125,6 +134,47 @@ pub(super) fn parse_file_name(name: &[u8]) -> Option<(Digest, Option<u8>)> {
         _ => return None,
     };
     Some((Digest::from_hex(hex).ok()?, bad))
+}
+
+/// Which directories of chunks have been looked at, and are none but directories.
+#[derive(Debug)]
+pub(super) struct KnownDirs {
+    /// A bit for each of [`Layout::Hex2`].
+    hex2: [AtomicU64; 256 / 64],
+    /// A bit for each of [`Layout::Hex4`]; none if there is no memory for them: then each is looked at each time.
+    hex4: Vec<AtomicU64>,
+}
+
+impl KnownDirs {
+    /// None is known, of a store that `writes` in this layout.
+    pub(super) fn new(writes: Layout) -> Self {
+        let mut hex4 = Vec::new();
+        let words = Layout::Hex4.dir_count() as usize / 64;
+        if writes == Layout::Hex4 && hex4.try_reserve_exact(words).is_ok() {
+            hex4.resize_with(words, AtomicU64::default);
+        }
+        KnownDirs { hex2: Default::default(), hex4 }
+    }
+
+    pub(super) fn has(&self, dir: (Layout, u32)) -> bool {
+        let (word, bit) = self.place(dir);
+        word.is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    pub(super) fn add(&self, dir: (Layout, u32)) {
+        let (word, bit) = self.place(dir);
+        if let Some(word) = word {
+            word.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    fn place(&self, (layout, number): (Layout, u32)) -> (Option<&AtomicU64>, u64) {
+        let words = match layout {
+            Layout::Hex2 => &self.hex2[..],
+            Layout::Hex4 => &self.hex4[..],
+        };
+        (words.get(number as usize / 64), 1 << (number % 64))
+    }
 }
 
 /// What a `.chunks` directory turns out to have.

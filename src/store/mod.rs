@@ -37,8 +37,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::blob::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::sys::{self, Dir, Owner};
-use layout::{Detected, detect};
+use crate::sys::{self, Dir, FileKind, Owner};
+use layout::{ChunkName, Detected, KnownDirs, detect};
 use lock::Locks;
 
 /// Mode of a chunk directory, as PBS sets it.
@@ -128,6 +128,7 @@ struct Inner {
     /// `.chunks` is on another file system than the directory that it is in.
     chunks_elsewhere: bool,
     layout: Layout,
+    known_dirs: KnownDirs,
     /// Both layouts are accepted.
     mixed: bool,
     /// A second layout to read from.
@@ -170,18 +171,23 @@ impl Store {
     }
 
     fn with_base(base: Dir, options: &StoreOptions) -> Result<Self> {
-        let chunks = base.open_dir(c".chunks")?;
+        let chunks = base.open_dir(c".chunks").map_err(|error| match error.kind() {
+            Kind::Format => error.context("a link is not followed here; a mount in its place is"),
+            _ => error,
+        })?;
         if chunks.is_none() && !options.bare {
             return Err(no_chunks(&base));
         }
         let detected = chunks.as_ref().map_or(Ok(Detected::default()), |chunks| detect(chunks, options.mixed))?;
         let base_stat = base.stat_self()?;
         let stat = chunks.as_ref().map_or(Ok(base_stat), Dir::stat_self)?;
+        let layout = detected.layout.or(options.layout).unwrap_or(Layout::Hex2);
         Ok(Store(Arc::new(Inner {
             chunks_elsewhere: stat.device != base_stat.device,
             base,
             chunks,
-            layout: detected.layout.or(options.layout).unwrap_or(Layout::Hex2),
+            layout,
+            known_dirs: KnownDirs::new(layout),
             mixed: options.mixed,
             fallback: detected.mixed.then_some(Layout::Hex2),
             sync: options.sync,
@@ -201,6 +207,23 @@ impl Store {
     /// Errors: `NotFound` in a bare directory.
     fn chunk_dir(&self) -> Result<&Dir> {
         self.0.chunks.as_ref().ok_or_else(|| no_chunks(&self.0.base))
+    }
+
+    /// `.chunks`, to do something to the file `name` by its name: the directory that it is in is no link, which would lead
+    /// out of the store. It may be missing.
+    ///
+    /// Errors: `Format` if something else is in its place; `NotFound` in a bare directory; `Io`.
+    fn chunk_dir_for(&self, name: &ChunkName) -> Result<&Dir> {
+        let (chunks, dir) = (self.chunk_dir()?, name.dir());
+        if !self.0.known_dirs.has(dir) {
+            let dir_name = dir.0.dir_name(dir.1);
+            match chunks.lstat(dir_name.as_c_str())? {
+                Some(stat) if stat.kind != FileKind::Dir => return Err(chunks.not_a_directory(dir_name.as_c_str())),
+                Some(_) => self.0.known_dirs.add(dir),
+                None => {}
+            }
+        }
+        Ok(chunks)
     }
 
     /// The store's directory, from the root.

@@ -6,7 +6,7 @@ use super::Store;
 use super::iterate::ChunkDirId;
 use super::layout::{ChunkName, parse_file_name};
 use crate::digest::{DIGEST_HEX_LEN, Digest};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::sys::{self, Dir, FileKind, Stat};
 
 /// A file in a directory of chunks: a chunk, or its bad copy.
@@ -55,8 +55,7 @@ impl Store {
             if chunks.lstat(dir_name.as_c_str())?.is_none() {
                 return Ok(None);
             }
-            let path = chunks.join(dir_name.as_c_str());
-            return Err(Error::new(Kind::Format, format!("{} is not a directory", path.display())).with_path(&path));
+            return Err(chunks.not_a_directory(dir_name.as_c_str()));
         };
         let (mut files, mut temporaries) = (Vec::new(), Vec::new());
         for entry in dir.entries()? {

@@ -1,4 +1,8 @@
 //! An open directory and what is done below it.
+//!
+//! Whatever lies below a store is opened by [`open_at`], which follows no link, and a file only by
+//! [`Dir::checked_file`] after that, which takes nothing but a regular one. What a caller has named is opened by
+//! [`open_named`].
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -87,25 +91,45 @@ impl Dir {
     /// Errors: `NotFound`; `Io`, with ENOTDIR if it is no directory.
     pub fn open(path: &Path) -> Result<Self> {
         let c_path = c_path(path)?;
-        let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_DIRECTORY, 0)
+        let fd = open_named(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_DIRECTORY)
             .map_err(|source| Error::io("open directory", path, &source))?;
         Ok(Dir { fd, path: path.to_path_buf() })
     }
 
-    /// Opens the directory `name`; `None` if there is none.
+    /// Opens the directory `name` itself; `None` if there is none.
+    ///
+    /// Errors: `Format` if it is a link, or no directory; `Io`.
     pub fn open_dir(&self, name: &CStr) -> Result<Option<Self>> {
-        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+        self.open_dir_with(name, libc::O_RDONLY)
+    }
+
+    /// As [`Dir::open_dir`], for reaching files in it by name, as [`Dir::open_for_names`] does.
+    pub fn open_dir_for_names(&self, name: &CStr) -> Result<Option<Self>> {
+        self.open_dir_with(name, libc::O_PATH)
+    }
+
+    fn open_dir_with(&self, name: &CStr, flags: i32) -> Result<Option<Self>> {
+        match open_at(self.raw(), name, flags | libc::O_DIRECTORY, 0) {
             Ok(fd) => Ok(Some(Dir { fd, path: self.join(name) })),
-            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(source) => Err(self.error("open directory", name, &source)),
+            Err(source) => match source.raw_os_error() {
+                Some(libc::ENOENT) => Ok(None),
+                Some(libc::ENOTDIR | libc::ELOOP) => Err(self.not_a_directory(name)),
+                _ => Err(self.error("open directory", name, &source)),
+            },
         }
+    }
+
+    /// The error of a link, or a file, in the place of a directory.
+    pub fn not_a_directory(&self, name: &CStr) -> Error {
+        let path = self.join(name);
+        Error::new(Kind::Format, format!("{} is not a directory", path.display())).with_path(&path)
     }
 
     /// Opens the directory at `path` for reaching files in it by name, which takes less permission than listing it.
     /// Neither [`Dir::sync`] nor [`Dir::sync_filesystem`] works on it.
     pub fn open_for_names(path: &Path) -> Result<Self> {
         let c_path = c_path(path)?;
-        let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_PATH | libc::O_DIRECTORY, 0)
+        let fd = open_named(libc::AT_FDCWD, &c_path, libc::O_PATH | libc::O_DIRECTORY)
             .map_err(|source| Error::io("open directory", path, &source))?;
         Ok(Dir { fd, path: path.to_path_buf() })
     }
@@ -145,7 +169,8 @@ impl Dir {
         self.fd.as_raw_fd()
     }
 
-    /// The facts of `name`, of what a link points to; `None` if it is not there.
+    /// The facts of `name`, of what a link points to; `None` if it is not there. For what a caller has named: below a
+    /// store it is [`Dir::lstat`].
     pub fn stat(&self, name: &CStr) -> Result<Option<Stat>> {
         self.stat_with(name, 0)
     }
@@ -283,27 +308,37 @@ impl Dir {
         }
     }
 
-    /// Opens the regular file `name` for reading; `None` if it is not there.
-    ///
-    /// Errors: `Io`; `Format` if it is not a regular file. Never waits for a fifo's other end.
-    pub fn open_read(&self, name: &CStr) -> Result<Option<(File, Stat)>> {
-        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK, 0) {
-            Ok(fd) => checked_regular(fd, &|| self.join(name)).map(Some),
-            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
-            Err(source) => Err(self.error("open", name, &source)),
-        }
-    }
-
     /// Empties the regular file `name` itself.
     pub fn truncate(&self, name: &CStr) -> Result<()> {
-        self.open_with(name, libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK, 0)
-            .map(drop)
-            .map_err(|source| self.error("empty", name, &source))
+        let file = self.open_with(name, libc::O_WRONLY, 0).map_err(|source| self.file_error("open", name, &source))?;
+        let (file, _) = self.checked_file(name, file)?;
+        file.set_len(0).map_err(|source| self.error("empty", name, &source))
     }
 
-    /// Opens `name` with `flags`, for the other modules here.
+    /// Opens `name` itself with `flags`, for the other modules here: [`open_at`]'s rules.
     pub(super) fn open_with(&self, name: &CStr, flags: i32, mode: u32) -> io::Result<File> {
         open_at(self.raw(), name, flags, mode).map(File::from)
+    }
+
+    /// Opens what the caller has named `name`, by whatever links lead to it: [`open_named`]'s rules.
+    pub(super) fn open_named(&self, name: &CStr, flags: i32) -> io::Result<File> {
+        open_named(self.raw(), name, flags).map(File::from)
+    }
+
+    /// `file`, which was opened as `name`, and its facts.
+    ///
+    /// Errors: `Format` if it is no regular one; `Io`.
+    pub(super) fn checked_file(&self, name: &CStr, file: File) -> Result<(File, Stat)> {
+        checked_regular(file.into(), &|| self.join(name))
+    }
+
+    /// The error of doing `action` to `name`, where a regular file belongs: `Format` if it says that there is none, but
+    /// something else.
+    pub(super) fn file_error(&self, action: &str, name: &CStr, source: &io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => not_regular(&self.join(name)),
+            _ => self.error(action, name, source),
+        }
     }
 
     /// Brings the directory's names to the disk.
@@ -323,17 +358,41 @@ impl Dir {
     }
 }
 
+/// Opens `name` itself, below the open directory `dir`: a link is not followed, a fifo not waited for, and a terminal does
+/// not become the process's.
 pub(super) fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    open(dir, name, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK, mode)
+}
+
+/// Opens what a caller has named: links are followed, and nothing is made.
+pub(super) fn open_named(dir: RawFd, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
+    open(dir, name, flags, 0)
+}
+
+fn open(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     // SAFETY: `name` ends in NUL.
-    let fd = retry(|| unsafe { libc::openat(dir, name.as_ptr(), flags | libc::O_CLOEXEC, mode) })?;
+    let fd = retry(|| unsafe { libc::openat(dir, name.as_ptr(), flags, mode) })?;
     // SAFETY: the call succeeded, so `fd` is open and ours alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    off_the_standard_streams(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Moves `fd` away if it has the number of a standard stream: a host that has closed that one, and prints all the same,
+/// would print into it.
+fn off_the_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    // SAFETY: plain call on an owned descriptor.
+    let moved = retry(|| unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, libc::STDERR_FILENO + 1) })?;
+    // SAFETY: the call succeeded, so `moved` is open and ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(moved) })
 }
 
 /// Opens the regular file at `path` for reading and gives its length.
 pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
     let c_path = c_path(path)?;
-    let fd = open_at(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_NONBLOCK, 0)
+    let fd = open_named(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_NONBLOCK)
         .map_err(|source| Error::io("open", path, &source))?;
     checked_regular(fd, &|| path.to_path_buf()).map(|(file, stat)| (file, stat.size))
 }
@@ -341,10 +400,13 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
 pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
     let stat = stat_fd(fd.as_raw_fd()).map_err(|source| Error::io("stat", &path(), &source))?;
     if stat.kind != FileKind::File {
-        let path = path();
-        return Err(Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(&path));
+        return Err(not_regular(&path()));
     }
     Ok((File::from(fd), stat))
+}
+
+fn not_regular(path: &Path) -> Error {
+    Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(path)
 }
 
 pub(super) fn stat_fd(fd: RawFd) -> io::Result<Stat> {
@@ -353,6 +415,13 @@ pub(super) fn stat_fd(fd: RawFd) -> io::Result<Stat> {
     retry(|| unsafe { libc::fstat(fd, raw.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it filled the structure.
     Ok(Stat::from_raw(unsafe { raw.assume_init_ref() }))
+}
+
+/// Gives an open file to `owner`: that one, whatever has its name meanwhile.
+pub(super) fn give_to(file: &File, owner: Owner) -> io::Result<()> {
+    let Owner { uid, gid } = owner;
+    // SAFETY: plain call on an owned descriptor.
+    retry(|| unsafe { libc::fchown(file.as_raw_fd(), uid, gid) }).map(drop)
 }
 
 /// The effective user may give files away.

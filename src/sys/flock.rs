@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::dir::{Dir, Owner, stat_fd};
+use super::dir::{Dir, Owner, give_to, stat_fd};
 use super::{LockMode, ProcessMark, retry};
 use crate::error::Result;
 
@@ -49,11 +49,12 @@ impl Flock {
 
     /// Locks the file `name` in `dir`, made if it is missing, without waiting.
     pub fn on_lock_file(dir: &Dir, name: &CStr, owner: Option<Owner>, mode: LockMode) -> Result<Attempt> {
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_NOFOLLOW | libc::O_NONBLOCK;
-        let file = dir.open_with(name, flags, LOCK_FILE_MODE).map_err(|source| dir.error("create", name, &source))?;
-        let stat = stat_fd(file.as_raw_fd()).map_err(|source| dir.error("stat", name, &source))?;
+        let file = dir
+            .open_with(name, libc::O_RDWR | libc::O_CREAT, LOCK_FILE_MODE)
+            .map_err(|source| dir.file_error("create", name, &source))?;
+        let (file, stat) = dir.checked_file(name, file)?;
         if let Some(owner) = owner.filter(|owner| stat.owner != *owner) {
-            dir.change_owner(name, owner)?;
+            give_to(&file, owner).map_err(|source| dir.error("change the owner of", name, &source))?;
         }
         if stat.mode != LOCK_FILE_MODE {
             // The umask has taken from it. Somebody else's file is as he wants it.

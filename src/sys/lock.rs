@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::dir::{Dir, Owner, stat_fd};
+use super::dir::{Dir, Owner, give_to, stat_fd};
 use super::retry;
 use crate::error::Result;
 
@@ -32,34 +32,35 @@ pub struct LockFile {
 impl LockFile {
     /// Opens `name`, making it with mode 0644 if it is not there. Where it cannot be opened for writing it is
     /// opened for reading, which is enough for a shared lock.
+    ///
+    /// Errors: `Io`; `Format` if it is a link, or no regular file.
     pub fn open(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
-        let refused = [libc::EACCES, libc::EROFS, libc::EPERM];
-        match dir.open_with(name, libc::O_RDWR, 0) {
-            Ok(file) => Ok(LockFile { file, refused: None }),
-            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Self::create(dir, name, owner),
-            Err(source) if source.raw_os_error().is_some_and(|errno| refused.contains(&errno)) => {
-                let file = dir.open_with(name, libc::O_RDONLY, 0).map_err(|source| dir.error("open", name, &source))?;
-                Ok(LockFile { file, refused: source.raw_os_error() })
+        let (file, refused) = loop {
+            match open_existing(dir, name) {
+                Ok(opened) => break opened,
+                Err(source) if source.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(source) => return Err(dir.file_error("open", name, &source)),
             }
-            Err(source) => Err(dir.error("open", name, &source)),
-        }
-    }
-
-    /// Makes `name` if it is not there, and opens it.
-    pub fn create(dir: &Dir, name: &CStr, owner: Option<Owner>) -> Result<Self> {
-        let file = dir
-            .open_with(name, libc::O_RDWR | libc::O_CREAT, 0o644)
-            .map_err(|source| dir.error("create", name, &source))?;
-        if let Some(owner) = owner {
-            dir.change_owner(name, owner)?;
-        }
-        Ok(LockFile { file, refused: None })
+            match dir.open_with(name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, 0o644) {
+                Ok(file) => {
+                    owner
+                        .map_or(Ok(()), |owner| give_to(&file, owner))
+                        .map_err(|source| dir.error("change the owner of", name, &source))?;
+                    break (file, None);
+                }
+                // Somebody else was faster.
+                Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(source) => return Err(dir.error("create", name, &source)),
+            }
+        };
+        let (file, _) = dir.checked_file(name, file)?;
+        Ok(LockFile { file, refused })
     }
 
     /// Whether `name` is still this file: a lock on one that has been removed keeps nobody out.
     pub fn is_still(&self, dir: &Dir, name: &CStr) -> Result<bool> {
         let own = stat_fd(self.file.as_raw_fd()).map_err(|source| dir.error("stat", name, &source))?;
-        Ok(dir.stat(name)?.is_some_and(|there| (there.device, there.inode) == (own.device, own.inode)))
+        Ok(dir.lstat(name)?.is_some_and(|there| (there.device, there.inode) == (own.device, own.inode)))
     }
 
     /// Takes the lock, or changes how it is held, without waiting; false if another holder is in the way.
@@ -90,5 +91,17 @@ impl LockFile {
         request.l_whence = libc::SEEK_SET as libc::c_short;
         // SAFETY: `request` is a valid flock structure for the length of the call.
         retry(|| unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) }).map(drop)
+    }
+}
+
+/// Opens the file `name` for writing if that is allowed, else for reading; gives why it is not.
+fn open_existing(dir: &Dir, name: &CStr) -> io::Result<(File, Option<i32>)> {
+    let refused = [libc::EACCES, libc::EROFS, libc::EPERM];
+    match dir.open_with(name, libc::O_RDWR, 0) {
+        Ok(file) => Ok((file, None)),
+        Err(source) if source.raw_os_error().is_some_and(|errno| refused.contains(&errno)) => {
+            Ok((dir.open_with(name, libc::O_RDONLY, 0)?, source.raw_os_error()))
+        }
+        Err(source) => Err(source),
     }
 }

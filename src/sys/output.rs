@@ -83,6 +83,6 @@ impl Output {
 
     /// Opens what has the name, to write into it.
     pub fn open_in_place(&self) -> Result<File> {
-        self.dir.open_with(&self.name, libc::O_WRONLY, 0).map_err(|source| self.dir.error("open", &self.name, &source))
+        self.dir.open_named(&self.name, libc::O_WRONLY).map_err(|source| self.dir.error("open", &self.name, &source))
     }
 }

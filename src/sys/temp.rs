@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
-use super::dir::{Dir, Owner};
+use super::dir::{Dir, Owner, give_to};
 use super::{random, retry};
 use crate::error::{Error, Kind, Result};
 
@@ -49,10 +49,8 @@ impl<'a> TempFile<'a> {
     /// Sets the owner, if one is given, then exactly this mode, whatever the umask.
     pub fn set_owner_and_mode(&self, owner: Option<Owner>, mode: u32) -> Result<()> {
         let fd = self.file.as_raw_fd();
-        if let Some(Owner { uid, gid }) = owner {
-            // SAFETY: plain call on an owned descriptor.
-            retry(|| unsafe { libc::fchown(fd, uid, gid) })
-                .map_err(|source| self.error("change the owner of", &source))?;
+        if let Some(owner) = owner {
+            give_to(&self.file, owner).map_err(|source| self.error("change the owner of", &source))?;
         }
         // SAFETY: plain call on an owned descriptor.
         retry(|| unsafe { libc::fchmod(fd, mode) })

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 
-use super::dir::{Dir, FileKind, Owner, Stat, checked_regular, open_at};
+use super::dir::{Dir, FileKind, Owner, Stat, give_to, open_at};
 use super::temp::TempFile;
 use crate::error::{Error, Kind, Result};
 
@@ -14,7 +14,7 @@ impl Dir {
     /// Opens the directory `name`; `None` if there is none, or a link or another file has the name.
     pub fn open_child(&self, name: &CStr) -> Result<Option<Dir>> {
         let none = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP];
-        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0) {
+        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
             Ok(fd) => Ok(Some(Dir::from_parts(fd, self.join(name)))),
             Err(source) if source.raw_os_error().is_some_and(|errno| none.contains(&errno)) => Ok(None),
             Err(source) => Err(self.error("open directory", name, &source)),
@@ -60,16 +60,10 @@ impl Dir {
     ///
     /// Errors: `Io`; `Format` if it is a link, or no regular file.
     pub fn open_file(&self, name: &CStr) -> Result<Option<(File, Stat)>> {
-        match open_at(self.raw(), name, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOFOLLOW, 0) {
-            Ok(fd) => checked_regular(fd, &|| self.join(name)).map(Some),
-            Err(source) => match source.raw_os_error() {
-                Some(libc::ENOENT) => Ok(None),
-                Some(libc::ELOOP | libc::ENXIO) => {
-                    let path = self.join(name);
-                    Err(Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(&path))
-                }
-                _ => Err(self.error("open", name, &source)),
-            },
+        match self.open_with(name, libc::O_RDONLY, 0) {
+            Ok(file) => self.checked_file(name, file).map(Some),
+            Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(source) => Err(self.file_error("open", name, &source)),
         }
     }
 
@@ -84,8 +78,10 @@ impl Dir {
 
     /// Makes the empty file `name`, of this owner if one is given; what has the name already stays as it is.
     pub fn make_file(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<()> {
-        match self.open_with(name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW, mode) {
-            Ok(_) => owner.map_or(Ok(()), |owner| self.change_owner(name, owner)),
+        match self.open_with(name, libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL, mode) {
+            Ok(file) => owner
+                .map_or(Ok(()), |owner| give_to(&file, owner))
+                .map_err(|source| self.error("change the owner of", name, &source)),
             Err(source) if source.raw_os_error() == Some(libc::EEXIST) => Ok(()),
             Err(source) => Err(self.error("create", name, &source)),
         }
