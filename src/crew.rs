@@ -413,7 +413,7 @@ mod tests {
             // Where there are jobs enough, each thread gets one, however long it takes to start. `pause` starts them.
             while count.min(max_jobs) >= 100
                 && begun.load(Ordering::SeqCst) < threads
-                && begin.elapsed() < Duration::from_secs(10)
+                && begin.elapsed() < Duration::from_secs(300)
             {
                 pause()?;
                 thread::yield_now();

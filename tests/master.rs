@@ -95,7 +95,6 @@ mod with_rsa {
     use super::*;
     use base64ct::{Base64, Encoding};
     use common::Rng;
-    use std::time::{Duration, Instant};
 
     const PASSWORD: Option<&[u8]> = Some(b"correct horse");
 
@@ -218,7 +217,6 @@ mod with_rsa {
         assert_eq!(der[salt..salt + 2], [4, 8]);
         expensive.splice(salt..at + 4, [4, 6, 1, 2, 3, 4, 5, 6, 2, 4, 0x7f, 0xff, 0xff, 0xff]);
         assert_eq!(expensive.len(), der.len());
-        let start = Instant::now();
         assert_eq!(kind(recover(&sealed, &armour(&label, &expensive), PASSWORD)), Kind::Limit);
         let mut free = der.clone();
         free.splice(salt..at + 4, [4, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 2, 1, 0]);
@@ -232,7 +230,6 @@ mod with_rsa {
         let mut expensive = der.clone();
         expensive.splice(salt..at + 4, [4, 6, 1, 2, 3, 4, 5, 6, 2, 4, 0x40, 0, 0, 0]);
         assert_eq!(kind(recover(&sealed, &armour(&label, &expensive), PASSWORD)), Kind::Limit);
-        assert!(start.elapsed() < Duration::from_secs(5));
     }
 
     #[test]
@@ -271,7 +268,6 @@ mod with_rsa {
             let bits = asn1(3, &[&[0][..], &parts].concat());
             armour("PUBLIC KEY", &asn1(0x30, &[&algorithm[..], &bits].concat()))
         };
-        let start = Instant::now();
         assert_eq!(kind(seal(&key(), CREATED, &of_bytes(100))), Kind::Format);
         assert_eq!(kind(seal(&key(), CREATED, &of_bytes(265))), Kind::Argument);
         assert_eq!(seal(&key(), CREATED, &of_bytes(266)).unwrap().len(), 266);
@@ -283,7 +279,6 @@ mod with_rsa {
         let parts = [asn1(2, &[0]), integer(&[0xff; 2049]), rest].concat();
         let huge = armour("RSA PRIVATE KEY", &asn1(0x30, &parts));
         assert_eq!(kind(recover(&[0; 512], &huge, None)), Kind::Limit);
-        assert!(start.elapsed() < Duration::from_secs(20));
     }
 
     /// Whatever bytes are wrong: an error, or a key that is still one.

@@ -351,7 +351,7 @@ fn threads_are_used_where_they_pay() {
         inside.0 += 1;
         inside.1 |= inside.0 == 2;
         changed.notify_all();
-        let waited = changed.wait_timeout_while(inside, Duration::from_secs(20), |inside| !inside.1);
+        let waited = changed.wait_timeout_while(inside, Duration::from_secs(300), |inside| !inside.1);
         waited.unwrap().0.0 -= 1;
         Ok(())
     }));

@@ -27,7 +27,7 @@ CHECK_API void check_alone(void)
     static const struct timespec millisecond = {0, 1000000};
     unsigned count = 0;
 
-    for (int i = 0; i < 1000 && (count = count_threads()) != 1; i++)
+    for (int i = 0; i < 60000 && (count = count_threads()) != 1; i++)
         nanosleep(&millisecond, NULL);
     EQUAL(1, count);
 }

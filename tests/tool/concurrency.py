@@ -7,6 +7,7 @@ import backups
 import faults
 import support
 from backups import FINISHED, TIME, snapshot_name
+from support import write
 
 ROUNDS = 20 if faults.EVERY else 4
 
@@ -150,24 +151,29 @@ class Processes(backups.BackupCase):
 
     def test_lists_while_others_work(self):
         """No process that lists sees half a snapshot."""
+        enough = self.path("enough")
         makers = [
             subprocess.Popen(
-                ["sh", "-ec", 'i=5; while [ $i -lt 25 ]; do s=$(printf "2020-06-26T13:56:%02dZ" $i); '
+                ["sh", "-ec", 'i=5; until [ -e "$4" ]; do s=$(printf "2020-06-26T13:56:%02dZ" $i); '
                  '"$0" make "$1" 1 - "$2" $((1593179760 + i)) "$3"; "$0" destroy "$1" 1 - "$2/$s"; '
-                 "i=$((i + 1)); done", backups.PROGRAM, self.store, group, self.input],
+                 "i=$(((i + 1) % 60)); done", backups.PROGRAM, self.store, group, self.input, enough],
                 stderr=subprocess.PIPE, text=True,
             )
             for group in ("host/x", "ns/a/ns/b/host/x")
         ]
-        seen = set()
-        while any(maker.poll() is None for maker in makers):
+        for maker in makers:
+            self.addCleanup(maker.kill)
+        seen, rounds = set(), 0
+        while len(seen) < 3 or rounds < 40:
+            self.assertEqual([maker.poll() for maker in makers], [None, None])
+            rounds += 1
             found = self.listing()
             self.assertEqual([path for path, flags in found.items() if flags != FINISHED], [])
             seen |= set(found)
+        write(enough, b"")
         for maker in makers:
             self.assertEqual((maker.wait(), maker.stderr.read()), (0, ""))
             maker.stderr.close()
-        self.assertGreater(len(seen), 2)
         self.assertEqual(self.listing(), {})
 
 
