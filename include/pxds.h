@@ -2649,8 +2649,9 @@ void pxds_buzhash_free(pxds_buzhash *hash);
 /**
  * Makes a store in the directory `path`, which is made if it is missing, and opens it.
  *
- * `options` may be NULL. `progress` may be NULL; it is told of each directory of PXDS_LAYOUT_HEX4 (65536 of them take
- * seconds on some file systems) and may stop the work. A failure leaves no store. See docs/format.md, 5.1.
+ * `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories of
+ * PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure leaves no
+ * store. See docs/format.md, 5.1.
  *
  * Owns: the caller owns `*out` and frees it with pxds_store_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED.

@@ -8,13 +8,14 @@ use super::layout::ChunkName;
 use super::probe::{probe, zero_chunk};
 use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
 use crate::error::{Error, Kind, Result};
+use crate::progress::{Progress, Stage};
 use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 
 impl Store {
     /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
     ///
-    /// `progress` is told after each of the 65536 directories of [`Layout::Hex4`] how many there are; its error stops
-    /// the work. `.chunks` appears complete or not at all.
+    /// `progress` is told, at most ten times a second, how many of the 65536 directories of [`Layout::Hex4`] there are, and
+    /// how many there will be; its error stops the work. `.chunks` appears complete or not at all.
     ///
     /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times; `NotFound`,
     /// `Io`; those of `progress`.
@@ -28,8 +29,9 @@ impl Store {
             return Err(exists(&base));
         }
         let owner = options.owner.or(base.stat_self()?.owner.for_new_files());
+        let mut progress = Progress::new(Some(|stage: &Stage| progress(stage.done, stage.total)));
         let mut chunks = NewChunkDirs::start(&base, owner)?;
-        chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, progress)?;
+        chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, &mut progress)?;
         LockFile::open(&base, c".lock", owner)?;
         if !options.skip_atime_probe {
             chunks.probe_atime()?;
@@ -82,17 +84,19 @@ impl<'a> NewChunkDirs<'a> {
         &mut self,
         layout: Layout,
         owner: Option<Owner>,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        progress: &mut Progress<impl FnMut(&Stage) -> Result<()>>,
     ) -> Result<()> {
         if layout == Layout::Hex2 {
             return Ok(());
         }
         let count = layout.dir_count();
+        progress.stage.total = count.into();
         let chunks = self.open()?.ok_or_else(|| Error::new(Kind::Io, "the new .chunks has vanished"))?;
         for i in 0..count {
             self.made = Some((layout, i + 1));
             chunks.make_dir(layout.dir_name(i).as_c_str(), CHUNK_DIR_MODE, owner)?;
-            progress(u64::from(i) + 1, u64::from(count))?;
+            progress.stage.done += 1;
+            progress.tick()?;
         }
         self.add_zeros(&chunks, layout, owner)
     }

@@ -1,6 +1,8 @@
 /* Stores: made, opened, locked, and places that are none. */
 #include "chunk.h"
 
+#include <time.h>
+
 /* ---- create and open ---- */
 
 static void test_create(void)
@@ -94,25 +96,27 @@ static void test_what_is_no_store(void)
 }
 
 struct creation {
-    unsigned calls;
-    uint64_t last, total, cancel_at;
+    unsigned calls, cancel_at;
+    uint64_t last, total;
 };
 
 static int32_t on_create(void *user, const pxds_progress *progress)
 {
+    static const struct timespec longer_than_from_call_to_call = {0, 101000000};
     struct creation *creation = user;
 
-    creation->calls++;
     creation->last = progress->done;
     creation->total = progress->total;
-    return creation->cancel_at > 0 && progress->done >= creation->cancel_at ? 42 : 0;
+    if (creation->calls++ == 0)
+        nanosleep(&longer_than_from_call_to_call, NULL);
+    return creation->calls == creation->cancel_at ? 42 : 0;
 }
 
 /* 65536 directories take a while; whoever waits sees how far it is, and may stop it. */
 static void test_hex4(void)
 {
     pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
-    struct creation creation = {0, 0, 0, 1000};
+    struct creation creation = {0, 2, 0, 0};
     pxds_store *store = NULL;
     struct chunk one = chunk(1);
     char hex[PXDS_DIGEST_HEX_SIZE], tail[16];
@@ -122,13 +126,14 @@ static void test_hex4(void)
        pxds_store_create(in_dir("stopped"), &options, on_create, &creation, &store, &err));
     EQUAL(42, pxds_error_callback_value(err));
     CHECK(store == NULL);
-    CHECK(creation.last < 65536);
+    EQUAL(2, creation.last);
     EQUAL(65536, creation.total);
 
     creation.calls = 0, creation.cancel_at = 0;
     OK(pxds_store_create(in_dir("store"), &options, on_create, &creation, &store, &err));
     CHECK(creation.calls > 1);
-    EQUAL(65536, creation.last);
+    CHECK(creation.last >= 2 && creation.last <= 65536);
+    EQUAL(65536, creation.total);
     EQUAL(PXDS_LAYOUT_HEX4, pxds_store_layout(store));
     CHECK(exists(in_dir("store/.chunks/0000")) && exists(in_dir("store/.chunks/ffff")));
     insert(store, &one, 0);
