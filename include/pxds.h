@@ -560,7 +560,8 @@ typedef struct pxds_ingest pxds_ingest;
  * An encryption key. Shared.
  *
  * What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what was
- * derived from them, are overwritten.
+ * derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector registers.
+ * So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
  */
 typedef struct pxds_key pxds_key;
 

@@ -2,7 +2,8 @@
 //! (docs/format.md, 2.7 and 3.1 to 3.4).
 //!
 //! The ciphers and hashes are those of well-kept crates; nothing here is our own but their arrangement. Secrets are
-//! zeroed when they are dropped, and neither errors nor `Debug` show them.
+//! zeroed when they are dropped, and neither errors nor `Debug` show them. Whatever works with one does so in
+//! [`without_traces`], so that the last of a key is gone with its last user.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result};
 use crate::hash::{Hasher, sha256, sha256_all};
-use crate::sys;
+use crate::sys::{self, without_traces};
 
 /// Bytes of a key.
 pub const KEY_SIZE: usize = 32;
@@ -88,38 +89,44 @@ impl fmt::Debug for Fingerprint {
 
 /// An encryption key, and what is derived from it.
 pub struct CryptKey {
-    secret: Secret,
+    /// In one place from the start: what moves leaves itself behind.
+    secrets: Box<Secrets>,
+    fingerprint: Fingerprint,
+}
+
+/// What is zeroed when the key is dropped.
+struct Secrets {
+    key: Secret,
     id_key: Secret,
     cipher: AesGcm<Aes256, U16>,
-    fingerprint: Fingerprint,
 }
 
 impl CryptKey {
     /// The key of these bytes.
     pub fn new(secret: &[u8; KEY_SIZE]) -> Self {
-        let mut id_key = Secret::default();
-        pbkdf2::pbkdf2_hmac::<Sha256>(secret, ID_KEY_SALT, ID_KEY_ROUNDS, &mut *id_key);
-        let mut hasher = Hasher::new();
-        hasher.update(&sha256(FINGERPRINT_INPUT).0);
-        hasher.update(&*id_key);
-        CryptKey {
-            fingerprint: Fingerprint(hasher.digest().0),
-            cipher: AesGcm::new(secret.into()),
-            secret: Zeroizing::new(*secret),
-            id_key,
-        }
+        without_traces(|| {
+            let mut id_key = Secret::default();
+            pbkdf2::pbkdf2_hmac::<Sha256>(secret, ID_KEY_SALT, ID_KEY_ROUNDS, &mut *id_key);
+            let mut hasher = Hasher::new();
+            hasher.update(&sha256(FINGERPRINT_INPUT).0);
+            hasher.update(&*id_key);
+            CryptKey {
+                fingerprint: Fingerprint(hasher.digest().0),
+                secrets: Box::new(Secrets { key: Zeroizing::new(*secret), id_key, cipher: AesGcm::new(secret.into()) }),
+            }
+        })
     }
 
     /// A new key.
     ///
     /// Errors: `Io` if the system has no random bytes.
     pub fn random() -> Result<Self> {
-        Ok(CryptKey::new(&Zeroizing::new(sys::random()?)))
+        without_traces(|| Ok(CryptKey::new(&Zeroizing::new(sys::random()?))))
     }
 
     /// The key itself, for its file.
     pub(crate) fn secret(&self) -> &Secret {
-        &self.secret
+        &self.secrets.key
     }
 
     /// What tells it from other keys.
@@ -136,25 +143,27 @@ impl CryptKey {
 
     /// As [`CryptKey::digest`], of data that has been hashed so far.
     pub fn finish_digest(&self, hashed: &Hasher) -> Digest {
-        let mut hasher = hashed.clone();
-        hasher.update(&*self.id_key);
-        hasher.digest()
+        without_traces(|| {
+            let mut hasher = hashed.clone();
+            hasher.update(&*self.secrets.id_key);
+            hasher.digest()
+        })
     }
 
     /// The authentication tag of `data`: what manifests are signed with.
     pub fn auth_tag(&self, data: &[u8]) -> [u8; 32] {
-        self.mac(data).finalize().into_bytes().into()
+        without_traces(|| self.mac(data).finalize().into_bytes().into())
     }
 
     /// Whether `tag` is the authentication tag of `data`; the time that it takes does not tell how much of it is right.
     pub fn has_auth_tag(&self, data: &[u8], tag: &[u8; 32]) -> bool {
-        self.mac(data).verify_slice(tag).is_ok()
+        without_traces(|| self.mac(data).verify_slice(tag).is_ok())
     }
 
     fn mac(&self, data: &[u8]) -> Hmac<Sha256> {
         // The key is shorter than a block, and HMAC fills it up with zeros.
         let mut block = Zeroizing::new([0; HMAC_BLOCK_SIZE]);
-        block[..KEY_SIZE].copy_from_slice(&*self.id_key);
+        block[..KEY_SIZE].copy_from_slice(&*self.secrets.id_key);
         let mut mac = Hmac::<Sha256>::new((&*block).into());
         mac.update(data);
         mac
@@ -175,9 +184,7 @@ impl CryptKey {
 
     fn seal_buffer(&self, buffer: InOutBuf<'_, '_, u8>) -> Result<([u8; IV_SIZE], [u8; TAG_SIZE])> {
         let iv: [u8; IV_SIZE] = sys::random()?;
-        let tag = self
-            .cipher
-            .encrypt_inout_detached((&iv).into(), b"", buffer)
+        let tag = without_traces(|| self.secrets.cipher.encrypt_inout_detached((&iv).into(), b"", buffer))
             .map_err(|_| Error::new(Kind::Internal, "the cipher refuses data of this length"))?;
         Ok((iv, tag.into()))
     }
@@ -188,8 +195,7 @@ impl CryptKey {
     /// Errors: `Auth` if the tag does not match: another key, or damage.
     pub fn open(&self, iv: &[u8; IV_SIZE], tag: &[u8; TAG_SIZE], data: &[u8], out: &mut [u8]) -> Result<()> {
         let buffer = InOutBuf::new(data, out).map_err(|_| unequal())?;
-        self.cipher
-            .decrypt_inout_detached(iv.into(), b"", buffer, tag.into())
+        without_traces(|| self.secrets.cipher.decrypt_inout_detached(iv.into(), b"", buffer, tag.into()))
             .map_err(|_| Error::new(Kind::Auth, "the authentication tag does not match: another key, or damaged data"))
     }
 
@@ -203,9 +209,11 @@ impl CryptKey {
             return Err(refused());
         }
         let buffer = InOutBuf::new(data, out).map_err(|_| unequal())?;
-        AesGcm::<Aes256, U12>::new((&*self.secret).into())
-            .decrypt_inout_detached(short.into(), b"", buffer, tag.into())
-            .map_err(|_| refused())
+        without_traces(|| {
+            let cipher = AesGcm::<Aes256, U12>::new((&*self.secrets.key).into());
+            cipher.decrypt_inout_detached(short.into(), b"", buffer, tag.into())
+        })
+        .map_err(|_| refused())
     }
 }
 
@@ -228,7 +236,10 @@ pub fn digest_of(data: &[u8], key: Option<&CryptKey>) -> Digest {
 ///
 /// Errors: `Internal` if there is not one place in `out` for each.
 pub fn digest_all(chunks: &[&[u8]], key: Option<&CryptKey>, out: &mut [Digest]) -> Result<()> {
-    sha256_all(chunks, key.map_or(&[], |key| &*key.id_key), out)
+    match key {
+        Some(key) => without_traces(|| sha256_all(chunks, &*key.secrets.id_key, out)),
+        None => sha256_all(chunks, &[], out),
+    }
 }
 
 #[cfg(test)]
@@ -250,7 +261,7 @@ mod tests {
     fn known_key() {
         let key = key();
         let id_key = "7c2c013efd07f3b25717a485263343cd4d292a4b65c200bb3b18ea227abe225c";
-        assert_eq!(*key.id_key, unhex::<32>(id_key));
+        assert_eq!(*key.secrets.id_key, unhex::<32>(id_key));
         let fingerprint = "0e:ab:d4:46:0b:6e:b9:ca:34:50:23:de:e2:b7:78:c7:\
                            90:e5:4a:16:83:b9:65:9c:0a:57:ae:19:90:90:15:9b";
         assert_eq!(key.fingerprint().to_string(), fingerprint);

@@ -7,14 +7,14 @@ use base64ct::{Base64, Base64Unpadded, Encoding};
 use scrypt::Params;
 use serde_json::{Map, Value};
 use sha2::Sha256;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::crypt::{CryptKey, Fingerprint, IV_SIZE, KEY_SIZE, Secret, TAG_SIZE};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::json;
 use crate::limits::{KEY_FILE_MAX_SIZE, PBKDF2_MAX_ROUNDS, SCRYPT_MAX_MEMORY};
 use crate::name;
-use crate::sys::{self, Output};
+use crate::sys::{self, Output, without_traces};
 
 /// Bytes of the shortest password.
 pub const PASSWORD_MIN_LEN: usize = 5;
@@ -77,13 +77,10 @@ impl KeyFile {
             let message = format!("key file: {} bytes are more than {KEY_FILE_MAX_SIZE}", text.len());
             return Err(Error::new(Kind::Limit, message));
         }
-        let mut tree = json::parse(text).map_err(|error| error.context("key file"))?;
-        let Value::Object(members) = &mut tree else { return Err(format_error("it must be an object")) };
-        let file = Self::read(members);
-        if let Some(Value::String(data)) = members.get_mut("data") {
-            data.zeroize();
-        }
-        file
+        without_traces(|| match json::parse(text).map_err(|error| error.context("key file"))? {
+            Value::Object(members) => Self::read(&members),
+            _ => Err(format_error("it must be an object")),
+        })
     }
 
     fn read(members: &Map<String, Value>) -> Result<Self> {
@@ -124,14 +121,14 @@ impl KeyFile {
         format_time(created)?;
         hint.map_or(Ok(()), check_hint)?;
         let derivation = Derivation::new(kdf)?;
-        let data = match derivation.derive(password)? {
-            None => Zeroizing::new(key.secret().to_vec()),
+        let data = without_traces(|| match derivation.derive(password)? {
+            None => Ok(Zeroizing::new(key.secret().to_vec())),
             Some(derived) => {
                 let mut sealed = key.secret().clone();
                 let (iv, tag) = CryptKey::new(&derived).seal_in_place(&mut *sealed)?;
-                Zeroizing::new([&iv[..], &tag, &*sealed].concat())
+                Ok(Zeroizing::new([&iv[..], &tag, &*sealed].concat()))
             }
-        };
+        })?;
         let hint = hint.map(str::to_owned);
         Ok(KeyFile { derivation, created, modified, data, fingerprint: Some(*key.fingerprint()), hint })
     }
@@ -141,6 +138,10 @@ impl KeyFile {
     /// Errors: `Password` if it is too short or wrong; `Limit` if trying would cost too much; `KeyMismatch` if the key is
     /// not that of the fingerprint in the file; `Format` if there is no key of the right length; `NoMemory`.
     pub fn unlock(&self, password: &[u8]) -> Result<CryptKey> {
+        without_traces(|| self.take_out(password))
+    }
+
+    fn take_out(&self, password: &[u8]) -> Result<CryptKey> {
         let wrong_len = || format_error("data is no key of 32 bytes");
         let mut secret = Secret::default();
         match self.derivation.derive(password)? {
@@ -203,8 +204,11 @@ impl KeyFile {
     ///
     /// Errors: `Argument` for times that have no name.
     pub fn to_json(&self) -> Result<Zeroizing<String>> {
-        // Room for all of it: a text that grew would leave its start behind.
-        let mut text = Zeroizing::new(String::with_capacity(2048 + 2 * self.data.len()));
+        without_traces(|| self.write_json())
+    }
+
+    fn write_json(&self) -> Result<Zeroizing<String>> {
+        let mut text = Zeroizing::new(String::new());
         let data = Zeroizing::new(Base64::encode_string(&self.data));
         let mut put = |part: std::fmt::Arguments<'_>| {
             text.write_fmt(part).map_err(|_| Error::new(Kind::Internal, "a text cannot be written"))

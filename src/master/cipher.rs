@@ -18,6 +18,7 @@ use super::not_for_this_key;
 use crate::error::{Error, Kind, Result};
 use crate::keyfile;
 use crate::limits::{MASTER_KEY_MAX_BITS, MASTER_PEM_MAX_SIZE, PBKDF2_MAX_ROUNDS};
+use crate::sys::without_traces;
 
 /// Bytes that the padding takes.
 const PADDING_SIZE: usize = 11;
@@ -33,10 +34,14 @@ fn format_error(what: impl std::fmt::Display) -> Error {
 
 pub(super) fn encrypt(public_pem: &[u8], data: &[u8]) -> Result<Vec<u8>> {
     let key = public_key(public_pem, data.len())?;
-    Pkcs1v15Encrypt.encrypt(&mut SysRng, &key, data).map_err(operation_failed)
+    without_traces(|| Pkcs1v15Encrypt.encrypt(&mut SysRng, &key, data)).map_err(operation_failed)
 }
 
 pub(super) fn decrypt(private_pem: &[u8], password: Option<&[u8]>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    without_traces(|| open(private_pem, password, data))
+}
+
+fn open(private_pem: &[u8], password: Option<&[u8]>, data: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let key = private_key(private_pem, password)?;
     if data.len() != key.size() {
         let (have, want) = (data.len(), key.size());

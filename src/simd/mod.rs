@@ -5,4 +5,5 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod cuts;
+pub(crate) mod registers;
 pub mod sha256;

@@ -5,6 +5,7 @@
 
 #![allow(unsafe_code)]
 
+mod allocator;
 mod dir;
 mod entries;
 mod flock;
@@ -13,6 +14,7 @@ mod lock;
 mod memory;
 mod output;
 mod process;
+mod secret;
 mod signals;
 mod sparse;
 mod temp;
@@ -26,6 +28,7 @@ pub use lock::{LockFile, LockMode};
 pub use memory::large_buffer;
 pub use output::Output;
 pub use process::{ProcessMark, host_name, process_start};
+pub use secret::without_traces;
 pub use signals::SignalsBlocked;
 pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};

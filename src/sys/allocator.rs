@@ -1,0 +1,64 @@
+//! The library's allocator: the system's, which overwrites what work on secrets frees.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::slice;
+
+use zeroize::Zeroize;
+
+use super::secret;
+
+/// The allocator of all Rust code in the library. What the host and zstd allocate does not pass through it.
+struct Allocator;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+// SAFETY: every block is the system's, and `realloc` by hand keeps to what the trait says of it.
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if secret::is_at_work() {
+            // SAFETY: the caller gives up a block of that size.
+            unsafe { wipe(block, layout.size()) };
+        }
+        // SAFETY: the caller's.
+        unsafe { System.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if !secret::is_at_work() {
+            // SAFETY: the caller's.
+            return unsafe { System.realloc(block, layout, new_size) };
+        }
+        // The system's might move the block and leave the old one as it is.
+        // SAFETY: the caller's: with this alignment the new size is no larger than a layout may be.
+        let new = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
+        if !new.is_null() {
+            // SAFETY: both blocks have so many bytes; the old one is the caller's no longer.
+            unsafe {
+                new.copy_from_nonoverlapping(block, layout.size().min(new_size));
+                self.dealloc(block, layout);
+            }
+        }
+        new
+    }
+}
+
+/// Overwrites a block that is about to be freed.
+///
+/// # Safety
+///
+/// It has `size` bytes, which nobody uses any more.
+unsafe fn wipe(block: *mut u8, size: usize) {
+    // SAFETY: the caller's; bytes that were never written may be taken for any, as they are only written.
+    unsafe { slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), size) }.zeroize();
+}
