@@ -262,20 +262,30 @@ impl Dir {
     ///
     /// Errors: `Exists`, `Io`.
     pub fn rename_new(&self, from: &CStr, to: &CStr) -> Result<()> {
+        self.rename_new_into(from, self, to)
+    }
+
+    /// Renames `from` to `to` in the directory `target` of the same file system, where it must not exist yet.
+    ///
+    /// Errors: `Exists`, `Io`.
+    pub fn rename_new_into(&self, from: &CStr, target: &Dir, to: &CStr) -> Result<()> {
+        let (old, new) = (self.raw(), target.raw());
+        let error = |source: &io::Error| target.error("rename to", to, source);
         // SAFETY: both names end in NUL.
-        let result = retry(|| unsafe {
-            libc::renameat2(self.raw(), from.as_ptr(), self.raw(), to.as_ptr(), libc::RENAME_NOREPLACE)
-        });
+        let result = retry(|| unsafe { libc::renameat2(old, from.as_ptr(), new, to.as_ptr(), libc::RENAME_NOREPLACE) });
         match result {
             Ok(_) => Ok(()),
             // File systems without the flag: look, then rename.
             Err(source) if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
-                if self.lstat(to)?.is_some() {
-                    return Err(self.error("rename to", to, &io::Error::from_raw_os_error(libc::EEXIST)));
+                if target.lstat(to)?.is_some() {
+                    return Err(error(&io::Error::from_raw_os_error(libc::EEXIST)));
                 }
-                self.rename(from, to)
+                // SAFETY: both names end in NUL.
+                retry(|| unsafe { libc::renameat(old, from.as_ptr(), new, to.as_ptr()) })
+                    .map(drop)
+                    .map_err(|source| error(&source))
             }
-            Err(source) => Err(self.error("rename to", to, &source)),
+            Err(source) => Err(error(&source)),
         }
     }
 

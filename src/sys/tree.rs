@@ -1,4 +1,4 @@
-//! Directories below a directory, reached and removed without following links.
+//! Directories below a directory, and files in them, reached and made without following links.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -6,9 +6,6 @@ use std::fs::File;
 use super::dir::{Dir, FileKind, Owner, Stat, give_to, open_at};
 use super::temp::TempFile;
 use crate::error::{Error, Kind, Result};
-
-/// Directories below one another that are removed: more are an attack, or not ours.
-const MAX_DEPTH: usize = 32;
 
 impl Dir {
     /// Opens the directory `name`; `None` if there is none, or a link or another file has the name.
@@ -86,47 +83,6 @@ impl Dir {
             Err(source) => Err(self.error("create", name, &source)),
         }
     }
-
-    /// Removes `name` and, if it is a directory, all that is in it; links are removed, not followed. False if it is not
-    /// there.
-    pub fn remove_tree(&self, name: &CStr) -> Result<bool> {
-        let Some(top) = self.open_child(name)? else { return self.unlink(name) };
-        let mut open = vec![(top, name.to_owned())];
-        while let Some((dir, _)) = open.last() {
-            if let Some(name) = dir.remove_files()? {
-                if open.len() == MAX_DEPTH {
-                    let path = dir.join(&name);
-                    let message = format!("{}: directories are too deep to be removed", path.display());
-                    return Err(Error::new(Kind::Limit, message).with_path(&path));
-                }
-                if let Some(child) = dir.open_child(&name)? {
-                    open.push((child, name));
-                }
-                continue;
-            }
-            let Some((_, name)) = open.pop() else { break };
-            open.last().map_or(self, |(parent, _)| parent).remove_dir(&name)?;
-        }
-        Ok(true)
-    }
-
-    /// Removes what is no directory, until it meets one and gives its name.
-    fn remove_files(&self) -> Result<Option<CString>> {
-        let entries = match self.entries() {
-            // Somebody else is removing it too.
-            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-            other => other?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            match self.kind_of(&entry)? {
-                Some(FileKind::Dir) => return Ok(Some(entry.name)),
-                Some(_) => drop(self.unlink(&entry.name)?),
-                None => {}
-            }
-        }
-        Ok(None)
-    }
 }
 
 fn components(path: &str) -> impl Iterator<Item = &str> {
@@ -165,24 +121,6 @@ mod tests {
         assert_eq!(a.open_file(c"file").unwrap_err().kind(), Kind::Format);
         assert_eq!(a.open_file(c"b").unwrap_err().kind(), Kind::Format);
         assert!(a.open_file(c"none").unwrap().is_none());
-        assert!(dir.remove_tree(c"a").unwrap());
-        assert!(!root.join("a").exists());
-        assert_eq!(fs::read(root.join("outside/kept")).unwrap(), b"x");
-        assert!(!dir.remove_tree(c"a").unwrap());
-    }
-
-    #[test]
-    fn trees_are_removed_to_a_depth() {
-        let scratch = Scratch::new();
-        let dir = Dir::open(scratch.path()).unwrap();
-        let deep = |levels: usize| scratch.path().join(vec!["d"; levels].join("/"));
-        for i in 1..=MAX_DEPTH {
-            fs::create_dir_all(deep(i)).unwrap();
-            fs::write(deep(i).join("file"), "x").unwrap();
-        }
-        assert!(dir.remove_tree(c"d").unwrap());
-        fs::create_dir_all(deep(MAX_DEPTH + 1)).unwrap();
-        assert_eq!(dir.remove_tree(c"d").unwrap_err().kind(), Kind::Limit);
     }
 
     #[test]
