@@ -479,7 +479,7 @@
  *
  * Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
  * store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
- * after a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its
+ * after a crash, nothing remains but what garbage collection takes. It holds the store's process lock, its
  * group alone, and the last snapshot of that against removal.
  */
 typedef struct pxds_backup pxds_backup;
@@ -1427,8 +1427,8 @@ typedef struct {
     /** Chunks that an index needs and that are missing; there is a notice for each. */
     uint64_t missing_chunks;
     /**
-     * Temporary files removed, which crashes have left among the chunks, and beside owners, notes, manifests and
-     * `.gc-status`.
+     * Temporary files removed, which crashes have left among the chunks, beside owners, notes, manifests and
+     * `.gc-status`, and where snapshots are made and removed.
      */
     uint64_t removed_temporaries;
     /** Bytes of these. */
@@ -4171,7 +4171,9 @@ pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, con
  * done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
- * the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by `progress` or the notice callback).
+ * the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
+ * PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
+ * `progress` or the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4218,7 +4220,7 @@ const char *pxds_prune_mark_name(uint32_t mark);
  * said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
  *
  * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
- * crashed backups and removals have left in the group goes too, if nobody holds it.
+ * crashes of older versions have left in the group goes too, if nobody holds it.
  *
  * Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
  * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
@@ -4484,11 +4486,18 @@ pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapsho
 /**
  * Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it; PXDS_ERR_IO.
+ * What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it has
+ * lost its name bring a notice, and are garbage collection's.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it, or if something
+ * is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
+ * PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_destroy(const pxds_store *store, const char *snapshot, pxds_error **err);
+pxds_status pxds_snapshot_destroy(const pxds_store *store,
+                                  const char *snapshot,
+                                  pxds_error **err);
 
 /**
  * Gives the manifest of a snapshot.

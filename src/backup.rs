@@ -4,7 +4,7 @@
 //!
 //! - From the start until the end the store is held as a writer, the group and the new snapshot alone, and the snapshot
 //!   that it builds on beside others, in this order.
-//! - The snapshot is made under a temporary name. The manifest is its last file; then everything is brought to the disk,
+//! - The snapshot is made in a hidden directory. The manifest is its last file; then everything is brought to the disk,
 //!   by the store's sync level; then the snapshot gets its name. A crash at any point leaves a whole snapshot, or none.
 //! - Dropped before it is finished, nothing remains but chunks: neither the snapshot, nor a group that was made for it.
 //! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed one
@@ -116,7 +116,7 @@ impl Backup {
             state: State::Open,
             process: ProcessMark::new(),
             work: Some(work),
-            lock: Some(lock),
+            lock,
             previous,
             group: Some(held),
             store_lock: Some(store_lock),
@@ -155,6 +155,10 @@ impl Backup {
         index.check_ready()?;
         self.run(|backup| {
             index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
+            // Until the snapshot has its name no garbage collection finds the index: what keeps its chunks is the lock.
+            if let Some(lock) = &backup.store_lock {
+                index.hand_over(lock);
+            }
             let csum = Digest(summary.header.csum);
             backup.unsynced.merge(index.unsynced())?;
             backup.count(index.stats());
@@ -398,7 +402,7 @@ struct Started {
     snapshot: Snapshot,
     manifest: Manifest,
     work: WorkDir,
-    lock: TreeLock,
+    lock: Option<TreeLock>,
     previous: Option<(Snapshot, TreeLock)>,
 }
 
@@ -417,7 +421,7 @@ impl Started {
             }
         }
         let work = held.start_snapshot(store, &snapshot)?;
-        let lock = store.lock_work(&snapshot, &work)?;
+        let lock = store.lock_new(&snapshot)?;
         let previous = last.hold(store).inspect_err(|_| {
             let _ = store.remove_lock_files(&snapshot);
         })?;

@@ -332,6 +332,23 @@ fn what_a_backup_holds() {
     drop(held);
 }
 
+/// No garbage collection finds the index of a backup that is not finished: the lock keeps the chunks, and so must count from
+/// when these were stored.
+#[test]
+fn a_backup_holds_as_long_as_what_it_takes_over() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let mut index = stream(&store, b"data");
+    let since = store.oldest_writer().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let mut backup = Backup::new(&store, &group("host/x"), at(TIME)).unwrap();
+    backup.add_index("a.didx", &mut index).unwrap();
+    drop(index);
+    assert_eq!(store.oldest_writer(), Some(since));
+    backup.finish().unwrap();
+    assert_eq!(store.oldest_writer(), None);
+}
+
 #[test]
 fn what_cannot_be_read_is_not_built_on() {
     let scratch = Scratch::new();

@@ -6,6 +6,7 @@ mod garbage;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -368,6 +369,75 @@ fn temporary_files_of_the_tree_go_when_they_are_stale() {
         assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (6, 30));
         assert_eq!((status.removed_bytes, status.index_file_count), (0, 1));
     }
+}
+
+/// Another program's hold on a directory.
+fn held(path: &Path) -> fs::File {
+    let dir = fs::File::open(path).unwrap();
+    #[allow(unsafe_code)]
+    // SAFETY: plain call on an open descriptor.
+    let result = unsafe { libc::flock(dir.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    assert_eq!(result, 0);
+    dir
+}
+
+/// What crashed backups and removals have left goes once it is stale and nobody holds it.
+#[test]
+fn work_that_nobody_holds_goes_when_it_is_stale() {
+    let scene = Scene::new();
+    scene.snapshot(DAY, &[]);
+    let make = |path: &str| {
+        let full = scene.dir(path);
+        fs::create_dir_all(full.join("below")).unwrap();
+        fs::write(full.join("below/a.blob"), "12345").unwrap();
+        fs::write(full.join("index.json.blob"), "123").unwrap();
+        set_mtime(&full, OLD);
+        set_atime(&full, OLD);
+        full
+    };
+    let stale = [
+        ".pxds-tmp/0123456789abcdef",
+        "ns/a/ns/b/.pxds-tmp/0123456789abcdef",
+        "ns/a/host/.pxds-tmp/0123456789abcdef",
+        "vm/100/.pxds-tmp/0123456789abcdef",
+        "host/x/2024-01-02T12:00:00Z.tmp_AbC123",
+    ]
+    .map(make);
+    let foreign = [
+        ".pxds-tmp/0123456789abcdeg",
+        ".pxds-tmp/mine",
+        "other/.pxds-tmp/0123456789abcdef",
+        ".hidden/host/x/2024-01-02T12:00:00Z.tmp_AbC123",
+        "host/2024-01-02T12:00:00Z.tmp_AbC123",
+    ]
+    .map(make);
+    let used =
+        [".pxds-tmp/0000000000000000", "host/x/2024-01-03T12:00:00Z.tmp_AbC123", "ct/1/.pxds-tmp/0000000000000001"];
+    let used = used.map(make);
+    let holds = used.clone().map(|path| held(&path));
+    let lately = [".pxds-tmp/1111111111111111", "host/x/2024-01-04T12:00:00Z.tmp_AbC123"].map(make);
+    for path in &lately {
+        set_mtime(path, real() as u64);
+    }
+    // Nothing of that is followed out of the store.
+    let outside = Scratch::new();
+    fs::create_dir(outside.join("0123456789abcdef")).unwrap();
+    fs::create_dir_all(scene.dir("ct/2")).unwrap();
+    symlink(outside.path(), scene.dir("ct/2/.pxds-tmp")).unwrap();
+
+    let there = |paths: &[PathBuf]| paths.iter().filter(|path| path.exists()).count();
+    let dry = scene.dry_run();
+    assert_eq!((dry.removed_temporaries, dry.removed_temporary_bytes), (5, 15), "what lies right in them");
+    assert_eq!(there(&stale), stale.len());
+    scene.said();
+    let status = scene.collect().unwrap();
+    assert_eq!((there(&stale), there(&foreign), there(&used), there(&lately)), (0, 5, 3, 2));
+    assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (10, 40));
+    assert!(!scene.dir("vm/100/.pxds-tmp").exists() && scene.dir(".pxds-tmp").exists(), "an empty one goes");
+    assert!(outside.join("0123456789abcdef").exists());
+    assert_eq!(scene.said(), [""; 0]);
+    drop(holds);
+    assert_eq!(scene.collect().unwrap().removed_temporaries, 6);
 }
 
 /// A bad copy stays as long as the chunk is needed and there is no good one.

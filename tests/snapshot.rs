@@ -468,8 +468,8 @@ fn a_manifest_is_waited_for() {
     std::thread::sleep(std::time::Duration::from_millis(100));
     assert!(!waiter.is_finished());
     // Replaced while it is waited for: the new one is locked.
-    fs::rename(&manifest, scratch.join("old")).unwrap();
-    fs::write(&manifest, "").unwrap();
+    fs::write(scratch.join("new"), "").unwrap();
+    fs::rename(scratch.join("new"), &manifest).unwrap();
     waiter.join().unwrap().unwrap();
     drop(foreign);
 }
@@ -531,22 +531,103 @@ fn the_directory_of_lock_files_can_have_any_name() {
 }
 
 #[test]
-fn removal_is_whole_or_not_at_all() {
-    // A crash between the two steps of a removal leaves what nothing lists.
+fn what_crashes_of_older_versions_have_left_goes_with_the_next_backup() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("host/x/{TIME}"));
+    let left = |end: &str| store.path().join(format!("host/x/{TIME}.tmp_{end}"));
+    for end in ["AbC123", "AbC124"] {
+        drop(store.create_snapshot(&x, None).unwrap());
+        fs::rename(store.path().join(x.path()), left(end)).unwrap();
+    }
+    assert_eq!(store.snapshots(x.group()).unwrap(), []);
+    // One is being removed right now.
+    let held = flock(&left("AbC124"), true).unwrap();
+    let group = store.create_group(x.group(), None).unwrap();
+    let work = group.start_snapshot(&store, &x).unwrap();
+    assert!(!left("AbC123").exists() && left("AbC124").exists());
+    drop((held, work));
+    group.start_snapshot(&store, &x).unwrap();
+    assert_eq!(common::names(&store.path().join("host/x")), ["owner"]);
+}
+
+#[test]
+fn work_in_progress_lies_outside_the_groups() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = snapshot(&format!("ns/a/host/x/{TIME}"));
+    let place = store.path().join(".pxds-tmp");
+    let group = store.create_group(x.group(), None).unwrap();
+    let work = group.start_snapshot(&store, &x).unwrap();
+    assert_eq!(work.path().parent(), Some(&*place));
+    assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(work.path()).unwrap().permissions().mode() & 0o777, 0o755);
+    assert!(flock(&work.path(), false).is_none(), "it is held");
+    assert_eq!(common::names(&store.path().join("ns/a/host/x")), ["owner"]);
+    fs::create_dir_all(work.path().join("sub/sub")).unwrap();
+    let other = group.start_snapshot(&store, &snapshot("ns/a/host/x/2020-06-26T13:56:06Z")).unwrap();
+    drop(work);
+    assert_eq!(common::names(&place).len(), 1, "of the other");
+    other.commit(&x, true).unwrap();
+    assert_eq!(common::names(store.path()), [".chunks", ".lock", "ns"]);
+    assert_eq!(common::names(&store.path().join("ns/a/host/x")), [TIME, "owner"]);
+    assert!(flock(&store.path().join(x.path()), true).is_some(), "nothing is held any more");
+    // The time is taken, and what was made for it goes.
+    let work = group.start_snapshot(&store, &x).unwrap();
+    assert_eq!(failure(work.commit(&x, true)).kind(), Kind::Exists);
+    assert!(!place.exists());
+}
+
+#[test]
+fn the_hidden_directory_is_one_or_nothing_is_done() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = snapshot(&format!("host/x/{TIME}"));
     drop(store.create_snapshot(&x, None).unwrap());
-    fs::rename(store.path().join(x.path()), store.path().join(format!("host/x/{TIME}.tmp_AbC123"))).unwrap();
-    assert_eq!(store.snapshots(x.group()).unwrap(), []);
-    let group = store.create_group(x.group(), None).unwrap();
-    let work = group.start_snapshot(&store, &x).unwrap();
-    assert!(!store.path().join(format!("host/x/{TIME}.tmp_AbC123")).exists(), "the next backup cleans up");
-    assert!(work.path().exists());
-    fs::create_dir(work.path().join("sub")).unwrap();
-    let path = work.path();
-    drop(work);
-    assert!(!path.exists());
+    let outside = scratch.join("outside");
+    fs::create_dir(&outside).unwrap();
+    let place = store.path().join(".pxds-tmp");
+    let refused = || {
+        let group = store.create_group(x.group(), None).unwrap();
+        assert_eq!(failure(group.start_snapshot(&store, &x)).path(), Some(&*place));
+        drop(group);
+        assert_eq!(failure(store.destroy_snapshot(&x)).kind(), Kind::Exists);
+        assert!(store.path().join(x.path()).exists() && common::names(&outside).is_empty());
+    };
+    symlink(&outside, &place).unwrap();
+    refused();
+    fs::remove_file(&place).unwrap();
+    fs::write(&place, "").unwrap();
+    refused();
+    fs::remove_file(&place).unwrap();
+    assert!(store.destroy_snapshot(&x).unwrap());
+    assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
+}
+
+#[test]
+fn foreign_trees_go_whole() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    for path in [format!("host/x/{TIME}"), format!("host/y/{TIME}")] {
+        drop(store.create_snapshot(&snapshot(&path), None).unwrap());
+        fs::create_dir_all(store.path().join(path).join(["d"; 200].join("/"))).unwrap();
+    }
+    assert!(store.destroy_snapshot(&snapshot(&format!("host/x/{TIME}"))).unwrap());
+    assert_eq!(common::names(&store.path().join("host/x")), ["owner"]);
+    fs::create_dir_all(store.path().join("host/y/other").join(["d"; 200].join("/"))).unwrap();
+    store.destroy_group(&group("host/y"), &mut Destroyed::default(), None).unwrap();
+    assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
+}
+
+#[test]
+fn hidden_directories_are_in_no_listing() {
+    let bare = Bare::new(&[".pxds-tmp", "ns/a/.pxds-tmp", "host/.pxds-tmp", "host/x/.pxds-tmp", "vm/1"]);
+    fs::create_dir(bare.scratch.join(format!("host/x/{TIME}"))).unwrap();
+    let store = bare.store();
+    assert_eq!(store.groups(&Namespace::root()).unwrap(), [group("host/x"), group("vm/1")]);
+    assert_eq!(store.namespaces(&Namespace::root(), true).unwrap().len(), 2);
+    assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 1);
+    assert_eq!(bare.skipped(), [""; 0], "they are nobody's business");
 }
 
 #[test]

@@ -60,7 +60,7 @@ unsafe impl SizeFirst for pxds_backup_options {
 ///
 /// Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
 /// store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
-/// after a crash, nothing remains but chunks, which garbage collection takes. It holds the store's process lock, its
+/// after a crash, nothing remains but what garbage collection takes. It holds the store's process lock, its
 /// group alone, and the last snapshot of that against removal.
 pub struct pxds_backup {
     backup: Exclusive<Backup>,

@@ -80,8 +80,8 @@ pub struct pxds_gc_status {
     pub strange_indexes: u64,
     /// Chunks that an index needs and that are missing; there is a notice for each.
     pub missing_chunks: u64,
-    /// Temporary files removed, which crashes have left among the chunks, and beside owners, notes, manifests and
-    /// `.gc-status`.
+    /// Temporary files removed, which crashes have left among the chunks, beside owners, notes, manifests and
+    /// `.gc-status`, and where snapshots are made and removed.
     pub removed_temporaries: u64,
     /// Bytes of these.
     pub removed_temporary_bytes: u64,

@@ -188,7 +188,9 @@ pub unsafe extern "C" fn pxds_group_set_notes(
 /// done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
-/// the path of the group or of a snapshot; PXDS_ERR_IO, PXDS_ERR_CANCELLED (by `progress` or the notice callback).
+/// the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
+/// PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
+/// `progress` or the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -240,7 +240,7 @@ pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
 /// said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
 ///
 /// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
-/// crashed backups and removals have left in the group goes too, if nobody holds it.
+/// crashes of older versions have left in the group goes too, if nobody holds it.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
 /// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use super::limits::{Class, Limits};
 use super::mark::tell_of_missing;
-use super::sweep::list;
+use super::sweep::{self, list};
 use super::tree::{OpenIndex, find_temporary, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, journal};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::index::for_each_digest;
 use crate::progress::Stage;
+use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, FoundFile, Store, Swept};
 
 /// Digests in memory: with the table's room for growth some 120 MB.
@@ -73,6 +74,7 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
         let (referenced, temporaries) = read_range(store, from, max, &mut status, report)?;
         if from == Digest([0; 32]) {
             count_temporaries_of_the_tree(store, &temporaries, &limits, &mut status)?;
+            sweep::work(store, Sweep::Count, &mut status, |mtime| limits.class(mtime) == Class::Garbage)?;
         }
         for (digest, &index) in &referenced.digests {
             if !store.has_file(digest)? {

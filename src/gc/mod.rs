@@ -6,8 +6,8 @@
 //!   longer than the cut-off, nor since the oldest writer began, is removed.
 //! - Nothing is removed before all is marked: an index that cannot be read, or a directory that cannot be listed, ends the
 //!   collection. What has vanished is no matter.
-//! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, and in the tree beside
-//!   owners, notes, manifests and `.gc-status`.
+//! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, in the tree beside
+//!   owners, notes, manifests and `.gc-status`, and where snapshots are made and removed, if nobody holds it.
 //! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
 //!   collection starts anew.
 //! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are not
@@ -51,9 +51,10 @@ use std::sync::Arc;
 
 use crate::error::{Error, Kind, Result};
 use crate::progress::Stage;
+use crate::snapshot::Sweep;
 use crate::store::{NoticeLevel, Store};
 use crate::sys;
-use limits::Limits;
+use limits::{Class, Limits};
 
 /// Minutes without a touch after which a chunk may go: a day, for file systems that store access times lazily, and five
 /// minutes for clocks.
@@ -146,6 +147,7 @@ pub fn collect(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> R
     let (mut status, temporaries) = mark::run(store, options, &mut limits, report)?;
     sweep::run(store, options, &mut limits, &mut status, report)?;
     sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
+    sweep::work(store, Sweep::Remove, &mut status, |mtime| limits.class_now(mtime, options) == Class::Garbage)?;
     if let Err(error) = status.write(store) {
         store.notice(NoticeLevel::Warning, error.message(), error.path())?;
     }

@@ -5,8 +5,9 @@ use super::tree::find_temporary;
 use super::{GcOptions, GcStatus, PHASE_SWEEP, Report};
 use crate::error::{Kind, Result};
 use crate::progress::Stage;
+use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept};
-use crate::sys::Stat;
+use crate::sys::{Removed, Stat};
 
 /// Removes what `limits` say is garbage, and counts everything.
 pub(super) fn run(
@@ -108,6 +109,20 @@ pub(super) fn temporaries_of_the_tree(
             Err(error) => store.notice(NoticeLevel::Warning, error.message(), error.path())?,
         }
     }
+    Ok(())
+}
+
+/// Sweeps what crashed backups and removals have left. Who is at work holds it, so that a stale one that is free is nobody's.
+pub(super) fn work(
+    store: &Store,
+    sweep: Sweep,
+    status: &mut GcStatus,
+    mut is_stale: impl FnMut(i64) -> bool,
+) -> Result<()> {
+    // Who lists a directory sets its access time: that says nothing.
+    let Removed { files, bytes } = store.sweep_work(sweep, &mut |stat| is_stale(stat.mtime))?;
+    status.removed_temporaries += files;
+    status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(bytes);
     Ok(())
 }
 

@@ -228,6 +228,13 @@ impl StoredIndex {
         self.writer.save_in(dir, name, sync, owner)
     }
 
+    /// Hands on to `lock`, of the same store, since when the chunks are held.
+    pub fn hand_over(&self, lock: &SharedLock) {
+        if let Some(own) = &self.lock {
+            lock.take_over(own);
+        }
+    }
+
     /// Whether it can be saved: it is complete, and its chunks are held.
     ///
     /// Errors: `State`.

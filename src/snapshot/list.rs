@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{PROTECTED_NAME, WorkDir};
+use super::work::is_old_name;
+use super::{PROTECTED_NAME, WORK_PLACE};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
@@ -135,7 +136,7 @@ impl Store {
     fn named_snapshots(&self, group: &Group) -> Result<(Dir, Vec<Snapshot>)> {
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         let mut times = Vec::new();
-        self.each_dir(&dir, |name| match WorkDir::is_name(name) {
+        self.each_dir(&dir, |name| match is_old_name(name) {
             true => Ok(()),
             false => parse_time(name).map(|time| times.push(time)),
         })?;
@@ -200,7 +201,7 @@ impl Store {
         };
         for entry in entries {
             let entry = entry?;
-            if dir.kind_of(&entry)? != Some(FileKind::Dir) {
+            if dir.kind_of(&entry)? != Some(FileKind::Dir) || entry.name.as_c_str() == WORK_PLACE {
                 continue;
             }
             let taken = match entry.name.to_str() {

@@ -4,7 +4,6 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::WorkDir;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
@@ -25,6 +24,14 @@ const LOCK_DIR_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub struct TreeLock {
     _flock: Flock,
+    is_on_directory: bool,
+}
+
+impl TreeLock {
+    /// Whether it is one on the directory itself, and not on a file that stands for it.
+    pub(super) fn is_on_directory(&self) -> bool {
+        self.is_on_directory
+    }
 }
 
 /// What to lock: a directory of the tree, or a file of its own.
@@ -58,15 +65,15 @@ impl Store {
         self.open_snapshot(snapshot).map(|_| lock)
     }
 
-    /// Holds a snapshot in the making alone.
+    /// Holds a snapshot that is being made alone; `None` where directories are locked, which its [`WorkDir`](super::WorkDir)
+    /// is already.
     ///
     /// Errors: `Busy`, with the path; `Io`.
-    pub fn lock_work(&self, snapshot: &Snapshot, work: &WorkDir) -> Result<TreeLock> {
-        let target = match self.snapshot_target(snapshot)? {
-            Target::Directory(_) => Target::Directory(format!("{}/{}", snapshot.group().path(), work.name()?)),
-            other => other,
-        };
-        self.lock_now(&target, LockMode::Exclusive)
+    pub fn lock_new(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
+        match self.snapshot_target(snapshot)? {
+            Target::Directory(_) => Ok(None),
+            target => self.lock_now(&target, LockMode::Exclusive).map(Some),
+        }
     }
 
     /// Holds a manifest alone, after waiting for it for 5 seconds at most.
@@ -136,7 +143,10 @@ impl Store {
         for _ in 0..MAX_REPLACED {
             let (attempt, path) = self.attempt(target, mode)?;
             match attempt {
-                Attempt::Taken(flock) => return Ok(TreeLock { _flock: flock }),
+                Attempt::Taken(flock) => {
+                    let is_on_directory = matches!(target, Target::Directory(_));
+                    return Ok(TreeLock { _flock: flock, is_on_directory });
+                }
                 Attempt::Held => return Err(busy(&path)),
                 Attempt::Missing => return Err(not_there(&path)),
                 Attempt::Replaced => replaced = path,
@@ -213,6 +223,6 @@ fn not_there(path: &Path) -> Error {
     Error::new(Kind::NotFound, format!("{} is not there", path.display())).with_path(path)
 }
 
-fn busy(path: &Path) -> Error {
+pub(super) fn busy(path: &Path) -> Error {
     Error::new(Kind::Busy, format!("{} is locked: another program is using it", path.display())).with_path(path)
 }

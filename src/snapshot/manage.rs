@@ -35,13 +35,11 @@ impl NewGroup {
         self.is_new
     }
 
-    /// Starts the directory of a snapshot of this group, after removing what crashed backups have left.
+    /// Starts the directory of a snapshot of this group, after removing what crashed backups of older versions have left.
     ///
-    /// Errors: `Io`.
+    /// Errors: `Io`; that of the notice.
     pub fn start_snapshot(&self, store: &Store, snapshot: &Snapshot) -> Result<WorkDir> {
-        if let Some(dir) = store.open_group(snapshot.group())? {
-            WorkDir::remove_stale(&dir)?;
-        }
+        store.sweep_held_group(snapshot.group())?;
         WorkDir::create(store, snapshot)
     }
 
@@ -179,8 +177,10 @@ impl Store {
         let Some(dir) = self.open_group(group)? else { return Ok(()) };
         for name in dir.names()? {
             let name = name?;
-            if sys::is_temporary_name(&name, OWNER_NAME) {
-                dir.remove_tree(&name)?;
+            if sys::is_temporary_name(&name, OWNER_NAME)
+                && let Err(error) = dir.unlink(&name)
+            {
+                self.tell_of_leftover(&dir.join(&name), &error)?;
             }
         }
         Ok(())
@@ -288,7 +288,9 @@ impl Store {
 
     /// Removes a snapshot; false if it is not there. Its chunks stay for garbage collection.
     ///
-    /// Errors: `Protected`; `Busy`, with the path; `Io`.
+    /// It goes whole, or an error says why it stays. Files that cannot be removed once it is out of sight bring a notice.
+    ///
+    /// Errors: `Protected`; `Busy`, with the path, also of a mount in it; `Io`; that of the notice.
     pub fn destroy_snapshot(&self, snapshot: &Snapshot) -> Result<bool> {
         self.destroy_snapshot_if(snapshot, |_| true)
     }
@@ -299,7 +301,7 @@ impl Store {
         snapshot: &Snapshot,
         may_go: impl FnOnce(&SnapshotInfo) -> bool,
     ) -> Result<bool> {
-        let _lock = match self.lock_snapshot(snapshot, LockMode::Exclusive) {
+        let lock = match self.lock_snapshot(snapshot, LockMode::Exclusive) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(false),
             other => other?,
         };
@@ -312,12 +314,11 @@ impl Store {
             return Ok(false);
         }
         let _manifest = if info.finished { Some(self.lock_manifest(snapshot)?) } else { None };
-        let Some(doomed) = WorkDir::take_out(self, snapshot)? else { return Ok(false) };
-        if self.syncs() {
-            doomed.sync_group()?;
-        }
-        doomed.remove()?;
-        self.remove_lock_files(snapshot).map(|()| true)
+        let (group, time, is_held) = (snapshot.group().path(), snapshot.time_name(), lock.is_on_directory());
+        let Some(doomed) = WorkDir::take_out(self, &group, &time, is_held, self.syncs())? else { return Ok(false) };
+        // It is gone, whatever comes now. Lock files that stay are made again by the next who locks.
+        let _ = self.remove_lock_files(snapshot);
+        doomed.remove(self).map(|()| true)
     }
 
     /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a notice.
@@ -343,7 +344,8 @@ impl Store {
     ///
     /// `destroyed` counts what has been done, also when it fails. `on_progress` is told of snapshots.
     ///
-    /// Errors: `Busy`, with the path of the group or of a snapshot; `Io`; those of the callback and of the notice.
+    /// Errors: `Busy`, with the path of the group, a snapshot, or a mount in it, which is looked for before anything is
+    /// removed; `Io`; those of the callback and of the notice.
     pub fn destroy_group<'a>(
         &self,
         group: &Group,
@@ -351,13 +353,16 @@ impl Store {
         on_progress: Option<&'a mut OnProgress<'a>>,
     ) -> Result<()> {
         let mut progress = Progress::new(on_progress);
-        let _lock = match self.lock_group(group) {
+        let lock = match self.lock_group(group) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
             other => other?,
         };
-        let snapshots = self.snapshot_names(group)?;
+        let snapshots = self.snapshots(group)?;
+        destroyed.protected += self.protected_strays(group)?;
+        let stays = destroyed.protected > 0 || snapshots.iter().any(|info| info.protected);
+        self.check_group_removable(group, &snapshots, stays)?;
         progress.stage.total = snapshots.len() as u64;
-        for snapshot in snapshots {
+        for SnapshotInfo { snapshot, .. } in snapshots {
             progress.tick()?;
             match self.destroy_snapshot(&snapshot) {
                 Ok(removed) => destroyed.removed += u64::from(removed),
@@ -366,12 +371,30 @@ impl Store {
             }
             progress.stage.done += 1;
         }
-        destroyed.protected += self.protected_strays(group)?;
         let path = group.path();
-        let Some((parent, name)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
+        let Some((parent, id)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
+        // As a whole: without its owner it would be of no use to PBS, if that came upon it half removed.
+        match WorkDir::take_out(self, parent, id, lock.is_on_directory(), self.syncs())? {
+            Some(doomed) => doomed.remove(self),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks whether all that is to go of a group can be removed, before anything is; see [`Dir::check_removable`]. If the
+    /// group `stays` that is what is not protected.
+    fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool) -> Result<()> {
+        let path = group.path();
+        let Some((parent, id)) = path.rsplit_once('/') else { return Ok(()) };
         let Some(parent) = self.open_base()?.open_below(parent)? else { return Ok(()) };
-        parent.remove_tree(&c_name(name)?)?;
-        if self.syncs() { parent.sync() } else { Ok(()) }
+        let id = c_name(id)?;
+        if !stays {
+            return parent.check_removable(&id);
+        }
+        let Some(dir) = parent.open_child(&id)? else { return Ok(()) };
+        for SnapshotInfo { snapshot, .. } in snapshots.iter().filter(|info| !info.protected) {
+            dir.check_removable(&c_name(&snapshot.time_name())?)?;
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,8 @@
 //! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads or
 //!   writes outside the store's directory.
 //! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it.
-//! - A snapshot appears and disappears whole: it is made, and removed, under a temporary name that nothing lists.
+//! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the tree.
+//! - What is mounted below a snapshot or group is not removed with it, and neither is the snapshot then.
 //! - Protected snapshots are never removed.
 //!
 //! # Locks
@@ -32,7 +33,8 @@ pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenSnapshot};
 pub use prune::Pruned;
-pub use work::WorkDir;
+use work::WORK_PLACE;
+pub use work::{Sweep, WorkDir};
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};

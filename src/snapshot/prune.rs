@@ -1,6 +1,9 @@
 //! Removing the snapshots of a group that are not to be kept (docs/format.md, 12.5).
 
-use super::{SnapshotInfo, WorkDir};
+use std::path::Path;
+
+use super::SnapshotInfo;
+use super::work::old_names;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
 use crate::progress::{OnProgress, Progress};
@@ -17,7 +20,7 @@ pub struct Pruned {
     pub mark: Mark,
     /// It is gone because of this call.
     pub removed: bool,
-    /// Why removing it failed. It is there still, or out of sight and not yet off the disk.
+    /// Why removing it failed: it is there still.
     pub error: Option<Error>,
 }
 
@@ -36,7 +39,7 @@ impl Store {
     ///
     /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go. The
     /// group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it goes. What
-    /// crashes have left in the group goes too, if nobody holds it.
+    /// crashes of older versions have left in the group goes too, if nobody holds it.
     ///
     /// `on_progress` is told of the snapshots that are to go. Stopped, it has removed some of them whole.
     ///
@@ -84,22 +87,20 @@ impl Store {
         Ok(pruned)
     }
 
-    /// Removes the temporary directories of backups and removals that have crashed. Whoever has one that is in use holds the
-    /// group, or is removing it.
+    /// Removes what crashes of older versions have left in the group, if nobody holds it.
     ///
     /// Errors: that of the notice.
     fn remove_what_crashes_left(&self, group: &Group) -> Result<()> {
-        let removed = self.open_group(group).and_then(|dir| match dir {
-            // Held for as short as can be: a backup that begins meanwhile is refused.
-            Some(dir) if WorkDir::any_in(&dir)? => self.lock_group(group).and_then(|_lock| WorkDir::remove_stale(&dir)),
-            _ => Ok(()),
-        });
-        match removed {
-            Err(error) if ![Kind::Busy, Kind::NotFound].contains(&error.kind()) => {
-                let message = format!("what a crash has left in {group} stays: {}", error.message());
-                self.notice(NoticeLevel::Warning, &message, error.path())
-            }
-            _ => Ok(()),
+        let found = self.open_group(group).and_then(|dir| dir.as_ref().map_or(Ok(Vec::new()), old_names));
+        // Held for as short as can be: a backup that begins meanwhile is refused.
+        let held = match found {
+            Ok(names) if names.is_empty() => return Ok(()),
+            found => found.and_then(|_| self.lock_group(group)),
+        };
+        match held {
+            Ok(_lock) => self.sweep_held_group(group),
+            Err(error) if [Kind::Busy, Kind::NotFound].contains(&error.kind()) => Ok(()),
+            Err(error) => self.tell_of_leftover(Path::new(&group.path()), &error),
         }
     }
 

@@ -1,52 +1,109 @@
-//! A snapshot in the making.
+//! Work in progress: snapshots in the making, and what is on its way out (docs/format.md, 7.7).
+//!
+//! It lies outside the tree that is listed, in a hidden directory, and comes into the tree, or out of it, by one rename.
+//! Each work directory is locked by whoever has made it, which tells one in use from one that a crash has left.
 
-use std::ffi::CString;
-use std::path::PathBuf;
+use std::ffi::{CStr, CString};
+use std::path::{Path, PathBuf};
 
 use super::DIR_MODE;
 use crate::error::{Error, Kind, Result};
-use crate::name::{Snapshot, TIME_LEN, parse_time};
-use crate::store::Store;
-use crate::sys::{self, Dir, ProcessMark, c_name};
+use crate::name::{BackupType, Group, Namespace, Snapshot, TIME_LEN, parse_time};
+use crate::store::{NoticeLevel, Store};
+use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Removed, Stat, c_name};
 
-/// The directory of a snapshot in the making, or on its way out, under a temporary name that no listing shows; dropped
-/// before it is committed it is removed with all that is in it.
+/// The hidden directory that work directories lie in.
+pub(super) const WORK_PLACE: &CStr = c".pxds-tmp";
+
+/// Mode of the hidden directory: what is in the making is nobody else's business.
+const PLACE_MODE: u32 = 0o700;
+
+/// Attempts to use a hidden directory that others, who see it empty, keep removing.
+const MAX_REMOVED: u32 = 100;
+
+/// The directory of a snapshot in the making, or of what is on its way out, where no listing shows it; dropped before it is
+/// committed it is removed with all that is in it.
 ///
-/// What a crash leaves is removed by the next backup into the group, or prune of it.
+/// What a crash leaves is removed by garbage collection.
 #[derive(Debug)]
 pub struct WorkDir {
-    group: Dir,
-    dir: Dir,
+    /// Where it comes from or goes to.
+    tree: Dir,
+    place: Place,
     name: CString,
-    committed: bool,
+    dir: Dir,
+    /// Something may have the name that has to be removed.
+    is_there: bool,
+    /// `None` if the caller holds a lock on the directory itself.
+    _lock: Option<Flock>,
     /// Where it was made: a forked child must not remove it.
     process: ProcessMark,
 }
 
-impl WorkDir {
-    /// Makes the directory beside where `snapshot` will be. The caller holds the group's lock.
-    pub(super) fn create(store: &Store, snapshot: &Snapshot) -> Result<Self> {
-        let group = store.open_group(snapshot.group())?;
-        let group = group.ok_or_else(|| store.missing("group", &snapshot.group().path()))?;
-        loop {
-            let name = temporary_name(snapshot)?;
-            let (dir, made) = group.open_or_make_child(&name, DIR_MODE, store.owner())?;
-            if made {
-                return Ok(WorkDir { group, dir, name, committed: false, process: ProcessMark::new() });
-            }
-        }
+/// The hidden directory.
+#[derive(Debug)]
+struct Place {
+    /// What it lies in; `None` if a removal has found no room for one, and takes place in the tree.
+    above: Option<Dir>,
+    dir: Dir,
+}
+
+impl Place {
+    /// Opens the hidden directory in `above`, and makes it if it is missing.
+    ///
+    /// Errors: `Exists` if something has its name that is no directory; `Io`.
+    fn open(store: &Store, above: Dir) -> Result<Self> {
+        let (dir, _) = above.open_or_make_child(WORK_PLACE, PLACE_MODE, store.owner())?;
+        Ok(Place { above: Some(above), dir })
     }
 
-    /// Takes a whole snapshot out of sight, to be removed when this is dropped. The caller holds its lock.
+    /// Removes it, if it is empty. It may be somebody else's who is just about to use it: he makes it again.
+    fn leave(&self) {
+        if let Some(above) = &self.above {
+            let _ = above.remove_empty_dir(WORK_PLACE);
+        }
+    }
+}
+
+impl WorkDir {
+    /// Makes the directory in which `snapshot` will be made. The caller holds the group's lock.
+    pub(super) fn create(store: &Store, snapshot: &Snapshot) -> Result<Self> {
+        let path = snapshot.group().path();
+        let tree = store.open_group(snapshot.group())?.ok_or_else(|| store.missing("group", &path))?;
+        let (place, (name, dir, lock)) = in_a_place(store, &path, |place| make_locked(store, place))?;
+        Ok(WorkDir { tree, place, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
+    }
+
+    /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With `sync`
+    /// it has lost its name on the disk when this returns.
+    ///
+    /// The caller holds its lock; `is_held` says whether that is one on the directory itself. What would keep it from being
+    /// removed is looked for before.
     ///
     /// `None` if it is not there.
-    pub(super) fn take_out(store: &Store, snapshot: &Snapshot) -> Result<Option<Self>> {
-        let Some(group) = store.open_group(snapshot.group())? else { return Ok(None) };
-        let final_name = c_name(&snapshot.time_name())?;
-        let Some(dir) = group.open_child(&final_name)? else { return Ok(None) };
-        let name = temporary_name(snapshot)?;
-        group.rename_new(&final_name, &name)?;
-        Ok(Some(WorkDir { group, dir, name, committed: false, process: ProcessMark::new() }))
+    ///
+    /// Errors: those of [`Dir::check_removable`]; `Busy` if somebody holds the directory; `Io`.
+    pub(super) fn take_out(store: &Store, parent: &str, name: &str, is_held: bool, sync: bool) -> Result<Option<Self>> {
+        let name = c_name(name)?;
+        let Some(tree) = store.open_base()?.open_below(parent)? else { return Ok(None) };
+        tree.check_removable(&name)?;
+        let Some(dir) = tree.open_child(&name)? else { return Ok(None) };
+        let lock = match is_held {
+            true => None,
+            false => match Flock::on_dir(&tree, &name, LockMode::Exclusive)? {
+                Attempt::Taken(lock) => Some(lock),
+                Attempt::Held => return Err(super::lock::busy(&tree.join(&name))),
+                Attempt::Missing | Attempt::Replaced => return Ok(None),
+            },
+        };
+        let (place, out) = move_out(store, parent, &tree, &name)?;
+        let mut work =
+            WorkDir { tree, place, name: out, dir, is_there: true, _lock: lock, process: ProcessMark::new() };
+        if sync && let Err(error) = work.tree.sync() {
+            work.is_there = work.place.dir.rename_new_into(&work.name, &work.tree, &name).is_err();
+            return Err(error);
+        }
+        Ok(Some(work))
     }
 
     /// The directory.
@@ -56,12 +113,7 @@ impl WorkDir {
 
     /// The path that the directory has now.
     pub fn path(&self) -> PathBuf {
-        self.group.join(&self.name)
-    }
-
-    /// The temporary name.
-    pub(super) fn name(&self) -> Result<&str> {
-        self.name.to_str().map_err(|_| Error::new(Kind::Internal, "a temporary name is not UTF-8"))
+        self.place.dir.join(&self.name)
     }
 
     /// Gives the directory the name of `snapshot`, which must be free; with `sync` that is on the disk when this returns.
@@ -69,69 +121,311 @@ impl WorkDir {
     /// Errors: `Exists`, `Io`. If only the sync fails the snapshot is taken back, if that can be done.
     pub fn commit(mut self, snapshot: &Snapshot, sync: bool) -> Result<()> {
         let name = c_name(&snapshot.time_name())?;
-        self.group.rename_new(&self.name, &name)?;
-        if sync && let Err(error) = self.group.sync() {
-            self.committed = self.group.rename_new(&name, &self.name).is_err();
+        self.place.dir.rename_new_into(&self.name, &self.tree, &name)?;
+        self.is_there = false;
+        if sync && let Err(error) = self.tree.sync() {
+            self.is_there = self.tree.rename_new_into(&name, &self.place.dir, &self.name).is_ok();
             return Err(error);
         }
-        self.committed = true;
         Ok(())
     }
 
-    /// Removes the directory now, and says how that went.
-    pub(super) fn remove(mut self) -> Result<()> {
-        self.committed = true;
-        self.group.remove_tree(&self.name).map(drop)
-    }
-
-    /// Brings the group's names to the disk.
-    pub(super) fn sync_group(&self) -> Result<()> {
-        self.group.sync()
-    }
-
-    /// Whether a directory of a group has the name of a snapshot in the making.
-    pub(super) fn is_name(name: &str) -> bool {
-        match (name.split_at_checked(TIME_LEN), c_name(name)) {
-            (Some((time, _)), Ok(name)) => {
-                parse_time(time).is_ok() && c_name(time).is_ok_and(|time| sys::is_temporary_name(&name, &time))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether there are snapshots in a group that are in the making, or on their way out.
-    pub(super) fn any_in(group: &Dir) -> Result<bool> {
-        for name in group.names()? {
-            if name?.to_str().is_ok_and(Self::is_name) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Removes what crashed backups have left in a group. The caller holds its lock, so nobody is using it.
-    pub(super) fn remove_stale(group: &Dir) -> Result<()> {
-        for name in group.names()? {
-            let name = name?;
-            if name.to_str().is_ok_and(Self::is_name) {
-                group.remove_tree(&name)?;
-            }
-        }
-        Ok(())
+    /// Removes what was taken out of the tree, and says by a notice if that cannot be done now. It is out of sight already.
+    ///
+    /// Errors: that of the notice.
+    pub(super) fn remove(mut self, store: &Store) -> Result<()> {
+        self.is_there = false;
+        let Err(error) = self.place.dir.remove_tree(&self.name) else { return Ok(()) };
+        let path = self.path();
+        let message = format!("{} stays, until garbage collection can remove it: {}", path.display(), error.message());
+        store.notice(NoticeLevel::Warning, &message, Some(&path))
     }
 }
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        if !self.committed && self.process.is_here() {
-            // What cannot be removed is never taken for a snapshot.
-            let _ = self.group.remove_tree(&self.name);
+        if self.process.is_here() {
+            if self.is_there {
+                // What cannot be removed is never taken for a snapshot.
+                let _ = self.place.dir.remove_tree(&self.name);
+            }
+            self.place.leave();
         }
     }
 }
 
-fn temporary_name(snapshot: &Snapshot) -> Result<CString> {
-    sys::temporary_name(&c_name(&snapshot.time_name())?)
+/// Does `work` in the hidden directory that is meant for what lies in `path`, below the store: the one in the topmost
+/// directory on the way there that is on the same file system, so that a rename leads from one to the other. Where this user
+/// may not write, the next one down serves.
+fn in_a_place<T>(store: &Store, path: &str, mut work: impl FnMut(&Place) -> Result<T>) -> Result<(Place, T)> {
+    let mut attempts = 0;
+    let mut candidates = homes(store, path)?.into_iter().peekable();
+    while let Some(above) = candidates.peek() {
+        let is_last = attempts + 1 == MAX_REMOVED;
+        let done = Place::open(store, above.reopen()?).and_then(|place| {
+            let done = work(&place).inspect_err(|_| place.leave())?;
+            Ok((place, done))
+        });
+        match done {
+            // Somebody has removed it, because it was empty.
+            Err(error) if error.kind() == Kind::NotFound && !is_last => attempts += 1,
+            Err(error) if error.errno().is_some_and(sys::is_denied) => {
+                candidates.next();
+                if candidates.peek().is_none() {
+                    return Err(error);
+                }
+            }
+            other => return other,
+        }
+    }
+    Err(store.missing("directory", path))
+}
+
+/// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are not among them:
+/// PBS takes whatever is in one for a namespace.
+fn homes(store: &Store, path: &str) -> Result<Vec<Dir>> {
+    let mut dir = store.open_base()?;
+    let mut homes = vec![dir.reopen()?];
+    // Each namespace is two names: `ns`, and its own.
+    let mut is_namespaces = false;
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        is_namespaces = name == "ns" && !is_namespaces;
+        let name = c_name(name)?;
+        if dir.is_mount(&name)? {
+            homes.clear();
+        }
+        dir = dir.open_child(&name)?.ok_or_else(|| store.missing("directory", path))?;
+        if !is_namespaces {
+            homes.push(dir.reopen()?);
+        }
+    }
+    Ok(homes)
+}
+
+/// Makes a directory that has a lock on it.
+fn make_locked(store: &Store, place: &Place) -> Result<(CString, Dir, Flock)> {
+    loop {
+        let name = sys::random_name()?;
+        if !place.dir.make_dir(&name, DIR_MODE, store.owner())? {
+            continue;
+        }
+        let opened = Flock::on_dir(&place.dir, &name, LockMode::Exclusive).and_then(|attempt| {
+            let dir = place.dir.open_child(&name)?;
+            Ok((attempt, dir))
+        });
+        match opened {
+            Ok((Attempt::Taken(lock), Some(dir))) => return Ok((name, dir, lock)),
+            // Somebody takes it for a leftover: his clock is far from ours.
+            Ok(_) => {}
+            Err(error) => {
+                let _ = place.dir.remove_dir(&name);
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Moves `name`, in `tree`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in `tree`
+/// under a name that no listing shows: that it goes is what makes room.
+fn move_out(store: &Store, path: &str, tree: &Dir, name: &CStr) -> Result<(Place, CString)> {
+    let moved = in_a_place(store, path, |place| {
+        let out = sys::random_name()?;
+        tree.rename_new_into(name, &place.dir, &out).map(|()| out)
+    });
+    match moved {
+        Err(error) if error.errno().is_some_and(sys::is_full) => {
+            let out = sys::temporary_name(name)?;
+            tree.rename_new(name, &out)?;
+            Ok((Place { above: None, dir: tree.reopen()? }, out))
+        }
+        other => other,
+    }
+}
+
+// ---- what crashes have left ----
+
+/// Whether a directory of a group has a name that older versions, and removals on a full disk, give to work in progress.
+pub(super) fn is_old_name(name: &str) -> bool {
+    match (name.split_at_checked(TIME_LEN), c_name(name)) {
+        (Some((time, _)), Ok(name)) => {
+            parse_time(time).is_ok() && c_name(time).is_ok_and(|time| sys::is_temporary_name(&name, &time))
+        }
+        _ => false,
+    }
+}
+
+/// What becomes of what crashes have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// It is removed.
+    Remove,
+    /// It is only counted, as far as it does not lie in directories of its own.
+    Count,
+}
+
+impl Store {
+    /// Removes what crashes have left in the hidden directories and, under old names, in groups, if nobody holds it and
+    /// `is_stale` agrees; gives what that was. Who makes something there holds it.
+    ///
+    /// What cannot be removed, or looked into, brings a notice.
+    ///
+    /// Errors: that of the notice.
+    pub fn sweep_work(&self, sweep: Sweep, is_stale: &mut dyn FnMut(&Stat) -> bool) -> Result<Removed> {
+        let mut sweeper = Sweeper { store: self, sweep, is_stale, sum: Removed::default() };
+        sweeper.namespace(&Namespace::root())?;
+        Ok(sweeper.sum)
+    }
+
+    /// Removes what crashes of older versions have left in a group, whose lock the caller holds. What cannot be removed brings
+    /// a notice.
+    ///
+    /// Errors: that of the notice.
+    pub(super) fn sweep_held_group(&self, group: &Group) -> Result<()> {
+        let is_stale = &mut |_: &Stat| true;
+        let mut sweeper = Sweeper { store: self, sweep: Sweep::Remove, is_stale, sum: Removed::default() };
+        let swept = self.open_group(group).and_then(|dir| {
+            let Some(dir) = dir else { return Ok(()) };
+            old_names(&dir)?.iter().try_for_each(|name| sweeper.entry(&dir, name))
+        });
+        match swept {
+            Err(error) if !error.is_of_the_process() => self.tell_of_leftover(Path::new(&group.path()), &error),
+            other => other,
+        }
+    }
+
+    /// Says that something stays; a path below the store may be given without that of the store.
+    pub(super) fn tell_of_leftover(&self, path: &Path, error: &Error) -> Result<()> {
+        if error.kind() == Kind::Cancelled {
+            return Err(error.clone());
+        }
+        let path = self.path().join(path);
+        let message = format!("what a crash has left in {} stays: {}", path.display(), error.message());
+        self.notice(NoticeLevel::Warning, &message, Some(&path))
+    }
+}
+
+struct Sweeper<'a> {
+    store: &'a Store,
+    sweep: Sweep,
+    is_stale: &'a mut dyn FnMut(&Stat) -> bool,
+    sum: Removed,
+}
+
+impl Sweeper<'_> {
+    fn namespace(&mut self, namespace: &Namespace) -> Result<()> {
+        let path = namespace.path();
+        self.each_in(&path, |sweeper, dir, name| match name.to_str() {
+            _ if name == WORK_PLACE => sweeper.place(dir),
+            Ok("ns") => {
+                let Some(dir) = dir.open_child(name)? else { return Ok(()) };
+                dir.names()?.try_for_each(|name| match name?.to_str().map(|name| namespace.join(name)) {
+                    Ok(Ok(below)) => sweeper.namespace(&below),
+                    _ => Ok(()),
+                })
+            }
+            Ok(kind) if BackupType::parse(kind).is_ok() => sweeper.groups(&format!("{path}/{kind}")),
+            _ => Ok(()),
+        })
+    }
+
+    /// Sweeps the directory `path` of groups.
+    fn groups(&mut self, path: &str) -> Result<()> {
+        let path = path.trim_start_matches('/');
+        self.each_in(path, |sweeper, dir, name| match name.to_str().map(|id| Group::parse(&format!("{path}/{id}"))) {
+            _ if name == WORK_PLACE => sweeper.place(dir),
+            Ok(Ok(group)) => sweeper.group(&group),
+            _ => Ok(()),
+        })
+    }
+
+    fn group(&mut self, group: &Group) -> Result<()> {
+        let mut lock = None;
+        self.each_in(&group.path(), |sweeper, dir, name| {
+            if name == WORK_PLACE {
+                return sweeper.place(dir);
+            }
+            if !name.to_str().is_ok_and(is_old_name) {
+                return Ok(());
+            }
+            // Whoever makes something under such a name holds the group.
+            if sweeper.sweep == Sweep::Remove && lock.is_none() {
+                match sweeper.store.lock_group(group) {
+                    Err(error) if [Kind::Busy, Kind::NotFound].contains(&error.kind()) => return Ok(()),
+                    held => lock = Some(held?),
+                }
+            }
+            sweeper.entry(dir, name)
+        })
+    }
+
+    /// Gives `visit` all names in the directory `path` below the store. What fails brings a notice.
+    fn each_in(&mut self, path: &str, mut visit: impl FnMut(&mut Self, &Dir, &CStr) -> Result<()>) -> Result<()> {
+        let store = self.store;
+        let visited = store.open_base().and_then(|base| {
+            let Some(dir) = base.open_below(path)? else { return Ok(()) };
+            dir.names()?.try_for_each(|name| visit(self, &dir, &name?))
+        });
+        visited.or_else(|error| store.tell_of_leftover(Path::new(path), &error))
+    }
+
+    /// Sweeps the hidden directory in `above`.
+    fn place(&mut self, above: &Dir) -> Result<()> {
+        let Some(dir) = above.open_child(WORK_PLACE)? else { return Ok(()) };
+        for name in dir.names()? {
+            let name = name?;
+            if sys::is_random_name(&name) {
+                self.entry(&dir, &name)?;
+            }
+        }
+        match self.sweep {
+            Sweep::Remove => above.remove_empty_dir(WORK_PLACE).map(drop),
+            Sweep::Count => Ok(()),
+        }
+    }
+
+    /// Sweeps `name`, if nobody holds it. What cannot be removed brings a notice.
+    fn entry(&mut self, dir: &Dir, name: &CStr) -> Result<()> {
+        let swept = dir.lstat(name).and_then(|stat| {
+            let Some(stat) = stat.filter(|stat| (self.is_stale)(stat)) else { return Ok(Removed::default()) };
+            let _lock = match stat.kind {
+                FileKind::Dir => match Flock::on_dir(dir, name, LockMode::Exclusive)? {
+                    Attempt::Taken(lock) => Some(lock),
+                    Attempt::Held | Attempt::Missing | Attempt::Replaced => return Ok(Removed::default()),
+                },
+                FileKind::File | FileKind::Other => None,
+            };
+            match self.sweep {
+                Sweep::Remove => dir.remove_tree(name).map(Option::unwrap_or_default),
+                Sweep::Count => count_files(dir, name),
+            }
+        });
+        match swept {
+            Ok(Removed { files, bytes }) => {
+                self.sum.files += files;
+                self.sum.bytes = self.sum.bytes.saturating_add(bytes);
+                Ok(())
+            }
+            Err(error) => self.store.tell_of_leftover(&dir.join(name), &error),
+        }
+    }
+}
+
+fn count_files(dir: &Dir, name: &CStr) -> Result<Removed> {
+    let mut sum = Removed::default();
+    let Some(dir) = dir.open_child(name)? else { return Ok(sum) };
+    for name in dir.names()? {
+        if let Some(stat) = dir.lstat(&name?)?.filter(|stat| stat.kind != FileKind::Dir) {
+            sum.files += 1;
+            sum.bytes = sum.bytes.saturating_add(stat.size);
+        }
+    }
+    Ok(sum)
+}
+
+/// The old names of work in progress that a group has.
+pub(super) fn old_names(group: &Dir) -> Result<Vec<CString>> {
+    let is_old = |name: &CString| std::str::from_utf8(name.to_bytes()).is_ok_and(is_old_name);
+    group.names()?.filter(|name| name.as_ref().map_or(true, is_old)).collect()
 }
 
 #[cfg(test)]
@@ -139,14 +433,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn temporary_names_are_recognised() {
-        let snapshot = Snapshot::parse("host/x/2020-06-26T13:56:05Z").unwrap();
-        let name = temporary_name(&snapshot).unwrap();
-        assert!(WorkDir::is_name(name.to_str().unwrap()), "{name:?}");
+    fn old_names_are_recognised() {
+        assert!(is_old_name("2020-06-26T13:56:05Z.tmp_AbC123"));
         for other in
             ["2020-06-26T13:56:05Z", "2020-06-26T13:56:05Z.tmp_", "x.tmp_AbC123", "2020-13-26T13:56:05Z.tmp_AbC123"]
         {
-            assert!(!WorkDir::is_name(other), "{other}");
+            assert!(!is_old_name(other), "{other}");
         }
     }
 }

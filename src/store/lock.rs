@@ -130,6 +130,19 @@ impl Store {
     }
 }
 
+impl SharedLock {
+    /// Counts from now on as having begun when `other`, of the same open store, did, if that was before: for one who takes
+    /// over what `other` has written.
+    pub fn take_over(&self, other: &SharedLock) {
+        let mut holders = self.store.0.locks.holders();
+        if let Some(&began) = holders.shared.get(&other.ticket)
+            && self.store.is_same(&other.store)
+        {
+            holders.shared.entry(self.ticket).and_modify(|own| *own = began.min(*own));
+        }
+    }
+}
+
 impl Drop for SharedLock {
     fn drop(&mut self) {
         // A forked child shares the parent's lock and must not let go of it; and the mutex may have been held by a

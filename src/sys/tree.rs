@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 
-use super::dir::{Dir, FileKind, Owner, Stat, give_to, open_at};
+use super::dir::{Dir, Owner, Stat, give_to, open_at};
 use super::temp::TempFile;
 use crate::error::{Error, Kind, Result};
 

@@ -125,7 +125,7 @@ pub(crate) fn set_atime(path: &Path, seconds: u64) {
 
 pub(crate) fn set_mtime(path: &Path, seconds: u64) {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-    File::options().write(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
+    File::open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
 pub(crate) fn index_bytes(dynamic: bool, digests: &[Digest]) -> Vec<u8> {

@@ -4,6 +4,7 @@
  *     backup_one make STORE SYNC LOCKS GROUP TIME INPUT [REFUSE]
  *     backup_one destroy STORE SYNC LOCKS SNAPSHOT
  *     backup_one group STORE SYNC LOCKS GROUP
+ *     backup_one destroy-group STORE SYNC LOCKS GROUP
  *     backup_one list STORE SYNC LOCKS
  *     backup_one restore STORE SYNC LOCKS SNAPSHOT DIRECTORY
  *
@@ -169,6 +170,8 @@ int main(int argc, char **argv)
         make(store, argv + 5, argv[8]);
     else if (strcmp(what, "destroy") == 0 && argc == 6)
         must(pxds_snapshot_destroy(store, argv[5], &err));
+    else if (strcmp(what, "destroy-group") == 0 && argc == 6)
+        must(pxds_group_destroy(store, argv[5], NULL, NULL, NULL, &err));
     else if (strcmp(what, "group") == 0 && argc == 6)
         must(pxds_group_create(store, argv[5], NULL, &err));
     else if (strcmp(what, "list") == 0 && argc == 5)

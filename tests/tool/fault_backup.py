@@ -1,8 +1,8 @@
 """A backup, and the removal of a snapshot, with a fault at every system call that changes anything.
 
 Afterwards the store has the snapshots that it had, or the new one besides, whole; after a removal
-the snapshot is there whole, or gone. What a failure leaves is chunks; what a kill leaves besides is
-temporary names, which the next backup into the group removes.
+the snapshot is there whole, or gone. What a failure leaves is chunks; what a kill leaves besides lies
+where work is in progress, and garbage collection takes it once it is old.
 """
 
 import errno
@@ -23,7 +23,10 @@ from power_model import Model, events
 # A group that has a snapshot, which the new one builds on, and one that has to be made.
 GROUPS = ("host/x", "ns/a/ns/b/vm/7")
 OLD = f"host/x/{snapshot_name(TIME)}"
-TEMPORARY = re.compile(r"\.tmp_[A-Za-z0-9_-]{6}(/|$)")
+LONG_AGO = 1_000_000_000
+WORK = ".pxds-tmp"
+REMOVING = ("unlink", "unlinkat", "rmdir")
+TEMPORARY = re.compile(r"\.tmp_[A-Za-z0-9_-]{6}(/|$)|^" + re.escape(WORK) + "(/|$)")
 
 
 @support.needs_strace
@@ -110,11 +113,26 @@ class Scene(backups.BackupCase):
         return made is not None
 
     def assert_takes_another(self, group):
-        """The next backup into the group succeeds, and nothing temporary remains."""
+        """The next backup into the group succeeds, and garbage collection takes what is temporary."""
         self.run_program("make", group, TIME + 2, self.input)
         self.assert_restores_to(f"{group}/{snapshot_name(TIME + 2)}", self.input)
+        self.assert_swept()
+
+    def assert_swept(self):
+        """What is temporary lies where work is in progress, and goes once it is old."""
+        place = os.path.join(self.store, WORK)
+        for name in os.listdir(place) if os.path.exists(place) else ():
+            os.utime(os.path.join(place, name), (LONG_AGO, LONG_AGO))
+        if os.path.exists(place):
+            chunks = self.chunks_now()
+            self.pxds("gc", self.store)
+            self.assertEqual(self.chunks_now(), chunks)
         left = [name for name in self.beside_chunks() if TEMPORARY.search(name)]
         self.assertEqual(left, [])
+
+    def chunks_now(self):
+        chunks = os.path.join(self.store, ".chunks")
+        return {name for _, _, names in os.walk(chunks) for name in names if backups.CHUNK.fullmatch(name)}
 
 
 class FewPoints:
@@ -175,6 +193,9 @@ class Error(Scene):
         for point in self.points(self.make(group, sync), f"{code} {group} {sync}"):
             with self.subTest(group=group, sync=sync, code=code, call=point[2]):
                 done = self.inject(self.make(group, sync), point, f"error={code}")
+                if point[0] in REMOVING:
+                    self.assert_made_all_the_same(done, group)
+                    continue
                 message = done.stderr.decode(errors="replace")
                 self.assertEqual(done.returncode, 1, message)
                 self.assertIn(words, message)
@@ -183,6 +204,13 @@ class Error(Scene):
                 self.assertEqual(self.beside_chunks() - {".lock"}, self.names_before - {".lock"})
                 self.assert_only_chunks_below_chunks()
                 self.assert_takes_another(group)
+
+    def assert_made_all_the_same(self, done, group):
+        """All that a backup removes is the empty directory in which it has worked."""
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(self.assert_old_or_whole(group))
+        self.assertEqual([name for name in self.beside_chunks() if TEMPORARY.search(name)], [WORK])
+        self.assert_takes_another(group)
 
     def test_eio(self):
         for sync in faults.LEVELS:
@@ -249,10 +277,11 @@ class Error(Scene):
         for point in self.points(command, "removal fails"):
             with self.subTest(call=point[2]):
                 done = self.inject(command, point, "error=EIO")
-                self.assertEqual(done.returncode, 1)
                 listing = self.listing()
+                self.assertEqual(done.returncode, 1 if OLD in listing else 0)
                 if OLD in listing:
                     self.assertEqual(listing, self.before)
+                    self.assertEqual(self.beside_chunks() - {".lock"}, self.names_before - {".lock"})
                     self.assert_restores_to(OLD, self.old_input)
                 self.run_program("destroy", OLD)
                 self.assertNotIn(OLD, self.listing())

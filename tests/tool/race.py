@@ -144,6 +144,7 @@ class Race(backups.BackupCase):
             thread.join()
         print(dict(self.count))
         self.assertEqual(self.failures, [])
+        self.assertNotIn(".pxds-tmp", os.listdir(self.store))
         self.assert_all_restore()
         self.make_old()
         self.pxds("gc", self.store)
