@@ -4,7 +4,8 @@
  * Here is the command line: which commands and options there are, and how they are read. What the
  * commands do is in the directory pxds.
  *
- * Exit status: 0 done, 1 failed, 2 wrong usage.
+ * Exit status: 0 done, 1 failed, 2 wrong usage, 4 done in part: something could not be seen,
+ * 5 (verify) all that could be checked is good, but the key does not vouch for all of it.
  */
 #include "pxds/tool.h"
 
@@ -62,6 +63,8 @@ static const struct option {
     const char *help;
     const struct word *words;
 } option_table[OPT_COUNT] = {
+    [OPT_ALLOW_UNSIGNED] = {"allow-unsigned", FLAG, NULL,
+                            "with --key: also what nobody has signed", NULL},
     [OPT_ANY_CHUNK_SIZE] = {"any-chunk-size", FLAG, NULL,
                             "a .fidx in chunks that stop the gc of PBS after 4.2.3", NULL},
     [OPT_AVG] = {"avg", SIZE, "BYTES", "average chunk size, such as 64K; 4M if not given", NULL},
@@ -116,10 +119,8 @@ static const struct option {
     [OPT_READ_ONLY] = {"read-only", FLAG, NULL, "change nothing, only tell", NULL},
     [OPT_REPAIR_FROM] = {"repair-from", TEXT, "STORE2",
                          "take missing and bad chunks from there", NULL},
-    [OPT_REQUIRE_SIGNATURE] = {"require-signature", FLAG, NULL, "fail if there is no signature",
-                               NULL},
     [OPT_SET] = {"set", TEXT, "TEXT", "replace the notes; an empty text removes them", NULL},
-    [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "put zeros in the place of bad chunks", NULL},
+    [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "zeros for bad chunks, and do without a good manifest", NULL},
     [OPT_SKIP_VERIFIED] = {"skip-verified", COUNT, "DAYS",
                            "pass over what was verified within so many days", NULL},
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
@@ -349,11 +350,14 @@ static const struct command commands[] = {
      cmd_backup},
     {"restore", "STORE SNAPSHOT NAME OUT", 4, 4,
      BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) |
-         BIT(OPT_PBS_STORE) | BIT(OPT_THREADS) | KEY_BITS,
+         BIT(OPT_PBS_STORE) | BIT(OPT_THREADS) | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
      "restore an archive of a snapshot",
      "Restores the archive NAME of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, into OUT ('-':\n"
      "standard output), checked against the manifest. The name OUT appears only when the file\n"
-     "is whole. A blob is decoded. With --key also the manifest's signature is checked.\n",
+     "is whole. A blob is decoded.\n\n"
+     "With --key the manifest must be signed with it, and be that of this snapshot, or nothing\n"
+     "is restored: whoever can write to the store could have put anything there. With --skip-bad\n"
+     "a manifest that cannot be read counts as none, and one that does not fit is not heeded.\n",
      cmd_restore},
     {"list", "STORE", 1, 1, BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
      "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
@@ -399,13 +403,16 @@ static const struct command commands[] = {
      cmd_report},
     {"verify", "STORE [SNAPSHOT|GROUP]", 1, 2,
      BIT(OPT_READ_ONLY) | BIT(OPT_REPAIR_FROM) | BIT(OPT_SKIP_VERIFIED) | BIT(OPT_THREADS) |
-         BIT(OPT_JSON) | BIT(OPT_PBS_STORE) | KEY_BITS,
+         BIT(OPT_JSON) | BIT(OPT_PBS_STORE) | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
      "check snapshots and their chunks",
      "Checks that everything the snapshots of STORE need, or of a GROUP, [ns/NAME/...]TYPE/ID,\n"
      "or one SNAPSHOT, is there and is what it was. Bad chunks are renamed, so that the next\n"
-     "backup stores them anew, and the outcome is noted in the manifests. What is encrypted is\n"
-     "decrypted with --key, if it is the key; else only its CRC is checked.\n\n"
-     "Exit status 1 if anything failed. What is in use, or is removed meanwhile, is skipped.\n",
+     "backup stores them anew, and the outcome is noted in the manifests. What is in use, or is\n"
+     "removed meanwhile, is skipped.\n\n"
+     "Of what is encrypted the CRC is checked; with --key it is decrypted, and signatures are\n"
+     "checked. Snapshots that this key has not signed are named.\n\n"
+     "Exit status 1 if anything failed, 4 if there are snapshots without a manifest, 5 if all\n"
+     "that could be checked is good, but the key does not vouch for all snapshots.\n",
      cmd_verify},
     {"gc", "STORE", 1, 1,
      BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_JSON) | BIT(OPT_PBS_STORE),
@@ -417,9 +424,9 @@ static const struct command commands[] = {
      "No other program may be writing to the store meanwhile. Stopping it at any time loses\n"
      "nothing. If an index cannot be read, nothing is removed.\n",
      cmd_gc},
-    {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_REQUIRE_SIGNATURE) | KEY_BITS,
+    {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
      "verify or show the manifest of a snapshot",
-     "verify  checks the signature with the key of --key\n"
+     "verify  checks the signature with the key of --key, and that it is this snapshot's\n"
      "show    prints the manifest's JSON\n",
      cmd_manifest},
     {"key", "create|show|change-password FILE | recover SEALED FILE", 2, 3,

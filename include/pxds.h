@@ -423,6 +423,9 @@
 /** pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago. */
 #define PXDS_VERIFY_SKIP_VERIFIED 4
 
+/** pxds_verify_options.flags, with a key: take a snapshot that is not signed for as good as one that is. */
+#define PXDS_VERIFY_ALLOW_UNSIGNED 8
+
 /** pxds_progress.phase: snapshots are listed; `done` says how many. */
 #define PXDS_VERIFY_PHASE_LIST 0
 
@@ -456,6 +459,18 @@
 /** How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED. */
 #define PXDS_VERIFY_RECENT 5
 
+/**
+ * How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does not
+ * vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
+ */
+#define PXDS_VERIFY_UNVOUCHED 6
+
+/**
+ * How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished, or
+ * its manifest is lost.
+ */
+#define PXDS_VERIFY_UNFINISHED 7
+
 /** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
 #define PXDS_STATS_EXACT 1
 
@@ -464,6 +479,20 @@
  * bytes too.
  */
 #define PXDS_STATS_SIZE_CLASSES 28
+
+/**
+ * Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
+ * manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
+ * another snapshot are refused all the same.
+ */
+#define PXDS_SNAPSHOT_ALLOW_UNSIGNED 1
+
+/**
+ * Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
+ * that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
+ * PXDS_SNAPSHOT_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+ */
+#define PXDS_SNAPSHOT_SALVAGE 2
 
 /**
  * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server after
@@ -1473,10 +1502,12 @@ typedef struct {
     uint64_t errors;
     /** Places that were damaged and have been repaired. */
     uint64_t repaired;
-    /** PXDS_VERIFY_OK, FAILED, BUSY, GONE or RECENT. */
+    /** PXDS_VERIFY_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED. */
     uint32_t outcome;
     /** 0. */
     uint32_t reserved;
+    /** Why the key does not vouch for it, of PXDS_VERIFY_UNVOUCHED; else NULL. */
+    const char *reason;
 } pxds_verify_done;
 
 /** Is told of each snapshot. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
@@ -1486,15 +1517,16 @@ typedef int32_t (*pxds_verify_done_fn)(void *user, const pxds_verify_done *done)
 typedef struct {
     /** Bytes of this structure; set by PXDS_VERIFY_OPTIONS_INIT. */
     size_t struct_size;
-    /** PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED. */
+    /** PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED, ALLOW_UNSIGNED. */
     uint32_t flags;
     /** Threads: one reads while the others check. 0: one for each processor; 1: the calling one alone. */
     uint32_t threads;
     /** For PXDS_VERIFY_SKIP_VERIFIED; whole days. */
     uint64_t skip_days;
     /**
-     * Opens encrypted chunks and blobs, of snapshots whose manifest has its fingerprint, and checks signatures. May be
-     * NULL: then the CRC of what is encrypted has to do.
+     * Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has its
+     * fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out as
+     * PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
      */
     const pxds_key *key;
     /** Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first. */
@@ -1537,6 +1569,10 @@ typedef struct {
     uint64_t renamed;
     /** Chunks, of the bad, the missing and the unreadable, that have been repaired. */
     uint64_t repaired;
+    /** Snapshots that came out as PXDS_VERIFY_UNVOUCHED; they are not among `ok`. */
+    uint64_t unvouched;
+    /** Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`. */
+    uint64_t unfinished;
 } pxds_verify_result;
 
 /** What indexes and blobs say by themselves, whatever they share. */
@@ -4314,8 +4350,8 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  *
  * Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
  * then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest. That
- * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends. See
- * docs/format.md, 10.
+ * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends; so
+ * do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
  *
  * Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
  * are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
@@ -4326,7 +4362,7 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  * again.
  *
  * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
- * (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
+ * (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
  * files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
  * Threads: shared.
  * Since: 0.1
@@ -4567,19 +4603,24 @@ pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
 /**
  * Opens a snapshot, finished or not, to read its archives.
  *
- * `key` may be NULL. With it encrypted blobs can be read, and the signature of the manifest is checked; for indexes
- * see the key in pxds_restorer_options and pxds_reader_options.
+ * `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
+ * signed as this snapshot, unless PXDS_SNAPSHOT_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
+ * no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
+ * too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
+ * docs/format.md, 7.3 and 8.5.
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
- * PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong);
- * PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong; there is
+ * none; it is that of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
+ * PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
 pxds_status pxds_snapshot_open(const pxds_store *store,
                                const char *snapshot,
                                const pxds_key *key,
+                               uint32_t flags,
                                pxds_snapshot **out,
                                pxds_error **err);
 
@@ -4587,13 +4628,14 @@ pxds_status pxds_snapshot_open(const pxds_store *store,
  * Opens the index `name` of a snapshot, compared with the manifest.
  *
  * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
- * not list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has
- * another csum than the manifest, which is the one that counts.
+ * not list, or an unfinished snapshot has, is given with a notice of the store's, unless the snapshot was opened with
+ * a key. So is, with or without one, an index whose header has another csum than the manifest, which is the one that
+ * counts.
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
- * manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice
- * callback).
+ * manifest lists), PXDS_ERR_AUTH (a key was given, and nothing vouches for it), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT,
+ * PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4605,12 +4647,13 @@ pxds_status pxds_snapshot_open_index(const pxds_snapshot *snapshot,
 /**
  * Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
  *
- * `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
+ * `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
+ * a notice of the store's, unless the snapshot was opened with a key, without PXDS_SNAPSHOT_ALLOW_UNSIGNED.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
- * the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO,
- * PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
+ * the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH (also: nothing vouches for it),
+ * PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */

@@ -19,7 +19,7 @@ use pxds::manifest::{CryptMode, Signature};
 use pxds::name::{Group, Snapshot};
 use pxds::reader::{Cache, Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::OpenSnapshot;
+use pxds::snapshot::{OpenOptions, OpenSnapshot};
 use pxds::source::RequiredForm;
 use pxds::store::Store;
 
@@ -173,7 +173,8 @@ fn snapshots_are_encrypted_and_signed() {
     for mode in [CryptMode::None, CryptMode::SignOnly, CryptMode::Encrypt] {
         let signed = mode != CryptMode::None;
         let snapshot = backup(&store, mode, signed.then(|| key(1)), &data);
-        let open = OpenSnapshot::open(&store, &snapshot, Some(key(1))).unwrap();
+        let options = |byte| OpenOptions { key: Some(key(byte)), allow_unsigned: !signed, salvage: false };
+        let open = OpenSnapshot::open_with(&store, &snapshot, options(1)).unwrap();
         assert_eq!(open.signature(), Some(if signed { Signature::Valid } else { Signature::Missing }));
         let manifest = open.manifest().unwrap();
         assert!(manifest.files().iter().all(|file| file.crypt_mode == mode));
@@ -192,7 +193,7 @@ fn snapshots_are_encrypted_and_signed() {
             Err(error) => assert_eq!((error.kind(), mode), (Kind::Key, CryptMode::Encrypt)),
         }
         // With another key: a signature of a key that is not at hand.
-        let other = OpenSnapshot::open(&store, &snapshot, Some(key(2)));
+        let other = OpenSnapshot::open_with(&store, &snapshot, options(2));
         assert_eq!(other.err().map(|error| error.kind()), signed.then_some(Kind::KeyMismatch));
         // Notes can be changed without it.
         store
@@ -201,7 +202,7 @@ fn snapshots_are_encrypted_and_signed() {
                 Ok(())
             })
             .unwrap();
-        OpenSnapshot::open(&store, &snapshot, Some(key(1))).unwrap();
+        OpenSnapshot::open_with(&store, &snapshot, options(1)).unwrap();
     }
 }
 
@@ -337,7 +338,9 @@ fn the_encrypted_snapshots_of_pbs() {
     let (mut encrypted, mut valid) = (0, 0);
     for (path, content) in json["contents"].as_object().unwrap() {
         let (snapshot, name) = path.rsplit_once('/').unwrap();
-        let open = OpenSnapshot::open(&store, &Snapshot::parse(snapshot).unwrap(), Some(key.clone())).unwrap();
+        // Not all of them are signed.
+        let options = OpenOptions { key: Some(key.clone()), allow_unsigned: true, salvage: false };
+        let open = OpenSnapshot::open_with(&store, &Snapshot::parse(snapshot).unwrap(), options).unwrap();
         let expected = generate(content["content"].as_array().unwrap());
         let data = match name.ends_with(".blob") {
             true => open.blob(name, usize::MAX).unwrap(),

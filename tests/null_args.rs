@@ -421,7 +421,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(c.text("x")), c.may(c.text("1")), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open(
-            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), c.out_handle(pxds_snapshot_free), c.err(),
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), PXDS_SNAPSHOT_ALLOW_UNSIGNED,
+            c.out_handle(pxds_snapshot_free), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open_index(
             c.must(snapshot(c)), c.must(c.text("a.didx")), c.out_handle(pxds_index_free), c.err(),
@@ -609,7 +610,7 @@ fn manifest_of(c: &Call) -> *mut pxds_manifest {
 
 fn snapshot(c: &Call) -> *mut pxds_snapshot {
     let (store, path) = (snapshots(c), c.text(SNAPSHOT));
-    c.make(pxds_snapshot_free, |out| unsafe { pxds_snapshot_open(store, path, null(), out, null_mut()) })
+    c.make(pxds_snapshot_free, |out| unsafe { pxds_snapshot_open(store, path, null(), 0, out, null_mut()) })
 }
 
 fn group_list(c: &Call) -> *mut pxds_group_list {

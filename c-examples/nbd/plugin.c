@@ -140,7 +140,7 @@ static int open_archive(void)
     store_options.store_name = store_name;
     reader_options.cache_size = cache_size;
     ok = pxds_store_open(store_path, &store_options, &store, &err) >= 0 &&
-         pxds_snapshot_open(store, snapshot_path, NULL, &snapshot, &err) >= 0 &&
+         pxds_snapshot_open(store, snapshot_path, NULL, 0, &snapshot, &err) >= 0 &&
          pxds_snapshot_open_index(snapshot, archive_name, &index, &err) >= 0 &&
          pxds_index_get_info(index, &info, &err) >= 0 &&
          pxds_source_from_store(store, &source, &err) >= 0 &&

@@ -28,6 +28,8 @@ int check_key_options(const struct args *args, bool reads_stdin)
     if (!option[OPT_KEY].given &&
         (option[OPT_PASSWORD_FILE].given || option[OPT_PASSWORD_FD].given))
         return usage_error(args->command, "a password goes with --key only");
+    if (!option[OPT_KEY].given && option[OPT_ALLOW_UNSIGNED].given)
+        return usage_error(args->command, "--allow-unsigned goes with --key only");
     if (reads_stdin && option[OPT_PASSWORD_FD].given &&
         option[OPT_PASSWORD_FD].number == STDIN_FILENO)
         return usage_error(args->command, "standard input cannot be data and password");

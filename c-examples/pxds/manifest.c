@@ -13,37 +13,47 @@ static int show(pxds_manifest *manifest)
     return 0;
 }
 
-static int verify(const struct args *args, const char *snapshot, pxds_manifest *manifest,
+/* Opening the snapshot checks the signature, and that it is this one's. */
+static int verify(const struct args *args, const pxds_store *store, const char *path,
                   const pxds_key *key)
 {
-    uint32_t signature = PXDS_SIGNATURE_UNCHECKED;
+    pxds_snapshot *snapshot = NULL;
     pxds_error *err = NULL;
+    uint32_t signature;
 
-    if (pxds_manifest_verify(manifest, key, &signature, &err) < 0) {
-        say("%s: %s", snapshot, err != NULL ? pxds_error_message(err) : "out of memory");
-        pxds_error_free(err);
+    if (pxds_snapshot_open(store, path, key, open_flags(args), &snapshot, &err) < 0)
+        return fail(err);
+    signature = pxds_snapshot_signature(snapshot);
+    pxds_snapshot_free(snapshot);
+    if (signature == PXDS_SIGNATURE_UNCHECKED) {
+        say("%s: there is no manifest", path);
         return 1;
     }
-    if (signature == PXDS_SIGNATURE_VALID) {
-        printf("%s: the signature is valid\n", snapshot);
-        return 0;
-    }
-    if (args->option[OPT_REQUIRE_SIGNATURE].given) {
-        say("%s: the manifest is not signed", snapshot);
-        return 1;
-    }
-    printf("%s: not signed\n", snapshot);
+    printf("%s: %s\n", path,
+           signature == PXDS_SIGNATURE_VALID ? "the signature is valid" : "not signed");
     return 0;
+}
+
+/* Prints the manifest. */
+static int show_manifest(const pxds_store *store, const char *path)
+{
+    pxds_manifest *manifest = NULL;
+    pxds_error *err = NULL;
+    int rc;
+
+    if (pxds_snapshot_get_manifest(store, path, &manifest, &err) < 0)
+        return fail(err);
+    rc = show(manifest);
+    pxds_manifest_free(manifest);
+    return rc;
 }
 
 int cmd_manifest(const struct args *args)
 {
     const bool verifies = strcmp(args->operand[0], "verify") == 0;
-    const char *snapshot = args->operand[2];
+    const char *path = args->operand[2];
     struct args rest = *args; /* the store is the first operand of those behind the action */
-    pxds_manifest *manifest = NULL;
     pxds_store *store = NULL;
-    pxds_error *err = NULL;
     pxds_key *key;
     int rc;
 
@@ -51,8 +61,8 @@ int cmd_manifest(const struct args *args)
         return usage_error(args->command, "'%s' is not verify or show", args->operand[0]);
     if (verifies && !args->option[OPT_KEY].given)
         return usage_error(args->command, "verify needs a --key");
-    if (!verifies && (args->option[OPT_KEY].given || args->option[OPT_REQUIRE_SIGNATURE].given))
-        return usage_error(args->command, "show takes no --key and no --require-signature");
+    if (!verifies && args->option[OPT_KEY].given)
+        return usage_error(args->command, "show takes no --key");
     rest.operand++;
     rest.operands--;
     rc = check_key_options(args, false);
@@ -63,11 +73,8 @@ int cmd_manifest(const struct args *args)
     store = open_tree(&rest);
     if (store == NULL)
         rc = 1;
-    else if (pxds_snapshot_get_manifest(store, snapshot, &manifest, &err) < 0)
-        rc = fail(err);
     else
-        rc = verifies ? verify(args, snapshot, manifest, key) : show(manifest);
-    pxds_manifest_free(manifest);
+        rc = verifies ? verify(args, store, path, key) : show_manifest(store, path);
     pxds_store_free(store);
     pxds_key_free(key);
     return rc;

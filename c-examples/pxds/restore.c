@@ -44,6 +44,43 @@ static pxds_status write_index(const struct args *args, pxds_restorer *restorer,
                         : pxds_restorer_write_file(restorer, index, out, NULL, err);
 }
 
+uint32_t open_flags(const struct args *args)
+{
+    const struct value *option = args->option;
+
+    return (option[OPT_ALLOW_UNSIGNED].given ? PXDS_SNAPSHOT_ALLOW_UNSIGNED : 0) |
+           (option[OPT_SKIP_BAD].given ? PXDS_SNAPSHOT_SALVAGE : 0);
+}
+
+bool is_signed(const pxds_store *store, const char *path)
+{
+    pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
+    pxds_manifest *manifest = NULL;
+    bool is = pxds_snapshot_get_manifest(store, path, &manifest, NULL) >= 0 &&
+              pxds_manifest_get_info(manifest, &info, NULL) >= 0 &&
+              (info.flags & PXDS_MANIFEST_SIGNED) != 0;
+
+    pxds_manifest_free(manifest);
+    return is;
+}
+
+/* Tells why an archive cannot be had, and which option takes it all the same, if one does. */
+static int refuse(const struct args *args, const pxds_store *store, pxds_error *err)
+{
+    const pxds_status status = pxds_error_status(err);
+    const bool unsigned_too = args->option[OPT_ALLOW_UNSIGNED].given;
+
+    fail(err);
+    if (status == PXDS_ERR_AUTH && !unsigned_too && !is_signed(store, args->operand[1]))
+        say("note: --allow-unsigned restores what nobody has signed");
+    else if ((status == PXDS_ERR_CORRUPT || status == PXDS_ERR_FORMAT ||
+              status == PXDS_ERR_LIMIT) &&
+             !args->option[OPT_SKIP_BAD].given)
+        say("note: --skip-bad%s restores what can be read, whatever the manifest says",
+            args->option[OPT_KEY].given && !unsigned_too ? " with --allow-unsigned" : "");
+    return 1;
+}
+
 static int restore_index(const struct args *args, const pxds_store *store,
                          const pxds_snapshot *snapshot, const pxds_key *key)
 {
@@ -63,8 +100,9 @@ static int restore_index(const struct args *args, const pxds_store *store,
         options.on_bad = on_bad;
     if (draws_line(args->operand[3]))
         options.on_progress = on_bytes;
-    if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0 ||
-        pxds_restorer_new(store, &options, &restorer, &err) < 0 ||
+    if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0)
+        rc = refuse(args, store, err);
+    else if (pxds_restorer_new(store, &options, &restorer, &err) < 0 ||
         write_index(args, restorer, index, &err) < 0)
         rc = fail(err);
     else if (restore.bad_chunks > 0)
@@ -76,7 +114,8 @@ static int restore_index(const struct args *args, const pxds_store *store,
     return rc;
 }
 
-static int restore_blob(const struct args *args, const pxds_snapshot *snapshot)
+static int restore_blob(const struct args *args, const pxds_store *store,
+                        const pxds_snapshot *snapshot)
 {
     pxds_buffer *blob = NULL;
     pxds_error *err = NULL;
@@ -84,7 +123,7 @@ static int restore_blob(const struct args *args, const pxds_snapshot *snapshot)
     int rc;
 
     if (pxds_snapshot_read_blob(snapshot, args->operand[2], PXDS_BLOB_MAX_SIZE, &blob, &err) < 0)
-        return fail(err);
+        return refuse(args, store, err);
     len = pxds_buffer_len(blob);
     if (wants_part(args, &offset, &length) && length > 0 && offset >= len) {
         say("the offset %" PRIu64 " is beyond the end of a file of %" PRIu64 " bytes", offset, len);
@@ -101,17 +140,11 @@ static int restore_blob(const struct args *args, const pxds_snapshot *snapshot)
 }
 
 /* What no key has confirmed is at least mentioned. */
-static void note_signature(const pxds_snapshot *snapshot)
+static void note_signature(const pxds_store *store, const char *path,
+                           const pxds_snapshot *snapshot)
 {
-    pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
-    pxds_manifest *manifest = NULL;
-
-    if (pxds_snapshot_signature(snapshot) == PXDS_SIGNATURE_UNCHECKED &&
-        pxds_snapshot_manifest(snapshot, &manifest, NULL) >= 0 &&
-        pxds_manifest_get_info(manifest, &info, NULL) >= 0 &&
-        (info.flags & PXDS_MANIFEST_SIGNED) != 0)
+    if (pxds_snapshot_signature(snapshot) == PXDS_SIGNATURE_UNCHECKED && is_signed(store, path))
         say("note: the manifest is signed, and its signature was not checked");
-    pxds_manifest_free(manifest);
 }
 
 int cmd_restore(const struct args *args)
@@ -122,6 +155,7 @@ int cmd_restore(const struct args *args)
     pxds_error *err = NULL;
     pxds_key *key = NULL;
     uint32_t kind;
+    const uint32_t flags = open_flags(args);
     int rc = check_key_options(args, false);
 
     if (rc == 0)
@@ -131,14 +165,15 @@ int cmd_restore(const struct args *args)
     store = open_tree(args);
     if (store == NULL)
         rc = 1;
-    else if (pxds_archive_check(name, &kind, &err) < 0 ||
-        pxds_snapshot_open(store, args->operand[1], key, &snapshot, &err) < 0)
+    else if (pxds_archive_check(name, &kind, &err) < 0)
         rc = fail(err);
+    else if (pxds_snapshot_open(store, args->operand[1], key, flags, &snapshot, &err) < 0)
+        rc = refuse(args, store, err);
     else
-        rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, snapshot)
+        rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, store, snapshot)
                                        : restore_index(args, store, snapshot, key);
     if (rc == 0)
-        note_signature(snapshot);
+        note_signature(store, args->operand[1], snapshot);
     pxds_snapshot_free(snapshot);
     pxds_store_free(store);
     pxds_key_free(key);

@@ -24,6 +24,7 @@
 /* ---- the command line: ../pxds.c ---- */
 
 enum option_id {
+    OPT_ALLOW_UNSIGNED,
     OPT_ANY_CHUNK_SIZE,
     OPT_AVG,
     OPT_CHUNK_SIZE,
@@ -61,7 +62,6 @@ enum option_id {
     OPT_PBS_STORE,
     OPT_READ_ONLY,
     OPT_REPAIR_FROM,
-    OPT_REQUIRE_SIGNATURE,
     OPT_SET,
     OPT_SKIP_BAD,
     OPT_SKIP_VERIFIED,
@@ -208,6 +208,12 @@ int cmd_backup(const struct args *args);
 
 /* restore.c */
 int cmd_restore(const struct args *args);
+
+/* How the options say that a snapshot is to be opened: PXDS_SNAPSHOT_... */
+uint32_t open_flags(const struct args *args);
+
+/* Whether the manifest of a snapshot has a signature, right or wrong. */
+bool is_signed(const pxds_store *store, const char *path);
 
 /* list.c */
 int cmd_list(const struct args *args);

@@ -62,28 +62,52 @@ static const char *outcome_name(uint32_t outcome)
         return "in use";
     case PXDS_VERIFY_GONE:
         return "removed";
+    case PXDS_VERIFY_UNVOUCHED:
+        return "not vouched for";
+    case PXDS_VERIFY_UNFINISHED:
+        return "unfinished";
     default:
         return "verified before";
     }
 }
 
+static bool was_skipped(uint32_t outcome)
+{
+    return outcome == PXDS_VERIFY_BUSY || outcome == PXDS_VERIFY_GONE ||
+           outcome == PXDS_VERIFY_RECENT || outcome == PXDS_VERIFY_UNFINISHED;
+}
+
+/* The end of a snapshot's line: "ok" is null where nobody can say so. */
+static void print_done_json(const struct report *report, const pxds_verify_done *done)
+{
+    if (report->rows == 0)
+        printf("{\"snapshot\":\"%s\",\"ok\":%s,\"errors\":[", done->snapshot,
+               done->outcome == PXDS_VERIFY_OK ? "true" : "null");
+    putchar(']');
+    if (was_skipped(done->outcome))
+        printf(",\"skipped\":\"%s\"", outcome_name(done->outcome));
+    if (done->reason != NULL) {
+        fputs(",\"unvouched\":", stdout);
+        print_json(done->reason, strlen(done->reason));
+    }
+    printf(",\"repaired\":%" PRIu64 "}\n", done->repaired);
+}
+
 static int32_t on_done(void *user, const pxds_verify_done *done)
 {
     struct report *report = user;
-    const bool skipped = done->outcome != PXDS_VERIFY_OK && done->outcome != PXDS_VERIFY_FAILED;
 
     clear_line();
-    if (!report->json) {
-        printf("%s %s%s\n", done->snapshot, skipped ? "skipped: " : "",
-               outcome_name(done->outcome));
+    if (report->json) {
+        print_done_json(report, done);
     } else {
-        if (report->rows == 0)
-            printf("{\"snapshot\":\"%s\",\"ok\":%s,\"errors\":[", done->snapshot,
-                   skipped ? "null" : "true");
-        putchar(']');
-        if (skipped)
-            printf(",\"skipped\":\"%s\"", outcome_name(done->outcome));
-        printf(",\"repaired\":%" PRIu64 "}\n", done->repaired);
+        printf("%s %s%s", done->snapshot, was_skipped(done->outcome) ? "skipped: " : "",
+               outcome_name(done->outcome));
+        if (done->reason != NULL) {
+            fputs(": ", stdout);
+            print_text(done->reason, strlen(done->reason));
+        }
+        putchar('\n');
     }
     report->rows = 0;
     return ferror(stdout) ? 1 : 0;
@@ -98,6 +122,32 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
     return 0;
 }
 
+/* Says what was not simply good, and gives the exit status. */
+static int sum_up(const pxds_verify_result *result)
+{
+    const uint64_t verified = result->ok + result->failed + result->unvouched;
+
+    if (result->failed > 0)
+        say("%" PRIu64 " of %" PRIu64 " snapshots failed; of %" PRIu64 " chunks %" PRIu64
+            " are bad, %" PRIu64 " missing, %" PRIu64 " unreadable, %" PRIu64 " of these repaired",
+            result->failed, verified, result->chunks, result->bad, result->missing,
+            result->unreadable, result->repaired);
+    if (result->unvouched > 0)
+        say("%" PRIu64 " of %" PRIu64 " snapshots are good as far as can be seen, but not signed with the "
+            "key of --key",
+            result->unvouched, verified);
+    if (result->unfinished > 0)
+        say("%" PRIu64 " snapshots have no manifest, and were not verified", result->unfinished);
+    if (verified == 0)
+        say("note: nothing was verified, %" PRIu64 " snapshots were skipped",
+            result->skipped + result->unfinished);
+    if (result->failed > 0)
+        return 1;
+    if (result->unvouched > 0)
+        return 5;
+    return result->unfinished > 0 ? 4 : 0;
+}
+
 /* Gives the exit status. */
 static int verify(const struct args *args, const pxds_store *store,
                   const pxds_verify_options *options)
@@ -110,15 +160,7 @@ static int verify(const struct args *args, const pxds_store *store,
     clear_line();
     if (report->json && report->rows > 0)
         puts("]}"); /* it was stopped in the middle of a snapshot */
-    if (status < 0)
-        return fail(err);
-    if (result.failed == 0)
-        return 0;
-    say("%" PRIu64 " of %" PRIu64 " snapshots failed; of %" PRIu64 " chunks %" PRIu64
-        " are bad, %" PRIu64 " missing, %" PRIu64 " unreadable, %" PRIu64 " of these repaired",
-        result.failed, result.ok + result.failed, result.chunks, result.bad, result.missing,
-        result.unreadable, result.repaired);
-    return 1;
+    return status < 0 ? fail(err) : sum_up(&result);
 }
 
 static pxds_store *open_store(const char *path, const pxds_store_options *options)
@@ -149,7 +191,8 @@ int cmd_verify(const struct args *args)
     if (rc != 0)
         return rc;
     options.flags = (option[OPT_READ_ONLY].given ? PXDS_VERIFY_READ_ONLY : 0) |
-                    (option[OPT_SKIP_VERIFIED].given ? PXDS_VERIFY_SKIP_VERIFIED : 0);
+                    (option[OPT_SKIP_VERIFIED].given ? PXDS_VERIFY_SKIP_VERIFIED : 0) |
+                    (option[OPT_ALLOW_UNSIGNED].given ? PXDS_VERIFY_ALLOW_UNSIGNED : 0);
     options.skip_days = option[OPT_SKIP_VERIFIED].number;
     options.threads = (uint32_t)option[OPT_THREADS].number;
     options.key = key;

@@ -19,9 +19,18 @@ use crate::json;
 use crate::manifest::FileInfo;
 use crate::name::Snapshot;
 use crate::restore::Terms;
-use crate::snapshot::{Archive, OpenSnapshot};
+use crate::snapshot::{Archive, OpenOptions, OpenSnapshot};
 use crate::source::RequiredForm;
 use crate::store::Store;
+
+/// Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
+/// manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
+/// another snapshot are refused all the same.
+pub const PXDS_SNAPSHOT_ALLOW_UNSIGNED: u32 = 1;
+/// Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
+/// that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
+/// PXDS_SNAPSHOT_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+pub const PXDS_SNAPSHOT_SALVAGE: u32 = 2;
 
 /// A snapshot that is being read. Shared.
 ///
@@ -261,13 +270,17 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 
 /// Opens a snapshot, finished or not, to read its archives.
 ///
-/// `key` may be NULL. With it encrypted blobs can be read, and the signature of the manifest is checked; for indexes
-/// see the key in pxds_restorer_options and pxds_reader_options.
+/// `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
+/// signed as this snapshot, unless PXDS_SNAPSHOT_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
+/// no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
+/// too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
+/// docs/format.md, 7.3 and 8.5.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
-/// PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong);
-/// PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong; there is
+/// none; it is that of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
+/// PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -275,6 +288,7 @@ pub unsafe extern "C" fn pxds_snapshot_open(
     store: *const pxds_store,
     snapshot: *const c_char,
     key: *const pxds_key,
+    flags: u32,
     out: *mut *mut pxds_snapshot,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
@@ -282,7 +296,13 @@ pub unsafe extern "C" fn pxds_snapshot_open(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot), key) =
             unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, opt_key(key)) };
-        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open(store, &snapshot, key)?)));
+        args::flags(flags, PXDS_SNAPSHOT_ALLOW_UNSIGNED | PXDS_SNAPSHOT_SALVAGE, "flags")?;
+        let options = OpenOptions {
+            key,
+            allow_unsigned: flags & PXDS_SNAPSHOT_ALLOW_UNSIGNED != 0,
+            salvage: flags & PXDS_SNAPSHOT_SALVAGE != 0,
+        };
+        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open_with(store, &snapshot, options)?)));
         Ok(())
     })
 }
@@ -290,13 +310,14 @@ pub unsafe extern "C" fn pxds_snapshot_open(
 /// Opens the index `name` of a snapshot, compared with the manifest.
 ///
 /// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
-/// not list, or an unfinished snapshot has, is given with a notice of the store's. So is an index whose header has
-/// another csum than the manifest, which is the one that counts.
+/// not list, or an unfinished snapshot has, is given with a notice of the store's, unless the snapshot was opened with
+/// a key. So is, with or without one, an index whose header has another csum than the manifest, which is the one that
+/// counts.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
-/// manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice
-/// callback).
+/// manifest lists), PXDS_ERR_AUTH (a key was given, and nothing vouches for it), PXDS_ERR_FORMAT, PXDS_ERR_LIMIT,
+/// PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -327,12 +348,13 @@ fn terms(listed: Option<&FileInfo>) -> Terms {
 
 /// Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
 ///
-/// `index.json.blob` is the manifest itself. What the manifest does not list is given with a notice of the store's.
+/// `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
+/// a notice of the store's, unless the snapshot was opened with a key, without PXDS_SNAPSHOT_ALLOW_UNSIGNED.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
-/// the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO,
-/// PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
+/// the manifest lists), PXDS_ERR_FORMAT, PXDS_ERR_KEY, PXDS_ERR_AUTH (also: nothing vouches for it),
+/// PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -22,6 +22,8 @@ pub const PXDS_VERIFY_READ_ONLY: u32 = 1;
 pub const PXDS_VERIFY_INDEX_ORDER: u32 = 2;
 /// pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago.
 pub const PXDS_VERIFY_SKIP_VERIFIED: u32 = 4;
+/// pxds_verify_options.flags, with a key: take a snapshot that is not signed for as good as one that is.
+pub const PXDS_VERIFY_ALLOW_UNSIGNED: u32 = 8;
 
 /// pxds_progress.phase: snapshots are listed; `done` says how many.
 pub const PXDS_VERIFY_PHASE_LIST: u32 = 0;
@@ -46,6 +48,12 @@ pub const PXDS_VERIFY_BUSY: u32 = 3;
 pub const PXDS_VERIFY_GONE: u32 = 4;
 /// How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED.
 pub const PXDS_VERIFY_RECENT: u32 = 5;
+/// How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does not
+/// vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
+pub const PXDS_VERIFY_UNVOUCHED: u32 = 6;
+/// How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished, or
+/// its manifest is lost.
+pub const PXDS_VERIFY_UNFINISHED: u32 = 7;
 
 /// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at.
 #[repr(C)]
@@ -88,10 +96,12 @@ pub struct pxds_verify_done {
     pub errors: u64,
     /// Places that were damaged and have been repaired.
     pub repaired: u64,
-    /// PXDS_VERIFY_OK, FAILED, BUSY, GONE or RECENT.
+    /// PXDS_VERIFY_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED.
     pub outcome: u32,
     /// 0.
     pub reserved: u32,
+    /// Why the key does not vouch for it, of PXDS_VERIFY_UNVOUCHED; else NULL.
+    pub reason: *const c_char,
 }
 
 /// Is told of each snapshot. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
@@ -103,14 +113,15 @@ pub type pxds_verify_done_fn = Option<unsafe extern "C" fn(user: *mut c_void, do
 pub struct pxds_verify_options {
     /// Bytes of this structure; set by PXDS_VERIFY_OPTIONS_INIT.
     pub struct_size: usize,
-    /// PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED.
+    /// PXDS_VERIFY_READ_ONLY, INDEX_ORDER, SKIP_VERIFIED, ALLOW_UNSIGNED.
     pub flags: u32,
     /// Threads: one reads while the others check. 0: one for each processor; 1: the calling one alone.
     pub threads: u32,
     /// For PXDS_VERIFY_SKIP_VERIFIED; whole days.
     pub skip_days: u64,
-    /// Opens encrypted chunks and blobs, of snapshots whose manifest has its fingerprint, and checks signatures. May be
-    /// NULL: then the CRC of what is encrypted has to do.
+    /// Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has its
+    /// fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out as
+    /// PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
     pub key: *const pxds_key,
     /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
     pub repair_from: *const pxds_store,
@@ -159,6 +170,10 @@ pub struct pxds_verify_result {
     pub renamed: u64,
     /// Chunks, of the bad, the missing and the unreadable, that have been repaired.
     pub repaired: u64,
+    /// Snapshots that came out as PXDS_VERIFY_UNVOUCHED; they are not among `ok`.
+    pub unvouched: u64,
+    /// Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`.
+    pub unfinished: u64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -180,12 +195,14 @@ fn c_result(sums: &Sums) -> pxds_verify_result {
         unreadable: sums.unreadable,
         renamed: sums.renamed,
         repaired: sums.repaired,
+        unvouched: sums.unvouched,
+        unfinished: sums.unfinished,
     }
 }
 
 unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
     let known = PXDS_VERIFY_READ_ONLY | PXDS_VERIFY_INDEX_ORDER | PXDS_VERIFY_SKIP_VERIFIED;
-    args::flags(options.flags, known, "options.flags")?;
+    args::flags(options.flags, known | PXDS_VERIFY_ALLOW_UNSIGNED, "options.flags")?;
     // SAFETY: the caller's.
     let (key, from, upid) = unsafe {
         (opt_key(options.key), args::opt(options.repair_from), args::opt_text(options.upid, "options.upid")?)
@@ -196,6 +213,7 @@ unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
         skip_days: (options.flags & PXDS_VERIFY_SKIP_VERIFIED != 0).then_some(options.skip_days),
         threads: options.threads as usize,
         key,
+        allow_unsigned: options.flags & PXDS_VERIFY_ALLOW_UNSIGNED != 0,
         repair_from: from.map(|store| store.core().clone()),
         upid: upid.map(str::to_owned),
     })
@@ -208,13 +226,19 @@ fn outcome_constant(outcome: Outcome) -> u32 {
         Outcome::Busy => PXDS_VERIFY_BUSY,
         Outcome::Gone => PXDS_VERIFY_GONE,
         Outcome::Recent => PXDS_VERIFY_RECENT,
+        Outcome::Unvouched => PXDS_VERIFY_UNVOUCHED,
+        Outcome::Unfinished => PXDS_VERIFY_UNFINISHED,
     }
+}
+
+/// Text for C, of whatever origin.
+fn text(text: &str) -> CString {
+    CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
 fn tell_damage(callback: pxds_verify_damage_fn, user: User, damage: &Damage<'_>) -> Result<()> {
     let Some(callback) = callback else { return Ok(()) };
     // The name of a file in a manifest may be anything.
-    let text = |text: &str| CString::new(text.replace('\0', "?")).unwrap_or_default();
     let (snapshot, archive, message) = (c_string(damage.snapshot.path())?, text(damage.archive), text(damage.message));
     let flag = |is: bool, flag: u32| if is { flag } else { 0 };
     let damage = pxds_verify_damage {
@@ -236,7 +260,7 @@ fn tell_damage(callback: pxds_verify_damage_fn, user: User, damage: &Damage<'_>)
 
 fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Result<()> {
     let Some(callback) = callback else { return Ok(()) };
-    let snapshot = c_string(done.snapshot.path())?;
+    let (snapshot, reason) = (c_string(done.snapshot.path())?, done.reason.map(text));
     let done = pxds_verify_done {
         struct_size: size_of::<pxds_verify_done>(),
         snapshot: snapshot.as_ptr(),
@@ -244,6 +268,7 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
         repaired: done.repaired,
         outcome: outcome_constant(done.outcome),
         reserved: 0,
+        reason: reason.as_ref().map_or_else(std::ptr::null, |reason| reason.as_ptr()),
     };
     // SAFETY: as above.
     verdict("callback for snapshots", unsafe { callback(user.get(), &done) })
@@ -254,8 +279,8 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 ///
 /// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
 /// then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest. That
-/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends. See
-/// docs/format.md, 10.
+/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends; so
+/// do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
 ///
 /// Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
 /// are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
@@ -266,7 +291,7 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 /// again.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
-/// (the group, the snapshot, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
+/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
 /// files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
 /// Threads: shared.
 /// Since: 0.1

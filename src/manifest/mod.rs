@@ -18,7 +18,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
-use crate::name::{self, BackupType};
+use crate::name::{self, BackupType, Snapshot};
 
 /// The file of a snapshot's manifest.
 pub const MANIFEST_NAME: &str = "index.json.blob";
@@ -216,6 +216,30 @@ impl Manifest {
     /// Errors: `Format` if a member that nobody here knows holds null; `Limit`, `NoMemory`.
     pub fn canonical(&self) -> Result<Vec<u8>> {
         json::canonical(&self.protected, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
+    }
+
+    /// Whether it says that it is the manifest of `snapshot`; the namespace does not stand in it.
+    pub fn is_of(&self, snapshot: &Snapshot) -> bool {
+        let group = snapshot.group();
+        (self.kind, self.id(), self.time) == (group.kind(), group.id(), snapshot.time())
+    }
+
+    /// Checks that it is the manifest of `snapshot`: a signed one that has been moved vouches for another.
+    ///
+    /// Errors: `Auth`.
+    pub fn check_place(&self, snapshot: &Snapshot) -> Result<()> {
+        match self.is_of(snapshot) {
+            true => Ok(()),
+            false => {
+                Err(Error::new(Kind::Auth, format!("manifest: it is that of {}, and not of this", self.own_name())))
+            }
+        }
+    }
+
+    /// The name of its snapshot by its own account, for messages.
+    pub fn own_name(&self) -> String {
+        let time = name::format_time(self.time).unwrap_or_else(|_| self.time.to_string());
+        format!("{}/{}/{time}", self.kind.as_str(), self.id.escape_debug())
     }
 
     /// What was backed up.

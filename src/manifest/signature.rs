@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Manifest;
+use super::{CryptMode, Manifest};
 use crate::crypt::{CryptKey, Fingerprint};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
@@ -36,13 +36,24 @@ impl Manifest {
         if let Some(noted) = self.noted_fingerprint()? {
             check_same(&noted, key)?;
         }
-        let wrong = || Error::new(Kind::Auth, "manifest: the signature is wrong");
+        let wrong = || Error::new(Kind::Auth, format!("manifest: the signature is wrong{}", self.excuse()));
         let tag = Digest::from_hex(signature.as_bytes()).map_err(|_| wrong())?;
         // The text counts: upper case is another signature.
         if tag.to_hex() != *signature.as_bytes() || !key.has_auth_tag(&self.canonical()?, &tag.0) {
             return Err(wrong());
         }
         Ok(Signature::Valid)
+    }
+
+    /// What may have made a signature wrong without any ill will.
+    fn excuse(&self) -> &'static str {
+        match self.files.iter().all(|file| file.crypt_mode == CryptMode::None) {
+            true => {
+                "; if PBS has pushed the snapshot here, which was signed and not encrypted, it has kept the signature and \
+                 changed what that covers: no key can verify it, and it can be read without one"
+            }
+            false => "",
+        }
     }
 
     /// Compares the noted fingerprint, if there is one, with that of the key at hand.
@@ -79,7 +90,7 @@ fn check_same(noted: &Fingerprint, key: &CryptKey) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CryptMode, FileInfo};
+    use super::super::FileInfo;
     use super::*;
     use crate::name::BackupType;
 

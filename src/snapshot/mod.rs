@@ -31,7 +31,7 @@ mod work;
 pub use list::{ArchiveFile, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup, check_time};
-pub use open::{Archive, OpenSnapshot};
+pub use open::{Archive, OpenOptions, OpenSnapshot};
 pub use prune::Pruned;
 use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};

@@ -24,8 +24,10 @@ pub struct OpenSnapshot {
     snapshot: Snapshot,
     dir: Dir,
     manifest: Option<Manifest>,
+    /// There is a manifest, which counts as none.
+    is_damaged: bool,
     signature: Option<Signature>,
-    key: Option<Arc<CryptKey>>,
+    options: OpenOptions,
     _lock: TreeLock,
 }
 
@@ -37,30 +39,92 @@ pub struct Archive {
     pub listed: Option<FileInfo>,
 }
 
+/// How a snapshot is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// What encrypted blobs are read with, and what the manifest must be signed with.
+    pub key: Option<Arc<CryptKey>>,
+    /// With a key: give also what no signature covers. A wrong signature, one of another key, or the signed manifest of
+    /// another snapshot is refused all the same.
+    pub allow_unsigned: bool,
+    /// A manifest that cannot be read counts as none, and a file that is not what it lists as not listed, each with a
+    /// notice. With a key that takes `allow_unsigned` too, since nothing vouches for what is given.
+    pub salvage: bool,
+}
+
+impl OpenOptions {
+    /// Whether nobody asks for more than that a file be there.
+    fn takes_what_is_there(&self) -> bool {
+        self.key.is_none() || self.allow_unsigned
+    }
+}
+
 impl OpenSnapshot {
-    /// Opens `snapshot`, finished or not. With `key` encrypted blobs can be read, and the manifest's signature is checked.
-    ///
-    /// Errors: `KeyMismatch` and `Auth` if the manifest is signed with another key, or its signature wrong; `NotFound`;
-    /// `Busy`, with the path, while it is made or removed; those of [`Store::load_manifest`].
+    /// As [`OpenSnapshot::open_with`], with nothing but a key, if one is given.
     pub fn open(store: &Store, snapshot: &Snapshot, key: Option<Arc<CryptKey>>) -> Result<Self> {
+        Self::open_with(store, snapshot, OpenOptions { key, ..OpenOptions::default() })
+    }
+
+    /// Opens `snapshot`, finished or not. Without a key a manifest that is another snapshot's brings a notice.
+    ///
+    /// Errors: with a key `KeyMismatch` if the manifest is signed with another, `Auth` if its signature is wrong, if
+    /// there is none, or if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path, while it is made
+    /// or removed; those of [`Store::load_manifest`]; that of the notice.
+    pub fn open_with(store: &Store, snapshot: &Snapshot, options: OpenOptions) -> Result<Self> {
         let lock = store.lock_snapshot(snapshot, LockMode::Shared)?;
         let dir = store.open_snapshot(snapshot)?;
-        let manifest = read_manifest(store, &dir)?;
-        let mut signature = None;
-        if let (Some(manifest), Some(key)) = (&manifest, &key) {
-            let path = dir.path();
-            let verified = manifest.verify(key).map_err(|error| error.context(path.display()).with_path(path))?;
-            signature = Some(verified);
-        }
-        Ok(OpenSnapshot {
+        let read = read_manifest(store, &dir);
+        let is_damaged = options.salvage && read.as_ref().is_err_and(is_damage);
+        let manifest = match read {
+            Err(error) if is_damaged => {
+                let message = format!("the manifest counts as none: {}", error.message());
+                store.notice(NoticeLevel::Warning, &message, error.path()).map(|()| None)?
+            }
+            manifest => manifest?,
+        };
+        let mut open = OpenSnapshot {
             store: store.clone(),
             snapshot: snapshot.clone(),
             dir,
             manifest,
-            signature,
-            key,
+            is_damaged,
+            signature: None,
+            options,
             _lock: lock,
-        })
+        };
+        open.signature = open.vouch(open.manifest.as_ref())?;
+        Ok(open)
+    }
+
+    /// What the key says of a manifest of this snapshot.
+    fn vouch(&self, manifest: Option<&Manifest>) -> Result<Option<Signature>> {
+        let Some(key) = &self.options.key else {
+            return match manifest.filter(|manifest| !manifest.is_of(&self.snapshot)) {
+                Some(manifest) => self.notice_other_name(manifest).map(|()| None),
+                None => Ok(None),
+            };
+        };
+        let path = self.dir.path();
+        let describe = |error: Error| error.context(path.display()).with_path(path);
+        let Some(manifest) = manifest else {
+            return if self.options.allow_unsigned {
+                Ok(None)
+            } else {
+                Err(describe(unsigned("there is no manifest")))
+            };
+        };
+        let signature = manifest.verify(key).map_err(describe)?;
+        if signature == Signature::Missing && !self.options.allow_unsigned {
+            return Err(describe(unsigned("the manifest is not signed")));
+        }
+        manifest.check_place(&self.snapshot).map_err(describe)?;
+        Ok(Some(signature))
+    }
+
+    fn notice_other_name(&self, manifest: &Manifest) -> Result<()> {
+        let path = self.dir.path();
+        let message = format!("{}: its manifest is that of {}", path.display(), manifest.own_name());
+        self.store.notice(NoticeLevel::Warning, &message, Some(path))
     }
 
     /// Its name.
@@ -106,8 +170,8 @@ impl OpenSnapshot {
         Ok(Archive { index, listed })
     }
 
-    /// The content of the blob `name`, at most `max_len` bytes, decoded and checked against the manifest. One that is not
-    /// listed brings a notice; the manifest itself needs no listing.
+    /// The content of the blob `name`, at most `max_len` bytes, decoded and checked against the manifest. One that is
+    /// not listed brings a notice; the manifest itself needs no listing.
     ///
     /// Errors: `Argument` if `name` is no blob; `NotFound`; `Corrupt` if it is not what the manifest lists, or damaged;
     /// `Format`, `Key`, `Auth`, `Limit`, `NoMemory`; that of the notice.
@@ -120,7 +184,12 @@ impl OpenSnapshot {
             let listed = self.check_listed(name, || (sha256(&raw), raw.len() as u64))?;
             self.check_encrypted(name, &raw, listed.as_ref())?;
         }
-        decode(&mut Codec::with_key(self.key.clone()), &self.dir, name, &raw, max_len)
+        let data = decode(&mut Codec::with_key(self.options.key.clone()), &self.dir, name, &raw, max_len)?;
+        if name == MANIFEST_NAME && !self.options.takes_what_is_there() {
+            // It is not the file that was read when the snapshot was opened, if somebody has replaced it.
+            self.vouch(Some(&Manifest::parse(&data)?))?;
+        }
+        Ok(data)
     }
 
     /// The bytes of the file of the blob `name`, unchecked.
@@ -149,24 +218,42 @@ impl OpenSnapshot {
     }
 
     /// Compares a file with what the manifest says of it; without a word there, says so.
+    ///
+    /// Errors: `Corrupt` if they differ; `Auth` if a key is given and nothing vouches for the file; that of the notice.
     fn check_listed(&self, name: &str, facts: impl FnOnce() -> (Digest, u64)) -> Result<Option<FileInfo>> {
         let path = self.dir.join(&c_name(name)?);
-        let why = match &self.manifest {
-            Some(manifest) => match manifest.find(name) {
-                Some(listed) => {
-                    let (csum, size) = facts();
-                    manifest
-                        .verify_file(name, &csum, size)
-                        .map_err(|error| error.context(path.display()).with_path(&path))?;
-                    return Ok(Some(listed.clone()));
+        let describe = |error: Error| error.context(path.display()).with_path(&path);
+        let listed = self.manifest.as_ref().map(|manifest| (manifest, manifest.find(name)));
+        let why = match listed {
+            Some((manifest, Some(listed))) => {
+                let (csum, size) = facts();
+                match manifest.verify_file(name, &csum, size) {
+                    Ok(()) => return Ok(Some(listed.clone())),
+                    Err(error) if self.options.salvage && self.options.takes_what_is_there() => {
+                        format!("{}; it is used all the same", error.message())
+                    }
+                    Err(error) => return Err(describe(error)),
                 }
-                None => "the manifest does not list it, so nothing vouches for it",
-            },
-            None => "the snapshot is not finished, so nothing vouches for it",
+            }
+            Some((_, None)) => "the manifest does not list it, so nothing vouches for it".to_owned(),
+            None if self.is_damaged => "the manifest is damaged, so nothing vouches for it".to_owned(),
+            None => "the snapshot is not finished, so nothing vouches for it".to_owned(),
         };
-        self.store.notice(NoticeLevel::Warning, &format!("{}: {why}", path.display()), Some(&path))?;
-        Ok(None)
+        if !self.options.takes_what_is_there() {
+            return Err(describe(unsigned(&why)));
+        }
+        self.store.notice(NoticeLevel::Warning, &format!("{}: {why}", path.display()), Some(&path)).map(|()| None)
     }
+}
+
+/// Whether `error`, of reading a manifest, is about what stands there, and not about who reads.
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Format | Kind::Corrupt | Kind::Limit | Kind::Key) || error.is_of_the_device()
+}
+
+/// Why a key cannot vouch.
+fn unsigned(why: &str) -> Error {
+    Error::new(Kind::Auth, format!("{why}, and a key is given, which is to vouch for what is read"))
 }
 
 impl Store {
@@ -178,7 +265,8 @@ impl Store {
         read_manifest(self, &dir)?.ok_or_else(|| self.no_manifest(snapshot))
     }
 
-    fn no_manifest(&self, snapshot: &Snapshot) -> Error {
+    /// The error of a snapshot that is not finished.
+    pub fn no_manifest(&self, snapshot: &Snapshot) -> Error {
         self.missing("manifest", &format!("{}/{MANIFEST_NAME}", snapshot.path()))
     }
 
@@ -188,8 +276,7 @@ impl Store {
     ///
     /// Errors: `Argument` if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path; `Io`.
     pub fn store_manifest(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<()> {
-        let group = snapshot.group();
-        if (manifest.kind(), manifest.id(), manifest.time()) != (group.kind(), group.id(), snapshot.time()) {
+        if !manifest.is_of(snapshot) {
             let message = format!("the manifest is not that of the snapshot {snapshot}");
             return Err(Error::new(Kind::Argument, message));
         }

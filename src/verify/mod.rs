@@ -7,8 +7,9 @@
 //! - A chunk that fails is read again, from the disk, before that is believed. What is rotten is renamed, so that the
 //!   next backup stores it anew; what is missing, or cannot be read, stays as it is.
 //! - As with PBS a chunk is bad, too, if it has another length than the index says that has named it first.
-//! - Encrypted chunks are decrypted with a key that is known to be theirs, by the fingerprint in the manifest. Without
-//!   one their CRC has to do.
+//! - Encrypted chunks are decrypted with a key that is known to be theirs, by the signature or the fingerprint in the
+//!   manifest. Without one their CRC has to do, and if a key was given the snapshot is told of as one that it does not vouch
+//!   for.
 //! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
 //! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as they
 //!   can be; and what is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
@@ -50,8 +51,10 @@ pub struct VerifyOptions {
     pub skip_days: Option<u64>,
     /// 0 for as many as there are processors.
     pub threads: usize,
-    /// What encrypted chunks and blobs are decrypted with, and signatures checked.
+    /// What encrypted chunks and blobs are decrypted with, and what manifests must be signed with.
     pub key: Option<Arc<CryptKey>>,
+    /// With a key: take a snapshot that is not signed for as good as one that is.
+    pub allow_unsigned: bool,
     /// Where chunks are taken from that are missing or bad.
     pub repair_from: Option<Store>,
     /// The task that the outcome is noted with; by default one that is made up of this process ([`new_upid`]).
@@ -60,12 +63,9 @@ pub struct VerifyOptions {
 
 impl fmt::Debug for VerifyOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VerifyOptions { read_only, index_order, skip_days, threads, key, repair_from, upid } = self;
-        write!(
-            f,
-            "VerifyOptions {{ read_only: {read_only}, index_order: {index_order}, {skip_days:?}, {threads}, {key:?}, \
-             {repair_from:?}, {upid:?} }}"
-        )
+        let VerifyOptions { read_only, index_order, skip_days, threads, key, allow_unsigned, repair_from, upid } = self;
+        write!(f, "VerifyOptions {{ read_only: {read_only}, index_order: {index_order}, {skip_days:?}, {threads}, ")?;
+        write!(f, "{key:?}, allow_unsigned: {allow_unsigned}, {repair_from:?}, {upid:?} }}")
     }
 }
 
@@ -118,6 +118,11 @@ pub enum Outcome {
     Ok,
     /// Something was not.
     Failed,
+    /// All that could be checked was well, or has been repaired, and the key that is given does not vouch for it: it is
+    /// not signed, or with another key, which alone could tell more.
+    Unvouched,
+    /// It has no manifest, so that there is nothing to compare it with, and nobody is making it.
+    Unfinished,
     /// It was not looked at: somebody is making or removing it.
     Busy,
     /// It was not looked at: it has been removed since it was listed.
@@ -137,6 +142,8 @@ pub struct Done<'a> {
     pub errors: u64,
     /// Places that were damaged and have been repaired.
     pub repaired: u64,
+    /// Why it is [`Outcome::Unvouched`].
+    pub reason: Option<&'a str>,
 }
 
 /// Sums of a run.
@@ -148,6 +155,10 @@ pub struct Sums {
     pub failed: u64,
     /// Snapshots that were not looked at.
     pub skipped: u64,
+    /// Snapshots that the key does not vouch for, and in which nothing is wrong otherwise.
+    pub unvouched: u64,
+    /// Snapshots without a manifest.
+    pub unfinished: u64,
     /// Chunks that were checked, the damaged ones among them.
     pub chunks: u64,
     /// Their plain bytes, by the index that named them first.

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hash::sha256;
 use crate::index::{ChunkInfo, Index};
 use crate::limits::BLOB_MAX_SIZE;
-use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, VerifyState};
+use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, Signature, VerifyState};
 use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_file};
 use crate::progress::Progress;
 use crate::snapshot::OpenSnapshot;
@@ -53,6 +53,17 @@ pub struct Verifier<'a> {
 struct Tally {
     errors: u64,
     repaired: u64,
+    /// Why the key does not vouch for it.
+    unvouched: Option<String>,
+}
+
+/// What the key that is given is to a snapshot.
+#[derive(Default)]
+struct Standing {
+    /// It is the one that it was made with: only then does a failure to decrypt prove anything.
+    opens: bool,
+    /// Why it does not vouch for it, if it does not.
+    unvouched: Option<String>,
 }
 
 impl<'a> Verifier<'a> {
@@ -110,11 +121,15 @@ impl<'a> Verifier<'a> {
             *match outcome {
                 Outcome::Ok => &mut sums.ok,
                 Outcome::Failed => &mut sums.failed,
+                Outcome::Unvouched => &mut sums.unvouched,
+                Outcome::Unfinished => &mut sums.unfinished,
                 Outcome::Busy | Outcome::Gone | Outcome::Recent => &mut sums.skipped,
             } += 1;
             self.ledger.progress.stage.done += 1;
             if let Some(on_done) = &mut self.on_done {
-                on_done(&Done { snapshot, outcome, errors: tally.errors, repaired: tally.repaired })?;
+                let Tally { errors, repaired, ref unvouched } = tally;
+                let reason = unvouched.as_deref().filter(|_| outcome == Outcome::Unvouched);
+                on_done(&Done { snapshot, outcome, errors, repaired, reason })?;
             }
             self.ledger.progress.tick()?;
         }
@@ -126,7 +141,9 @@ impl<'a> Verifier<'a> {
             Scope::Store => self.store.groups_below(&Namespace::root())?,
             Scope::Group(group) => vec![group.clone()],
             Scope::Snapshot(snapshot) => {
-                self.store.open_snapshot(snapshot)?;
+                if !self.store.snapshot_info(snapshot)?.finished {
+                    return Err(self.store.no_manifest(snapshot));
+                }
                 return Ok(vec![snapshot.clone()]);
             }
         };
@@ -161,13 +178,7 @@ impl<'a> Verifier<'a> {
                 return Ok(Outcome::Failed);
             }
         };
-        let manifest = match open.finished_manifest() {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                self.tell(snapshot, tally, MANIFEST_NAME, error)?;
-                return Ok(Outcome::Failed);
-            }
-        };
+        let Some(manifest) = open.manifest() else { return Ok(Outcome::Unfinished) };
         if self.is_recent(manifest) {
             return Ok(Outcome::Recent);
         }
@@ -177,7 +188,11 @@ impl<'a> Verifier<'a> {
         {
             self.tell(snapshot, tally, MANIFEST_NAME, error.context("the outcome cannot be noted"))?;
         }
-        Ok(if tally.errors == 0 { Outcome::Ok } else { Outcome::Failed })
+        Ok(match (tally.errors, &tally.unvouched) {
+            (0, None) => Outcome::Ok,
+            (0, Some(_)) => Outcome::Unvouched,
+            _ => Outcome::Failed,
+        })
     }
 
     /// Whether it has been verified lately; PBS's rule (docs/format.md, 10.4).
@@ -194,13 +209,14 @@ impl<'a> Verifier<'a> {
 
     fn files(&mut self, open: &OpenSnapshot, manifest: &Manifest, tally: &mut Tally) -> Result<()> {
         let snapshot = open.snapshot();
-        let opens = match self.is_key_of(manifest) {
-            Ok(opens) => opens,
+        let Standing { opens, unvouched } = match self.standing(snapshot, manifest) {
+            Ok(standing) => standing,
             Err(error) => {
                 self.tell(snapshot, tally, MANIFEST_NAME, error)?;
-                false
+                Standing::default()
             }
         };
+        tally.unvouched = unvouched;
         for info in manifest.files() {
             if let Err(error) = self.file(open, info, opens, tally) {
                 self.tell(snapshot, tally, &info.filename, error)?;
@@ -221,16 +237,30 @@ impl<'a> Verifier<'a> {
         Ok(())
     }
 
-    /// Whether the key is the one that the snapshot was made with: only then does a failure to decrypt prove anything.
+    /// What the key that is given says of a manifest.
     ///
-    /// Errors: `Auth` if the manifest's signature is wrong; `Format`.
-    fn is_key_of(&self, manifest: &Manifest) -> Result<bool> {
-        let Some(key) = &self.options.key else { return Ok(false) };
-        match manifest.verify(key) {
-            Ok(_) => Ok(manifest.key_fingerprint().is_some() && manifest.check_fingerprint(Some(key)).is_ok()),
-            Err(error) if error.kind() == Kind::KeyMismatch => Ok(false),
-            Err(error) => Err(error),
-        }
+    /// Errors: `Auth` if the signature is wrong, or that of another snapshot's manifest; `Format`.
+    fn standing(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<Standing> {
+        let Some(key) = &self.options.key else { return Ok(Standing::default()) };
+        let has_fingerprint = |is: bool| is && manifest.key_fingerprint().is_some();
+        let standing = match manifest.verify(key) {
+            Ok(Signature::Valid) => Standing { opens: true, unvouched: None },
+            Ok(Signature::Missing) => {
+                let fingerprint = manifest.check_fingerprint(Some(key));
+                let why = || match &fingerprint {
+                    Ok(()) => "it is not signed".to_owned(),
+                    Err(error) => format!("it is not signed, and the key was not used: {}", error.message()),
+                };
+                let excused = self.options.allow_unsigned && fingerprint.is_ok();
+                Standing { opens: has_fingerprint(fingerprint.is_ok()), unvouched: (!excused).then(why) }
+            }
+            Err(error) if error.kind() == Kind::KeyMismatch => {
+                Standing { opens: false, unvouched: Some(format!("the key was not used: {}", error.message())) }
+            }
+            Err(error) => return Err(error),
+        };
+        manifest.check_place(snapshot)?;
+        Ok(standing)
     }
 
     fn file(&mut self, open: &OpenSnapshot, info: &FileInfo, opens: bool, tally: &mut Tally) -> Result<()> {

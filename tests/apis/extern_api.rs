@@ -267,7 +267,7 @@ impl Extern {
     fn open_snapshot(&self, snapshot: &str) -> Outcome<Handle<pxds_snapshot>> {
         let snapshot = c(snapshot);
         handle(pxds_snapshot_free, |out, err| unsafe {
-            pxds_snapshot_open(self.store(), snapshot.as_ptr(), null(), out, err)
+            pxds_snapshot_open(self.store(), snapshot.as_ptr(), null(), 0, out, err)
         })
     }
 }

@@ -37,7 +37,7 @@ static void test_three_archives(void)
     pxds_backup_free(backup); /* has let go of everything when it was finished */
     pxds_backup_free(next);
 
-    OK(pxds_snapshot_open(store, "ns/a/host/x/" TIME_NAME, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "ns/a/host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "root.pxar.didx", &index, &err));
     OK(pxds_restorer_new(store, NULL, &restorer, &err));
     pxds_store_free(store); /* the snapshot and the restorer keep what they need of it */
@@ -185,7 +185,7 @@ static void test_descriptors(void)
     IS(PXDS_ERR_ARGUMENT, pxds_backup_add_fd(backup, "d.didx", fd, &stream, NULL, NULL, &err));
     OK(pxds_backup_finish(backup, &err));
     pxds_backup_free(backup);
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_read_blob(snapshot, "c.blob", SIZE_MAX, &blob, &err));
     EQUAL(DATA_LEN, pxds_buffer_len(blob));
     pxds_buffer_free(blob);
@@ -266,7 +266,7 @@ static void test_fork(void)
     pid_t child;
 
     make_snapshot(store, "host/x", TIME);
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_group_create(store, "host/y", NULL, &err));
     OK(pxds_group_lock(store, "host/y", &lock, &err));
     backup = new_backup(store, "ns/n/host/x", TIME);

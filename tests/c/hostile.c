@@ -107,7 +107,7 @@ static void test_paths_that_climb(void)
         IS(PXDS_ERR_ARGUMENT, pxds_store_full_path(store, time, full, sizeof full, &len, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_create(store, time, NULL, &lock, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_lock(store, time, PXDS_LOCK_SHARED, &lock, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, time, NULL, &snapshot, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, time, NULL, 0, &snapshot, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_files(store, time, &files, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_get_info(store, time, &entry, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_protect(store, time, &err));
@@ -142,7 +142,7 @@ static void test_times_that_climb(void)
         pxds_snapshot *snapshot = NULL;
 
         snprintf(path, sizeof path, "host/x/%s", times[i]);
-        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, path, NULL, &snapshot, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, path, NULL, 0, &snapshot, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_destroy(store, path, &err));
     }
     CHECK(strcmp(listing(store), SNAPSHOT " 2") == 0);
@@ -162,7 +162,7 @@ static void test_archives_that_climb(void)
 
     make_snapshot(store, "host/x", TIME);
     backup = new_backup(store, "host/x", TIME + 1);
-    OK(pxds_snapshot_open(store, SNAPSHOT, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_read_blob(snapshot, names[i], SIZE_MAX, &blob, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open_index(snapshot, names[i], &index, &err));
@@ -202,7 +202,7 @@ static void test_directories_that_are_links(void)
             make_dir("store/host/x");
         make_link(links[i].target, links[i].link);
         CHECK(strcmp(listing(store), "") == 0);
-        IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, SNAPSHOT, NULL, &snapshot, &err));
+        IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_lock(store, SNAPSHOT, PXDS_LOCK_SHARED, &lock, &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(store, SNAPSHOT, &manifest, &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_notes(store, SNAPSHOT, "x", &err));
@@ -262,7 +262,7 @@ static void test_files_that_are_none(void)
     OK(pxds_snapshot_files(store, SNAPSHOT, &files, &err));
     EQUAL(3, pxds_file_list_count(files));
     pxds_file_list_free(files);
-    OK(pxds_snapshot_open(store, SNAPSHOT, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         char name[100], path[200];
 
@@ -324,7 +324,7 @@ static void check_manifest_is(pxds_store *store, pxds_status want)
     pxds_manifest *manifest = NULL;
     pxds_buffer *text = NULL;
 
-    IS(want, pxds_snapshot_open(store, SNAPSHOT, NULL, &snapshot, &err));
+    IS(want, pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
     CHECK(snapshot == NULL && names_path("store/" SNAPSHOT "/index.json.blob"));
     IS(want, pxds_snapshot_get_manifest(store, SNAPSHOT, &manifest, &err));
     CHECK(manifest == NULL);
@@ -433,7 +433,7 @@ static void test_manifests_of_bad_bytes(void)
         pxds_buffer *blob = NULL;
 
         write_manifest(twice, sizeof twice - 1);
-        OK(pxds_snapshot_open(store, SNAPSHOT, NULL, &snapshot, &err));
+        OK(pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
         IS(PXDS_ERR_CORRUPT, pxds_snapshot_read_blob(snapshot, "b.blob", 100, &blob, &err));
         IS(PXDS_ERR_ARGUMENT,
            pxds_snapshot_read_blob(snapshot, "../../../../outside", 100, &blob, &err));

@@ -164,7 +164,10 @@ static void test_snapshots(void)
         OK(pxds_backup_finish(backup, &err));
         pxds_backup_free(backup);
 
-        OK(pxds_snapshot_open(store, path, key, &snapshot, &err));
+        IS(i == 0 ? PXDS_ERR_AUTH : PXDS_OK, pxds_snapshot_open(store, path, key, 0, &snapshot, &err));
+        pxds_snapshot_free(snapshot);
+        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, path, key, 4, &snapshot, &err));
+        OK(pxds_snapshot_open(store, path, key, PXDS_SNAPSHOT_ALLOW_UNSIGNED, &snapshot, &err));
         EQUAL(i == 0 ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, pxds_snapshot_signature(snapshot));
         OK(pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         EQUAL(strlen(FOX), pxds_buffer_len(data));
@@ -181,9 +184,10 @@ static void test_snapshots(void)
         OK(pxds_manifest_check_fingerprint(manifest, key, &err));
         pxds_manifest_free(manifest);
 
-        IS(i == 0 ? PXDS_OK : PXDS_ERR_KEY_MISMATCH, pxds_snapshot_open(store, path, other, &snapshot, &err));
+        IS(i == 0 ? PXDS_ERR_AUTH : PXDS_ERR_KEY_MISMATCH,
+           pxds_snapshot_open(store, path, other, 0, &snapshot, &err));
         pxds_snapshot_free(snapshot);
-        OK(pxds_snapshot_open(store, path, NULL, &snapshot, &err));
+        OK(pxds_snapshot_open(store, path, NULL, 0, &snapshot, &err));
         EQUAL(PXDS_SIGNATURE_UNCHECKED, pxds_snapshot_signature(snapshot));
         IS(i == 2 ? PXDS_ERR_KEY : PXDS_OK, pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         pxds_buffer_free(data);

@@ -161,7 +161,7 @@ static void test_snapshot(void)
     pxds_backup_free(backup);
 
     /* It is read without the key that is in it. */
-    OK(pxds_snapshot_open(store, path, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, path, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_read_blob(snapshot, "rsa-encrypted.key.blob", 4096, &data, &err));
     EQUAL(sealed.len, pxds_buffer_len(data));
     CHECK(memcmp(sealed.data, pxds_buffer_data(data), sealed.len) == 0);

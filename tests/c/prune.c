@@ -205,7 +205,7 @@ static void test_group(void)
         OK(pxds_snapshot_get_info(store, path_of(i), &(pxds_snapshot_entry)PXDS_SNAPSHOT_ENTRY_INIT,
                                   &err));
 
-    OK(pxds_snapshot_open(store, path_of(0), NULL, &open, &err));
+    OK(pxds_snapshot_open(store, path_of(0), NULL, 0, &open, &err));
     OK(pxds_group_prune(store, "host/x", &options, 0, &list, &err));
     EQUAL(1, notices);
     EQUAL(ROWS, pxds_prune_list_count(list));

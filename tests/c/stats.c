@@ -160,7 +160,7 @@ static void test_exact(void)
     EQUAL(DATA_LEN + 12 * total.used.chunks, total.used.stored_size);
     before = total.used.stored_size;
 
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "a.didx", &index, &err));
     OK(pxds_index_chunk(index, 0, &chunk, &err));
     OK(pxds_store_chunk_path(store, chunk.digest, path, sizeof path, &path_len, &err));

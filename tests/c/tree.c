@@ -180,7 +180,7 @@ static void test_groups(void)
     {
         pxds_snapshot *open = NULL;
 
-        OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &open, &err));
+        OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &open, &err));
         IS(PXDS_ERR_BUSY, pxds_group_destroy(store, "host/x", NULL, NULL, &result, &err));
         CHECK(names_path("store/host/x/" TIME_NAME));
         EQUAL(0, result.removed);
@@ -211,7 +211,7 @@ static void test_snapshots(void)
     CHECK(entry.flags == 0 && names_path("store/host/x/" TIME_NAME));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_protect(store, name, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_unprotect(store, name, &err));
-    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, name, NULL, &open, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, name, NULL, 0, &open, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(store, name, &manifest, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_notes(store, name, &text, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_notes(store, name, "x", &err));
@@ -224,7 +224,7 @@ static void test_snapshots(void)
     OK(pxds_snapshot_create(store, name, "me@pbs", &lock, &err));
     IS(PXDS_ERR_EXISTS, pxds_snapshot_create(store, name, NULL, &again, &err));
     CHECK(again == NULL && names_path("store/host/x/" TIME_NAME));
-    IS(PXDS_ERR_BUSY, pxds_snapshot_open(store, name, NULL, &open, &err));
+    IS(PXDS_ERR_BUSY, pxds_snapshot_open(store, name, NULL, 0, &open, &err));
     CHECK(open == NULL && names_path("store/host/x/" TIME_NAME));
     IS(PXDS_ERR_BUSY, pxds_snapshot_protect(store, name, &err));
     IS(PXDS_ERR_BUSY, pxds_snapshot_destroy(store, name, &err));
@@ -242,7 +242,7 @@ static void test_snapshots(void)
     OK(pxds_snapshot_get_info(store, name, &entry, &err));
     EQUAL(PXDS_SNAPSHOT_FINISHED, entry.flags);
 
-    OK(pxds_snapshot_open(store, name, NULL, &open, &err));
+    OK(pxds_snapshot_open(store, name, NULL, 0, &open, &err));
     OK(pxds_snapshot_set_notes(store, name, "one\ntwo", &err)); /* also while it is read */
     OK(pxds_snapshot_get_notes(store, name, &text, &err));
     CHECK(is_text(text, "one\ntwo"));
@@ -283,7 +283,7 @@ static void test_open_snapshots(void)
     pxds_manifest *manifest = NULL;
 
     make_snapshot(store, "host/x", TIME);
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &open, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &open, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open_index(open, "b.blob", &index, &err));
     CHECK(index == NULL);
     IS(PXDS_ERR_ARGUMENT, pxds_snapshot_read_blob(open, "a.didx", SIZE_MAX, &blob, &err));
@@ -300,7 +300,7 @@ static void test_open_snapshots(void)
     CHECK(index == NULL && names_path("store/host/x/" TIME_NAME "/a.didx"));
     pxds_snapshot_free(open);
     need(unlink(in_dir("store/host/x/" TIME_NAME "/index.json.blob")) == 0, "unlink");
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &open, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &open, &err));
     manifest = (pxds_manifest *)&store;
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_manifest(open, &manifest, &err));
     CHECK(manifest == NULL && names_path("store/host/x/" TIME_NAME "/index.json.blob"));

@@ -8,6 +8,7 @@ struct heard {
     char damage[1024]; /* SNAPSHOT ARCHIVE OFFSET LENGTH STATUS FLAGS, separated by commas */
     char done[256];    /* SNAPSHOT OUTCOME ERRORS REPAIRED, separated by commas */
     uint8_t digest[PXDS_DIGEST_SIZE];
+    char reason[256]; /* of the last snapshot */
     unsigned progress;
     int32_t stop; /* what on_damage returns */
 };
@@ -37,6 +38,7 @@ static int32_t on_done(void *user, const pxds_verify_done *done)
     snprintf(heard->done + len, sizeof heard->done - len, "%s%.6s %u %" PRIu64 " %" PRIu64,
              len > 0 ? "," : "", done->snapshot, (unsigned)done->outcome, done->errors,
              done->repaired);
+    snprintf(heard->reason, sizeof heard->reason, "%s", done->reason != NULL ? done->reason : "");
     return 0;
 }
 
@@ -81,7 +83,7 @@ static pxds_store *store_of_two(const char *name, pxds_index_chunk_info *first)
     need(OK(pxds_store_create(in_dir(name), &options, NULL, NULL, &store, &err)), "store");
     make_snapshot(store, "host/x", TIME);
     make_snapshot(store, "host/y", TIME);
-    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "a.didx", &index, &err));
     need(OK(pxds_index_chunk(index, 0, first, &err)), "chunk");
     pxds_index_free(index);
@@ -173,6 +175,55 @@ static void test_damage(void)
     pxds_store_free(store);
 }
 
+/* What a key says of snapshots that nobody has signed. */
+static void test_unvouched(void)
+{
+    pxds_index_chunk_info first = PXDS_INDEX_CHUNK_INFO_INIT;
+    pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
+    pxds_store *store = store_of_two("store", &first);
+    pxds_key *key = NULL;
+    struct heard heard;
+    pxds_verify_options options = listening(&heard);
+
+    OK(pxds_key_random(&key, &err));
+    options.key = key;
+    OK(pxds_store_verify(store, NULL, &options, &result, &err));
+    same("", heard.damage);
+    same("host/x 6 0 0,host/y 6 0 0", heard.done);
+    same("it is not signed", heard.reason);
+    EQUAL(2, result.unvouched);
+    EQUAL(0, result.ok + result.failed + result.skipped + result.unfinished);
+    options = listening(&heard);
+    options.key = key;
+    options.flags = PXDS_VERIFY_ALLOW_UNSIGNED;
+    OK(pxds_store_verify(store, NULL, &options, &result, &err));
+    same("host/x 1 0 0,host/y 1 0 0", heard.done);
+    same("", heard.reason);
+    EQUAL(2, result.ok);
+    EQUAL(0, result.unvouched);
+    pxds_key_free(key);
+    pxds_store_free(store);
+}
+
+static void test_unfinished(void)
+{
+    pxds_index_chunk_info first = PXDS_INDEX_CHUNK_INFO_INIT;
+    pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
+    pxds_store *store = store_of_two("store", &first);
+    struct heard heard;
+    pxds_verify_options options = listening(&heard);
+
+    CHECK(remove(in_dir("store/host/y/" TIME_NAME "/index.json.blob")) == 0);
+    OK(pxds_store_verify(store, NULL, &options, &result, &err));
+    same("host/x 1 0 0,host/y 7 0 0", heard.done);
+    EQUAL(1, result.ok);
+    EQUAL(1, result.unfinished);
+    EQUAL(0, result.failed + result.skipped);
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_verify(store, "host/y/" TIME_NAME, NULL, &result, &err));
+    CHECK(names_path("store/host/y/" TIME_NAME "/index.json.blob"));
+    pxds_store_free(store);
+}
+
 static void test_mistakes(void)
 {
     pxds_index_chunk_info first = PXDS_INDEX_CHUNK_INFO_INIT;
@@ -184,7 +235,7 @@ static void test_mistakes(void)
     IS(PXDS_ERR_NOT_FOUND, pxds_store_verify(store, "host/x/" NEXT_NAME, NULL, &result, &err));
     CHECK(names_path("store/host/x/" NEXT_NAME));
     IS(PXDS_ERR_ARGUMENT, pxds_store_verify(store, "host/x/y", NULL, &result, &err));
-    for (int bit = 3; bit < 32; bit++) {
+    for (int bit = 4; bit < 32; bit++) {
         options.flags = UINT32_C(1) << bit;
         IS(PXDS_ERR_ARGUMENT, pxds_store_verify(store, NULL, &options, &result, &err));
     }
@@ -231,6 +282,8 @@ int main(void)
 {
     data = random_data(DATA_LEN, 7);
     RUN(test_damage);
+    RUN(test_unvouched);
+    RUN(test_unfinished);
     RUN(test_mistakes);
     RUN(test_stopped);
     free(data);

@@ -127,7 +127,7 @@ static void restore(const pxds_store *store, char **args)
     pxds_buffer *blob = NULL;
     FILE *file;
 
-    must(pxds_snapshot_open(store, args[0], NULL, &snapshot, &err));
+    must(pxds_snapshot_open(store, args[0], NULL, 0, &snapshot, &err));
     must(pxds_restorer_new(store, NULL, &restorer, &err));
     for (int i = 0; i < 2; i++) {
         pxds_index *index = NULL;

@@ -443,10 +443,72 @@ class Encryption(KeyCase):
             snapshot = self.backup(*options, group=f"host/x{len(options)}")
             modes, signature = self.modes(snapshot)
             self.assertEqual((modes, signature), ({"none"}, None))
-            for key in ([], self.with_key):
+            for key in ([], [*self.with_key, "--allow-unsigned"]):
                 done = self.restored(snapshot, "a.didx", *key)
                 self.assertTrue(done.stdout == self.data)
                 self.assertEqual(done.stderr, b"")
+            for name in ("a.didx", "c.blob"):
+                message = self.refused(snapshot, name, *self.with_key)
+                self.assertIn("is not signed", message)
+                self.assertIn("--allow-unsigned", message)
+
+    def refused(self, snapshot, name, *options, lines=2):
+        """As fails(), with a last line that says which option takes it all the same."""
+        done = self.restored(snapshot, name, *options, code=1)
+        self.assertEqual((done.stdout, done.stderr.count(b"\n")), (b"", lines))
+        self.pxds("restore", self.store, snapshot, name, self.out, *options, code=1)
+        self.assertFalse(os.path.exists(self.out))
+        return done.stderr.decode()
+
+    def test_a_manifest_in_another_place(self):
+        first, second = self.backup(*self.with_key, group="vm/1"), self.backup(*self.with_key, group="vm/2")
+        for name in os.listdir(os.path.join(self.store, second)):
+            write(os.path.join(self.store, first, name), read(os.path.join(self.store, second, name)))
+        for options in ([], ["--allow-unsigned"]):
+            self.assertIn(f"that of {second}", self.fails(first, "a.didx", *self.with_key, *options))
+            self.assertIn(f"that of {second}",
+                          self.error("manifest", "verify", self.store, first, *self.with_key, *options))
+        done = self.pxds("verify", self.store, first, *self.with_key, code=1)
+        self.assertIn(f"that of {second}", done.stdout.decode())
+        self.pxds("verify", self.store, second, *self.with_key)
+        # Without the key it can be had by those who are content with that.
+        done = self.pxds("files", self.store, first)
+        self.assertEqual(done.stdout.count(b".didx"), 1)
+
+    def test_salvage(self):
+        snapshot, plain = self.backup(*self.with_key, group="host/s"), self.backup(group="host/p")
+        for path in (snapshot, plain):
+            write(os.path.join(self.store, path, "index.json.blob"), b"")
+        for name in ("a.didx", "b.fidx", "c.blob"):
+            self.assertIn("--skip-bad", self.refused(plain, name))
+            done = self.restored(plain, name, "--skip-bad")
+            self.assertTrue(done.stdout == self.data)
+            self.assertIn(b"counts as none", done.stderr)
+            self.assertIn("--skip-bad with --allow-unsigned", self.refused(snapshot, name, *self.with_key))
+            message = self.refused(snapshot, name, *self.with_key, "--skip-bad", lines=3)
+            self.assertIn("--allow-unsigned", message)
+            done = self.restored(snapshot, name, *self.with_key, "--skip-bad", "--allow-unsigned")
+            self.assertTrue(done.stdout == self.data)
+
+    def test_verify(self):
+        """Which key has signed what, and how that ends."""
+        sealed, plain = self.backup(*self.with_key, group="host/s"), self.backup(group="host/p")
+        unsigned = f"{plain} not vouched for: it is not signed\n"
+        done = self.pxds("verify", self.store, *self.with_key, code=5)
+        self.assertEqual(done.stdout.decode(), f"{unsigned}{sealed} ok\n")
+        self.assertIn(b"1 of 2 snapshots are good as far as can be seen, but not signed", done.stderr)
+        done = self.pxds("verify", self.store, *self.with_key, "--allow-unsigned")
+        self.assertEqual((done.stdout.decode(), done.stderr), (f"{plain} ok\n{sealed} ok\n", b""))
+        for options in ([], ["--allow-unsigned"]):
+            done = self.pxds("verify", self.store, sealed, *self.other, *options, code=5)
+            self.assertIn("the key was not used", done.stdout.decode())
+        row = json.loads(self.pxds("verify", self.store, sealed, *self.other, "--json", code=5).stdout)
+        self.assertEqual(list(row), ["snapshot", "ok", "errors", "unvouched", "repaired"])
+        self.assertEqual((row["ok"], row["errors"]), (None, []))
+        self.assertIn("the key was not used", row["unvouched"])
+        self.forge(sealed)
+        done = self.pxds("verify", self.store, *self.with_key, code=1)
+        self.assertIn(f"{sealed} index.json.blob: manifest: the signature is wrong\n", done.stdout.decode())
 
     def test_a_backup_that_fails_makes_nothing(self):
         before = support.tree(self.store)
@@ -465,14 +527,14 @@ class Encryption(KeyCase):
         plain = self.backup(group="host/p")
         command = ["manifest", "verify", self.store]
         for snapshot in (signed, sealed):
-            for options in ([], ["--require-signature"]):
+            for options in ([], ["--allow-unsigned"]):
                 done = self.pxds(*command, snapshot, *self.with_key, *options)
                 self.assertEqual(done.stdout.decode(), f"{snapshot}: the signature is valid\n")
                 message = self.error(*command, snapshot, *self.other, *options)
                 self.assertIn("key", message)
-        done = self.pxds(*command, plain, *self.with_key)
+        done = self.pxds(*command, plain, *self.with_key, "--allow-unsigned")
         self.assertEqual(done.stdout.decode(), f"{plain}: not signed\n")
-        message = self.error(*command, plain, *self.with_key, "--require-signature")
+        message = self.error(*command, plain, *self.with_key)
         self.assertIn("is not signed", message)
         self.pxds("notes", self.store, signed, "--set", "other notes")
         self.pxds(*command, signed, *self.with_key)
@@ -535,7 +597,9 @@ class Encryption(KeyCase):
             ["key", "change-password", self.key, *secret, *new_file, *new_fd],
             ["manifest", "verify", self.store, "host/a/" + TIME],
             ["manifest", "show", self.store, "host/a/" + TIME, *key],
-            ["manifest", "show", self.store, "host/a/" + TIME, "--require-signature"],
+            ["manifest", "show", self.store, "host/a/" + TIME, "--allow-unsigned"],
+            ["restore", self.store, "host/a/" + TIME, "a.didx", self.out, "--allow-unsigned"],
+            ["verify", self.store, "--allow-unsigned"],
             ["manifest", "sign", self.store, "host/a/" + TIME],
             ["restore", self.store, "host/a/" + TIME, "a.didx", self.out, *secret],
             ["restore", self.store, "host/a/" + TIME, "a.didx", self.out, *key, *secret, *fd],
@@ -566,7 +630,7 @@ class MadeByPbs(KeyCase):
         encrypted = 0
         for path, content in facts["contents"].items():
             snapshot, name = path.rsplit("/", 1)
-            done = self.pxds("restore", store, snapshot, name, "-", *key)
+            done = self.pxds("restore", store, snapshot, name, "-", *key, "--allow-unsigned")
             self.assertEqual(hashlib.sha256(done.stdout).hexdigest(), content["sha256"], path)
             self.assertNotIn(b"signature", done.stderr)
             if content["encrypted"]:
@@ -579,14 +643,16 @@ class MadeByPbs(KeyCase):
         for snapshot in {path.rsplit("/", 1)[0] for path in facts["contents"]}:
             if not os.path.exists(os.path.join(store, snapshot, "index.json.blob")):
                 self.error("manifest", "verify", store, snapshot, *key)
+                self.error("manifest", "verify", store, snapshot, *key, "--allow-unsigned")
                 continue
             shown = json.loads(self.pxds("manifest", "show", store, snapshot).stdout)
-            done = self.pxds("manifest", "verify", store, snapshot, *key)
+            done = self.pxds("manifest", "verify", store, snapshot, *key, "--allow-unsigned")
             states[snapshot] = said.search(done.stdout.decode())[1]
             signed = shown.get("signature") is not None
             self.assertEqual(states[snapshot] == "the signature is valid", signed)
-            code = 1 if signed else 0
-            self.pxds("manifest", "verify", store, snapshot, *other, code=code)
+            self.pxds("manifest", "verify", store, snapshot, *key, code=0 if signed else 1)
+            self.pxds("manifest", "verify", store, snapshot, *other, code=1)
+            self.pxds("manifest", "verify", store, snapshot, *other, "--allow-unsigned", code=1 if signed else 0)
         self.assertEqual(set(states.values()), {"the signature is valid", "not signed"})
 
 

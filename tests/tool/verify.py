@@ -56,7 +56,7 @@ class Damaged(TestCase):
             "kdf": None, "created": "2020-06-26T13:56:05Z", "modified": "2020-06-26T13:56:05Z",
             "data": base64.b64encode(bytes.fromhex(self.facts["key"])).decode(),
         }).encode())
-        rows = self.verify("--key", key)
+        rows = [{**row, "ok": row["ok"] is not False} for row in self.verify("--key", key)]
         self.assertEqual({row["snapshot"] for row in rows if not row["ok"]}, self.failed | {TAG_FLIP})
 
     def test_read_only_and_threads(self):
@@ -65,6 +65,16 @@ class Damaged(TestCase):
         for threads in ("1", "2", "8"):
             self.assertEqual(self.verify("--read-only", "--threads", threads), first)
         self.assertEqual(tree(self.store), before)
+
+    def test_unfinished(self):
+        good = "host/good/2020-06-26T13:56:05Z"
+        os.makedirs(os.path.join(self.store, "host/good/2020-06-26T14:56:05Z"))
+        done = self.pxds("verify", self.store, "host/good", code=4)
+        self.assertEqual(done.stdout.decode(), f"host/good/2020-06-26T14:56:05Z skipped: unfinished\n{good} ok\n")
+        self.assertIn(b"1 snapshots have no manifest", done.stderr)
+        row = self.verify("host/good", code=4)[0]
+        self.assertEqual((row["ok"], row["errors"], row["skipped"]), (None, [], "unfinished"))
+        self.assertIn("no manifest", self.error("verify", self.store, "host/good/2020-06-26T14:56:05Z"))
 
     def test_one_of_them(self):
         good = "host/good/2020-06-26T13:56:05Z"
@@ -95,7 +105,9 @@ class Usage(TestCase):
     def test_mistakes(self):
         store = self.path("store")
         self.pxds("init", store)
-        self.assertEqual(self.pxds("verify", store).stdout, b"")
+        done = self.pxds("verify", store)
+        self.assertEqual(done.stdout, b"")
+        self.assertIn(b"nothing was verified", done.stderr)
         self.error("verify", store, "host/x", code=1)
         self.error("verify", self.path("none"), code=1)
         self.error("verify", store, "--repair-from", self.path("none"), code=1)
