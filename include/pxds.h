@@ -265,6 +265,18 @@
 #define PXDS_STORE_NO_ATIME_PROBE 8
 
 /**
+ * pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
+ * lock that only writers need, is PXDS_ERR_STATE.
+ */
+#define PXDS_STORE_READ_ONLY 32
+
+/**
+ * pxds_store_options.flags, for pxds_store_open(): the directory is the local cache of a store in S3. It is opened for
+ * reading only, and whatever would change it is PXDS_ERR_UNSUPPORTED.
+ */
+#define PXDS_STORE_S3_CACHE 64
+
+/**
  * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
  * begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
  */

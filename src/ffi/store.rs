@@ -16,7 +16,9 @@ use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
 use crate::name;
 use crate::progress::Stage;
-use crate::store::{ChunkEntry, Chunks, InsertOptions, Inserted, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
+use crate::store::{
+    ChunkEntry, Chunks, InsertOptions, Inserted, Layout, ReadOnly, Store, StoreOptions, SyncLevel, TreeLocks,
+};
 use crate::sys::{self, Owner};
 
 /// Layout of a new store: PXDS_LAYOUT_HEX2.
@@ -52,6 +54,12 @@ pub const PXDS_STORE_BARE: u32 = 4;
 /// pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
 /// safe there.
 pub const PXDS_STORE_NO_ATIME_PROBE: u32 = 8;
+/// pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
+/// lock that only writers need, is PXDS_ERR_STATE.
+pub const PXDS_STORE_READ_ONLY: u32 = 32;
+/// pxds_store_options.flags, for pxds_store_open(): the directory is the local cache of a store in S3. It is opened for
+/// reading only, and whatever would change it is PXDS_ERR_UNSUPPORTED.
+pub const PXDS_STORE_S3_CACHE: u32 = 64;
 
 /// Where a running Proxmox Backup Server from 3.4 on has its lock files.
 const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
@@ -179,7 +187,8 @@ pub struct pxds_chunk_iter(Exclusive<Chunks>);
 pub(super) unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE;
+    let read_only = PXDS_STORE_READ_ONLY | PXDS_STORE_S3_CACHE;
+    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE | read_only;
     args::flags(options.flags, known | if bare { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
@@ -201,6 +210,11 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, bare: bool
         mixed: options.flags & PXDS_STORE_MIXED != 0,
         bare: options.flags & PXDS_STORE_BARE != 0,
         skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,
+        read_only: match options.flags & read_only {
+            0 => None,
+            PXDS_STORE_READ_ONLY => Some(ReadOnly::Wanted),
+            _ => Some(ReadOnly::S3Cache),
+        },
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),

@@ -48,8 +48,9 @@ enum Target {
 impl Store {
     /// Holds a group alone; never waits.
     ///
-    /// Errors: `Busy`, with the path; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; those of [`Store::check_writable`]; `NotFound`, `Io`.
     pub fn lock_group(&self, group: &Group) -> Result<TreeLock> {
+        self.check_writable()?;
         let path = group.path();
         let target = self.target(group.namespace(), &group.name(), || Target::Directory(path.clone()))?;
         let lock = self.lock_now(&target, LockMode::Exclusive)?;
@@ -58,8 +59,11 @@ impl Store {
 
     /// Holds a snapshot, alone or beside others that share it; never waits.
     ///
-    /// Errors: `Busy`, with the path; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; if alone, those of [`Store::check_writable`]; `NotFound`, `Io`.
     pub fn lock_snapshot(&self, snapshot: &Snapshot, mode: LockMode) -> Result<TreeLock> {
+        if mode == LockMode::Exclusive {
+            self.check_writable()?;
+        }
         let target = self.snapshot_target(snapshot)?;
         let lock = self.lock_now(&target, mode)?;
         self.open_snapshot(snapshot).map(|_| lock)
@@ -78,8 +82,9 @@ impl Store {
 
     /// Holds a manifest alone, after waiting for it for 5 seconds at most.
     ///
-    /// Errors: `Busy`, with the path; `NotFound` if there is no manifest; `Io`.
+    /// Errors: `Busy`, with the path; those of [`Store::check_writable`]; `NotFound` if there is no manifest; `Io`.
     pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
+        self.check_writable()?;
         let target = self.manifest_target(snapshot)?;
         let mut waited = 0;
         loop {

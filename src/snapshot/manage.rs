@@ -101,6 +101,7 @@ impl Store {
     /// something that is no directory is in the way; `Io`.
     pub fn create_group(&self, group: &Group, owner: Option<&str>) -> Result<NewGroup> {
         owner.map_or(Ok(()), check_owner)?;
+        self.check_writable()?;
         let mut made = Vec::new();
         for _ in 0..MAX_REMOVED {
             let held = self.make_dirs_of(group, &mut made).and_then(|is_new| Ok((is_new, self.lock_group(group)?)));
@@ -200,6 +201,7 @@ impl Store {
     /// Errors: `Argument` for no owner's name; `NotFound` for the group; `Io`.
     pub fn set_group_owner(&self, group: &Group, owner: &str) -> Result<()> {
         check_owner(owner)?;
+        self.check_writable()?;
         self.write_text(group, OWNER_NAME, &format!("{owner}\n"))
     }
 
@@ -214,6 +216,7 @@ impl Store {
     ///
     /// Errors: `NotFound` for the group; `Limit`, `Io`.
     pub fn set_group_notes(&self, group: &Group, notes: &str) -> Result<()> {
+        self.check_writable()?;
         if !notes.is_empty() {
             return self.write_text(group, NOTES_NAME, notes);
         }

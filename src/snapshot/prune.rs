@@ -52,6 +52,9 @@ impl Store {
         dry_run: bool,
         on_progress: Option<&'a mut OnProgress<'a>>,
     ) -> Result<Vec<Pruned>> {
+        if !dry_run {
+            self.check_writable()?;
+        }
         let mut progress = Progress::new(on_progress);
         let infos = self.snapshots(group)?;
         let row = |info: &SnapshotInfo| Row {

@@ -47,6 +47,7 @@ impl Store {
 
     /// Touches the chunk `digest` if the store has it, as [`Store::has`] sees it, and gives its length.
     pub fn touch_if_present(&self, digest: &Digest) -> Result<Option<u64>> {
+        self.check_writable()?;
         // Garbage collection must not remove it between the look and the touch.
         let _one_at_a_time = self.stripe(digest);
         match self.find(digest)? {
@@ -151,6 +152,7 @@ impl Store {
 
     /// As [`Store::mark_bad`], if `is_it` knows the file: somebody may have put a good one in its place.
     pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkFile) -> bool) -> Result<Option<u8>> {
+        self.check_writable()?;
         let _one_at_a_time = self.stripe(digest);
         // The file that a load would read.
         let Some((name, _, stat)) = self.open_chunk(digest)? else { return Ok(None) };

@@ -24,6 +24,9 @@ impl Store {
         options: &StoreOptions,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Self> {
+        if options.read_only.is_some() {
+            return Err(Error::new(Kind::Argument, "a store that is only to be read cannot be made"));
+        }
         let base = make_base(path, options.owner)?;
         if base.lstat(c".chunks")?.is_some() {
             return Err(exists(&base));

@@ -114,6 +114,7 @@ impl Store {
 
     /// Does `insert` while nobody else changes the chunk.
     fn under_stripe<T>(&self, digest: &Digest, insert: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check_writable()?;
         let _one_at_a_time = self.stripe(digest);
         insert().map_err(|error| error.with_digest(digest))
     }

@@ -54,8 +54,9 @@ impl Store {
     /// Holds the store as a writer; never waits.
     ///
     /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `State` if the store has got another
-    /// layout since it was opened; `Io`.
+    /// layout since it was opened; those of [`Store::check_writable`]; `Io`.
     pub fn lock_shared(&self) -> Result<SharedLock> {
+        self.check_writable()?;
         let mut holders = self.0.locks.holders();
         if holders.shared.is_empty() && !holders.exclusive {
             self.lock_file(&mut holders, LockMode::Shared)?;
@@ -68,8 +69,9 @@ impl Store {
 
     /// Holds the store against every other process and every other open store; never waits.
     ///
-    /// Errors: `Busy`, naming `.lock`; `State` as [`Store::lock_shared`]; `Io`.
+    /// Errors: as [`Store::lock_shared`].
     pub fn lock_exclusive(&self) -> Result<ExclusiveLock> {
+        self.check_writable()?;
         let mut holders = self.0.locks.holders();
         if holders.exclusive {
             return Err(self.busy());

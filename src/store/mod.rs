@@ -17,6 +17,7 @@ mod iterate;
 mod layout;
 mod lock;
 mod probe;
+mod readonly;
 mod sweep;
 mod sync;
 
@@ -26,6 +27,7 @@ pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkDirId, ChunkEntry, Chunks};
 pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};
+pub use readonly::ReadOnly;
 pub use sweep::{ChunkDir, FoundFile, Swept};
 pub use sync::Unsynced;
 
@@ -88,6 +90,8 @@ pub struct StoreOptions {
     pub bare: bool,
     /// Make a store also where the file system may not keep access times.
     pub skip_atime_probe: bool,
+    /// Change nothing in the store, and refuse whatever would.
+    pub read_only: Option<ReadOnly>,
     /// What groups and snapshots are locked with.
     pub tree_locks: TreeLocks,
     /// Takes notices.
@@ -111,9 +115,10 @@ pub enum TreeLocks {
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreOptions { layout, sync, owner, mixed, bare, skip_atime_probe, tree_locks, notice: _ } = self;
+        let StoreOptions { layout, sync, owner, mixed, bare, skip_atime_probe, read_only, tree_locks, notice: _ } =
+            self;
         write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, {tree_locks:?} }}")
+        write!(f, "skip_atime_probe: {skip_atime_probe}, {read_only:?}, {tree_locks:?} }}")
     }
 }
 
@@ -138,6 +143,7 @@ struct Inner {
     /// A directory of chunks may have been made whose name in `.chunks` is not on the disk.
     unsynced_dir: AtomicBool,
     owner: Option<Owner>,
+    read_only: Option<ReadOnly>,
     tree_locks: TreeLocks,
     notice: Option<Notice>,
     stripes: [Mutex<()>; STRIPES],
@@ -194,6 +200,7 @@ impl Store {
             sync_failed: AtomicBool::new(false),
             unsynced_dir: AtomicBool::new(false),
             owner: options.owner.or(stat.owner.for_new_files()),
+            read_only: options.read_only,
             tree_locks: options.tree_locks.clone(),
             notice: options.notice.clone(),
             stripes: std::array::from_fn(|_| Mutex::new(())),

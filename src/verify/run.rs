@@ -75,6 +75,9 @@ impl<'a> Verifier<'a> {
         if options.read_only && options.repair_from.is_some() {
             return Err(Error::new(Kind::Argument, "a verification that changes nothing cannot repair"));
         }
+        if !options.read_only {
+            store.check_writable()?;
+        }
         if !store.has_chunks() {
             let path = store.path();
             let message = format!("{} has no chunks that could be verified", path.display());

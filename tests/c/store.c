@@ -265,6 +265,40 @@ static void test_read_only(void)
     chmod(directory, 0755);
 }
 
+/* One that only the options call so; the file system would let it be written to. */
+static void test_opened_for_reading_only(void)
+{
+    const struct {
+        uint32_t flags;
+        pxds_status status;
+    } ways[] = {{PXDS_STORE_READ_ONLY, PXDS_ERR_STATE},
+                {PXDS_STORE_S3_CACHE, PXDS_ERR_UNSUPPORTED},
+                {PXDS_STORE_READ_ONLY | PXDS_STORE_S3_CACHE, PXDS_ERR_UNSUPPORTED}};
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_store *store = new_store();
+    struct chunk one = chunk(1), two = chunk(2);
+    pxds_buffer *blob = NULL;
+    pxds_lock *lock = NULL;
+
+    insert(store, &one, 0);
+    pxds_store_free(store);
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        options.flags = ways[i].flags;
+        IS(PXDS_ERR_ARGUMENT,
+           pxds_store_create(in_dir("new"), &options, NULL, NULL, &store, &err));
+        OK(pxds_store_open(in_dir("store"), &options, &store, &err));
+        OK(pxds_store_load(store, one.digest, 0, 1000, &blob, &err));
+        pxds_buffer_free(blob);
+        IS(ways[i].status,
+           pxds_store_insert(store, two.digest, two.blob, two.blob_len, 0, NULL, &err));
+        IS(ways[i].status, pxds_store_touch(store, one.digest, &err));
+        IS(ways[i].status, pxds_store_lock(store, PXDS_LOCK_SHARED, &lock, &err));
+        IS(ways[i].status, pxds_store_gc(store, NULL, NULL, NULL, NULL, &err));
+        CHECK(strcmp(pxds_error_path(err), pxds_store_path(store)) == 0);
+        pxds_store_free(store);
+    }
+}
+
 /* ---- options ---- */
 
 static void test_options(void)
@@ -310,6 +344,7 @@ int main(void)
     RUN(test_locks_of_one_handle);
     RUN(test_lock_outlives_the_store_handle);
     RUN(test_read_only);
+    RUN(test_opened_for_reading_only);
     RUN(test_options);
     return check_done();
 }

@@ -1,0 +1,31 @@
+//! A store that is opened for reading only (docs/format.md, 5.11).
+//!
+//! Whatever changes a store asks [`Store::check_writable`] first. Most need not do so themselves: the process lock, the
+//! exclusive locks of groups and snapshots, and those of manifests, are for writers, and nobody gets them.
+
+use super::Store;
+use crate::error::{Error, Kind, Result};
+
+/// Why a store is opened for reading only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// Whoever opens it wants it so.
+    Wanted,
+    /// It is the local cache of a store in S3: what is missing in it is there.
+    S3Cache,
+}
+
+impl Store {
+    /// Refuses to go on if the store was opened for reading only.
+    ///
+    /// Errors: `State`; `Unsupported` for the cache of a store in S3.
+    pub fn check_writable(&self) -> Result<()> {
+        let (kind, what) = match self.0.read_only {
+            None => return Ok(()),
+            Some(ReadOnly::Wanted) => (Kind::State, "is opened for reading only"),
+            Some(ReadOnly::S3Cache) => (Kind::Unsupported, "is the cache of a store in S3, which can only be read"),
+        };
+        let path = self.path();
+        Err(Error::new(kind, format!("{} {what}", path.display())).with_path(path))
+    }
+}
