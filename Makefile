@@ -150,7 +150,7 @@ lint:
 # Each target for FUZZ_SECONDS, from the vectors on; needs the nightly toolchain and cargo-fuzz.
 FUZZ_SECONDS ?= 60
 fuzz:
-	@for target in blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names zone:prune; do \
+	@for target in blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names pbsconfig:names zone:prune; do \
 	    mkdir -p fuzz/corpus/$${target%:*}; \
 	    $(CARGO) +nightly fuzz run $${target%:*} fuzz/corpus/$${target%:*} tests/vectors/$${target#*:} -- \
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536 || exit 1; \

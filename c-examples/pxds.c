@@ -18,6 +18,9 @@
     (BIT(OPT_KEEP_LAST) | BIT(OPT_KEEP_HOURLY) | BIT(OPT_KEEP_DAILY) | BIT(OPT_KEEP_WEEKLY) |      \
      BIT(OPT_KEEP_MONTHLY) | BIT(OPT_KEEP_YEARLY))
 
+/* How a store is shared with PBS, of a command that takes the locks of its tree. */
+#define PBS_BITS (BIT(OPT_PBS_STORE) | BIT(OPT_PBS_CONFIG))
+
 /* The options of a command that works with a key. */
 #define KEY_BITS (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD))
 
@@ -114,6 +117,8 @@ static const struct option {
                          NULL},
     [OPT_PASSWORD_FILE] = {"password-file", TEXT, "FILE",
                            "read the key's password from there, and do not ask for it", NULL},
+    [OPT_PBS_CONFIG] = {"pbs-config", TEXT, "FILE",
+                        "PBS's datastore.cfg, if it is not in /etc/proxmox-backup", NULL},
     [OPT_PBS_STORE] = {"pbs-store", TEXT, "NAME",
                        "how a running PBS calls the store: use its lock files", NULL},
     [OPT_READ_ONLY] = {"read-only", FLAG, NULL, "change nothing, only tell", NULL},
@@ -154,6 +159,11 @@ int usage_error(const struct command *command, const char *format, ...)
     va_end(values);
     fprintf(stderr, "\nTry 'pxds %s%s--help'.\n", name, command != NULL ? " " : "");
     return 2;
+}
+
+bool takes_option(const struct args *args, enum option_id option)
+{
+    return (args->command->takes & BIT(option)) != 0;
 }
 
 static void command_help(const struct command *command)
@@ -331,7 +341,8 @@ static int run_command(const struct command *command, char **argv)
 static const struct command commands[] = {
     {"init", "STORE", 1, 1, BIT(OPT_LAYOUT), "create a store",
      "Creates the store STORE.\n", cmd_init},
-    {"convert", "STORE hex2|hex4", 2, 2, BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC),
+    {"convert", "STORE hex2|hex4", 2, 2,
+     BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC) | BIT(OPT_PBS_CONFIG),
      "change the layout of a store",
      "Brings STORE into the layout hex2 or hex4 by renames; PBS needs hex4. Nobody else may be\n"
      "using the store. What is interrupted is finished by the same command; until then nothing\n"
@@ -339,7 +350,7 @@ static const struct command commands[] = {
      cmd_convert},
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
-         BIT(OPT_ANY_CHUNK_SIZE) | BIT(OPT_PBS_STORE) | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |
+         BIT(OPT_ANY_CHUNK_SIZE) | PBS_BITS | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |
          BIT(OPT_MASTER_PUBKEY) | KEY_BITS,
      "make a snapshot of files",
      "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
@@ -350,7 +361,7 @@ static const struct command commands[] = {
      cmd_backup},
     {"restore", "STORE SNAPSHOT NAME OUT", 4, 4,
      BIT(OPT_OFFSET) | BIT(OPT_LENGTH) | BIT(OPT_SPARSE) | BIT(OPT_SKIP_BAD) |
-         BIT(OPT_PBS_STORE) | BIT(OPT_THREADS) | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
+         PBS_BITS | BIT(OPT_THREADS) | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
      "restore an archive of a snapshot",
      "Restores the archive NAME of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, into OUT ('-':\n"
      "standard output), checked against the manifest. The name OUT appears only when the file\n"
@@ -359,28 +370,29 @@ static const struct command commands[] = {
      "is restored: whoever can write to the store could have put anything there. With --skip-bad\n"
      "a manifest that cannot be read counts as none, and one that does not fit is not heeded.\n",
      cmd_restore},
-    {"list", "STORE", 1, 1, BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
+    {"list", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
      "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
      "BYTES are those of all archives together.\n",
      cmd_list},
-    {"files", "STORE SNAPSHOT", 2, 2, BIT(OPT_JSON), "list the archives of a snapshot",
+    {"files", "STORE SNAPSHOT", 2, 2, BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG),
+     "list the archives of a snapshot",
      "Lists the archives of a snapshot, as its manifest does. What the manifest does not list\n"
      "is marked, and its size is that of the file.\n",
      cmd_files},
-    {"notes", "STORE SNAPSHOT|GROUP", 2, 2, BIT(OPT_SET) | BIT(OPT_PBS_STORE),
+    {"notes", "STORE SNAPSHOT|GROUP", 2, 2, BIT(OPT_SET) | PBS_BITS,
      "show or set the notes of a snapshot or group",
      "Prints the notes of a SNAPSHOT, [ns/NAME/...]TYPE/ID/TIME, or a GROUP,\n"
      "[ns/NAME/...]TYPE/ID, or replaces them.\n",
      cmd_notes},
-    {"protect", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "keep a snapshot from being removed",
+    {"protect", "STORE SNAPSHOT", 2, 2, PBS_BITS, "keep a snapshot from being removed",
      "Marks a snapshot as one that nobody removes, neither pxds nor PBS.\n", cmd_protect},
-    {"unprotect", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "undo that",
+    {"unprotect", "STORE SNAPSHOT", 2, 2, PBS_BITS, "undo that",
      "Takes the mark of 'pxds protect' away.\n", cmd_unprotect},
-    {"forget", "STORE SNAPSHOT", 2, 2, BIT(OPT_PBS_STORE), "remove a snapshot",
+    {"forget", "STORE SNAPSHOT", 2, 2, PBS_BITS, "remove a snapshot",
      "Removes a snapshot, unless it is protected. Its chunks stay for garbage collection.\n",
      cmd_forget},
     {"prune", "STORE GROUP", 2, 2,
-     KEEP_BITS | BIT(OPT_TZ) | BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_PBS_STORE),
+     KEEP_BITS | BIT(OPT_TZ) | BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | PBS_BITS,
      "remove old snapshots of a group",
      "Removes the snapshots of a GROUP, [ns/NAME/...]TYPE/ID, that no --keep option keeps, and\n"
      "shows what becomes of each. Protected ones stay, and so does the newest if it is not\n"
@@ -388,14 +400,14 @@ static const struct command commands[] = {
      "The options count one after the other: last, hourly, daily, weekly, monthly, yearly.\n"
      "Each passes over what an earlier one has kept. Chunks stay for garbage collection.\n",
      cmd_prune},
-    {"stat", "STORE", 1, 1, BIT(OPT_EXACT) | BIT(OPT_JSON),
+    {"stat", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_EXACT) | BIT(OPT_JSON),
      "count what snapshots take and share",
      "Shows how much the snapshots of STORE describe, how much of it they share, how much each\n"
      "brought that no older one has (NEW), and how much it has alone (OWN), by the indexes.\n"
      "With --exact also what the chunks take on the disk, which are missing, and which no index\n"
      "names: a look at each file, which takes its time.\n",
      cmd_stat},
-    {"report", "STORE", 1, 1, BIT(OPT_OUTPUT) | BIT(OPT_FAST),
+    {"report", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_OUTPUT) | BIT(OPT_FAST),
      "draw a page about a store",
      "Writes a page in HTML with pictures of STORE: its size over time, what each snapshot\n"
      "brought, sizes of chunks, what groups share, and what has been verified. The page needs\n"
@@ -403,7 +415,7 @@ static const struct command commands[] = {
      cmd_report},
     {"verify", "STORE [SNAPSHOT|GROUP]", 1, 2,
      BIT(OPT_READ_ONLY) | BIT(OPT_REPAIR_FROM) | BIT(OPT_SKIP_VERIFIED) | BIT(OPT_THREADS) |
-         BIT(OPT_JSON) | BIT(OPT_PBS_STORE) | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
+         BIT(OPT_JSON) | PBS_BITS | BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
      "check snapshots and their chunks",
      "Checks that everything the snapshots of STORE need, or of a GROUP, [ns/NAME/...]TYPE/ID,\n"
      "or one SNAPSHOT, is there and is what it was. Bad chunks are renamed, so that the next\n"
@@ -415,7 +427,7 @@ static const struct command commands[] = {
      "that could be checked is good, but the key does not vouch for all snapshots.\n",
      cmd_verify},
     {"gc", "STORE", 1, 1,
-     BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_JSON) | BIT(OPT_PBS_STORE),
+     BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_JSON) | PBS_BITS,
      "remove the chunks that nothing refers to",
      "Garbage collection: removes the chunks of STORE that no index refers to, and that were not\n"
      "touched lately. It protects only indexes below the directory of the store, NAME.didx and\n"
@@ -424,7 +436,8 @@ static const struct command commands[] = {
      "No other program may be writing to the store meanwhile. Stopping it at any time loses\n"
      "nothing. If an index cannot be read, nothing is removed.\n",
      cmd_gc},
-    {"manifest", "verify|show STORE SNAPSHOT", 3, 3, BIT(OPT_ALLOW_UNSIGNED) | KEY_BITS,
+    {"manifest", "verify|show STORE SNAPSHOT", 3, 3,
+     BIT(OPT_ALLOW_UNSIGNED) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "verify or show the manifest of a snapshot",
      "verify  checks the signature with the key of --key, and that it is this snapshot's\n"
      "show    prints the manifest's JSON\n",
@@ -447,18 +460,20 @@ static const struct command commands[] = {
      cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
      BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
-         KEY_BITS,
+         BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"
      "the directory of the store.\n",
      cmd_put},
-    {"get", "STORE INDEX OUT", 3, 3, BIT(OPT_THREADS) | KEY_BITS, "restore such a file",
+    {"get", "STORE INDEX OUT", 3, 3, BIT(OPT_THREADS) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
+     "restore such a file",
      "Restores the file of INDEX from STORE into OUT ('-': standard output). The name OUT\n"
      "appears only when the file is whole.\n",
      cmd_get},
     {"copy", "STORE INDEX STORE2 [INDEX2]", 3, 4,
-     BIT(OPT_THREADS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | KEY_BITS, "copy such a file to another store",
+     BIT(OPT_THREADS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
+     "copy such a file to another store",
      "Copies the chunks of INDEX that STORE2 does not have from STORE to it, as they are\n"
      "encoded, and writes the same index to INDEX2, or under its name into STORE2. Each is\n"
      "checked before; the digests of encrypted ones only with --key.\n",

@@ -43,6 +43,7 @@
  *                 pxds_stats_get_shared
  * keep whole      pxds_store_verify
  * free the room   pxds_store_gc, pxds_store_gc_status
+ * beside PBS      pxds_pbs_config_read
  * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
  * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
  * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
@@ -482,6 +483,9 @@
  * its manifest is lost.
  */
 #define PXDS_VERIFY_UNFINISHED 7
+
+/** Bytes that are always enough for the name of a store with its NUL. */
+#define PXDS_STORE_NAME_SIZE 256
 
 /** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
 #define PXDS_STATS_EXACT 1
@@ -4384,6 +4388,39 @@ pxds_status pxds_store_verify(const pxds_store *store,
                               const pxds_verify_options *options,
                               pxds_verify_result *result,
                               pxds_error **err);
+
+/**
+ * Reads what Proxmox Backup Server is configured to do with the store in the directory `store`, from its file `config`,
+ * which is /etc/proxmox-backup/datastore.cfg there. Returns PXDS_NONE, and changes nothing, if no store in that file has
+ * this directory.
+ *
+ * `name` gets the store's name with a NUL; PXDS_STORE_NAME_SIZE bytes are enough. The options become what is configured,
+ * where they are still 0; each may be NULL, and the others stay as they are.
+ *
+ * - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
+ *   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
+ *   `notice`; a store in S3 is PXDS_STORE_S3_CACHE.
+ * - `gc_options`: `cutoff_minutes`, `remembered` (no cache is 1), PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
+ *   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
+ * - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
+ *
+ * Nothing else in the library reads this file, or any other that it was not given. See docs/format.md, 7.10.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a maintenance
+ * mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known; see above);
+ * PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL, PXDS_ERR_NOT_FOUND,
+ * PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_pbs_config_read(const char *config,
+                                 const char *store,
+                                 char *name,
+                                 size_t name_capacity,
+                                 pxds_store_options *store_options,
+                                 pxds_gc_options *gc_options,
+                                 pxds_verify_options *verify_options,
+                                 pxds_error **err);
 
 /**
  * Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on

@@ -15,7 +15,7 @@
 //! | 5 | [`manifest`], [`master`], [`store`] |
 //! | 6 | [`snapshot`], [`source`] |
 //! | 7 | [`gc`], [`ingest`], [`reader`], [`restore`], [`stats`], [`verify`] |
-//! | 8 | [`backup`] |
+//! | 8 | [`backup`], [`pbsconfig`] |
 //! | 9 | [`ffi`] |
 //!
 //! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
@@ -63,6 +63,7 @@ pub mod stats;
 pub mod verify;
 
 pub mod backup;
+pub mod pbsconfig;
 
 pub mod ffi;
 

@@ -41,6 +41,9 @@ pub const KEY_FILE_MAX_SIZE: usize = 64 << 10;
 /// Bytes of a time zone's file; the largest of the system's have some four thousand.
 pub const ZONE_FILE_MAX_SIZE: usize = 64 << 10;
 
+/// Bytes of a configuration of PBS: thousands of stores.
+pub const PBS_CONFIG_MAX_SIZE: usize = 1 << 20;
+
 /// Memory that scrypt may take to try a password, PBS's own limit; with it the time is bounded too.
 pub const SCRYPT_MAX_MEMORY: usize = 1025 << 20;
 

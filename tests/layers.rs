@@ -28,7 +28,7 @@ const LAYERS: [&[&str]; 10] = [
     &["manifest", "master", "store"],
     &["snapshot", "source"],
     &["gc", "ingest", "reader", "restore", "stats", "verify"],
-    &["backup"],
+    &["backup", "pbsconfig"],
     &["ffi"],
 ];
 

@@ -41,6 +41,7 @@ use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::master::*;
 use pxds::ffi::name::*;
+use pxds::ffi::pbsconfig::*;
 use pxds::ffi::prune::*;
 use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
@@ -393,6 +394,11 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.options(gc_options()), c.may(Some(progress)), c.may(user(c)), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_pbs_config_read(
+            c.must(pbs_config(c)), c.must(c.path("store")), c.out_text::<256>(), 256,
+            c.options(c.store_options()).cast_mut(), c.options(gc_options()).cast_mut(),
+            c.options(verify_options()).cast_mut(), c.err(),
+        ) = PXDS_OK;
         pxds_group_lock(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_lock_free), c.err(),
         ) = PXDS_OK;
@@ -633,6 +639,16 @@ fn prune_options(c: &Call) -> pxds_prune_options {
 
 fn gc_options() -> pxds_gc_options {
     pxds_gc_options { struct_size: size_of::<pxds_gc_options>(), flags: 0, cutoff_minutes: 1445, remembered: 1 }
+}
+
+/// A configuration of Proxmox Backup Server that knows the store.
+fn pbs_config(c: &Call) -> *const c_char {
+    let store = c.store();
+    let path = unsafe { CStr::from_ptr(pxds_store_path(store)) }.to_str().unwrap();
+    let config = c.path("datastore.cfg");
+    let file = unsafe { CStr::from_ptr(config) }.to_str().unwrap();
+    std::fs::write(file, format!("datastore: s1\n\tpath {path}\n")).unwrap();
+    config
 }
 
 /// A store in which garbage has been collected.

@@ -201,7 +201,6 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
 {
     const int64_t time = (int64_t)args->option[OPT_TIME].number;
     const char *comment = args->option[OPT_COMMENT].text;
-    pxds_store_options of_store = store_options(args);
     pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
     pxds_backup *backup = NULL;
     pxds_store *store = NULL;
@@ -220,14 +219,16 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
     options.time = args->option[OPT_TIME].given ? &time : NULL;
     options.owner = args->option[OPT_OWNER].text;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
-    if (pxds_store_open(args->operand[0], &of_store, &store, &err) < 0 ||
-        pxds_backup_new(store, group, &options, &backup, &err) < 0)
-        rc = fail(err);
+    store = open_store(args, args->operand[0], 0, NULL, NULL);
+    if (store == NULL)
+        rc = 1;
+    else if (pxds_backup_new(store, group, &options, &backup, &err) < 0)
+             rc = fail(err);
     else
-        rc = add_archives(args, backup, archives, count);
+             rc = add_archives(args, backup, archives, count);
     if (rc == 0 && sealed != NULL &&
-        pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
-                                   &err) < 0)
+             pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
+                                        &err) < 0)
         rc = fail(err);
     if (rc == 0 && pxds_backup_finish(backup, &err) < 0)
         rc = fail(err);

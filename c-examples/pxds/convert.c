@@ -23,6 +23,7 @@ int cmd_convert(const struct args *args)
     pxds_convert_result result = PXDS_CONVERT_RESULT_INIT;
     bool dry_run = args->option[OPT_DRY_RUN].given;
     const char *name = args->operand[1];
+    char pbs_name[PXDS_STORE_NAME_SIZE];
     pxds_error *err = NULL;
     uint32_t layout;
 
@@ -32,6 +33,8 @@ int cmd_convert(const struct args *args)
         layout = PXDS_LAYOUT_HEX4;
     else
         return usage_error(args->command, "'%s' is not hex2|hex4", name);
+    if (heed_pbs(args, args->operand[0], pbs_name, &options, NULL, NULL) != 0)
+        return 1;
     if (pxds_store_convert(args->operand[0], layout, &options, dry_run ? PXDS_CONVERT_DRY_RUN : 0,
                            isatty(STDERR_FILENO) ? on_convert : NULL, NULL, &result, &err) < 0)
         return fail(err);

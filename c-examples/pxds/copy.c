@@ -27,7 +27,6 @@ static void print_copied(const pxds_ingest_stats *stats, bool json)
 
 static int copy(const struct args *args, const pxds_key *key, const char *index_path)
 {
-    pxds_store_options store_opts = store_options(args);
     pxds_copy_options options = PXDS_COPY_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
     struct meter meter = {NULL, now(), 0, 0};
@@ -45,12 +44,14 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
         options.on_progress = on_bytes;
         options.user = &meter;
     }
-    if (pxds_store_open(args->operand[0], &store_opts, &from, &err) < 0 ||
-        pxds_source_from_store(from, &source, &err) < 0 ||
-        pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
-        pxds_store_open(args->operand[2], &store_opts, &to, &err) < 0 ||
-        pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
-        pxds_index_writer_save(writer, index_path, &err) < 0) {
+    from = open_store(args, args->operand[0], 0, NULL, NULL);
+    to = from == NULL ? NULL : open_store(args, args->operand[2], 0, NULL, NULL);
+    if (to == NULL) {
+        rc = 1;
+    } else if (pxds_source_from_store(from, &source, &err) < 0 ||
+               pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
+               pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
+               pxds_index_writer_save(writer, index_path, &err) < 0) {
         rc = fail(err);
     } else {
         clear_line();

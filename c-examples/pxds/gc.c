@@ -58,7 +58,6 @@ int cmd_gc(const struct args *args)
     const bool dry_run = args->option[OPT_DRY_RUN].given;
     pxds_gc_options options = PXDS_GC_OPTIONS_INIT;
     pxds_gc_status status = PXDS_GC_STATUS_INIT;
-    pxds_store_options how = store_options(args);
     pxds_store *store = NULL;
     pxds_error *err = NULL;
     int rc = 0;
@@ -66,11 +65,12 @@ int cmd_gc(const struct args *args)
     if (args->option[OPT_CUTOFF].given && args->option[OPT_CUTOFF].number == 0)
         return usage_error(args->command, "--cutoff: '%s' is not a number above 0",
                            args->option[OPT_CUTOFF].text);
-    how.flags = PXDS_STORE_MIXED; /* what is in either layout is to go */
-    if (pxds_store_open(args->operand[0], &how, &store, &err) < 0)
-        return fail(err);
     options.flags = dry_run ? PXDS_GC_DRY_RUN : 0;
     options.cutoff_minutes = (uint32_t)args->option[OPT_CUTOFF].number;
+    /* What is in either layout is to go. */
+    store = open_store(args, args->operand[0], PXDS_STORE_MIXED, &options, NULL);
+    if (store == NULL)
+        return 1;
     if (pxds_store_gc(store, &options, isatty(STDERR_FILENO) ? on_gc : NULL, NULL, &status, &err) < 0) {
         rc = fail(err);
     } else {

@@ -12,16 +12,50 @@ pxds_store_options store_options(const struct args *args)
     return options;
 }
 
-pxds_store *open_tree(const struct args *args)
+int heed_pbs(const struct args *args, const char *path, char *name, pxds_store_options *store,
+             pxds_gc_options *gc, pxds_verify_options *verify)
+{
+    const struct value *config = &args->option[OPT_PBS_CONFIG];
+    pxds_error *err = NULL;
+    struct stat locks;
+    pxds_status status =
+        pxds_pbs_config_read(config->given ? config->text : "/etc/proxmox-backup/datastore.cfg",
+                             path, name, PXDS_STORE_NAME_SIZE, store, gc, verify, &err);
+
+    if (status >= 0)
+        return 0;
+    if (config->given || (status != PXDS_ERR_NOT_FOUND && pxds_error_errno(err) != EACCES))
+        return fail(err);
+    pxds_error_free(err);
+    if (store->store_name == NULL && takes_option(args, OPT_PBS_STORE) &&
+        stat("/run/proxmox-backup/locks", &locks) == 0)
+        say("note: PBS runs here, and keeps its configuration to itself; if it has the store %s,"
+            " name it with --pbs-store",
+            path);
+    return 0;
+}
+
+pxds_store *open_store(const struct args *args, const char *path, uint32_t flags,
+                       pxds_gc_options *gc, pxds_verify_options *verify)
 {
     pxds_store_options options = store_options(args);
+    char name[PXDS_STORE_NAME_SIZE];
     pxds_store *store = NULL;
     pxds_error *err = NULL;
 
-    options.flags = PXDS_STORE_BARE;
-    if (pxds_store_open(args->operand[0], &options, &store, &err) < 0)
+    options.flags = flags;
+    if (path != args->operand[0])
+        options.store_name = NULL; /* --pbs-store names the first */
+    if (heed_pbs(args, path, name, &options, gc, verify) != 0)
+        return NULL;
+    if (pxds_store_open(path, &options, &store, &err) < 0)
         fail(err);
     return store;
+}
+
+pxds_store *open_tree(const struct args *args)
+{
+    return open_store(args, args->operand[0], PXDS_STORE_BARE, NULL, NULL);
 }
 
 int cmd_init(const struct args *args)
@@ -122,10 +156,9 @@ static void print_summary(const pxds_ingest_stats *stats, const uint8_t *csum, b
 
 int cmd_put(const struct args *args)
 {
-    const char *store_path = args->operand[0], *index_path = args->operand[2];
+    const char *index_path = args->operand[2];
     char *index_directory = directory_of(index_path);
     int fd, rc;
-    pxds_store_options options = store_options(args);
     pxds_ingest_options ingest_options = PXDS_INGEST_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
@@ -158,14 +191,16 @@ int cmd_put(const struct args *args)
         ingest_options.on_progress = on_bytes;
         ingest_options.user = &meter;
     }
-    if (pxds_store_open(store_path, &options, &store, &err) < 0 ||
-        pxds_chunker_config_init(&config, args->option[OPT_AVG].number, &err) < 0 ||
-        pxds_ingest_new(store, &ingest_options, &ingest, &err) < 0 ||
-        pxds_ingest_read_fd(ingest, fd, &err) < 0 ||
-        pxds_ingest_finish(ingest, &writer, &err) < 0 ||
-        pxds_ingest_get_stats(ingest, &stats, &err) < 0 ||
-        pxds_index_writer_get_info(writer, &info, &err) < 0 ||
-        pxds_index_writer_save(writer, index_path, &err) < 0) {
+    store = open_store(args, args->operand[0], 0, NULL, NULL);
+    if (store == NULL) {
+        rc = 1;
+    } else if (pxds_chunker_config_init(&config, args->option[OPT_AVG].number, &err) < 0 ||
+               pxds_ingest_new(store, &ingest_options, &ingest, &err) < 0 ||
+               pxds_ingest_read_fd(ingest, fd, &err) < 0 ||
+               pxds_ingest_finish(ingest, &writer, &err) < 0 ||
+               pxds_ingest_get_stats(ingest, &stats, &err) < 0 ||
+               pxds_index_writer_get_info(writer, &info, &err) < 0 ||
+               pxds_index_writer_save(writer, index_path, &err) < 0) {
         rc = fail(err);
     } else {
         clear_line();
@@ -186,7 +221,6 @@ int cmd_put(const struct args *args)
 int cmd_get(const struct args *args)
 {
     const char *out = args->operand[2];
-    pxds_store_options options = store_options(args);
     pxds_restorer_options restorer_options = PXDS_RESTORER_OPTIONS_INIT;
     struct meter meter = {NULL, now(), 0, 0};
     pxds_restorer *restorer = NULL;
@@ -206,11 +240,13 @@ int cmd_get(const struct args *args)
         restorer_options.on_progress = on_bytes;
         restorer_options.user = &meter;
     }
-    if (pxds_store_open(args->operand[0], &options, &store, &err) < 0 ||
-        pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
-        pxds_restorer_new(store, &restorer_options, &restorer, &err) < 0 ||
-        (is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, &err)
-                      : pxds_restorer_write_file(restorer, index, out, NULL, &err)) < 0)
+    store = open_store(args, args->operand[0], 0, NULL, NULL);
+    if (store == NULL)
+        rc = 1;
+    else if (pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
+             pxds_restorer_new(store, &restorer_options, &restorer, &err) < 0 ||
+             (is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, &err)
+                           : pxds_restorer_write_file(restorer, index, out, NULL, &err)) < 0)
         rc = fail(err);
     clear_line();
     pxds_restorer_free(restorer);

@@ -59,6 +59,7 @@ enum option_id {
     OPT_OWNER,
     OPT_PASSWORD_FD,
     OPT_PASSWORD_FILE,
+    OPT_PBS_CONFIG,
     OPT_PBS_STORE,
     OPT_READ_ONLY,
     OPT_REPAIR_FROM,
@@ -88,6 +89,9 @@ struct args {
     int operands;
     struct value option[OPT_COUNT];
 };
+
+/* Whether the command has such an option. */
+bool takes_option(const struct args *args, enum option_id option);
 
 /* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
 int usage_error(const struct command *command, const char *format, ...);
@@ -194,6 +198,17 @@ int cmd_blob(const struct args *args);
 
 /* How the options say that the store is to be opened or made. */
 pxds_store_options store_options(const struct args *args);
+
+/* Adds to the options what PBS is configured to do with the store at `path`, its name among it,
+   for which `name` has PXDS_STORE_NAME_SIZE bytes. gc and verify may be NULL. Gives the exit
+   status. */
+int heed_pbs(const struct args *args, const char *path, char *name, pxds_store_options *store,
+             pxds_gc_options *gc, pxds_verify_options *verify);
+
+/* Opens the store at `path` with these flags, as the options say, and as PBS is configured, which
+   gc and verify, that may be NULL, get to know too. NULL: it was said why not. */
+pxds_store *open_store(const struct args *args, const char *path, uint32_t flags,
+                       pxds_gc_options *gc, pxds_verify_options *verify);
 
 /* Opens the store for a command on snapshots; it may lack chunks. NULL: it was said why not. */
 pxds_store *open_tree(const struct args *args);

@@ -163,21 +163,10 @@ static int verify(const struct args *args, const pxds_store *store,
     return status < 0 ? fail(err) : sum_up(&result);
 }
 
-static pxds_store *open_store(const char *path, const pxds_store_options *options)
-{
-    pxds_store *store = NULL;
-    pxds_error *err = NULL;
-
-    if (pxds_store_open(path, options, &store, &err) < 0)
-        fail(err);
-    return store;
-}
-
 int cmd_verify(const struct args *args)
 {
     const struct value *option = args->option;
     const char *from = option[OPT_REPAIR_FROM].text;
-    pxds_store_options store_opts = store_options(args);
     pxds_verify_options options = PXDS_VERIFY_OPTIONS_INIT;
     struct report report = {option[OPT_JSON].given, 0};
     pxds_store *store = NULL, *other = NULL;
@@ -200,9 +189,9 @@ int cmd_verify(const struct args *args)
     options.on_done = on_done;
     options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
     options.user = &report;
-    store = open_store(args->operand[0], &store_opts);
+    store = open_store(args, args->operand[0], 0, NULL, &options);
     if (store != NULL && from != NULL)
-        options.repair_from = other = open_store(from, NULL);
+        options.repair_from = other = open_store(args, from, 0, NULL, NULL);
     rc = store == NULL || (from != NULL && other == NULL) ? 1 : verify(args, store, &options);
     pxds_store_free(other);
     pxds_store_free(store);

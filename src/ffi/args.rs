@@ -342,6 +342,16 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         Ok(OutStruct { pointer, stated, lives: PhantomData })
     }
 
+    /// A structure that the call adds to, and what is in it; the pointer may be NULL. It stays as it is until it is set.
+    pub(super) unsafe fn amend(pointer: *mut T) -> Result<Option<(Self, T)>> {
+        if pointer.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the caller's.
+        let (stated, value) = unsafe { (stated_size(pointer)?, options(pointer)?) };
+        Ok(Some((OutStruct { pointer, stated, lives: PhantomData }, value)))
+    }
+
     /// An output that may be NULL.
     pub(super) unsafe fn opt(pointer: *mut T) -> Result<Option<Self>> {
         // SAFETY: the caller's.

@@ -76,6 +76,8 @@ pub mod gc;
 pub mod stats;
 pub mod verify;
 
+pub mod pbsconfig;
+
 pub mod snapshot;
 
 pub mod backup;

@@ -1,0 +1,121 @@
+"""The tool beside Proxmox Backup Server: what that is configured to do with a store."""
+
+import os
+
+import mounts
+import support
+from support import random_data, read, write
+
+
+class Pbs(mounts.MountCase):
+    """A /run and an /etc of our own, where that is needed: the names below them are PBS's."""
+
+    def setUp(self):
+        super().setUp()
+        self.store = self.path("store")
+        self.pxds("init", self.store)
+        write(self.path("file"), random_data(100000))
+        self.config = self.path("datastore.cfg")
+        self.snapshot = self.backup()
+
+    def backup(self, *options):
+        done = self.pxds("backup", self.store, "host/x", f"a.didx={self.path('file')}", *options)
+        return done.stdout.decode().split()[0].rstrip(":")
+
+    def configure(self, *lines, more="", path=None):
+        text = "".join(f"\t{line}\n" for line in lines)
+        write(path or self.config, f"datastore: s1\n\tpath {self.store}\n{text}\n{more}".encode())
+        return ("--pbs-config", path or self.config)
+
+    def test_the_name_comes_from_the_configuration(self):
+        self.mount("-t", "tmpfs", "none", "/run")
+        option = self.configure()
+        self.pxds("protect", self.store, self.snapshot, *option)
+        self.assertEqual(os.listdir("/run/proxmox-backup/locks"), ["s1"])
+        self.pxds("unprotect", self.store, self.snapshot, *option, "--pbs-store", "s1")
+        message = self.error("protect", self.store, self.snapshot, *option, "--pbs-store", "s2")
+        self.assertIn("the store is called s1, not s2", message)
+        self.assertEqual(os.listdir("/run/proxmox-backup/locks"), ["s1"])
+        write(self.config, b"datastore: s1\n\tpath /nowhere\n")
+        message = self.error("protect", self.store, self.snapshot, *option, "--pbs-store", "s1")
+        self.assertIn("no store has this directory", message)
+        self.pxds("protect", self.store, self.snapshot, *option)
+
+    def test_the_file_where_pbs_has_it(self):
+        self.mount("-t", "tmpfs", "none", "/etc")
+        os.mkdir("/etc/proxmox-backup")
+        self.configure("maintenance-mode offline", path="/etc/proxmox-backup/datastore.cfg")
+        self.assertIn("maintenance mode offline", self.error("list", self.store))
+        os.unlink("/etc/proxmox-backup/datastore.cfg")
+        self.pxds("list", self.store)
+
+    def test_a_name_that_is_missing_is_told_of(self):
+        self.mount("-t", "tmpfs", "none", "/run")
+        os.makedirs("/run/proxmox-backup/locks")
+        protect = ("protect", self.store, self.snapshot)
+        self.assertIn(b"name it with --pbs-store", self.pxds(*protect).stderr)
+        # A name is given, or it is known that there is none, or none is needed.
+        for command in ((*protect, "--pbs-store", "s1"), ("list", self.store), ("index", self.store_index())):
+            self.assertEqual(self.pxds(*command).stderr, b"", command)
+        write(self.config, b"datastore: s1\n\tpath /nowhere\n")
+        self.assertEqual(self.pxds(*protect, "--pbs-config", self.config).stderr, b"")
+
+    def store_index(self):
+        return os.path.join(self.store, self.snapshot, "a.didx")
+
+    def test_read_only(self):
+        option = self.configure("maintenance-mode type=read-only,message=\"disks, new\"")
+        done = self.pxds("restore", self.store, self.snapshot, "a.didx", self.path("out"), *option)
+        self.assertIn(b"the store s1 is in maintenance mode read-only: disks, new", done.stderr)
+        self.assertEqual(read(self.path("out")), read(self.path("file")))
+        for command in (["list"], ["verify", "--read-only"], ["gc", "--dry-run"], ["stat"],
+                        ["get", self.store_index(), self.path("out")]):
+            self.pxds(command[0], self.store, *command[1:], *option)
+        before = sorted(os.walk(self.store))
+        for command in (["backup", self.store, "host/x", f"a.didx={self.path('file')}"],
+                        ["protect", self.store, self.snapshot], ["forget", self.store, self.snapshot],
+                        ["notes", self.store, self.snapshot, "--set", "x"], ["gc", self.store],
+                        ["verify", self.store], ["prune", self.store, "host/x", "--keep-last", "1"],
+                        ["put", self.store, self.path("file"), self.path("new.didx")],
+                        ["convert", self.store, "hex4"]):
+            self.assertIn("is opened for reading only", self.error(*command, *option))
+        self.assertEqual(sorted(os.walk(self.store)), before)
+
+    def test_a_store_that_is_not_to_be_used(self):
+        for mode in ("offline", "delete", "unmount", "s3-refresh"):
+            option = self.configure(f"maintenance-mode type={mode}")
+            for command in (["list", self.store], ["stat", self.store], ["files", self.store, self.snapshot],
+                            ["get", self.store, self.store_index(), self.path("out")],
+                            ["verify", self.store, "--read-only"], ["gc", self.store, "--dry-run"]):
+                self.assertIn(f"maintenance mode {mode}", self.error(*command, *option))
+        other = self.path("other")
+        self.pxds("init", other)
+        message = self.error("copy", self.store, self.store_index(), other, self.path("new.didx"), *option)
+        self.assertIn("maintenance mode s3-refresh", message)
+
+    def test_tuning(self):
+        chunk = os.path.join(self.store, ".chunks/00/" + 64 * "0")
+        os.makedirs(os.path.dirname(chunk), exist_ok=True)
+        for lines, options, goes in (([], (), False), (["tuning gc-atime-cutoff=60"], (), True),
+                                     (["tuning gc-atime-cutoff=60"], ("--cutoff", "300"), False)):
+            write(chunk, b"what nothing needs")
+            two_hours_ago = os.stat(chunk).st_mtime - 7200
+            os.utime(chunk, (two_hours_ago, two_hours_ago))
+            self.pxds("gc", self.store, *options, *self.configure(*lines))
+            self.assertEqual(os.path.exists(chunk), not goes, lines)
+        self.assertIn("gc-atime-cutoff", self.error("gc", self.store, *self.configure("tuning gc-atime-cutoff=0")))
+
+    def test_stores_in_one_another(self):
+        option = self.configure(more=f"datastore: s2\n\tpath {self.store}/below\n")
+        self.assertIn("the store s2", self.error("gc", self.store, *option))
+        self.pxds("list", self.store, *option)
+
+    def test_a_store_in_s3(self):
+        option = self.configure("backend type=s3,client=c,bucket=b")
+        self.pxds("list", self.store, *option)
+        self.assertIn("S3", self.error("gc", self.store, *option))
+        self.assertIn("S3", self.error("forget", self.store, self.snapshot, *option))
+
+
+if __name__ == "__main__":
+    support.main(before=mounts.enter)
