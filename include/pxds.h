@@ -876,7 +876,7 @@ typedef struct {
     /** Handed to `notice`. */
     void *notice_user;
     /**
-     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that
+     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.3.5 on that
      * locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
      * docs/format.md, 7.8.
      */

@@ -61,7 +61,7 @@ pub const PXDS_STORE_READ_ONLY: u32 = 32;
 /// reading only, and whatever would change it is PXDS_ERR_UNSUPPORTED.
 pub const PXDS_STORE_S3_CACHE: u32 = 64;
 
-/// Where a running Proxmox Backup Server from 3.4 on has its lock files.
+/// Where a running Proxmox Backup Server from 3.3.5 on has its lock files.
 const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
 
 /// How a store is made or opened.
@@ -87,7 +87,7 @@ pub struct pxds_store_options {
     pub notice: pxds_notice_fn,
     /// Handed to `notice`.
     pub notice_user: *mut c_void,
-    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.4 on that
+    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.3.5 on that
     /// locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
     /// docs/format.md, 7.8.
     pub store_name: *const c_char,

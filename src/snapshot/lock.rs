@@ -200,7 +200,7 @@ impl Store {
     }
 }
 
-/// Whether PBS has been upgraded and not restarted since: then it still locks as before 3.4.
+/// Whether PBS has been upgraded and not restarted since: then it still locks as before 3.3.5.
 fn has_old_locking(lock_dir: &Path) -> Result<bool> {
     let Some(parent) = lock_dir.parent() else { return Ok(false) };
     match Dir::open_for_names(parent) {

@@ -101,10 +101,10 @@ pub struct StoreOptions {
 /// What groups and snapshots are locked with (docs/format.md, 7.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TreeLocks {
-    /// Their own directories, as PBS did before 3.4.
+    /// Their own directories, as PBS did before 3.3.5.
     #[default]
     Directories,
-    /// Files below `dir/store`, as PBS does from 3.4 on: needed where one that is running shares the store.
+    /// Files below `dir/store`, as PBS does from 3.3.5 on: needed where one that is running shares the store.
     Files {
         /// The directory of all lock files, absolute.
         dir: PathBuf,
