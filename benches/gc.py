@@ -54,8 +54,9 @@ def make_indexes(store, digests, count, each):
         chosen = [digests[(start + step) % len(digests)] for step in range(each)]
         choice.shuffle(chosen)
         with open(os.path.join(directory, "root.didx"), "wb") as file:
-            file.write(MAGIC_DYNAMIC + bytes(4088))
-            file.write(b"".join(struct.pack("<Q", 4096 * (n + 1)) + digest for n, digest in enumerate(chosen)))
+            entries = b"".join(struct.pack("<Q", 4096 * (n + 1)) + digest for n, digest in enumerate(chosen))
+            file.write(MAGIC_DYNAMIC + bytes(24) + hashlib.sha256(entries).digest() + bytes(4032))
+            file.write(entries)
 
 
 def drop_caches():

@@ -70,6 +70,8 @@ static const struct option {
                             "with --key: also what nobody has signed", NULL},
     [OPT_ANY_CHUNK_SIZE] = {"any-chunk-size", FLAG, NULL,
                             "a .fidx in chunks that stop the gc of PBS after 4.2.3", NULL},
+    [OPT_ANY_CSUM] = {"any-csum", FLAG, NULL,
+                      "take indexes as they are that have lost entries, or have other ones", NULL},
     [OPT_AVG] = {"avg", SIZE, "BYTES", "average chunk size, such as 64K; 4M if not given", NULL},
     [OPT_CHUNK_SIZE] = {"chunk-size", SIZE, "BYTES",
                         "average chunk size of a .didx, exact one of a .fidx", NULL},
@@ -372,7 +374,8 @@ static const struct command commands[] = {
      cmd_restore},
     {"list", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
      "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
-     "BYTES are those of all archives together.\n",
+     "BYTES are those of all archives together. Exit status 4 if something could not be seen;\n"
+     "--json then ends with {\"complete\":false}.\n",
      cmd_list},
     {"files", "STORE SNAPSHOT", 2, 2, BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG),
      "list the archives of a snapshot",
@@ -405,13 +408,16 @@ static const struct command commands[] = {
      "Shows how much the snapshots of STORE describe, how much of it they share, how much each\n"
      "brought that no older one has (NEW), and how much it has alone (OWN), by the indexes.\n"
      "With --exact also what the chunks take on the disk, which are missing, and which no index\n"
-     "names: a look at each file, which takes its time.\n",
+     "names: a look at each file, which takes its time.\n\n"
+     "The dedup factor is the logical size by what is stored, the sharing factor by what is left\n"
+     "without duplicates. Exit status 4 if something could not be seen or read.\n",
      cmd_stat},
     {"report", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_OUTPUT) | BIT(OPT_FAST),
      "draw a page about a store",
      "Writes a page in HTML with pictures of STORE: its size over time, what each snapshot\n"
      "brought, sizes of chunks, what groups share, and what has been verified. The page needs\n"
-     "nothing else, and has no scripts. --output is needed.\n",
+     "nothing else, and has no scripts. --output is needed. Exit status 4 if something could not\n"
+     "be seen or read.\n",
      cmd_report},
     {"verify", "STORE [SNAPSHOT|GROUP]", 1, 2,
      BIT(OPT_READ_ONLY) | BIT(OPT_REPAIR_FROM) | BIT(OPT_SKIP_VERIFIED) | BIT(OPT_THREADS) |
@@ -427,14 +433,16 @@ static const struct command commands[] = {
      "that could be checked is good, but the key does not vouch for all snapshots.\n",
      cmd_verify},
     {"gc", "STORE", 1, 1,
-     BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_JSON) | PBS_BITS,
+     BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_ANY_CSUM) | BIT(OPT_JSON) | PBS_BITS,
      "remove the chunks that nothing refers to",
      "Garbage collection: removes the chunks of STORE that no index refers to, and that were not\n"
      "touched lately. It protects only indexes below the directory of the store, NAME.didx and\n"
      "NAME.fidx, and not those below a name that begins with a dot: an index of 'pxds put' that\n"
      "is kept elsewhere loses its chunks. Links are not followed.\n\n"
-     "No other program may be writing to the store meanwhile. Stopping it at any time loses\n"
-     "nothing. If an index cannot be read, nothing is removed.\n",
+     "No other program may be writing to the store meanwhile. A backup that Proxmox Backup Server\n"
+     "starts meanwhile fails, and leaves an empty snapshot. Stopping it at any time loses nothing.\n\n"
+     "Nothing is removed unless all indexes are known: if a directory of the tree cannot be\n"
+     "listed, or is a link, or an index cannot be read or has lost entries (but see --any-csum).\n",
      cmd_gc},
     {"manifest", "verify|show STORE SNAPSHOT", 3, 3,
      BIT(OPT_ALLOW_UNSIGNED) | BIT(OPT_PBS_CONFIG) | KEY_BITS,

@@ -40,7 +40,7 @@
  *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
  * keep some       pxds_group_prune, pxds_prune_list_get; the decisions alone: pxds_prune_mark
  * take stock      pxds_stats_collect, pxds_stats_get_total, pxds_stats_get_group, pxds_stats_get_snapshot,
- *                 pxds_stats_get_shared
+ *                 pxds_stats_get_shared, pxds_dedup_factor
  * keep whole      pxds_store_verify
  * free the room   pxds_store_gc, pxds_store_gc_status
  * beside PBS      pxds_pbs_config_read
@@ -415,6 +415,15 @@
  */
 #define PXDS_GC_NO_ATIME_PROBE 2
 
+/**
+ * pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the manifest
+ * of its snapshot. Chunks that only its lost entries name are removed.
+ */
+#define PXDS_GC_ANY_CSUM 4
+
+/** pxds_gc_options.flags: remember no digests, so that a chunk is touched for every reference to it. */
+#define PXDS_GC_NO_CACHE 8
+
 /** pxds_progress.phase of pxds_store_gc(): chunks are marked. Units are indexes, bytes those that they describe. */
 #define PXDS_GC_PHASE_MARK 0
 
@@ -489,6 +498,9 @@
 
 /** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
 #define PXDS_STATS_EXACT 1
+
+/** pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each. */
+#define PXDS_STATS_INCOMPLETE 2
 
 /**
  * How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
@@ -1437,8 +1449,8 @@ typedef struct {
 } pxds_gc_options;
 
 /**
- * What a garbage collection has found and done, counted as Proxmox Backup Server does. Index_data_bytes by disk_bytes is
- * the factor of deduplication.
+ * What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication see
+ * pxds_dedup_factor().
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_GC_STATUS_INIT. */
@@ -1478,6 +1490,12 @@ typedef struct {
     uint64_t removed_temporaries;
     /** Bytes of these. */
     uint64_t removed_temporary_bytes;
+    /** Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once, say. */
+    uint64_t future_files;
+    /** Bytes of these. */
+    uint64_t future_bytes;
+    /** The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are none. */
+    int64_t future_until;
 } pxds_gc_status;
 
 /** What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at. */
@@ -1625,7 +1643,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_STATS_TOTAL_INIT. */
     size_t struct_size;
-    /** PXDS_STATS_EXACT if that was asked for. */
+    /** PXDS_STATS_EXACT if that was asked for, PXDS_STATS_INCOMPLETE. */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
@@ -3969,10 +3987,13 @@ void pxds_manifest_free(pxds_manifest *manifest);
 /**
  * Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
  *
- * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+ * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's. What
+ * cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be listed or
+ * opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
  *
  * Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+ * PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -3985,10 +4006,11 @@ pxds_status pxds_store_namespaces(const pxds_store *store,
 /**
  * Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
  *
- * For `ns`, and for names that are none, see pxds_store_namespaces().
+ * For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_group_list_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+ * PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4000,12 +4022,12 @@ pxds_status pxds_store_groups(const pxds_store *store,
 
 /**
  * Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
- * A group that may not be listed, or a snapshot that may not be looked into, is skipped with a notice.
  *
- * For `ns`, and for names that are none, see pxds_store_namespaces().
+ * For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+ * PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4016,11 +4038,12 @@ pxds_status pxds_store_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. One that may not be looked
- * into is skipped with a notice.
+ * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in it
+ * see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
+ * notice callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4048,6 +4071,14 @@ pxds_status pxds_snapshot_files(const pxds_store *store, const char *snapshot, p
 size_t pxds_namespace_list_count(const pxds_namespace_list *list);
 
 /**
+ * 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+int32_t pxds_namespace_list_is_complete(const pxds_namespace_list *list);
+
+/**
  * Namespace `i`, from 0, as `a/b`, "" for the root; NULL if the list has no such one.
  *
  * Owns: the string is the list's.
@@ -4071,6 +4102,14 @@ void pxds_namespace_list_free(pxds_namespace_list *list);
  * Since: 0.1
  */
 size_t pxds_group_list_count(const pxds_group_list *list);
+
+/**
+ * 1 if the list has every group there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+int32_t pxds_group_list_is_complete(const pxds_group_list *list);
 
 /**
  * Writes group `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
@@ -4097,6 +4136,14 @@ void pxds_group_list_free(pxds_group_list *list);
  * Since: 0.1
  */
 size_t pxds_snapshot_list_count(const pxds_snapshot_list *list);
+
+/**
+ * 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+int32_t pxds_snapshot_list_is_complete(const pxds_snapshot_list *list);
 
 /**
  * Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
@@ -4321,11 +4368,18 @@ void pxds_prune_list_free(pxds_prune_list *list);
  * but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
  *
  * Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
- * removed, bad copies and temporary files that crashes have left also. If an index cannot be read, or a directory cannot be
- * listed, nothing is removed. A chunk that is missing is a notice. Stopping it, by `progress` or otherwise, loses nothing.
+ * removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping it, by
+ * `progress` or otherwise, loses nothing.
  *
- * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. Through the same
- * handle writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
+ * Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be listed;
+ * if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the name of an
+ * index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that in the manifest
+ * of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be needed, is not removed
+ * whatever its access time.
+ *
+ * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that Proxmox
+ * Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through the same handle
+ * writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
  * written, if there is room on the disk, without which all else does. See docs/format.md, 11.
  *
  * It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
@@ -4336,7 +4390,7 @@ void pxds_prune_list_free(pxds_prune_list *list);
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not keep
  * access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the path of
- * an index that is none, or of directories that are too deep; PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
+ * what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing); PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
  * PXDS_ERR_CANCELLED.
  * Threads: shared.
  * Since: 0.1
@@ -4428,7 +4482,8 @@ pxds_status pxds_pbs_config_read(const char *config,
  *
  * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
  * its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
- * read brings a notice of the store's and is counted as such; it does not fail the call. Where two indexes give a chunk
+ * read brings a notice of the store's and is counted as such, and the total says that it is not complete; it does not
+ * fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
  * different lengths, which damage alone can do, one of them counts.
  *
  * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
@@ -4512,6 +4567,19 @@ pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stat
  * Since: 0.1
  */
 pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *size, pxds_error **err);
+
+/**
+ * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So it
+ * counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+ *
+ * Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
+ * `index_data_bytes` and `disk_bytes`.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+double pxds_dedup_factor(uint64_t logical_size,
+                         uint64_t stored_size);
 
 /**
  * Frees statistics. NULL is fine.

@@ -820,6 +820,9 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_namespace_list_count = count if count == 0;
         pxds_group_list_count = count if count == 0;
         pxds_snapshot_list_count = count if count == 0;
+        pxds_namespace_list_is_complete = is if is == 0;
+        pxds_group_list_is_complete = is if is == 0;
+        pxds_snapshot_list_is_complete = is if is == 0;
         pxds_prune_list_count = count if count == 0;
         pxds_stats_group_count = count if count == 0;
         pxds_stats_snapshot_count = count if count == 0;
@@ -901,6 +904,7 @@ fn without_pointers() -> impl IntoIterator<Item = &'static str> {
         pxds_backup_type_name,
         pxds_prune_mark_name,
         pxds_blob_encode_bound,
+        pxds_dedup_factor,
     ]
 }
 

@@ -90,7 +90,7 @@ fn a_bare_directory_has_snapshots_and_no_chunks() {
     let bare = Bare::new(&[&format!("host/x/{TIME}")]);
     assert_eq!(failure(Store::open(bare.scratch.path(), &StoreOptions::default())).kind(), Kind::NotFound);
     let store = bare.store();
-    assert_eq!(store.groups(&Namespace::root()).unwrap(), [group("host/x")]);
+    assert_eq!(store.groups(&Namespace::root()).unwrap().whole().unwrap(), [group("host/x")]);
     assert_eq!(failure(store.has(&pxds::hash::sha256(b""))).kind(), Kind::NotFound);
     assert_eq!(failure(store.lock_shared()).kind(), Kind::NotFound);
     assert!(!bare.scratch.join(".lock").exists());
@@ -113,20 +113,29 @@ fn groups_come_in_order_and_the_rest_is_skipped() {
     bare.touch("host/file");
     symlink(bare.scratch.join("ct"), bare.scratch.join("host/link")).unwrap();
     let store = bare.store();
-    let names: Vec<_> = store.groups(&Namespace::root()).unwrap().iter().map(Group::path).collect();
+    let listing = store.groups(&Namespace::root()).unwrap();
+    let names: Vec<_> = listing.found.iter().map(Group::path).collect();
     assert_eq!(names, ["ct/1", "host/b", "vm/99", "vm/100", "vm/a"]);
-    assert_eq!(bare.skipped(), ["-bad", ".hidden"]);
-    assert_eq!(store.groups(&namespace("a")).unwrap(), [group("ns/a/host/y")]);
+    // What might have been a group is told of as well, and that it could not be seen.
+    assert_eq!(bare.skipped(), ["-bad", ".hidden", "file", "link"]);
+    assert_eq!(listing.unseen.unwrap().kind(), Kind::Format);
+    assert_eq!(store.groups(&namespace("a")).unwrap().whole().unwrap(), [group("ns/a/host/y")]);
     assert_eq!(failure(store.groups(&namespace("none"))).kind(), Kind::NotFound);
 }
 
 #[test]
 fn namespaces_are_found_below_each_other() {
     let bare = Bare::new(&["ns/b/ns/c", "ns/a", "ns/a.b", "ns/.bad", "ns/b/ns/-"]);
-    bare.touch("ns/file");
     let store = bare.store();
     let names = |ns: &str, recursive| -> Vec<String> {
-        store.namespaces(&namespace(ns), recursive).unwrap().iter().map(|ns| ns.as_str().to_owned()).collect()
+        store
+            .namespaces(&namespace(ns), recursive)
+            .unwrap()
+            .whole()
+            .unwrap()
+            .iter()
+            .map(|ns| ns.as_str().to_owned())
+            .collect()
     };
     assert_eq!(names("", false), ["a", "a.b", "b"]);
     assert_eq!(bare.skipped(), [".bad"]);
@@ -134,6 +143,18 @@ fn namespaces_are_found_below_each_other() {
     assert_eq!(bare.skipped(), ["-", ".bad"]);
     assert_eq!(names("b", true), ["b", "b/c"]);
     assert_eq!(failure(store.namespaces(&namespace("x"), true)).kind(), Kind::NotFound);
+    assert_eq!(bare.skipped(), ["-"]);
+    bare.touch("ns/file");
+    // Nothing can lie behind a file, but behind what is neither that nor a directory.
+    for (special, unseen) in [("file", false), ("socket", true)] {
+        if unseen {
+            std::os::unix::net::UnixListener::bind(bare.scratch.join("ns/socket")).unwrap();
+        }
+        let listing = store.namespaces(&Namespace::root(), false).unwrap();
+        assert_eq!(listing.found.len(), 3);
+        assert!(bare.skipped().contains(&special.to_owned()));
+        assert_eq!(listing.unseen.is_some_and(|error| error.path().unwrap().ends_with("ns/socket")), unseen);
+    }
     // An eighth level is none.
     fs::create_dir_all(bare.scratch.join(["ns/d"; 8].join("/"))).unwrap();
     assert_eq!(names("d", true).len(), 7);
@@ -141,12 +162,13 @@ fn namespaces_are_found_below_each_other() {
 
 #[test]
 fn snapshots_come_by_time_and_say_what_they_are() {
+    const STRAY: &str = "2022-01-01T00:00:00Z";
     let (old, new) = (format!("host/x/{TIME}"), "host/x/2021-01-01T00:00:00Z".to_owned());
     let odd =
         ["host/x/2021-02-30T00:00:00Z", "host/x/2021-13-01T00:00:00Z", "host/x/x", "host/x/2021-01-01T00:00:00.5Z"];
     let bare = Bare::new(&[&new, &old, odd[0], odd[1], odd[2], odd[3]]);
     fs::create_dir(bare.scratch.join(format!("host/x/{TIME}.tmp_AbC123"))).unwrap();
-    bare.touch("host/x/2022-01-01T00:00:00Z");
+    symlink(&new, bare.scratch.join(format!("host/x/{STRAY}"))).unwrap();
     bare.touch(&format!("{old}/.protected"));
     bare.touch(&format!("{old}/index.json.blob"));
     // No manifest: a directory of its name.
@@ -159,7 +181,8 @@ fn snapshots_come_by_time_and_say_what_they_are() {
         .map(|i| (i.snapshot.path(), i.protected, i.finished))
         .collect();
     assert_eq!(found, [(old.clone(), true, true), (new.clone(), false, false)]);
-    assert_eq!(bare.skipped().len(), 4);
+    assert_eq!(bare.skipped().len(), 5);
+    assert!(store.snapshot_listing(&group("host/x")).unwrap().unseen.unwrap().path().unwrap().ends_with(STRAY));
     assert_eq!(store.last_finished(&group("host/x")).unwrap(), Some(snapshot(&old)));
     assert!(store.snapshot_info(&snapshot(&old)).unwrap().protected);
     assert_eq!(failure(store.snapshot_info(&snapshot("host/x/2022-01-01T00:00:00Z"))).kind(), Kind::NotFound);
@@ -212,8 +235,16 @@ fn a_link_in_the_way_leads_nowhere() {
     symlink(outside.path(), bare.scratch.join("vm/x")).unwrap();
     symlink(outside.path(), bare.scratch.join("ns")).unwrap();
     let store = bare.store();
-    assert_eq!(store.groups(&Namespace::root()).unwrap(), []);
-    assert_eq!(store.namespaces(&Namespace::root(), false).unwrap(), []);
+    let groups = store.groups_below(&Namespace::root()).unwrap();
+    assert_eq!((groups.found, groups.unseen.unwrap().kind()), (vec![], Kind::Format));
+    let namespaces = store.namespaces(&Namespace::root(), false).unwrap();
+    assert_eq!((namespaces.found, namespaces.unseen.unwrap().kind()), (vec![], Kind::Format));
+    // Nor is it said of what is asked for by its name that it is not there.
+    assert_eq!(failure(store.groups(&namespace("x"))).kind(), Kind::Format);
+    for group in ["host/x", "vm/x", "ns/x/host/x"].map(group) {
+        assert_eq!(failure(store.snapshot_listing(&group)).kind(), Kind::Format);
+        assert!(store.snapshots_if_any(&group).unwrap().unseen.is_some());
+    }
     for path in [format!("host/x/{TIME}"), format!("vm/x/{TIME}"), format!("ns/x/host/x/{TIME}")] {
         let snapshot = snapshot(&path);
         assert_eq!(failure(store.snapshot_files(&snapshot)).kind(), Kind::NotFound, "{path}");
@@ -624,8 +655,8 @@ fn hidden_directories_are_in_no_listing() {
     let bare = Bare::new(&[".pxds-tmp", "ns/a/.pxds-tmp", "host/.pxds-tmp", "host/x/.pxds-tmp", "vm/1"]);
     fs::create_dir(bare.scratch.join(format!("host/x/{TIME}"))).unwrap();
     let store = bare.store();
-    assert_eq!(store.groups(&Namespace::root()).unwrap(), [group("host/x"), group("vm/1")]);
-    assert_eq!(store.namespaces(&Namespace::root(), true).unwrap().len(), 2);
+    assert_eq!(store.groups(&Namespace::root()).unwrap().found, [group("host/x"), group("vm/1")]);
+    assert_eq!(store.namespaces(&Namespace::root(), true).unwrap().found.len(), 2);
     assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 1);
     assert_eq!(bare.skipped(), [""; 0], "they are nobody's business");
 }
@@ -640,13 +671,13 @@ fn the_tree_of_pbs() {
     let expected: serde_json::Value =
         serde_json::from_slice(&fs::read(archive.with_file_name("store.json")).unwrap()).unwrap();
     let listed = expected["listing"]["namespaces"].as_array().unwrap();
-    let namespaces: Vec<_> = store.namespaces(&Namespace::root(), true).unwrap();
+    let namespaces: Vec<_> = store.namespaces(&Namespace::root(), true).unwrap().whole().unwrap();
     let mut names: Vec<_> = listed.iter().map(|ns| ns["ns"].as_str().unwrap()).collect();
     names.sort_unstable();
     assert_eq!(namespaces.iter().map(Namespace::as_str).collect::<Vec<_>>(), names);
     for listed in listed {
         let ns = namespace(listed["ns"].as_str().unwrap());
-        let groups = store.groups(&ns).unwrap();
+        let groups = store.groups(&ns).unwrap().found;
         let listed = listed["groups"].as_array().unwrap();
         // Here the order of ids is that of their bytes.
         let mut names: Vec<_> = listed.iter().map(|group| group["group"].as_str().unwrap()).collect();

@@ -131,13 +131,13 @@ fn namespaces_come_and_go_while_they_are_listed() {
         for _ in 0..2 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    for namespace in store.namespaces(&Namespace::root(), true).unwrap() {
+                    for namespace in store.namespaces(&Namespace::root(), true).unwrap().whole().unwrap() {
                         match store.groups(&namespace) {
-                            Ok(groups) => assert!(groups.len() < 2),
+                            Ok(groups) => assert!(groups.found.len() < 2),
                             Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
                         }
                     }
-                    assert!(store.groups_below(&Namespace::root()).unwrap().len() <= 2);
+                    assert!(store.groups_below(&Namespace::root()).unwrap().whole().unwrap().len() <= 2);
                 });
             });
         }
@@ -239,7 +239,7 @@ fn groups_are_made_and_removed_at_once() {
                     Vec::new()
                 });
                 assert!(found.iter().all(|info| info.finished), "{found:?}");
-                store.groups(&Namespace::root()).unwrap();
+                store.groups(&Namespace::root()).unwrap().whole().unwrap();
             });
         });
     });

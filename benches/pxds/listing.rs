@@ -34,7 +34,7 @@ pub(crate) fn run(scratch: &Path) {
 /// Goes through the finished snapshots of the store, and counts them.
 fn list(store: &Store, mut each: impl FnMut(&Snapshot)) -> usize {
     let mut count = 0;
-    for group in store.groups(&Namespace::root()).unwrap() {
+    for group in store.groups(&Namespace::root()).unwrap().found {
         for info in store.snapshots(&group).unwrap() {
             count += usize::from(info.finished);
             each(&info.snapshot);

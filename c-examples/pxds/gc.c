@@ -39,6 +39,12 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
     print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunks",
                 status->removed_bytes);
     print_count("pending", status->pending_chunks, "chunks", status->pending_bytes);
+    if (status->future_files > 0) {
+        printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes, pending until ", "  future",
+               status->future_files, "files", status->future_bytes);
+        print_time(status->future_until);
+        putchar('\n');
+    }
     if (status->removed_temporaries > 0)
         print_count("leftovers", status->removed_temporaries, "files",
                     status->removed_temporary_bytes);
@@ -49,8 +55,8 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
         printf("%-10s %12" PRIu64 " chunks\n", "missing", status->missing_chunks);
     if (status->strange_indexes > 0)
         printf("%-10s %12" PRIu64 " indexes\n", "no snapshot", status->strange_indexes);
-    if (status->disk_bytes > 0)
-        printf("%-10s %12.2f\n", "dedup", (double)status->index_data_bytes / (double)status->disk_bytes);
+    printf("%-12s %10.2f\n", "dedup factor",
+           pxds_dedup_factor(status->index_data_bytes, status->disk_bytes));
 }
 
 int cmd_gc(const struct args *args)
@@ -65,7 +71,8 @@ int cmd_gc(const struct args *args)
     if (args->option[OPT_CUTOFF].given && args->option[OPT_CUTOFF].number == 0)
         return usage_error(args->command, "--cutoff: '%s' is not a number above 0",
                            args->option[OPT_CUTOFF].text);
-    options.flags = dry_run ? PXDS_GC_DRY_RUN : 0;
+    options.flags = (dry_run ? PXDS_GC_DRY_RUN : 0) |
+                    (args->option[OPT_ANY_CSUM].given ? PXDS_GC_ANY_CSUM : 0);
     options.cutoff_minutes = (uint32_t)args->option[OPT_CUTOFF].number;
     /* What is in either layout is to go. */
     store = open_store(args, args->operand[0], PXDS_STORE_MIXED, &options, NULL);

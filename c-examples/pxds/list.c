@@ -149,6 +149,8 @@ static void list_json(const pxds_store *store, const pxds_snapshot_list *list)
         free_row(&row);
     }
     pxds_buffer_free(owner.text);
+    if (!pxds_snapshot_list_is_complete(list))
+        puts("{\"complete\":false}");
 }
 
 /* ---- list ---- */
@@ -216,6 +218,8 @@ int cmd_list(const struct args *args)
         list_json(store, list);
     else
         list_table(store, list);
+    if (rc == 0 && !pxds_snapshot_list_is_complete(list))
+        rc = EXIT_INCOMPLETE;
     pxds_snapshot_list_free(list);
     pxds_store_free(store);
     return rc;

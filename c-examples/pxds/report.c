@@ -216,12 +216,13 @@ static void put_tiles(FILE *out, const struct report *report)
                plural(total->described.indexes, "es"));
     open_tile(out, "Deduplicated");
     put_size(out, used->size);
-    close_tile(out, "%.2f : 1 in %" PRIu64 " chunk%s", dedup_factor(&total->described, used),
+    close_tile(out, "%.2f : 1 in %" PRIu64 " chunk%s", sharing_factor(&total->described, used),
                used->chunks, plural(used->chunks, "s"));
     if (report->exact) {
         open_tile(out, "Stored");
         put_size(out, used->stored_size);
-        close_tile(out, "compressed %.2f : 1", compression_ratio(used));
+        close_tile(out, "compressed %.2f : 1; dedup factor %.2f", compression_ratio(used),
+                   pxds_dedup_factor(total->described.logical_size, used->stored_size));
         open_tile(out, "Unreferenced");
         put_size(out, total->unreferenced_size);
         close_tile(out, "%" PRIu64 " chunk%s", total->unreferenced_chunks,
@@ -240,13 +241,18 @@ static void put_alarm(FILE *out, uint64_t count, const char *what)
         fprintf(out, "<li>%" PRIu64 " %s</li>\n", count, what);
 }
 
+static bool is_incomplete(const struct report *report)
+{
+    return (report->total.flags & PXDS_STATS_INCOMPLETE) != 0;
+}
+
 static void put_alarms(FILE *out, const struct report *report)
 {
     const pxds_stats_total *total = &report->total;
     const uint64_t failed = report->verify[VERIFY_FAILED], bad = report->verify[VERIFY_UNREADABLE];
 
     if (total->used.missing_chunks + total->described.unreadable + total->broken_files + failed +
-            bad == 0)
+                bad == 0 && !is_incomplete(report))
         return;
     fputs("<section class=\"alarms\">\n<h2>What is not in order</h2>\n<ul>\n", out);
     put_alarm(out, total->used.missing_chunks, "missing: chunks that indexes name and the store lacks");
@@ -254,6 +260,8 @@ static void put_alarms(FILE *out, const struct report *report)
     put_alarm(out, total->described.unreadable,
               "not readable: indexes or directories that no number here counts; what only they name is "
               "among what is unreferenced");
+    if (is_incomplete(report))
+        fputs("<li>not complete: something could not be seen or read, and is in no number here</li>\n", out);
     put_alarm(out, failed, "failed: snapshots, when they were verified last");
     put_alarm(out, bad, "without a manifest that can be read: snapshots that have one");
     fputs("</ul>\n</section>\n", out);
@@ -298,7 +306,7 @@ static void put_groups(FILE *out, const struct report *report)
     const size_t shown = report->group_count < TABLE_MAX ? report->group_count : TABLE_MAX;
 
     open_table(out, "Groups", report->group_count, report->exact);
-    fputs("<th>Theirs alone</th><th>Snapshots</th><th>Factor</th><th>Oldest</th><th>Newest</th></tr>\n",
+    fputs("<th>Theirs alone</th><th>Snapshots</th><th>Sharing</th><th>Oldest</th><th>Newest</th></tr>\n",
           out);
     for (size_t i = 0; i < shown; i++) {
         const pxds_stats_group *row = &report->groups[i].row;
@@ -309,7 +317,7 @@ static void put_groups(FILE *out, const struct report *report)
         put_sums(out, &row->described, &row->used, report->exact);
         put_cell(out, row->own.size);
         fprintf(out, "<td>%" PRIu64 "</td><td>%.2f</td><td>", row->snapshots,
-                dedup_factor(&row->described, &row->used));
+                sharing_factor(&row->described, &row->used));
         if (row->snapshots > 0)
             put_date(out, row->oldest, "%Y-%m-%d");
         fputs("</td><td>", out);
@@ -450,6 +458,8 @@ int cmd_report(const struct args *args)
         rc = load_report(store, &report);
     if (rc == 0)
         rc = write_page(&report, args->option[OPT_OUTPUT].text);
+    if (rc == 0 && is_incomplete(&report))
+        rc = EXIT_INCOMPLETE;
     free_report(&report);
     pxds_stats_free(stats);
     pxds_store_free(store);

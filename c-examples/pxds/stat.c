@@ -22,7 +22,7 @@ pxds_stats *collect_stats(const pxds_store *store, bool exact)
     return stats;
 }
 
-double dedup_factor(const pxds_stats_described *described, const pxds_stats_sum *used)
+double sharing_factor(const pxds_stats_described *described, const pxds_stats_sum *used)
 {
     return used->size > 0 ? (double)described->logical_size / (double)used->size : 1.0;
 }
@@ -65,16 +65,17 @@ static void json_sizes(const char *name, const uint64_t *sizes)
 static void json_factors(const pxds_stats_described *described, const pxds_stats_sum *used,
                          bool exact)
 {
-    printf(",\"dedup_factor\":%.4f", dedup_factor(described, used));
+    printf(",\"sharing_factor\":%.4f", sharing_factor(described, used));
     if (exact)
-        printf(",\"compression_ratio\":%.4f", compression_ratio(used));
+        printf(",\"compression_ratio\":%.4f,\"dedup_factor\":%.4f", compression_ratio(used),
+               pxds_dedup_factor(described->logical_size, used->stored_size));
 }
 
 static void json_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
 {
-    printf("{\"kind\":\"store\",\"exact\":%s,\"groups\":%zu,\"snapshots\":%zu",
-           exact ? "true" : "false", pxds_stats_group_count(stats),
-           pxds_stats_snapshot_count(stats));
+    printf("{\"kind\":\"store\",\"exact\":%s,\"complete\":%s,\"groups\":%zu,\"snapshots\":%zu",
+           exact ? "true" : "false", total->flags & PXDS_STATS_INCOMPLETE ? "false" : "true",
+           pxds_stats_group_count(stats), pxds_stats_snapshot_count(stats));
     json_described("described", &total->described);
     json_described("others", &total->others);
     json_sum("used", &total->used, exact);
@@ -172,11 +173,13 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
     line_of_chunks("deduplicated:", total->used.chunks, total->used.size);
     line_of_chunks("  shared:", total->shared.chunks, total->shared.size);
     line_of_chunks("  between groups:", total->across_groups.chunks, total->across_groups.size);
-    printf("%-20s %.2f\n", "dedup factor:", dedup_factor(all, &total->used));
+    printf("%-20s %.2f\n", "sharing factor:", sharing_factor(all, &total->used));
     if (exact) {
         line_of_chunks("stored:", total->used.chunks - total->used.missing_chunks,
                        total->used.stored_size);
         printf("%-20s %.2f\n", "compression ratio:", compression_ratio(&total->used));
+        printf("%-20s %.2f\n", "dedup factor:",
+               pxds_dedup_factor(all->logical_size, total->used.stored_size));
         line_of_chunks("unreferenced:", total->unreferenced_chunks, total->unreferenced_size);
         line_of_chunks("missing:", total->used.missing_chunks, total->used.missing_size);
         line_of_bytes("broken:", total->broken_size);
@@ -184,6 +187,8 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
     }
     if (all->unreadable > 0)
         printf("%-20s %" PRIu64 " indexes or directories\n", "not readable:", all->unreadable);
+    if (total->flags & PXDS_STATS_INCOMPLETE)
+        puts("not complete:        something could not be seen or read, and is in no number");
     print_sizes(total->sizes, total->size_bytes);
 }
 
@@ -246,5 +251,5 @@ int cmd_stat(const struct args *args)
         print_snapshots(stats, exact, now);
     }
     pxds_stats_free(stats);
-    return 0;
+    return total.flags & PXDS_STATS_INCOMPLETE ? EXIT_INCOMPLETE : 0;
 }

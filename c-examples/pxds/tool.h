@@ -26,6 +26,7 @@
 enum option_id {
     OPT_ALLOW_UNSIGNED,
     OPT_ANY_CHUNK_SIZE,
+    OPT_ANY_CSUM,
     OPT_AVG,
     OPT_CHUNK_SIZE,
     OPT_COMMENT,
@@ -188,6 +189,9 @@ void wipe_password(struct password *password);
 
 /* ---- commands; each gives the exit status ---- */
 
+/* Done in part: something could not be seen, of which there was a notice. */
+#define EXIT_INCOMPLETE 4
+
 /* store.c */
 int cmd_init(const struct args *args);
 int cmd_put(const struct args *args);
@@ -264,8 +268,9 @@ int cmd_stat(const struct args *args);
 /* Counts, with a line of progress. NULL: it was said why not. */
 pxds_stats *collect_stats(const pxds_store *store, bool exact);
 
-/* Both 1 where there is nothing. */
-double dedup_factor(const pxds_stats_described *described, const pxds_stats_sum *used);
+/* How much of what is described is shared, and how far the rest is compressed. Both 1 where there is
+   nothing; their product, if nothing is missing, is the factor of deduplication. */
+double sharing_factor(const pxds_stats_described *described, const pxds_stats_sum *used);
 double compression_ratio(const pxds_stats_sum *sum);
 
 /* report.c */

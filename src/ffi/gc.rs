@@ -18,6 +18,11 @@ pub const PXDS_GC_DRY_RUN: u32 = 1;
 /// pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in use
 /// are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
 pub const PXDS_GC_NO_ATIME_PROBE: u32 = 2;
+/// pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the manifest
+/// of its snapshot. Chunks that only its lost entries name are removed.
+pub const PXDS_GC_ANY_CSUM: u32 = 4;
+/// pxds_gc_options.flags: remember no digests, so that a chunk is touched for every reference to it.
+pub const PXDS_GC_NO_CACHE: u32 = 8;
 
 /// pxds_progress.phase of pxds_store_gc(): chunks are marked. Units are indexes, bytes those that they describe.
 pub const PXDS_GC_PHASE_MARK: u32 = 0;
@@ -45,8 +50,8 @@ unsafe impl SizeFirst for pxds_gc_options {
     const NAME: &'static str = "pxds_gc_options";
 }
 
-/// What a garbage collection has found and done, counted as Proxmox Backup Server does. Index_data_bytes by disk_bytes is
-/// the factor of deduplication.
+/// What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication see
+/// pxds_dedup_factor().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_gc_status {
@@ -85,6 +90,12 @@ pub struct pxds_gc_status {
     pub removed_temporaries: u64,
     /// Bytes of these.
     pub removed_temporary_bytes: u64,
+    /// Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once, say.
+    pub future_files: u64,
+    /// Bytes of these.
+    pub future_bytes: u64,
+    /// The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are none.
+    pub future_until: i64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -112,6 +123,9 @@ impl From<GcStatus> for pxds_gc_status {
             missing_chunks: status.missing_chunks,
             removed_temporaries: status.removed_temporaries,
             removed_temporary_bytes: status.removed_temporary_bytes,
+            future_files: status.future_files,
+            future_bytes: status.future_bytes,
+            future_until: status.future_until,
         }
     }
 }
@@ -119,13 +133,16 @@ impl From<GcStatus> for pxds_gc_status {
 unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_GC_DRY_RUN | PXDS_GC_NO_ATIME_PROBE, "options.flags")?;
+    let known = PXDS_GC_DRY_RUN | PXDS_GC_NO_ATIME_PROBE | PXDS_GC_ANY_CSUM | PXDS_GC_NO_CACHE;
+    args::flags(options.flags, known, "options.flags")?;
     let too_many = |_| Error::new(Kind::Argument, format!("options.remembered cannot be {}", options.remembered));
     Ok(GcOptions {
         dry_run: options.flags & PXDS_GC_DRY_RUN != 0,
         cutoff_minutes: if options.cutoff_minutes == 0 { DEFAULT_CUTOFF } else { options.cutoff_minutes },
         skip_atime_probe: options.flags & PXDS_GC_NO_ATIME_PROBE != 0,
+        any_csum: options.flags & PXDS_GC_ANY_CSUM != 0,
         remembered: match options.remembered {
+            _ if options.flags & PXDS_GC_NO_CACHE != 0 => 0,
             0 => DEFAULT_REMEMBERED,
             remembered => usize::try_from(remembered).map_err(too_many)?,
         },
@@ -140,11 +157,18 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 /// but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
 ///
 /// Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
-/// removed, bad copies and temporary files that crashes have left also. If an index cannot be read, or a directory cannot be
-/// listed, nothing is removed. A chunk that is missing is a notice. Stopping it, by `progress` or otherwise, loses nothing.
+/// removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping it, by
+/// `progress` or otherwise, loses nothing.
 ///
-/// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. Through the same
-/// handle writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
+/// Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be listed;
+/// if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the name of an
+/// index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that in the manifest
+/// of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be needed, is not removed
+/// whatever its access time.
+///
+/// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that Proxmox
+/// Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through the same handle
+/// writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
 /// written, if there is room on the disk, without which all else does. See docs/format.md, 11.
 ///
 /// It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
@@ -155,7 +179,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not keep
 /// access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the path of
-/// an index that is none, or of directories that are too deep; PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
+/// what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing); PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
 /// PXDS_ERR_CANCELLED.
 /// Threads: shared.
 /// Since: 0.1

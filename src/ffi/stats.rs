@@ -18,6 +18,9 @@ use crate::stats::{self, Described, SIZE_CLASSES, Stats, Sum};
 /// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
 pub const PXDS_STATS_EXACT: u32 = 1;
 
+/// pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each.
+pub const PXDS_STATS_INCOMPLETE: u32 = 2;
+
 /// How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
 /// bytes too.
 pub const PXDS_STATS_SIZE_CLASSES: usize = 28;
@@ -64,7 +67,7 @@ pub struct pxds_stats_described {
 pub struct pxds_stats_total {
     /// Bytes of this structure; set by PXDS_STATS_TOTAL_INIT.
     pub struct_size: usize,
-    /// PXDS_STATS_EXACT if that was asked for.
+    /// PXDS_STATS_EXACT if that was asked for, PXDS_STATS_INCOMPLETE.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -184,7 +187,8 @@ fn described(described: &Described) -> pxds_stats_described {
 ///
 /// As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
 /// its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
-/// read brings a notice of the store's and is counted as such; it does not fail the call. Where two indexes give a chunk
+/// read brings a notice of the store's and is counted as such, and the total says that it is not complete; it does not
+/// fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
 /// different lengths, which damage alone can do, one of them counts.
 ///
 /// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
@@ -235,10 +239,10 @@ pub unsafe extern "C" fn pxds_stats_get_total(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, stats) = unsafe { (OutStruct::new(total, "total")?, args::handle(stats, "stats")?) };
-        let (total, exact) = (&stats.0.stats.total, stats.0.stats.exact);
+        let Stats { total, exact, complete, .. } = &stats.0.stats;
         out.set(pxds_stats_total {
             struct_size: size_of::<pxds_stats_total>(),
-            flags: if exact { PXDS_STATS_EXACT } else { 0 },
+            flags: if *exact { PXDS_STATS_EXACT } else { 0 } | if *complete { 0 } else { PXDS_STATS_INCOMPLETE },
             reserved: 0,
             described: described(&total.described),
             others: described(&total.others),
@@ -371,6 +375,19 @@ pub unsafe extern "C" fn pxds_stats_get_shared(
         let (out, stats) = unsafe { (Out::new(size, "size")?, args::handle(stats, "stats")?) };
         Ok(stats.0.stats.shared_between(a, b).map_or(PXDS_NONE, |size| out.set(size)))
     })
+}
+
+/// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So it
+/// counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+///
+/// Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
+/// `index_data_bytes` and `disk_bytes`.
+///
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn pxds_dedup_factor(logical_size: u64, stored_size: u64) -> f64 {
+    guard_value(1.0, || stats::dedup_factor(logical_size, stored_size))
 }
 
 /// Frees statistics. NULL is fine.

@@ -12,7 +12,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
-use crate::snapshot::SnapshotInfo;
+use crate::snapshot::{Listing, SnapshotInfo};
 use crate::store::Store;
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
@@ -95,16 +95,23 @@ unsafe impl SizeFirst for pxds_file_entry {
 }
 
 /// Namespaces. Shared.
-pub struct pxds_namespace_list(Shared<Vec<CString>>);
+pub struct pxds_namespace_list {
+    names: Shared<Vec<CString>>,
+    complete: bool,
+}
 
 /// Groups, by namespace, type (ct, host, vm) and id; ids that are numbers come first, by value. Shared.
-pub struct pxds_group_list(Shared<Vec<GroupNames>>);
+pub struct pxds_group_list {
+    groups: Shared<Vec<GroupNames>>,
+    complete: bool,
+}
 
 /// Snapshots, group by group as in a list of groups, the oldest of each first. Shared.
 pub struct pxds_snapshot_list {
     groups: Shared<Vec<GroupNames>>,
     /// Each with the number of its group.
     snapshots: Shared<Vec<(usize, CString, SnapshotInfo)>>,
+    complete: bool,
 }
 
 /// Files, by name. Shared.
@@ -141,10 +148,13 @@ pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
 
 /// Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
 ///
-/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's. What
+/// cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be listed or
+/// opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+/// PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -159,24 +169,25 @@ pub unsafe extern "C" fn pxds_store_namespaces(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
-        let found = store.core().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
-        let names = found.iter().map(|ns| c_string(ns.as_str())).collect::<Result<_>>()?;
-        out.hand_out(pxds_namespace_list(Shared::new(names)));
+        let listing = store.core().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
+        let names = listing.found.iter().map(|ns| c_string(ns.as_str())).collect::<Result<_>>()?;
+        out.hand_out(pxds_namespace_list { names: Shared::new(names), complete: listing.unseen.is_none() });
         Ok(())
     })
 }
 
-fn groups(store: &Store, ns: &Namespace, flags: u32) -> Result<Vec<Group>> {
+fn groups(store: &Store, ns: &Namespace, flags: u32) -> Result<Listing<Group>> {
     args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
     if flags & PXDS_LIST_RECURSIVE != 0 { store.groups_below(ns) } else { store.groups(ns) }
 }
 
 /// Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
 ///
-/// For `ns`, and for names that are none, see pxds_store_namespaces().
+/// For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_group_list_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+/// PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -190,35 +201,39 @@ pub unsafe extern "C" fn pxds_store_groups(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let found = groups(store.core(), &ns, flags)?;
-        let names = found.iter().map(GroupNames::new).collect::<Result<_>>()?;
-        out.hand_out(pxds_group_list(Shared::new(names)));
+        let listing = groups(store.core(), &ns, flags)?;
+        let groups = listing.found.iter().map(GroupNames::new).collect::<Result<_>>()?;
+        out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() });
         Ok(())
     })
 }
 
-/// The snapshots of `groups`; `list` gives those of one of them.
+/// The snapshots of the groups of a listing; `list` gives those of one of them.
 fn list_snapshots(
-    groups: &[Group],
-    list: impl Fn(&Group) -> Result<Option<Vec<SnapshotInfo>>>,
+    groups: Listing<Group>,
+    list: impl Fn(&Group) -> Result<Listing<SnapshotInfo>>,
 ) -> Result<pxds_snapshot_list> {
+    let Listing { found: groups, mut unseen } = groups;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
-        for info in list(group)?.unwrap_or_default() {
+        let listing = list(group)?;
+        unseen = unseen.or(listing.unseen);
+        for info in listing.found {
             snapshots.push((number, c_string(info.snapshot.path())?, info));
         }
     }
     let groups = groups.iter().map(GroupNames::new).collect::<Result<_>>()?;
-    Ok(pxds_snapshot_list { groups: Shared::new(groups), snapshots: Shared::new(snapshots) })
+    let (groups, snapshots) = (Shared::new(groups), Shared::new(snapshots));
+    Ok(pxds_snapshot_list { groups, snapshots, complete: unseen.is_none() })
 }
 
 /// Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
-/// A group that may not be listed, or a snapshot that may not be looked into, is skipped with a notice.
 ///
-/// For `ns`, and for names that are none, see pxds_store_namespaces().
+/// For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
+/// PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -233,16 +248,17 @@ pub unsafe extern "C" fn pxds_store_snapshots(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         let groups = groups(store.core(), &ns, flags)?;
-        out.hand_out(list_snapshots(&groups, |group| store.core().snapshots_if_any(group))?);
+        out.hand_out(list_snapshots(groups, |group| store.core().snapshots_if_any(group))?);
         Ok(())
     })
 }
 
-/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. One that may not be looked
-/// into is skipped with a notice.
+/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in it
+/// see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
+/// notice callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -256,10 +272,10 @@ pub unsafe extern "C" fn pxds_group_snapshots(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
-        let group = Group::parse(group)?;
-        out.hand_out(list_snapshots(&[group], |group| match store.core().snapshots(group) {
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            infos => infos.map(Some),
+        let group = Listing { found: vec![Group::parse(group)?], unseen: None };
+        out.hand_out(list_snapshots(group, |group| match store.core().snapshot_listing(group) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(Listing { found: Vec::new(), unseen: None }),
+            listing => listing,
         })?);
         Ok(())
     })
@@ -298,7 +314,17 @@ pub unsafe extern "C" fn pxds_snapshot_files(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_namespace_list_count(list: *const pxds_namespace_list) -> usize {
     // SAFETY: the header's rules for handles.
-    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.names.len()))
+}
+
+/// 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_namespace_list_is_complete(list: *const pxds_namespace_list) -> i32 {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| i32::from(list.complete)))
 }
 
 /// Namespace `i`, from 0, as `a/b`, "" for the root; NULL if the list has no such one.
@@ -312,7 +338,7 @@ pub unsafe extern "C" fn pxds_namespace_list_get(list: *const pxds_namespace_lis
     guard_value(none(), || {
         // SAFETY: the header's rules for handles.
         let list = unsafe { args::opt(list) };
-        list.and_then(|list| list.0.get(i)).map_or_else(none, |ns| ns.as_ptr())
+        list.and_then(|list| list.names.get(i)).map_or_else(none, |ns| ns.as_ptr())
     })
 }
 
@@ -333,7 +359,17 @@ pub unsafe extern "C" fn pxds_namespace_list_free(list: *mut pxds_namespace_list
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_group_list_count(list: *const pxds_group_list) -> usize {
     // SAFETY: the header's rules for handles.
-    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.groups.len()))
+}
+
+/// 1 if the list has every group there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_list_is_complete(list: *const pxds_group_list) -> i32 {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| i32::from(list.complete)))
 }
 
 /// Writes group `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
@@ -352,7 +388,7 @@ pub unsafe extern "C" fn pxds_group_list_get(
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some(group) = list.0.get(i) else { return Ok(PXDS_NONE) };
+        let Some(group) = list.groups.get(i) else { return Ok(PXDS_NONE) };
         out.set(pxds_group_entry {
             struct_size: size_of::<pxds_group_entry>(),
             path: group.path.as_ptr(),
@@ -383,6 +419,16 @@ pub unsafe extern "C" fn pxds_group_list_free(list: *mut pxds_group_list) {
 pub unsafe extern "C" fn pxds_snapshot_list_count(list: *const pxds_snapshot_list) -> usize {
     // SAFETY: the header's rules for handles.
     guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.snapshots.len()))
+}
+
+/// 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+///
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_list_is_complete(list: *const pxds_snapshot_list) -> i32 {
+    // SAFETY: the header's rules for handles.
+    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| i32::from(list.complete)))
 }
 
 /// Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use super::limits::{Class, Limits};
 use super::mark::tell_of_missing;
-use super::sweep::{self, list};
+use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, find_temporary, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, journal};
+use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, csum, journal};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::index::for_each_digest;
@@ -71,7 +71,7 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
     let mut status = GcStatus::default();
     let mut from = Digest([0; 32]);
     loop {
-        let (referenced, temporaries) = read_range(store, from, max, &mut status, report)?;
+        let (referenced, temporaries) = read_range(store, options, from, max, &mut status, report)?;
         if from == Digest([0; 32]) {
             count_temporaries_of_the_tree(store, &temporaries, &limits, &mut status)?;
             sweep::work(store, Sweep::Count, &mut status, |mtime| limits.class(mtime) == Class::Garbage)?;
@@ -87,15 +87,18 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
         count_range(store, &limits, &referenced, &mut status, report)?;
         match referenced.to {
             Some(to) => from = to,
-            None => return Ok(status),
+            None => break,
         }
     }
+    tell_of_future(store, &status)?;
+    Ok(status)
 }
 
 /// What is referred to from the digest `from` on, as far as there is room, and the temporary files that were met. The
 /// first range counts the indexes.
 fn read_range(
     store: &Store,
+    options: &GcOptions,
     from: Digest,
     max: usize,
     status: &mut GcStatus,
@@ -106,19 +109,20 @@ fn read_range(
     let mut counted = GcStatus::default();
     let mut references = 0_u64;
     let mut visit = |index: OpenIndex, counts: bool| {
-        let OpenIndex { file, len, kind, path, total } = index;
+        let OpenIndex { file, len, kind, place, total } = index;
         let GcStatus { index_file_count, index_data_bytes, .. } = counted;
         let step = Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes };
         report(step)?;
-        referenced.indexes.push(path.clone());
-        let size = for_each_digest(file, len, &path, Some(kind), &mut |digest| {
+        referenced.indexes.push(place.path.clone());
+        let read = for_each_digest(file, len, &place.path, Some(kind), &mut |digest| {
             referenced.add(digest);
             references += 1;
             if references.is_multiple_of(REPORT_EVERY) { report(step) } else { Ok(()) }
         })?;
+        csum::check(store, options, &place, &read)?;
         if counts {
             counted.index_file_count += 1;
-            counted.index_data_bytes = counted.index_data_bytes.saturating_add(size);
+            counted.index_data_bytes = counted.index_data_bytes.saturating_add(read.size);
         }
         Ok(())
     };
@@ -160,20 +164,13 @@ fn count_range(
     for id in dirs {
         report(step)?;
         step.done += 1;
-        let (first, last) = id.bounds();
-        let owns = referenced.covers(&first);
-        if last < referenced.from || (!owns && first >= referenced.from) {
-            continue;
-        }
         let Some(dir) = list(store, id)? else { continue };
-        for file in &dir.files {
-            // What is in the wrong place is counted with the place.
-            if if file.misplaced { owns } else { referenced.covers(&file.digest) } {
-                count_file(store, &dir, file, limits, referenced, status)?;
-            }
+        // Not the directory's: what is in the wrong one counts with its digest too.
+        for file in dir.files.iter().filter(|file| referenced.covers(&file.digest)) {
+            count_file(store, &dir, file, limits, referenced, status)?;
             report(step)?;
         }
-        for name in dir.temporaries.iter().filter(|_| owns) {
+        for name in dir.temporaries.iter().filter(|_| referenced.covers(&id.bounds().0)) {
             if let Swept::Kept(stat) = dir.sweep_temporary(name, |_| false)?
                 && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
             {
@@ -193,11 +190,14 @@ fn count_file(
     status: &mut GcStatus,
 ) -> Result<()> {
     let Swept::Kept(stat) = dir.sweep(file, |_| false)? else { return Ok(()) };
-    // What marking would touch.
-    let marked = !file.misplaced
-        && referenced.digests.contains_key(&file.digest)
-        && (file.bad.is_none() || !store.has_file(&file.digest)?);
-    status.count(file, &stat, if marked { Class::InUse } else { limits.class(stat.atime) });
+    let class = limits.class(stat.atime);
+    let is_live = || -> Result<bool> {
+        let (is_plain, is_needed) =
+            (file.bad.is_none() && !file.misplaced, referenced.digests.contains_key(&file.digest));
+        // What has its place is marked. Of a chunk that is missing all that there is stays.
+        Ok(is_needed && (is_plain || !store.has_file(&file.digest)?))
+    };
+    status.count(file, &stat, if is_live()? { Class::InUse } else { class });
     Ok(())
 }
 
@@ -217,9 +217,7 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.path().join("store");
         let store = Store::create(&path, &StoreOptions::default(), &mut |_, _| Ok(())).unwrap();
-        let header =
-            IndexHeader { magic: MAGIC_DYNAMIC_INDEX, uuid: [0; 16], ctime: 0, csum: [0; 32], size: 0, chunk_size: 0 };
-        let mut index = header.to_bytes().to_vec();
+        let mut entries = Vec::new();
         let mut misplaced = None;
         for i in 0..300_u64 {
             let digest = sha256(&i.to_le_bytes());
@@ -228,8 +226,8 @@ mod tests {
                 store.insert(&digest, &blob, InsertOptions::default()).unwrap();
             }
             if i % 3 == 0 {
-                index.extend((i + 1).to_le_bytes());
-                index.extend(digest.0);
+                entries.extend((i + 1).to_le_bytes());
+                entries.extend(digest.0);
             }
             if i % 7 == 0 && i % 10 != 0 {
                 store.mark_bad(&digest).unwrap();
@@ -242,7 +240,9 @@ mod tests {
         let other = misplaced.parent().unwrap().with_file_name("a7");
         fs::create_dir_all(&other).unwrap();
         fs::copy(&misplaced, other.join(misplaced.file_name().unwrap())).unwrap();
-        fs::write(path.join("a.didx"), &index).unwrap();
+        let csum = sha256(&entries).0;
+        let header = IndexHeader { magic: MAGIC_DYNAMIC_INDEX, uuid: [0; 16], ctime: 0, csum, size: 0, chunk_size: 0 };
+        fs::write(path.join("a.didx"), [&header.to_bytes(), &entries[..]].concat()).unwrap();
         // Two days from now everything is old.
         let options = GcOptions { clock: std::sync::Arc::new(|| crate::sys::now() + 172_800), ..GcOptions::default() };
         let whole = run_with(&store, &options, usize::MAX >> 8, &mut |_| Ok(())).unwrap();

@@ -36,7 +36,7 @@ pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result
     sys::read_up_to(&file, len, &mut text).map_err(|error| error.with_path(&dir.join(JOURNAL_NAME)))?;
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let path = Path::new(OsStr::from_bytes(line));
-        match below(store, path) {
+        match below(store, path)? {
             Place::Below(path) => drop(visit_one(store, path.as_os_str().as_bytes(), visit)?),
             Place::Gone => {}
             Place::Foreign => {
@@ -80,17 +80,23 @@ enum Place {
 }
 
 /// The server may know the store's directory by another path, so that links have to be resolved.
-fn below(store: &Store, path: &Path) -> Place {
+///
+/// Errors: `Io` where that cannot be seen.
+fn below(store: &Store, path: &Path) -> Result<Place> {
     let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-    let Some(name) = path.file_name().filter(|name| kind_of(name.as_bytes()).is_some()) else { return Place::Foreign };
+    let named = path.file_name().filter(|name| kind_of(name.as_bytes()).is_some());
+    let (Some(name), Some(parent)) = (named, path.parent()) else { return Ok(Place::Foreign) };
     if let Ok(rest) = path.strip_prefix(store.path())
         && is_plain(rest)
     {
-        return Place::Below(rest.to_path_buf());
+        return Ok(Place::Below(rest.to_path_buf()));
     }
-    let Some(dir) = path.parent().and_then(sys::resolved) else { return Place::Gone };
-    match sys::resolved(store.path()).and_then(|base| dir.strip_prefix(base).ok().map(Path::to_path_buf)) {
-        Some(rest) => Place::Below(rest.join(name)),
-        None => Place::Foreign,
-    }
+    let dir = match sys::resolved(parent) {
+        Err(error) if error.kind() == Kind::NotFound => return Ok(Place::Gone),
+        other => other?,
+    };
+    Ok(match dir.strip_prefix(sys::resolved(store.path())?) {
+        Ok(rest) => Place::Below(rest.join(name)),
+        Err(_) => Place::Foreign,
+    })
 }

@@ -3,7 +3,8 @@
 use super::GcOptions;
 use crate::store::Store;
 
-/// Seconds that a touch may seem older than the lock under which it was made: the kernel's clock for files is coarse.
+/// Seconds that a touch may seem older than the lock under which it was made, or later than the clock says: the kernel's
+/// clock for files is coarse.
 const CLOCK_GAP: i64 = 300;
 
 /// What access times mean.
@@ -13,6 +14,8 @@ pub(super) struct Limits {
     min_atime: i64,
     /// What has been touched since is in use, or was when the oldest writer began.
     oldest: i64,
+    /// The latest that the clock has said. Nobody has touched anything after that.
+    latest: i64,
 }
 
 /// What an access time says of a chunk.
@@ -22,6 +25,8 @@ pub(super) enum Class {
     InUse,
     /// It is not, and not old enough to go.
     Pending,
+    /// It is not, and its access time lies in the future: it is not old enough until that has come.
+    Future,
     /// It goes.
     Garbage,
 }
@@ -40,19 +45,20 @@ impl Limits {
         if oldest <= min_atime {
             min_atime = oldest.saturating_sub(CLOCK_GAP);
         }
-        Limits { min_atime, oldest }
+        Limits { min_atime, oldest, latest: start }
     }
 
     /// The clock says `now`. If it has been set back, what was touched since looks old: the limits go back with it.
     pub(super) fn see(&mut self, now: i64) {
         self.min_atime = self.min_atime.min(now.saturating_sub(CLOCK_GAP));
         self.oldest = self.oldest.min(now);
+        self.latest = self.latest.max(now);
     }
 
-    /// The class, after a look at the clock if it is garbage: whoever touched it before that look, by a clock that has been
-    /// set back, is heeded.
+    /// The class, after a look at the clock if it is garbage or of the future: whoever touched it before that look, by a
+    /// clock that has been set back, is heeded.
     pub(super) fn class_now(&mut self, atime: i64, options: &GcOptions) -> Class {
-        if self.class(atime) == Class::Garbage {
+        if matches!(self.class(atime), Class::Garbage | Class::Future) {
             self.see((options.clock)());
         }
         self.class(atime)
@@ -63,6 +69,8 @@ impl Limits {
             Class::Garbage
         } else if atime < self.oldest {
             Class::Pending
+        } else if atime > self.latest.saturating_add(CLOCK_GAP) {
+            Class::Future
         } else {
             Class::InUse
         }
@@ -93,6 +101,9 @@ mod tests {
     fn classes_begin_at_their_second() {
         let limits = Limits::new(START, START - 3600, 1445);
         for (atime, class) in [
+            (i64::MAX, Class::Future),
+            (START + 301, Class::Future),
+            (START + 300, Class::InUse),
             (START, Class::InUse),
             (START - 3600, Class::InUse),
             (START - 3601, Class::Pending),
@@ -119,5 +130,7 @@ mod tests {
         assert_eq!(limits.class(START - 2 * 86_400 - 301), Class::Garbage);
         limits.see(START + 10);
         assert_eq!(limits.class(START - 2 * 86_400), Class::InUse);
+        // What was touched before it was set back is not of the future.
+        assert_eq!((limits.class(START + 310), limits.class(START + 311)), (Class::InUse, Class::Future));
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::limits::Limits;
-use super::seen::Seen;
+use super::live::Live;
 use super::tree::{OpenIndex, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, Report, journal};
+use super::{GcOptions, GcStatus, PHASE_MARK, Report, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::for_each_digest;
@@ -19,43 +19,49 @@ struct Marker<'a, 'b> {
     store: &'a Store,
     options: &'a GcOptions,
     limits: &'a mut Limits,
-    seen: Seen,
+    live: Live,
     status: GcStatus,
     report: &'a mut Report<'b>,
 }
 
-/// Marks everything, and gives the counters of that, and the temporary files that were met (paths below the store's
-/// directory).
-pub(super) fn run(
-    store: &Store,
-    options: &GcOptions,
-    limits: &mut Limits,
-    report: &mut Report<'_>,
-) -> Result<(GcStatus, Vec<Vec<u8>>)> {
-    let (seen, status) = (Seen::new(options.remembered), GcStatus::default());
-    let mut marker = Marker { store, options, limits, seen, status, report };
+/// What marking has brought.
+pub(super) struct Marked {
+    pub(super) status: GcStatus,
+    pub(super) live: Live,
+    /// Temporary files that were met: paths below the store's directory.
+    pub(super) temporaries: Vec<Vec<u8>>,
+}
+
+/// Marks everything.
+pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, report: &mut Report<'_>) -> Result<Marked> {
+    let (live, status) = (Live::new(options.remembered), GcStatus::default());
+    let mut marker = Marker { store, options, limits, live, status, report };
     let strays = visit_indexes(store, &mut |index| marker.index(index, true))?;
     marker.status.strange_indexes = strays.indexes;
     // The same indexes under other names.
     journal::visit(store, true, &mut |index| marker.index(index, false))?;
-    Ok((marker.status, strays.temporaries))
+    let Marker { status, mut live, .. } = marker;
+    live.seal();
+    Ok(Marked { status, live, temporaries: strays.temporaries })
 }
 
 impl Marker<'_, '_> {
     fn index(&mut self, index: OpenIndex, counts: bool) -> Result<()> {
-        let OpenIndex { file, len, kind, path, total } = index;
+        let OpenIndex { file, len, kind, place, total } = index;
+        let path = &place.path;
         self.tell(total)?;
-        let size = for_each_digest(file, len, &path, Some(kind), &mut |digest| self.reference(digest, &path, total))
+        let read = for_each_digest(file, len, path, Some(kind), &mut |digest| self.reference(digest, path, total))
+            .and_then(|read| csum::check(self.store, self.options, &place, &read).map(|()| read))
             .map_err(nothing_removed)?;
         if counts {
             self.status.index_file_count += 1;
-            self.status.index_data_bytes = self.status.index_data_bytes.saturating_add(size);
+            self.status.index_data_bytes = self.status.index_data_bytes.saturating_add(read.size);
         }
         Ok(())
     }
 
     fn reference(&mut self, digest: &Digest, path: &Path, total: u64) -> Result<()> {
-        if self.seen.insert(digest) {
+        if self.live.insert(digest) {
             self.status.cache_hits += 1;
             if self.status.cache_hits.is_multiple_of(REPORT_EVERY) {
                 self.tell(total)?;
@@ -64,6 +70,7 @@ impl Marker<'_, '_> {
         }
         self.status.cache_misses += 1;
         if !self.store.mark(digest)? {
+            self.live.insert_missing(digest)?;
             self.status.missing_chunks += 1;
             tell_of_missing(self.store, digest, path)?;
             self.store.mark_bad_copies(digest)?;

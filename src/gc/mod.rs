@@ -35,9 +35,11 @@
 //!
 //! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a time.
 
+mod csum;
 mod dry;
 mod journal;
 mod limits;
+mod live;
 mod mark;
 mod seen;
 mod status;
@@ -55,6 +57,7 @@ use crate::snapshot::Sweep;
 use crate::store::{NoticeLevel, Store};
 use crate::sys;
 use limits::{Class, Limits};
+use mark::Marked;
 
 /// Minutes without a touch after which a chunk may go: a day, for file systems that store access times lazily, and five
 /// minutes for clocks.
@@ -89,7 +92,9 @@ pub struct GcOptions {
     pub cutoff_minutes: u32,
     /// Collect even if the file system may not keep access times.
     pub skip_atime_probe: bool,
-    /// Digests that are remembered so as not to be touched again, up to [`MAX_REMEMBERED`].
+    /// Take an index as it is, also if its entries have neither the csum of its header nor that in a manifest.
+    pub any_csum: bool,
+    /// Digests that are remembered, so as not to be touched again, up to [`MAX_REMEMBERED`]; 0 for none.
     pub remembered: usize,
     /// The clock, which must be that of the file system.
     pub clock: Clock,
@@ -101,6 +106,7 @@ impl Default for GcOptions {
             dry_run: false,
             cutoff_minutes: DEFAULT_CUTOFF,
             skip_atime_probe: false,
+            any_csum: false,
             remembered: DEFAULT_REMEMBERED,
             clock: Arc::new(sys::now),
         }
@@ -109,9 +115,9 @@ impl Default for GcOptions {
 
 impl fmt::Debug for GcOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let GcOptions { dry_run, cutoff_minutes, skip_atime_probe, remembered, clock: _ } = self;
+        let GcOptions { dry_run, cutoff_minutes, skip_atime_probe, any_csum, remembered, clock: _ } = self;
         write!(f, "GcOptions {{ dry_run: {dry_run}, cutoff_minutes: {cutoff_minutes}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, remembered: {remembered} }}")
+        write!(f, "skip_atime_probe: {skip_atime_probe}, any_csum: {any_csum}, remembered: {remembered} }}")
     }
 }
 
@@ -121,8 +127,8 @@ impl GcOptions {
         if !(1..=MAX_CUTOFF).contains(&self.cutoff_minutes) {
             return refuse(format!("a cut-off of {} minutes is not one of 1 to {MAX_CUTOFF}", self.cutoff_minutes));
         }
-        if !(1..=MAX_REMEMBERED).contains(&self.remembered) {
-            return refuse(format!("{} digests to remember are not 1 to {MAX_REMEMBERED}", self.remembered));
+        if self.remembered > MAX_REMEMBERED {
+            return refuse(format!("{} digests to remember are more than {MAX_REMEMBERED}", self.remembered));
         }
         if self.dry_run && self.skip_atime_probe {
             return refuse("a dry run probes no access times, so that there is no probe to skip".to_owned());
@@ -144,10 +150,11 @@ pub fn collect(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> R
     let _lock = store.lock_exclusive()?;
     let lag = if options.skip_atime_probe { 0 } else { store.probe_atime()? };
     let mut limits = Limits::begin(store, options, lag);
-    let (mut status, temporaries) = mark::run(store, options, &mut limits, report)?;
-    sweep::run(store, options, &mut limits, &mut status, report)?;
+    let Marked { mut status, live, temporaries } = mark::run(store, options, &mut limits, report)?;
+    sweep::run(store, options, &mut limits, &live, &mut status, report)?;
     sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
     sweep::work(store, Sweep::Remove, &mut status, |mtime| limits.class_now(mtime, options) == Class::Garbage)?;
+    sweep::tell_of_future(store, &status)?;
     if let Err(error) = status.write(store) {
         store.notice(NoticeLevel::Warning, error.message(), error.path())?;
     }

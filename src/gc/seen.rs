@@ -12,7 +12,7 @@ const FIRST_SLOTS: usize = 1 << 12;
 /// No more than `remembered` of them are certain to be kept. There are twice as many places, so that the window of hardly
 /// any digest fills up before.
 pub(super) struct Seen {
-    /// A power of two of them; zeros are a free one.
+    /// A power of two of them, or none; zeros are a free one.
     slots: Vec<[u8; DIGEST_SIZE]>,
     used: usize,
     max_slots: usize,
@@ -23,12 +23,15 @@ pub(super) struct Seen {
 
 impl Seen {
     pub(super) fn new(remembered: usize) -> Self {
-        let max_slots = remembered.saturating_mul(2).next_power_of_two();
+        let max_slots = if remembered == 0 { 0 } else { remembered.saturating_mul(2).next_power_of_two() };
         Seen { slots: Vec::new(), used: 0, max_slots, victim: 0, has_zeros: false }
     }
 
     /// Remembers `digest`; true if it was.
     pub(super) fn insert(&mut self, digest: &Digest) -> bool {
+        if self.max_slots == 0 {
+            return false;
+        }
         if digest.0 == [0; DIGEST_SIZE] {
             return std::mem::replace(&mut self.has_zeros, true);
         }
@@ -38,10 +41,20 @@ impl Seen {
         self.put(digest)
     }
 
+    /// Whether `digest` is remembered.
+    pub(super) fn contains(&self, digest: &Digest) -> bool {
+        if digest.0 == [0; DIGEST_SIZE] {
+            return self.has_zeros;
+        }
+        let Some(mask) = self.slots.len().checked_sub(1) else { return false };
+        let places = (0..WINDOW.min(mask + 1)).map(|i| &self.slots[start(digest).wrapping_add(i) & mask]);
+        places.take_while(|slot| **slot != [0; DIGEST_SIZE]).any(|slot| *slot == digest.0)
+    }
+
     fn put(&mut self, digest: &Digest) -> bool {
         // None, if there is no memory at all.
         let Some(mask) = self.slots.len().checked_sub(1) else { return false };
-        let start = usize::from_le_bytes(digest.0[8..8 + size_of::<usize>()].try_into().unwrap_or_default());
+        let start = start(digest);
         let window = WINDOW.min(mask + 1);
         for i in 0..window {
             let slot = &mut self.slots[start.wrapping_add(i) & mask];
@@ -77,6 +90,11 @@ impl Seen {
     }
 }
 
+/// The first place in which `digest` may be, of however many there are.
+fn start(digest: &Digest) -> usize {
+    usize::from_le_bytes(digest.0[8..8 + size_of::<usize>()].try_into().unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,8 +108,8 @@ mod tests {
     fn what_fits_is_remembered() {
         let mut seen = Seen::new(100_000);
         let digests = digests(100_000);
-        assert!(digests.iter().all(|digest| !seen.insert(digest)));
-        assert!(digests.iter().all(|digest| seen.insert(digest)));
+        assert!(digests.iter().all(|digest| !seen.contains(digest) && !seen.insert(digest) && seen.contains(digest)));
+        assert!(digests.iter().all(|digest| seen.contains(digest) && seen.insert(digest)));
         assert_eq!(seen.slots.len(), 1 << 18);
     }
 
@@ -118,6 +136,15 @@ mod tests {
         assert!((0..1000).all(|i| !seen.insert(&collide(i))));
         assert_eq!((0..1000).filter(|&i| seen.insert(&collide(i))).count(), 0, "only the last 64 were there");
         assert!(seen.insert(&collide(999)));
+    }
+
+    #[test]
+    fn none() {
+        let mut seen = Seen::new(0);
+        for digest in [Digest([1; 32]), Digest([0; 32])] {
+            assert!(!seen.insert(&digest) && !seen.insert(&digest) && !seen.contains(&digest));
+        }
+        assert_eq!(seen.slots.capacity(), 0);
     }
 
     #[test]

@@ -46,6 +46,12 @@ pub struct GcStatus {
     pub strange_indexes: u64,
     /// Chunks that an index needs and that are missing.
     pub missing_chunks: u64,
+    /// Of what is pending, files whose access times lie in the future.
+    pub future_files: u64,
+    /// Their bytes.
+    pub future_bytes: u64,
+    /// The latest of their access times, in seconds since 1970; 0 if there are none.
+    pub future_until: i64,
     /// Temporary files that were removed.
     pub removed_temporaries: u64,
     /// Their bytes.

@@ -1,9 +1,11 @@
 //! Phase 2: removing what has not been touched (docs/format.md, 11.3).
 
 use super::limits::{Class, Limits};
+use super::live::Live;
 use super::tree::find_temporary;
 use super::{GcOptions, GcStatus, PHASE_SWEEP, Report};
 use crate::error::{Kind, Result};
+use crate::name::format_time;
 use crate::progress::Stage;
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept};
@@ -14,6 +16,7 @@ pub(super) fn run(
     store: &Store,
     options: &GcOptions,
     limits: &mut Limits,
+    live: &Live,
     status: &mut GcStatus,
     report: &mut Report<'_>,
 ) -> Result<()> {
@@ -26,11 +29,15 @@ pub(super) fn run(
                 let mut class = Class::InUse;
                 let swept = dir.sweep(file, |stat| {
                     class = limits.class_now(stat.atime, options);
+                    if class != Class::InUse && live.protects(file) {
+                        class = Class::InUse;
+                    }
                     class == Class::Garbage
                 })?;
                 if let Some(stat) = looked_at(store, swept)? {
                     status.count(file, &stat, class);
                     step.bytes = step.bytes.saturating_add(stat.size);
+                    tell_of_found(store, live, file)?;
                 }
                 report(step)?;
             }
@@ -41,6 +48,29 @@ pub(super) fn run(
         step.done += 1;
     }
     report(step)
+}
+
+/// A chunk that was missing and is there: somebody has stored it meanwhile, or the file system does not say the same twice.
+fn tell_of_found(store: &Store, live: &Live, file: &FoundFile) -> Result<()> {
+    if file.bad.is_some() || !live.was_missing(&file.digest) {
+        return Ok(());
+    }
+    let message = format!("chunk {}, which was missing, is there, and stays", file.digest);
+    store.notice(NoticeLevel::Warning, &message, None)
+}
+
+/// Says until when chunks stay that nothing refers to, because they were touched in what is still the future.
+pub(super) fn tell_of_future(store: &Store, status: &GcStatus) -> Result<()> {
+    let GcStatus { future_files, future_bytes, future_until, .. } = *status;
+    if future_files == 0 {
+        return Ok(());
+    }
+    let until = format_time(future_until).unwrap_or_else(|_| format!("second {future_until}"));
+    let message = format!(
+        "{future_files} files of chunks that nothing refers to, {future_bytes} bytes, were last accessed in the future, \
+         as late as {until}: none is removed before its time has come"
+    );
+    store.notice(NoticeLevel::Warning, &message, None)
 }
 
 /// Lists a directory of chunks. One that is no directory but a link, say, is passed over.
@@ -139,14 +169,19 @@ impl GcStatus {
             (Class::InUse, false) => (&mut self.disk_bytes, Some(&mut self.disk_chunks)),
             // As PBS counts: a bad copy in use is counted by its bytes alone.
             (Class::InUse, true) => (&mut self.disk_bytes, None),
-            (Class::Pending, false) => (&mut self.pending_bytes, Some(&mut self.pending_chunks)),
-            (Class::Pending, true) => (&mut self.pending_bytes, Some(&mut self.still_bad)),
+            (Class::Pending | Class::Future, false) => (&mut self.pending_bytes, Some(&mut self.pending_chunks)),
+            (Class::Pending | Class::Future, true) => (&mut self.pending_bytes, Some(&mut self.still_bad)),
             (Class::Garbage, false) => (&mut self.removed_bytes, Some(&mut self.removed_chunks)),
             (Class::Garbage, true) => (&mut self.removed_bytes, Some(&mut self.removed_bad)),
         };
         *bytes = bytes.saturating_add(stat.size);
         if let Some(chunks) = chunks {
             *chunks += 1;
+        }
+        if class == Class::Future {
+            self.future_files += 1;
+            self.future_bytes = self.future_bytes.saturating_add(stat.size);
+            self.future_until = self.future_until.max(stat.atime);
         }
     }
 }
@@ -206,7 +241,7 @@ mod tests {
             let options = GcOptions::default();
             let mut limits = Limits::new(time("phase1_start"), time("oldest_writer"), options.cutoff_minutes);
             let mut status = GcStatus::default();
-            run(&store, &options, &mut limits, &mut status, &mut |_| Ok(())).unwrap();
+            run(&store, &options, &mut limits, &Live::new(0), &mut status, &mut |_| Ok(())).unwrap();
 
             let (changed, goes, stays) = exception(name);
             let mut expected = case["status"].clone();

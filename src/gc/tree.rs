@@ -1,6 +1,6 @@
 //! Which indexes there are, and in which order they are marked (docs/format.md, 11.2 and 11.4).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexKind;
 use crate::name::{Group, Namespace, Snapshot};
-use crate::snapshot::SnapshotInfo;
+use crate::snapshot::{Listing, Place, SnapshotInfo, no_directory};
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{self, Dir, DirEntry, FileKind, Stat};
+use crate::sys::{self, Dir, FileKind, Stat};
 
 /// Directories below one another. An open file is held for each.
 const MAX_DEPTH: usize = 128;
@@ -27,10 +27,17 @@ pub(super) struct OpenIndex {
     pub(super) file: File,
     pub(super) len: u64,
     pub(super) kind: IndexKind,
+    pub(super) place: IndexPlace,
+    /// How many are known.
+    pub(super) total: u64,
+}
+
+/// Where an index is.
+pub(super) struct IndexPlace {
     /// For messages.
     pub(super) path: PathBuf,
-    /// How many were listed.
-    pub(super) total: u64,
+    /// The snapshot that it is in, if it is in one, and its name there.
+    pub(super) archive: Option<(Snapshot, String)>,
 }
 
 /// Takes one index after the other.
@@ -47,23 +54,25 @@ pub(super) struct Strays {
 /// Gives every index below the store to `visit`, and returns what else was met.
 ///
 /// First those of the snapshots, group by group and the newest first, so that what is removed meanwhile is seen in time;
-/// then what else was found.
+/// then what else was listed before. In the end all is listed once more, and what is new there is visited: no listing is
+/// believed by itself, nor that a file is gone.
 pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Strays> {
-    let Found { indexes: left, temporaries } = list(store)?;
-    let mut walk = Walk { store, base: store.open_base()?, total: left.len() as u64, left, visit };
-    for group in store.groups_below(&Namespace::root())? {
+    let mut walk = Walk { store, base: store.open_base()?, known: BTreeMap::new(), visit };
+    for path in walk.list()?.links {
+        tell_of_link(store, &path)?;
+    }
+    for group in store.groups_below(&Namespace::root()).and_then(Listing::whole).map_err(aborted)? {
         walk.group(&group)?;
     }
-    let mut strange = 0;
-    for path in std::mem::take(&mut walk.left) {
-        strange += u64::from(walk.index(&path)?);
-    }
-    Ok(Strays { indexes: strange, temporaries })
+    let mut indexes = walk.rest()?;
+    let temporaries = walk.list()?.temporaries;
+    indexes += walk.rest()?;
+    Ok(Strays { indexes, temporaries })
 }
 
 /// Gives the index at `path`, names below the store's directory, to `visit`; false if it is not there.
 pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Result<bool> {
-    Walk { store, base: store.open_base()?, total: 0, left: BTreeSet::new(), visit }.index(path)
+    Walk { store, base: store.open_base()?, known: BTreeMap::new(), visit }.index(path)
 }
 
 /// The kind of index that a file of this name must be; `None` if it need not be one.
@@ -83,6 +92,7 @@ struct Level {
     dir: Dir,
     /// Below the store's directory.
     path: Vec<u8>,
+    place: Place,
     /// Directories in it that are still to be gone into.
     below: Vec<CString>,
 }
@@ -90,63 +100,90 @@ struct Level {
 /// Paths below the store's directory.
 #[derive(Default)]
 struct Found {
-    indexes: BTreeSet<Vec<u8>>,
+    indexes: Vec<Vec<u8>>,
     temporaries: Vec<Vec<u8>>,
+    /// Links in no place of the tree; whole paths.
+    links: Vec<PathBuf>,
 }
 
 /// All indexes below the store's directory, at whatever place, but not below hidden names; and what was to replace an
 /// owner, notes, a manifest or `.gc-status`.
 ///
-/// Errors: `Io` if anything cannot be listed: it might have an index.
+/// Errors: `Io` if anything cannot be listed: it might have an index; `Format` for what is no directory in the place of
+/// one, or has the name of an index and is no file.
 fn list(store: &Store) -> Result<Found> {
     let mut found = Found::default();
-    let mut open = vec![read_level(store, store.open_base()?, Vec::new(), &mut found)?];
+    let top = Level { dir: store.open_base()?, path: Vec::new(), place: Place::Namespace, below: Vec::new() };
+    let mut open = vec![read_level(top, &mut found)?];
     while let Some(level) = open.last_mut() {
         let Some(name) = level.below.pop() else {
             open.pop();
             continue;
         };
         let path = joined(&level.path, name.to_bytes());
-        let child = match level.dir.open_child(&name) {
+        let place = level.place.child(name.to_bytes());
+        let dir = match open_listed(&level.dir, &name) {
             // Only root may look in there, and nobody puts an index there.
             Err(error) if path == b"lost+found" && error.errno().is_some_and(sys::is_denied) => continue,
-            other => other.map_err(aborted)?,
+            other => other?,
         };
-        let Some(child) = child else { continue };
+        let Some(dir) = dir else { continue };
         if open.len() == MAX_DEPTH {
-            let message = format!("{}: directories are too deep to be searched for indexes", child.path().display());
-            return Err(Error::new(Kind::Limit, message).with_path(child.path()));
+            let message = format!("{}: directories are too deep to be searched for indexes", dir.path().display());
+            return Err(Error::new(Kind::Limit, message).with_path(dir.path()));
         }
-        open.push(read_level(store, child, path, &mut found)?);
+        open.push(read_level(Level { dir, path, place, below: Vec::new() }, &mut found)?);
     }
     Ok(found)
 }
 
-fn read_level(store: &Store, dir: Dir, path: Vec<u8>, found: &mut Found) -> Result<Level> {
-    let mut below = Vec::new();
-    let entries = match dir.entries() {
+/// Opens what was a directory when it was listed; `None` if it is gone.
+fn open_listed(dir: &Dir, name: &CStr) -> Result<Option<Dir>> {
+    match dir.open_child(name)? {
+        Some(child) => Ok(Some(child)),
+        None => no_directory(dir, name)?.map_or(Ok(None), Err),
+    }
+}
+
+fn read_level(mut level: Level, found: &mut Found) -> Result<Level> {
+    let entries = match level.dir.entries() {
         // Removed since it was opened.
-        Err(error) if error.kind() == Kind::NotFound => return Ok(Level { dir, path, below }),
-        other => other.map_err(aborted)?,
+        Err(error) if error.kind() == Kind::NotFound => return Ok(level),
+        other => other?,
     };
+    // The listings of namespaces, groups and snapshots tell of the links that they meet.
+    let is_listed = matches!(level.place, Place::Namespaces | Place::Type | Place::Group);
     for entry in entries {
-        let entry = entry.map_err(aborted)?;
-        let is_temporary = is_temporary(&path, &entry.name);
-        let is_hidden = entry.name.to_bytes().starts_with(b".");
+        let entry = entry?;
+        let name = entry.name.to_bytes();
+        let is_temporary = is_temporary(&level.path, &entry.name);
+        let is_hidden = name.starts_with(b".");
         if is_hidden && !is_temporary {
             continue;
         }
-        match dir.kind_of(&entry).map_err(aborted)? {
-            Some(FileKind::Dir) if !is_hidden => below.push(entry.name),
-            Some(FileKind::File) if is_temporary => found.temporaries.push(joined(&path, entry.name.to_bytes())),
-            Some(FileKind::File) if kind_of(entry.name.to_bytes()).is_some() => {
-                found.indexes.insert(joined(&path, entry.name.to_bytes()));
+        let is_index = kind_of(name).is_some();
+        match level.dir.kind_of(&entry)? {
+            Some(FileKind::Dir) if !is_hidden => level.below.push(entry.name),
+            Some(FileKind::File) if is_temporary => found.temporaries.push(joined(&level.path, name)),
+            Some(FileKind::File) if is_index => found.indexes.push(joined(&level.path, name)),
+            Some(FileKind::Other) if is_index => return Err(no_file(&level.dir, &entry.name)),
+            Some(kind) if kind != FileKind::Dir && level.place.child(name) != Place::Other => {
+                no_directory(&level.dir, &entry.name)?.map_or(Ok(()), Err)?;
             }
-            Some(FileKind::Other) => tell_of_link(store, &dir, &entry)?,
+            Some(FileKind::Other) if !is_listed && level.dir.lstat(&entry.name)?.is_some_and(|stat| stat.is_link) => {
+                found.links.push(level.dir.join(&entry.name));
+            }
             _ => {}
         }
     }
-    Ok(Level { dir, path, below })
+    Ok(level)
+}
+
+/// What has the name of an index and cannot be one: PBS follows a link there, and its chunks may be needed.
+fn no_file(dir: &Dir, name: &CStr) -> Error {
+    let path = dir.join(name);
+    let message = format!("{} has the name of an index and is not a regular file", path.display());
+    Error::new(Kind::Format, message).with_path(&path)
 }
 
 /// Whether `name`, in the directory `path` below the store's, is one under which this library or PBS writes what is then
@@ -168,13 +205,9 @@ fn is_temporary(path: &[u8], name: &CStr) -> bool {
 }
 
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.
-fn tell_of_link(store: &Store, dir: &Dir, entry: &DirEntry) -> Result<()> {
-    if !dir.lstat(&entry.name)?.is_some_and(|stat| stat.is_link) {
-        return Ok(());
-    }
-    let path = dir.join(&entry.name);
+fn tell_of_link(store: &Store, path: &Path) -> Result<()> {
     let message = format!("{} is a link, which garbage collection does not follow", path.display());
-    store.notice(NoticeLevel::Warning, &message, Some(&path))
+    store.notice(NoticeLevel::Warning, &message, Some(path))
 }
 
 fn aborted(error: Error) -> Error {
@@ -190,20 +223,40 @@ fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
 struct Walk<'a, 'b> {
     store: &'a Store,
     base: Dir,
-    /// What was listed, less what has been visited.
-    left: BTreeSet<Vec<u8>>,
-    total: u64,
+    /// Every index that was listed, by its path below the store's directory, and whether it has been visited.
+    known: BTreeMap<Vec<u8>, bool>,
     visit: &'a mut Visit<'b>,
 }
 
 impl Walk<'_, '_> {
+    /// Learns what indexes there are, and gives what else there is.
+    fn list(&mut self) -> Result<Found> {
+        let mut found = list(self.store).map_err(aborted)?;
+        for path in std::mem::take(&mut found.indexes) {
+            self.known.entry(path).or_insert(false);
+        }
+        Ok(found)
+    }
+
+    /// Visits what is known and has not been visited, and gives how many of these are in no snapshot.
+    fn rest(&mut self) -> Result<u64> {
+        let left: Vec<_> = self.known.iter().filter(|(_, visited)| !**visited).map(|(path, _)| path.clone()).collect();
+        let mut strays = 0;
+        for path in left {
+            if self.index(&path)? {
+                strays += u64::from(archive(&path).is_none());
+                self.known.insert(path, true);
+            }
+        }
+        Ok(strays)
+    }
+
     fn group(&mut self, group: &Group) -> Result<()> {
-        let mut visited = HashSet::new();
         for attempt in 1..=MAX_ATTEMPTS {
             let lock = if attempt == MAX_ATTEMPTS { Some(self.store.lock_group(group)) } else { None };
             let snapshots = lock.transpose().and_then(|_lock| {
-                let snapshots = self.store.snapshots(group)?;
-                self.snapshots(&snapshots, &mut visited)
+                let snapshots = self.store.snapshot_listing(group).and_then(Listing::whole).map_err(aborted)?;
+                self.snapshots(&snapshots)
             });
             match snapshots {
                 Ok(true) => return Ok(()),
@@ -218,21 +271,20 @@ impl Walk<'_, '_> {
 
     /// Visits the indexes of a group's snapshots, the newest first. False if the newest was removed meanwhile: then there
     /// may be a newer one, which has the chunks that only that one had.
-    fn snapshots(&mut self, snapshots: &[SnapshotInfo], visited: &mut HashSet<Vec<u8>>) -> Result<bool> {
+    fn snapshots(&mut self, snapshots: &[SnapshotInfo]) -> Result<bool> {
         for (age, info) in snapshots.iter().rev().enumerate() {
             let files = match self.store.snapshot_files(&info.snapshot) {
                 Err(error) if error.kind() == Kind::NotFound && age == 0 => return Ok(false),
                 Err(error) if error.kind() == Kind::NotFound => continue,
-                other => other?,
+                other => other.map_err(aborted)?,
             };
             for file in files.iter().filter(|file| kind_of(file.name.as_bytes()).is_some()) {
                 let path = joined(info.snapshot.path().as_bytes(), file.name.as_bytes());
-                self.left.remove(&path);
-                if visited.contains(&path) {
+                if self.known.get(&path) == Some(&true) {
                     continue;
                 }
                 let found = self.index(&path)?;
-                visited.insert(path);
+                self.known.insert(path, found);
                 if !found && age == 0 {
                     return Ok(false);
                 }
@@ -246,7 +298,9 @@ impl Walk<'_, '_> {
         let full = self.store.path().join(Path::new(OsStr::from_bytes(path)));
         let Some(kind) = kind_of(path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)) else { return Ok(false) };
         let Some((file, len)) = self.open(path).map_err(aborted)? else { return Ok(false) };
-        (self.visit)(OpenIndex { file, len, kind, path: full, total: self.total })?;
+        let total = self.known.len() as u64;
+        let place = IndexPlace { path: full, archive: archive(path) };
+        (self.visit)(OpenIndex { file, len, kind, place, total })?;
         Ok(true)
     }
 
@@ -254,6 +308,12 @@ impl Walk<'_, '_> {
         let Some((dir, name)) = open_parent(&self.base, path)? else { return Ok(None) };
         Ok(dir.open_file(&name)?.map(|(file, stat)| (file, stat.size)))
     }
+}
+
+/// The snapshot in which an index of this path below the store's directory is, if it is in one, and its name there.
+fn archive(path: &[u8]) -> Option<(Snapshot, String)> {
+    let (snapshot, name) = std::str::from_utf8(path).ok()?.rsplit_once('/')?;
+    Some((Snapshot::parse(snapshot).ok()?, name.to_owned()))
 }
 
 /// The temporary file at `path`, below `base`: its directory, name and facts. `None` if it is gone, or no regular file.

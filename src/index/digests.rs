@@ -7,14 +7,26 @@ use super::{IndexKind, check_header, dynamic, entries_len};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::{DYNAMIC_ENTRY_SIZE, FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, field};
+use crate::hash::Hasher;
 use crate::sys;
 
 /// Entries that are read at once: 320 KiB of a dynamic index.
 const ENTRIES_AT_ONCE: usize = 8192;
 
+/// What an index turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexRead {
+    /// Bytes that it describes.
+    pub size: u64,
+    /// The csum of its entries.
+    pub csum: Digest,
+    /// That which is in its header.
+    pub header_csum: Digest,
+}
+
 /// Gives `take` the digest of each chunk of the index in `file`, which is open at its start and `len` bytes long, in
-/// order, and returns how many bytes the index describes. All is checked that opening an index checks, but it may turn out
-/// damaged when `take` has had a part. `path` is for errors.
+/// order. All is checked that opening an index checks, but it may turn out damaged when `take` has had a part; whether the
+/// csum is right is left to the caller. `path` is for errors.
 ///
 /// Errors: as [`Index::read`](super::Index::read); those of `take`.
 pub fn for_each_digest(
@@ -23,7 +35,7 @@ pub fn for_each_digest(
     path: &Path,
     kind: Option<IndexKind>,
     take: &mut dyn FnMut(&Digest) -> Result<()>,
-) -> Result<u64> {
+) -> Result<IndexRead> {
     let describe = |error: Error| error.context(path.display()).with_path(path);
     let mut left = entries_len(len).map_err(describe)?;
     let mut header = [0; INDEX_HEADER_SIZE];
@@ -33,6 +45,7 @@ pub fn for_each_digest(
         IndexKind::Dynamic => DYNAMIC_ENTRY_SIZE,
         IndexKind::Fixed => FIXED_ENTRY_SIZE,
     };
+    let mut csum = Hasher::new();
     let (mut entries, mut number, mut end) = (Vec::new(), 0, 0);
     while left > 0 {
         let wanted = left.min(ENTRIES_AT_ONCE * entry_size);
@@ -40,6 +53,7 @@ pub fn for_each_digest(
         if entries.len() < wanted {
             return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
         }
+        csum.update(&entries);
         for entry in entries.chunks_exact(entry_size) {
             let digest = match found {
                 IndexKind::Fixed => field(entry, 0),
@@ -53,7 +67,8 @@ pub fn for_each_digest(
         }
         left -= wanted;
     }
-    Ok(if found == IndexKind::Dynamic { end } else { header.size })
+    let size = if found == IndexKind::Dynamic { end } else { header.size };
+    Ok(IndexRead { size, csum: csum.digest(), header_csum: Digest(header.csum) })
 }
 
 #[cfg(test)]
@@ -64,21 +79,21 @@ mod tests {
     use crate::testing::Scratch;
     use std::fs;
 
-    fn read(bytes: &[u8]) -> (Result<u64>, Vec<Digest>) {
+    fn read(bytes: &[u8]) -> (Result<IndexRead>, Vec<Digest>) {
         let scratch = Scratch::new();
         let path = scratch.path().join("index");
         fs::write(&path, bytes).unwrap();
         let mut digests = Vec::new();
         let file = File::open(&path).unwrap();
-        let size = for_each_digest(file, bytes.len() as u64, &path, None, &mut |digest| {
+        let read = for_each_digest(file, bytes.len() as u64, &path, None, &mut |digest| {
             digests.push(*digest);
             Ok(())
         });
-        (size, digests)
+        (read, digests)
     }
 
     fn header(magic: [u8; 8], size: u64, chunk_size: u64) -> Vec<u8> {
-        IndexHeader { magic, uuid: [0; 16], ctime: 0, csum: [0; 32], size, chunk_size }.to_bytes().to_vec()
+        IndexHeader { magic, uuid: [0; 16], ctime: 0, csum: [9; 32], size, chunk_size }.to_bytes().to_vec()
     }
 
     fn dynamic(ends: &[u64]) -> Vec<u8> {
@@ -108,14 +123,16 @@ mod tests {
             b"short".to_vec(),
             vec![0; 4096],
         ] {
-            let (size, digests) = read(&bytes);
+            let (read, digests) = read(&bytes);
             match Index::from_bytes(&bytes, None) {
                 Ok(index) => {
-                    assert_eq!(size.unwrap(), index.size());
+                    let header_csum = Digest(index.header().csum);
+                    let expected = IndexRead { size: index.size(), csum: index.compute_csum(), header_csum };
+                    assert_eq!(read.unwrap(), expected);
                     let expected: Vec<_> = (0..index.count()).map(|i| index.chunk(i).unwrap().digest).collect();
                     assert_eq!(digests, expected);
                 }
-                Err(error) => assert_eq!(size.unwrap_err().kind(), error.kind()),
+                Err(error) => assert_eq!(read.unwrap_err().kind(), error.kind()),
             }
         }
     }

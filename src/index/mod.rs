@@ -10,7 +10,7 @@ mod fixed_writer;
 mod spool;
 mod writer;
 
-pub use digests::for_each_digest;
+pub use digests::{IndexRead, for_each_digest};
 pub use dynamic::DynamicIndex;
 pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;

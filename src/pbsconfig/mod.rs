@@ -137,7 +137,7 @@ impl PbsStore {
     /// A store that lies in this one, or this one in it: its name and its directory. PBS collects no garbage then, since
     /// one store's chunks would be looked for in the indexes of the other.
     pub fn entangled(&self) -> Option<(&str, &Path)> {
-        let resolve = |path: &Path| sys::resolved(path).unwrap_or_else(|| path.to_owned());
+        let resolve = |path: &Path| sys::resolved(path).unwrap_or_else(|_| path.to_owned());
         let ours = resolve(&self.path);
         self.others
             .iter()
@@ -200,10 +200,10 @@ fn place(section: &Section<'_>) -> Result<PathBuf> {
 /// Which of the places is the directory `store`.
 fn find(places: &[(Section<'_>, PathBuf)], store: &Path) -> Result<Option<usize>> {
     let absolute = sys::absolute(store)?;
-    let resolved = sys::resolved(&absolute);
+    let resolved = sys::resolved(&absolute).ok();
     // The cheap looks first: a file system that does not answer would hold the costly ones up.
     let looks: [&dyn Fn(&Path) -> bool; 3] =
-        [&|path| path == absolute, &|path| resolved.is_some() && sys::resolved(path) == resolved, &|path| {
+        [&|path| path == absolute, &|path| resolved.is_some() && sys::resolved(path).ok() == resolved, &|path| {
             is_same_dir(path, &absolute)
         }];
     for look in looks {

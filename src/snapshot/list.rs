@@ -1,12 +1,13 @@
 //! What is in the tree (docs/format.md, 7.3 to 7.5).
 
+use std::ffi::CStr;
 use std::path::Path;
 
 use super::work::is_old_name;
-use super::{PROTECTED_NAME, WORK_PLACE};
+use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
-use crate::name::{BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
+use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind, c_name};
 
@@ -30,119 +31,164 @@ pub struct ArchiveFile {
     pub size: u64,
 }
 
+/// What a look around has found.
+#[derive(Debug)]
+pub struct Listing<T> {
+    /// What there is.
+    pub found: Vec<T>,
+    /// Why that may not be all: the first thing that could not be seen. There has been a notice for each.
+    pub unseen: Option<Error>,
+}
+
+impl<T> Listing<T> {
+    fn new() -> Self {
+        Listing { found: Vec::new(), unseen: None }
+    }
+
+    /// All that there is.
+    ///
+    /// Errors: that of what could not be seen.
+    pub fn whole(self) -> Result<Vec<T>> {
+        self.unseen.map_or(Ok(self.found), Err)
+    }
+
+    /// Adds what was found elsewhere.
+    fn append<U>(&mut self, other: Listing<U>, convert: impl FnMut(U) -> T) {
+        self.found.extend(other.found.into_iter().map(convert));
+        self.unseen = self.unseen.take().or(other.unseen);
+    }
+
+    /// Goes on without what is at `path`, if `error` is of a kind that leaves the rest to be seen.
+    fn pass_over(&mut self, store: &Store, path: &Path, error: Error) -> Result<()> {
+        match error.kind() {
+            // Removed since it was found.
+            Kind::NotFound => Ok(()),
+            Kind::Io | Kind::Format => {
+                store.skipped(path, error.message())?;
+                self.unseen.get_or_insert(error);
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+}
+
 impl Store {
     /// The namespaces right below `namespace`, or with `recursive` it and all below it, by name.
     ///
-    /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
-    pub fn namespaces(&self, namespace: &Namespace, recursive: bool) -> Result<Vec<Namespace>> {
-        let mut found = self.namespaces_below(namespace)?;
+    /// Errors: `NotFound` if it is not there; `Io` and `Format` if it cannot be listed; that of the notice.
+    pub fn namespaces(&self, namespace: &Namespace, recursive: bool) -> Result<Listing<Namespace>> {
+        let mut listing = self.namespaces_below(namespace)?;
         if recursive {
             // Grows while it is walked; the depth of a namespace is bounded.
             let mut next = 0;
-            while let Some(above) = found.get(next) {
-                match self.namespaces_below(&above.clone()) {
-                    Ok(below) => found.extend(below),
+            while let Some(above) = listing.found.get(next).cloned() {
+                next += 1;
+                match self.namespaces_below(&above) {
+                    Ok(below) => listing.append(below, |namespace| namespace),
                     // Removed since it was found.
                     Err(error) if error.kind() == Kind::NotFound => {
-                        found.swap_remove(next);
-                        continue;
+                        next -= 1;
+                        listing.found.swap_remove(next);
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => listing.pass_over(self, &self.path().join(above.path()), error)?,
                 }
-                next += 1;
             }
-            found.push(namespace.clone());
+            listing.found.push(namespace.clone());
         }
-        found.sort_unstable();
-        Ok(found)
+        listing.found.sort_unstable();
+        Ok(listing)
     }
 
-    fn namespaces_below(&self, namespace: &Namespace) -> Result<Vec<Namespace>> {
+    fn namespaces_below(&self, namespace: &Namespace) -> Result<Listing<Namespace>> {
         let dir = self.open_namespace(namespace)?;
-        let mut found = Vec::new();
-        if let Some(dir) = dir.open_child(c"ns")? {
-            self.each_dir(&dir, |name| namespace.join(name).map(|namespace| found.push(namespace)))?;
-        }
-        Ok(found)
+        let mut listing = Listing::new();
+        self.each_dir_in(&dir, c"ns", &mut listing, |name| namespace.join(name).map(Some))?;
+        Ok(listing)
     }
 
     /// The groups of `namespace`, in their order.
     ///
-    /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
-    pub fn groups(&self, namespace: &Namespace) -> Result<Vec<Group>> {
+    /// Errors: as [`Store::namespaces`].
+    pub fn groups(&self, namespace: &Namespace) -> Result<Listing<Group>> {
         let dir = self.open_namespace(namespace)?;
-        let mut found = Vec::new();
+        let mut listing = Listing::new();
         for kind in BackupType::ALL {
-            if let Some(dir) = dir.open_child(&c_name(kind.as_str())?)? {
-                self.each_dir(&dir, |id| Group::new(namespace.clone(), kind, id).map(|group| found.push(group)))?;
-            }
+            let group = |id: &str| Group::new(namespace.clone(), kind, id).map(Some);
+            self.each_dir_in(&dir, &c_name(kind.as_str())?, &mut listing, group)?;
         }
-        found.sort_unstable();
-        Ok(found)
+        listing.found.sort_unstable();
+        Ok(listing)
     }
 
     /// The groups of `namespace` and of all namespaces below it, in their order.
     ///
-    /// Errors: as [`Store::groups`].
-    pub fn groups_below(&self, namespace: &Namespace) -> Result<Vec<Group>> {
-        let mut found = Vec::new();
-        for namespace in self.namespaces(namespace, true)? {
-            match self.groups(&namespace) {
-                Ok(mut groups) => found.append(&mut groups),
-                // Removed since it was found.
-                Err(error) if error.kind() == Kind::NotFound => {}
-                Err(error) => return Err(error),
+    /// Errors: as [`Store::namespaces`].
+    pub fn groups_below(&self, namespace: &Namespace) -> Result<Listing<Group>> {
+        let namespaces = self.namespaces(namespace, true)?;
+        let mut listing = Listing { found: Vec::new(), unseen: namespaces.unseen };
+        for below in namespaces.found {
+            match self.groups(&below) {
+                Ok(groups) => listing.append(groups, |group| group),
+                Err(error) if below == *namespace => return Err(error),
+                Err(error) => listing.pass_over(self, &self.path().join(below.path()), error)?,
             }
         }
-        Ok(found)
+        Ok(listing)
     }
 
-    /// The snapshots of `group`, the oldest first. One that is removed meanwhile is listed whole, or not at all. One that may
-    /// not be looked into is skipped with a notice.
+    /// The snapshots of `group`, the oldest first. One that is removed meanwhile is listed whole, or not at all.
     ///
-    /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
-    pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
-        let (dir, snapshots) = self.named_snapshots(group)?;
-        let mut infos = Vec::with_capacity(snapshots.len());
-        for snapshot in snapshots {
+    /// Errors: `NotFound` if it is not there; `Io` and `Format` if it cannot be listed; that of the notice.
+    pub fn snapshot_listing(&self, group: &Group) -> Result<Listing<SnapshotInfo>> {
+        let (dir, names) = self.named_snapshots(group)?;
+        let mut listing = Listing { found: Vec::with_capacity(names.found.len()), unseen: names.unseen };
+        for snapshot in names.found {
             match snapshot_info(&dir, &snapshot) {
-                Err(error) if is_denied(&error) => {
-                    self.skipped(&self.path().join(snapshot.path()), error.message())?;
-                }
-                info => infos.extend(info?),
+                Ok(info) => listing.found.extend(info),
+                Err(error) => listing.pass_over(self, &self.path().join(snapshot.path()), error)?,
             }
         }
-        Ok(infos)
+        Ok(listing)
     }
 
-    /// As [`Store::snapshots`], of one of several groups: `None` if it is gone, or, with a notice, if it may not be listed.
-    pub fn snapshots_if_any(&self, group: &Group) -> Result<Option<Vec<SnapshotInfo>>> {
-        match self.snapshots(group) {
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            Err(error) if is_denied(&error) => {
-                self.skipped(&self.path().join(group.path()), error.message()).map(|()| None)
-            }
-            infos => infos.map(Some),
+    /// As [`Store::snapshot_listing`], of one of several groups: none if it is gone, and one that cannot be listed is
+    /// something that could not be seen.
+    pub fn snapshots_if_any(&self, group: &Group) -> Result<Listing<SnapshotInfo>> {
+        self.snapshot_listing(group).or_else(|error| {
+            let mut listing = Listing::new();
+            listing.pass_over(self, &self.path().join(group.path()), error).map(|()| listing)
+        })
+    }
+
+    /// The snapshots of `group` that may be looked into, the oldest first; there is a notice for each that may not.
+    ///
+    /// Errors: as [`Store::snapshot_listing`]; `Io` for whatever else cannot be seen.
+    pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
+        let listing = self.snapshot_listing(group)?;
+        match listing.unseen {
+            Some(error) if error.kind() == Kind::Io && !error.errno().is_some_and(sys::is_denied) => Err(error),
+            _ => Ok(listing.found),
         }
     }
 
     /// The names of the snapshots of `group`, the oldest first, whatever there is in them.
     ///
     /// Errors: `NotFound` if it is not there; `Io`; that of the notice.
-    pub fn snapshot_names(&self, group: &Group) -> Result<Vec<Snapshot>> {
-        self.named_snapshots(group).map(|(_, snapshots)| snapshots)
+    pub fn snapshot_names(&self, group: &Group) -> Result<Listing<Snapshot>> {
+        self.named_snapshots(group).map(|(_, names)| names)
     }
 
-    fn named_snapshots(&self, group: &Group) -> Result<(Dir, Vec<Snapshot>)> {
-        let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
-        let mut times = Vec::new();
-        self.each_dir(&dir, |name| match is_old_name(name) {
-            true => Ok(()),
-            false => parse_time(name).map(|time| times.push(time)),
+    fn named_snapshots(&self, group: &Group) -> Result<(Dir, Listing<Snapshot>)> {
+        let path = group.path();
+        let dir = self.open_place(&path)?.ok_or_else(|| self.missing("group", &path))?;
+        let mut listing = Listing::new();
+        self.each_dir(&dir, &mut listing, |name| match is_old_name(name) {
+            true => Ok(None),
+            false => Snapshot::new(group.clone(), parse_time(name)?).map(Some),
         })?;
-        times.sort_unstable();
-        let snapshots = times.into_iter().map(|time| Snapshot::new(group.clone(), time)).collect::<Result<_>>()?;
-        Ok((dir, snapshots))
+        listing.found.sort_unstable();
+        Ok((dir, listing))
     }
 
     /// What there is to say of one snapshot.
@@ -178,8 +224,8 @@ impl Store {
     ///
     /// Errors: `NotFound` if the group is not there; `Io`, also for a snapshot that may not be looked into; that of the notice.
     pub fn last_finished(&self, group: &Group) -> Result<Option<Snapshot>> {
-        let (dir, snapshots) = self.named_snapshots(group)?;
-        for snapshot in snapshots.into_iter().rev() {
+        let (dir, names) = self.named_snapshots(group)?;
+        for snapshot in names.found.into_iter().rev() {
             if snapshot_info(&dir, &snapshot)?.is_some_and(|info| info.finished) {
                 return Ok(Some(snapshot));
             }
@@ -189,11 +235,37 @@ impl Store {
 
     fn open_namespace(&self, namespace: &Namespace) -> Result<Dir> {
         let path = namespace.path();
-        self.open_base()?.open_below(&path)?.ok_or_else(|| self.missing("namespace", &path))
+        self.open_place(&path)?.ok_or_else(|| self.missing("namespace", &path))
     }
 
-    /// Gives `take` the name of each directory in `dir`; what it refuses is skipped with a notice.
-    fn each_dir(&self, dir: &Dir, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
+    /// As [`Store::each_dir`] in the directory `name` of `parent`, which may be missing. That it cannot be listed is
+    /// something that could not be seen.
+    fn each_dir_in<T>(
+        &self,
+        parent: &Dir,
+        name: &CStr,
+        listing: &mut Listing<T>,
+        parse: impl Fn(&str) -> Result<Option<T>>,
+    ) -> Result<()> {
+        let listed = match parent.open_child(name) {
+            Ok(Some(dir)) => self.each_dir(&dir, listing, parse),
+            Ok(None) => self.no_directory_in(parent, name),
+            Err(error) => Err(error),
+        };
+        listed.or_else(|error| listing.pass_over(self, &parent.join(name), error))
+    }
+
+    /// Adds what `parse` makes of the name of each directory in `dir`, if anything. What it refuses is skipped with a
+    /// notice. What is neither directory nor file, and has a name that a directory might have, is something that could not be
+    /// seen.
+    ///
+    /// Errors: `Io`; that of the notice.
+    fn each_dir<T>(
+        &self,
+        dir: &Dir,
+        listing: &mut Listing<T>,
+        parse: impl Fn(&str) -> Result<Option<T>>,
+    ) -> Result<()> {
         let entries = match dir.entries() {
             // Removed since it was opened.
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
@@ -201,18 +273,39 @@ impl Store {
         };
         for entry in entries {
             let entry = entry?;
-            if dir.kind_of(&entry)? != Some(FileKind::Dir) || entry.name.as_c_str() == WORK_PLACE {
+            if entry.name.as_c_str() == WORK_PLACE {
                 continue;
             }
-            let taken = match entry.name.to_str() {
-                Ok(name) => take(name).map_err(|error| error.message().to_owned()),
+            let kind = dir.kind_of(&entry)?;
+            let parsed = match entry.name.to_str() {
+                Ok(name) => parse(name).map_err(|error| error.message().to_owned()),
                 Err(_) => Err("its name is not UTF-8".to_owned()),
             };
-            if let Err(why) = taken {
-                self.skipped(&dir.join(&entry.name), &why)?;
+            match (kind, parsed) {
+                (Some(FileKind::Dir), Ok(item)) => listing.found.extend(item),
+                (Some(FileKind::Dir), Err(why)) => self.skipped(&dir.join(&entry.name), &why)?,
+                // An index hides nothing, wherever it lies.
+                (Some(FileKind::File), _) if is_index(&entry.name) => {}
+                (Some(_), Ok(Some(_))) => match self.no_directory_in(dir, &entry.name) {
+                    Ok(()) => {}
+                    Err(error) => listing.pass_over(self, &dir.join(&entry.name), error)?,
+                },
+                (Some(FileKind::Other), Err(_)) => self.skipped(&dir.join(&entry.name), "it is no directory")?,
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// What is said of something in the place of a directory that is none. A file is a notice: nothing can lie behind it.
+    ///
+    /// Errors: `Format` for a link or a special file; `Io`; that of the notice.
+    fn no_directory_in(&self, dir: &Dir, name: &CStr) -> Result<()> {
+        let Some(error) = no_directory(dir, name)? else { return Ok(()) };
+        if dir.lstat(name)?.is_some_and(|stat| stat.kind == FileKind::File) {
+            return self.skipped(&dir.join(name), error.message());
+        }
+        Err(error)
     }
 
     fn skipped(&self, path: &Path, why: &str) -> Result<()> {
@@ -231,6 +324,7 @@ fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo
     Ok(is_there.then(|| SnapshotInfo { snapshot: snapshot.clone(), protected, finished }))
 }
 
-fn is_denied(error: &Error) -> bool {
-    error.errno().is_some_and(sys::is_denied)
+fn is_index(name: &CStr) -> bool {
+    let kind = name.to_str().ok().and_then(|name| ArchiveKind::of(name).ok());
+    matches!(kind, Some(ArchiveKind::Dynamic | ArchiveKind::Fixed))
 }

@@ -4,7 +4,8 @@
 //!
 //! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads or
 //!   writes outside the store's directory.
-//! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it.
+//! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it. What cannot be
+//!   seen, or is no directory in the place of one, is a notice, and the listing says that it is not whole.
 //! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the tree.
 //! - What is mounted below a snapshot or group is not removed with it, and neither is the snapshot then.
 //! - Protected snapshots are never removed.
@@ -25,13 +26,15 @@ mod list;
 mod lock;
 mod manage;
 mod open;
+mod place;
 mod prune;
 mod work;
 
-pub use list::{ArchiveFile, SnapshotInfo};
+pub use list::{ArchiveFile, Listing, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenOptions, OpenSnapshot};
+pub use place::{Place, no_directory};
 pub use prune::Pruned;
 use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};

@@ -10,7 +10,7 @@ use crate::index::IndexKind;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{ArchiveKind, Group, Namespace};
 use crate::progress::{OnProgress, Progress, Stage};
-use crate::snapshot::SnapshotInfo;
+use crate::snapshot::{Listing, SnapshotInfo};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{Dir, FileKind};
 
@@ -43,6 +43,8 @@ pub(super) struct Found {
     pub(super) snapshots: Vec<(usize, SnapshotInfo)>,
     /// The snapshots in this order, then the other directories by path.
     pub(super) places: Vec<Place>,
+    /// Nothing in the place of a group, a snapshot or what is above them could not be seen.
+    pub(super) complete: bool,
 }
 
 /// Looks for everything.
@@ -50,12 +52,13 @@ pub(super) struct Found {
 /// As for garbage collection an index is any file of that extension below the store's directory, unless a component of
 /// its path begins with a dot. Links are not followed.
 pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) -> Result<Found> {
-    let groups = store.groups_below(&Namespace::root())?;
+    let Listing { found: groups, mut unseen } = store.groups_below(&Namespace::root())?;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         progress.tick()?;
-        let infos = store.snapshots_if_any(group)?.unwrap_or_default();
-        snapshots.extend(infos.into_iter().map(|info| (number, info)));
+        let infos = store.snapshots_if_any(group)?;
+        snapshots.extend(infos.found.into_iter().map(|info| (number, info)));
+        unseen = unseen.or(infos.unseen);
     }
     let numbers = snapshots.iter().enumerate().map(|(i, (_, info))| (info.snapshot.path(), i)).collect();
     let mut walk = Walk { store, snapshots: numbers, places: Vec::new() };
@@ -65,7 +68,7 @@ pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) 
         let order = |place: &Place| place.snapshot.unwrap_or(usize::MAX);
         order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path))
     });
-    Ok(Found { groups, snapshots, places })
+    Ok(Found { groups, snapshots, places, complete: unseen.is_none() })
 }
 
 struct Walk<'a> {

@@ -53,6 +53,11 @@ pub struct Sum {
     pub missing_size: u64,
 }
 
+/// The factor of deduplication: bytes that indexes describe, for each that is stored for them; 1 if nothing is stored.
+pub fn dedup_factor(logical_size: u64, stored_size: u64) -> f64 {
+    if stored_size == 0 { 1.0 } else { logical_size as f64 / stored_size as f64 }
+}
+
 /// What indexes and blobs say by themselves, whatever they share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Described {
@@ -134,6 +139,8 @@ pub struct TotalStats {
 pub struct Stats {
     /// The files of the chunks were looked at.
     pub exact: bool,
+    /// All that there is was seen and read.
+    pub complete: bool,
     /// Of all.
     pub total: TotalStats,
     /// Of each group, in the order of listings.
@@ -189,7 +196,9 @@ pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'
     for place in &found.places {
         counting.count_place(place)?;
     }
-    Ok(counting.sums.finish(counting.chunks.chunks()))
+    let mut stats = counting.sums.finish(counting.chunks.chunks());
+    stats.complete = found.complete && stats.total.described.unreadable == 0;
+    Ok(stats)
 }
 
 struct Counting<'a, 'p> {

@@ -232,7 +232,7 @@ impl Sums {
             let Row { described, used, own, new, sizes, .. } = row;
             snapshots.push(SnapshotStats { info, group, described, used, own, new, sizes });
         }
-        Stats { exact: self.exact, total, groups, snapshots, matrix, places }
+        Stats { exact: self.exact, complete: true, total, groups, snapshots, matrix, places }
     }
 }
 

@@ -261,7 +261,7 @@ impl Store {
     /// Whether the directory `dir` is the store's or lies below it, where garbage collection heeds indexes.
     pub fn is_below(&self, dir: &Path) -> bool {
         match (sys::resolved(dir), sys::resolved(self.path())) {
-            (Some(dir), Some(base)) => dir.starts_with(base),
+            (Ok(dir), Ok(base)) => dir.starts_with(base),
             _ => false,
         }
     }

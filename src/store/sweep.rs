@@ -21,6 +21,14 @@ pub struct FoundFile {
     inode: u64,
 }
 
+impl FoundFile {
+    /// One of these facts, wherever it lies.
+    #[cfg(test)]
+    pub(crate) fn new(digest: Digest, bad: Option<u8>, misplaced: bool) -> Self {
+        FoundFile { digest, bad, misplaced, inode: 0 }
+    }
+}
+
 /// A directory of chunks, and what was in it when it was listed.
 pub struct ChunkDir<'a> {
     store: &'a Store,

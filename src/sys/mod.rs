@@ -73,9 +73,11 @@ pub fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|source| Error::io("resolve", path, &source).with_kind(Kind::Argument))
 }
 
-/// `path` with every link resolved, or `None` if that cannot be.
-pub fn resolved(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok()
+/// `path` with every link resolved.
+///
+/// Errors: `NotFound` if it, or what a link leads to, is not there; `Io`.
+pub fn resolved(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|source| Error::io("resolve", path, &source))
 }
 
 /// Makes the directory `path` and those above it that are missing, with mode 0755 less the umask.

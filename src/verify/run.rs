@@ -19,7 +19,7 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, Signature, VerifyState};
 use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_file};
 use crate::progress::Progress;
-use crate::snapshot::OpenSnapshot;
+use crate::snapshot::{Listing, OpenSnapshot};
 use crate::source::RequiredForm;
 use crate::store::{NoticeLevel, Store, Unsynced};
 use crate::sys;
@@ -141,7 +141,7 @@ impl<'a> Verifier<'a> {
 
     fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
         let groups = match scope {
-            Scope::Store => self.store.groups_below(&Namespace::root())?,
+            Scope::Store => self.listed(self.store.groups_below(&Namespace::root())?),
             Scope::Group(group) => vec![group.clone()],
             Scope::Snapshot(snapshot) => {
                 if !self.store.snapshot_info(snapshot)?.finished {
@@ -154,7 +154,7 @@ impl<'a> Verifier<'a> {
         let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
         for group in groups.iter().filter(is_wanted) {
             match self.store.snapshot_names(group) {
-                Ok(names) => snapshots.extend(names.into_iter().rev()),
+                Ok(names) => snapshots.extend(self.listed(names).into_iter().rev()),
                 // Removed since it was found.
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
                 // It must not pass for verified; the others are.
@@ -168,6 +168,12 @@ impl<'a> Verifier<'a> {
             self.ledger.progress.tick()?;
         }
         Ok(snapshots)
+    }
+
+    /// What was found. What could not be seen must not pass for verified.
+    fn listed<T>(&mut self, listing: Listing<T>) -> Vec<T> {
+        self.unlisted = self.unlisted.take().or(listing.unseen);
+        listing.found
     }
 
     fn snapshot(&mut self, snapshot: &Snapshot, tally: &mut Tally) -> Result<Outcome> {

@@ -14,7 +14,7 @@ use pxds::manifest::Manifest;
 use pxds::name::{Group, Namespace, Snapshot};
 use pxds::reader::{Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer, Terms};
-use pxds::snapshot::{Destroyed, OpenSnapshot};
+use pxds::snapshot::{Destroyed, Listing, OpenSnapshot};
 use pxds::source::RequiredForm;
 use pxds::store::Store;
 
@@ -81,7 +81,7 @@ impl Safe {
 
     fn namespaces_of(&self, ns: &str, recursive: bool) -> Result<Vec<Group>> {
         let ns = Namespace::parse(ns)?;
-        if recursive { self.store.groups_below(&ns) } else { self.store.groups(&ns) }
+        if recursive { self.store.groups_below(&ns) } else { self.store.groups(&ns) }.and_then(Listing::whole)
     }
 
     fn make(
@@ -181,7 +181,7 @@ impl Api for Safe {
     }
 
     fn namespaces(&self, ns: &str, recursive: bool) -> Outcome<Vec<String>> {
-        let found = self.store.namespaces(&Namespace::parse(ns)?, recursive)?;
+        let found = self.store.namespaces(&Namespace::parse(ns)?, recursive)?.whole()?;
         Ok(found.iter().map(|ns| ns.as_str().to_owned()).collect())
     }
 

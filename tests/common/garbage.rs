@@ -15,6 +15,7 @@ use pxds::hash::sha256;
 use pxds::name::Snapshot;
 use pxds::progress::Stage;
 use pxds::store::{InsertOptions, Layout, NoticeLevel, Store, StoreOptions};
+use serde_json::Value;
 
 use crate::common::{Scratch, plain_blob, quick};
 
@@ -141,4 +142,24 @@ pub(crate) fn index_bytes(dynamic: bool, digests: &[Digest]) -> Vec<u8> {
     let csum = sha256(&entries).0;
     let header = IndexHeader { magic, uuid: [0; 16], ctime: 0, csum, size, chunk_size: 65536 };
     [header.to_bytes().to_vec(), entries].concat()
+}
+
+/// The members of `.gc-status` that PBS has.
+pub(crate) fn pbs_status(status: &GcStatus) -> Value {
+    let mut json: Value = serde_json::from_str(&status.to_json()).unwrap();
+    json.as_object_mut().unwrap().remove("cache-stats");
+    json
+}
+
+/// Does something when a collection gets to a phase.
+pub(crate) fn collect_and(scene: &Scene, phase: u32, action: impl FnOnce()) -> Result<GcStatus> {
+    let mut action = Some(action);
+    scene.collect_with(&GcOptions::default(), |step| {
+        if step.phase == phase
+            && let Some(action) = action.take()
+        {
+            action();
+        }
+        Ok(())
+    })
 }

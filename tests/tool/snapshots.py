@@ -707,10 +707,12 @@ class Denied(SnapshotCase):
             self.assertRegex(stderr, rf"{os.path.join(self.store, name)} is skipped: .*Permission denied")
 
     def test_listing(self):
-        rows, stderr = self.rows("list", self.store)
+        rows, stderr = self.rows("list", self.store, code=4)
+        self.assertEqual(rows.pop(), {"complete": False})
         self.assertEqual([f"{row['type']}/{row['id']}/{row['time']}" for row in rows], self.readable)
         self.assert_told(stderr, self.closed, "host/b")
-        rows, stderr = self.rows("stat", self.store)
+        rows, stderr = self.rows("stat", self.store, code=4)
+        self.assertEqual(rows[0]["complete"], False)
         self.assertEqual([row["snapshot"] for row in rows if row["kind"] == "snapshot"], self.readable)
         self.assert_told(stderr, self.closed, "host/b")
 

@@ -243,9 +243,9 @@ class StoreCase(TestCase):
         write(os.path.join(self.store, "somewhere", "odd.didx"), bytes(4096 + 41))
         self.pxds("forget", self.store, sorted(self.snapshots())[0])
 
-    def stat(self, *options):
+    def stat(self, *options, code=0):
         """Gives the line of the store, those of the groups, those of the snapshots; and stderr."""
-        done = self.pxds("stat", self.store, "--json", *options)
+        done = self.pxds("stat", self.store, "--json", *options, code=code)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         of_kind = lambda kind: [row for row in rows if row["kind"] == kind]
         self.assertEqual([row["kind"] for row in rows],
@@ -267,8 +267,8 @@ class Numbers(StoreCase):
     def assert_numbers(self, unreadable):
         model = Model(self.store)
         for options, expected_of in ((("--exact",), lambda value: value), ((), without_files)):
-            store, groups, snapshots, stderr = self.stat(*options)
-            self.assertEqual(store["exact"], bool(options))
+            store, groups, snapshots, stderr = self.stat(*options, code=4 if unreadable else 0)
+            self.assertEqual((store["exact"], store["complete"]), (bool(options), unreadable == 0))
             self.assertEqual(stderr.count("not counted: "), unreadable)
             self.check(store, expected_of(model.total()))
             self.assertEqual(set(groups), model.groups)
@@ -278,31 +278,32 @@ class Numbers(StoreCase):
             for name, row in snapshots.items():
                 self.check(row, expected_of(model.snapshot(name)))
                 self.assertEqual(row["protected"], False)
-            self.check_matrix(model)
+            self.check_matrix(model, list(groups))
         return model
 
     def check(self, row, expected):
         self.assertEqual({name: row.get(name) for name in expected}, expected)
         logical, used = row["described"]["logical_size"], row["used"]
-        self.assertAlmostEqual(row["dedup_factor"], logical / used["size"] if used["size"] else 1,
+        self.assertAlmostEqual(row["sharing_factor"], logical / used["size"] if used["size"] else 1,
                                places=3)
+        self.assertEqual("dedup_factor" in row, "stored_size" in used)
         if "stored_size" in used and used["stored_size"]:
+            self.assertAlmostEqual(row["dedup_factor"], logical / used["stored_size"], places=3)
             self.assertAlmostEqual(row["compression_ratio"],
                                    (used["size"] - used["missing_size"]) / used["stored_size"],
                                    places=3)
         others = set(row) - set(expected) - {
-            "kind", "exact", "dedup_factor", "compression_ratio", "oldest", "newest", "group",
+            "kind", "exact", "complete", "sharing_factor", "dedup_factor", "compression_ratio", "oldest", "newest", "group",
             "snapshot", "time", "age", "protected"}
         self.assertEqual(others, set())
 
-    def check_matrix(self, model):
+    def check_matrix(self, model, order):
         library = ctypes.CDLL(LIBRARY)
         store, stats = ctypes.c_void_p(), ctypes.c_void_p()
         self.assertEqual(library.pxds_store_open(
             os.fsencode(self.store), None, ctypes.byref(store), None), 0)
         self.assertEqual(library.pxds_stats_collect(store, 0, None, None, ctypes.byref(stats), None), 0)
         library.pxds_stats_group_count.restype = ctypes.c_size_t
-        order = list(self.stat()[1])
         self.assertEqual(library.pxds_stats_group_count(stats), len(order))
         size = ctypes.c_uint64()
         for i, left in enumerate(order):
@@ -341,7 +342,7 @@ class Numbers(StoreCase):
         total = model.total()
         self.assertEqual(total["used"]["missing_chunks"], 4)
         self.assertEqual((total["broken_files"], total["described"]["unreadable"]), (2, 3))
-        self.assertIn(False, [row["finished"] for row in self.stat()[2].values()])
+        self.assertIn(False, [row["finished"] for row in self.stat(code=4)[2].values()])
 
     def test_without_chunks(self):
         self.fill()
@@ -354,20 +355,21 @@ class Numbers(StoreCase):
         self.fill()
         self.damage()
         for options in ((), ("--exact",)):
-            text = self.pxds("stat", self.store, *options).stdout.decode()
+            text = self.pxds("stat", self.store, *options, code=4).stdout.decode()
             total = Model(self.store).total()
             self.assertIn(f"({total['used']['size']} bytes) in {total['used']['chunks']} chunks\n", text)
             self.assertEqual(bool(options), "unreferenced:" in text)
             self.assertEqual(bool(options), "compression ratio:" in text)
             self.assertRegex(text, r"not readable: +3 ")
+            self.assertIn("not complete: ", text)
             for path in self.snapshots():
                 self.assertRegex(text, rf"(?m)^{re.escape(path)} +\d+[dhms]  ")
 
 
 class Report(StoreCase):
-    def page(self, *options, store=None):
+    def page(self, *options, store=None, code=0):
         out = self.path("page.html")
-        done = self.pxds("report", store or self.store, "-o", out, *options)
+        done = self.pxds("report", store or self.store, "-o", out, *options, code=code)
         self.assertEqual(done.stdout, b"")
         text = read(out).decode()
         self.assert_self_contained(text)
@@ -422,9 +424,9 @@ class Report(StoreCase):
     def test_a_damaged_store(self):
         self.fill()
         self.damage()
-        text = self.page()
+        text = self.page(code=4)
         self.assertEqual(self.headings(text)[0], "What is not in order")
-        for line in ("<li>4 missing", "<li>2 broken", "<li>3 not readable"):
+        for line in ("<li>4 missing", "<li>2 broken", "<li>3 not readable", "<li>not complete"):
             self.assert_has(text, line)
         self.assert_has(text, "not finished")
 
