@@ -67,7 +67,7 @@
  * manifests       pxds_manifest_parse, pxds_manifest_find_file, pxds_manifest_verify_file, pxds_manifest_new,
  *                 pxds_manifest_add_file, pxds_manifest_set_notes, pxds_manifest_to_json, pxds_json_canonical
  * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
- * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_digest_compute, pxds_version
+ * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_file_write, pxds_digest_compute, pxds_version
  */
 
 #ifndef PXDS_H
@@ -2283,13 +2283,17 @@ pxds_status pxds_keyfile_to_json(const pxds_keyfile *keyfile, pxds_buffer **out,
 /**
  * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
  *
- * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all.
+ * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its permissions,
+ * and its owner as far as the process may.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile, const char *path, uint32_t flags, pxds_error **err);
+pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile,
+                              const char *path,
+                              uint32_t flags,
+                              pxds_error **err);
 
 /**
  * Frees a key file. NULL is fine.
@@ -3150,20 +3154,35 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
- * Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
+ * Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that belongs
+ * to a snapshot. For callers who would rather know before the work than behind it.
  *
- * A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
+ * Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
+ * PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_index_check_path(const char *path,
+                                  pxds_error **err);
+
+/**
+ * Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can be.
+ *
+ * A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is on
+ * the disk. A writer that came out of an ingest or image
  * follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
  * the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
  * knows no store: call pxds_store_sync() first.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
- * file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
+ * Errors: PXDS_ERR_ARGUMENT (also if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such
+ * directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
  * of the store has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, pxds_error **err);
+pxds_status pxds_index_writer_save(pxds_index_writer *writer,
+                                   const char *path,
+                                   pxds_error **err);
 
 /**
  * Frees a writer. NULL is fine. An index that was not saved leaves no trace.
@@ -3560,9 +3579,10 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
  * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does. A regular file
  * that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
- * written, also by a failure; of what comes behind that some may have been written then.
+ * written, also by a failure; of what comes behind that some may have been written then. A block device that has not room
+ * for all is found out before anything is written.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
+ * Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
  * PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
  * otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
  * chunk's digest and its offset in the file.
@@ -3594,11 +3614,14 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
  * Writes the whole file of `index` to `path`.
  *
  * A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
- * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo
- * is written in place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
+ * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions, and
+ * its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
+ * descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with pxds_restorer_write_fd().
+ * `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
  * too.
  *
- * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or a
+ * file that a store has made for itself.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */

@@ -453,7 +453,7 @@ fn the_saved_file_is_the_finished_index() {
 
     // Inside the store, in place of an older one.
     let path = store.path().join("a.didx");
-    fs::write(&path, b"old").unwrap();
+    take_in(&store, &data[1..]).0.save(&path).unwrap();
     index.save(&path).unwrap();
     assert!(fs::read(&path).unwrap() == bytes);
     assert_eq!(mode(&path), 0o644);

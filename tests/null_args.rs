@@ -28,6 +28,7 @@ use pxds::ffi::convert::*;
 use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
+use pxds::ffi::file::*;
 use pxds::ffi::format::*;
 use pxds::ffi::gc::*;
 use pxds::ffi::group::*;
@@ -79,6 +80,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_error_digest(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out_digest()) = PXDS_OK;
         pxds_error_offset(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out::<u64>()) = PXDS_OK;
 
+        pxds_file_write(c.must(c.path("new")), c.must(data(c)), LEN, c.err()) = PXDS_OK;
         pxds_digest_compute(c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
         pxds_digest_to_hex(c.must(c.digest()), c.out_text::<65>(), 65, c.err()) = PXDS_OK;
         pxds_digest_from_hex(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
@@ -180,6 +182,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_chunk_iter_next(c.must(c.iter()), c.out_struct(), c.err()) = PXDS_OK;
         pxds_store_lock(c.must(c.store()), PXDS_LOCK_SHARED, c.out_handle(pxds_lock_free), c.err()) = PXDS_OK;
 
+        pxds_index_check_path(c.must(c.path("new.didx")), c.err()) = PXDS_OK;
         pxds_index_open(c.must(saved_index(c)), PXDS_INDEX_ANY, c.out_handle(pxds_index_free), c.err()) = PXDS_OK;
         pxds_index_parse(
             c.must(c.bytes(&c.index_bytes())), c.index_bytes().len(), PXDS_INDEX_ANY, c.out_handle(pxds_index_free),

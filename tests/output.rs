@@ -3,10 +3,12 @@
 mod common;
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::{Scratch, quick};
 use pxds::error::Kind;
@@ -14,6 +16,7 @@ use pxds::index::{DynamicWriter, Index};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::Store;
+use pxds::sys::{CallerFd, Destination};
 
 const DATA: &[u8] = b"what is stored";
 
@@ -28,7 +31,7 @@ fn restore(store: &Store, path: &Path) -> Result<(), pxds::error::Error> {
 }
 
 fn save(path: &Path) -> Result<(), pxds::error::Error> {
-    DynamicWriter::new(0, None).unwrap().save(path, false)
+    DynamicWriter::new(0, Some([7; 16])).unwrap().save(path, false)
 }
 
 fn make_fifo(path: &Path) {
@@ -51,6 +54,7 @@ fn a_link_is_followed_and_stays() {
     restore(&store, &link).unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read(&real).unwrap(), DATA);
+    fs::write(&real, "").unwrap();
     save(&link).unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::metadata(&real).unwrap().len(), 4096);
@@ -150,4 +154,210 @@ fn a_store_of_its_own_is_told_of_an_empty_index() {
         assert_eq!(told.lock().unwrap().len(), notices, "{}", path.display());
         assert_eq!(Index::open(&path, None).unwrap().count(), 0);
     }
+}
+
+/// Every way to name the descriptor.
+fn names_of(fd: i32, scratch: &Scratch) -> Vec<PathBuf> {
+    let (pid, tid) = (std::process::id(), fs::read_link("/proc/thread-self").unwrap());
+    let mut names: Vec<PathBuf> = ["/dev/fd".into(), "/proc/self/fd".into(), "/proc/thread-self/fd".into()]
+        .into_iter()
+        .chain([format!("/proc/{pid}/fd"), format!("/proc/{}/fd", tid.display()), "/proc/../dev/fd".to_owned()])
+        .map(|directory: String| Path::new(&directory).join(fd.to_string()))
+        .collect();
+    let link = scratch.join(&format!("link-to-{fd}"));
+    symlink(&names[0], &link).unwrap();
+    let second = scratch.join(&format!("second-link-to-{fd}"));
+    symlink(link.file_name().unwrap(), &second).unwrap();
+    names.extend([link, second]);
+    names
+}
+
+#[test]
+fn a_descriptor_is_written_to_and_never_replaced() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let file = scratch.join("log");
+    let mut log = File::options().create_new(true).read(true).write(true).open(&file).unwrap();
+    let inode = log.metadata().unwrap().ino();
+    let names = names_of(log.as_raw_fd(), &scratch);
+    for name in &names {
+        log.write_all(b"<").unwrap();
+        restore(&store, name).unwrap();
+        Destination::at(name).unwrap().write(b"|", 0o666).unwrap();
+        log.write_all(b">").unwrap();
+        // These need a name.
+        assert_eq!(save(name).unwrap_err().kind(), Kind::Exists, "{}", name.display());
+    }
+    assert_eq!(fs::metadata(&file).unwrap().ino(), inode);
+    let expected = [b"<", DATA, b"|>"].concat().repeat(names.len());
+    assert_eq!(fs::read(&file).unwrap(), expected);
+
+    // A file that has no name any more has none to be replaced under.
+    fs::remove_file(&file).unwrap();
+    restore(&store, &names[0]).unwrap();
+    log.rewind().unwrap();
+    let mut content = Vec::new();
+    log.read_to_end(&mut content).unwrap();
+    assert!(content.ends_with(DATA) && content.len() == expected.len() + DATA.len());
+    assert!(!file.exists());
+}
+
+#[test]
+fn what_only_looks_like_a_descriptor_is_a_file() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    fs::create_dir_all(scratch.join("proc/self/fd")).unwrap();
+    let path = scratch.join("proc/self/fd/1");
+    restore(&store, &path).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), DATA);
+    assert_eq!(restore(&store, Path::new("/dev/fd/999999")).unwrap_err().kind(), Kind::Argument);
+    assert_eq!(restore(&store, Path::new("/dev/fd/01")).unwrap_err().kind(), Kind::NotFound);
+}
+
+#[test]
+fn a_file_that_another_process_has_open_is_not_replaced_by_its_descriptor() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let file = scratch.join("file");
+    fs::write(&file, "old").unwrap();
+    let mut other = std::process::Command::new("sleep").arg("100").stdin(File::open(&file).unwrap()).spawn().unwrap();
+    let path = PathBuf::from(format!("/proc/{}/fd/0", other.id()));
+    let error = restore(&store, &path).unwrap_err();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    assert_eq!(error.kind(), Kind::Exists, "{error}");
+    assert_eq!(fs::read(&file).unwrap(), b"old");
+}
+
+#[test]
+fn an_index_replaces_nothing_but_an_index() {
+    let scratch = Scratch::new();
+    let path = scratch.join("file");
+    save(&path).unwrap();
+    save(&path).unwrap();
+    let index = fs::read(&path).unwrap();
+    for (content, replaced) in [
+        (&b""[..], true),
+        (&index[..8], true),
+        (&[&index[..8], &[0xff; 100]].concat(), true),
+        (&index[..7], false),
+        (b"x", false),
+        (&[0; 4096], false),
+        (&[&[0], &index[..]].concat(), false),
+    ] {
+        fs::write(&path, content).unwrap();
+        let checked = pxds::index::check_path(&path).map_err(|error| error.kind());
+        let saved = save(&path).map_err(|error| error.kind());
+        let expected = if replaced { Ok(()) } else { Err(Kind::Exists) };
+        assert_eq!((checked, saved), (expected, expected), "{:?}", &content[..content.len().min(10)]);
+        assert!(fs::read(&path).unwrap() == if replaced { &index } else { content });
+    }
+    assert_eq!(common::names(scratch.path()), ["file"], "no temporary file stays");
+}
+
+#[test]
+fn an_input_is_not_written_over() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let (input, link, second) = (scratch.join("input"), scratch.join("link"), scratch.join("second"));
+    // It is an index, so that nothing but the name is in the way.
+    save(&input).unwrap();
+    let content = fs::read(&input).unwrap();
+    symlink(&input, &link).unwrap();
+    fs::hard_link(&input, &second).unwrap();
+    let file = File::open(&input).unwrap();
+    for path in [&input, &link, &second] {
+        let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+        let mut image = pxds::ingest::Image::new(&store, None, pxds::ingest::ImageOptions::default()).unwrap();
+        (&file).rewind().unwrap();
+        ingest.read_fd(CallerFd::new(file.as_raw_fd()).unwrap()).unwrap();
+        image.read_fd(CallerFd::new(file.as_raw_fd()).unwrap()).unwrap();
+        for mut index in [ingest.finish().unwrap(), image.finish().unwrap()] {
+            let error = index.save(path).unwrap_err();
+            assert_eq!(error.kind(), Kind::Argument, "{error}");
+            index.save(&scratch.join("elsewhere")).unwrap();
+        }
+        assert!(fs::read(&input).unwrap() == content);
+    }
+}
+
+#[test]
+fn an_index_is_not_restored_over_itself() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let (path, link, second) = (scratch.join("index"), scratch.join("link"), scratch.join("second"));
+    let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+    ingest.write(DATA).unwrap();
+    ingest.finish().unwrap().save(&path).unwrap();
+    symlink(&path, &link).unwrap();
+    fs::hard_link(&path, &second).unwrap();
+    let content = fs::read(&path).unwrap();
+    let index = Index::open(&path, None).unwrap();
+    let mut restorer = Restorer::new(&store, RestoreOptions::default());
+    for out in [&path, &link, &second] {
+        assert_eq!(restorer.restore_file(&index, out).unwrap_err().kind(), Kind::Argument);
+        let file = File::options().append(true).open(out).unwrap();
+        let fd = CallerFd::new(file.as_raw_fd()).unwrap();
+        assert_eq!(restorer.restore_fd(&index, fd).unwrap_err().kind(), Kind::Argument);
+    }
+    assert!(fs::read(&path).unwrap() == content);
+}
+
+#[test]
+fn the_files_of_a_store_are_not_written_over() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    index_of(&store);
+    let base = scratch.join("store");
+    let chunks = fs::read_dir(base.join(".chunks")).unwrap().map(|entry| entry.unwrap().path());
+    let chunk = chunks.filter_map(|directory| fs::read_dir(directory).unwrap().next()).next().unwrap().unwrap().path();
+    let snapshot = base.join("ns/a/host/x/2020-06-26T13:56:05Z");
+    fs::create_dir_all(&snapshot).unwrap();
+    let in_group = |name: &str| snapshot.parent().unwrap().join(name);
+    for name in ["index.json.blob", "a.didx", "b.fidx", "c.blob", ".protected"] {
+        fs::write(snapshot.join(name), "").unwrap();
+    }
+    fs::write(in_group("owner"), "").unwrap();
+    fs::write(in_group("notes"), "").unwrap();
+    fs::write(base.join("loose.didx"), "").unwrap();
+    // As a copy of a snapshot without its store has it.
+    let copy = scratch.join("copy");
+    fs::create_dir(&copy).unwrap();
+    fs::write(copy.join("index.json.blob"), "").unwrap();
+    fs::write(copy.join("a.didx"), "").unwrap();
+    symlink(base.join(".lock"), scratch.join("link")).unwrap();
+
+    let mut own = vec![chunk, base.join(".lock"), in_group("owner"), in_group("notes"), scratch.join("link")];
+    own.extend(["index.json.blob", "a.didx", "b.fidx", "c.blob", ".protected"].map(|name| snapshot.join(name)));
+    own.extend([copy.join("index.json.blob"), copy.join("a.didx")]);
+    for path in own {
+        let before = fs::read(&path).unwrap();
+        for result in [restore(&store, &path), save(&path), Destination::at(&path).unwrap().write(b"x", 0o666)] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), Kind::Exists, "{error}");
+        }
+        assert!(fs::read(&path).unwrap() == before, "{}", path.display());
+    }
+
+    // An index that garbage collection heeds is for an index alone.
+    assert_eq!(restore(&store, &base.join("loose.didx")).unwrap_err().kind(), Kind::Exists);
+    save(&base.join("loose.didx")).unwrap();
+    save(&base.join("loose.didx")).unwrap();
+    // And files that are nothing to the store may be below it.
+    for path in [base.join("disk.raw"), copy.join("notes.txt"), scratch.join("owner")] {
+        fs::write(&path, "old").unwrap();
+        restore(&store, &path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), DATA);
+    }
+}
+
+#[test]
+fn an_index_that_is_replaced_keeps_its_permissions() {
+    let scratch = Scratch::new();
+    let path = scratch.join("index");
+    save(&path).unwrap();
+    assert_eq!(common::mode(&path), 0o644);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    save(&path).unwrap();
+    assert_eq!(common::mode(&path), 0o640);
 }

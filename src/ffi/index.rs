@@ -13,7 +13,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
-use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary};
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary, check_path};
 use crate::ingest::{IndexWriter, StoredIndex};
 use crate::restore::Terms;
 
@@ -576,15 +576,31 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
     })
 }
 
-/// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
+/// Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that belongs
+/// to a snapshot. For callers who would rather know before the work than behind it.
 ///
-/// A symbolic link is followed. When this returns the file is on the disk. A writer that came out of an ingest or image
+/// Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
+/// PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_check_path(path: *const c_char, err: *mut *mut pxds_error) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        check_path(unsafe { args::path(path, "path")? })
+    })
+}
+
+/// Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can be.
+///
+/// A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is on
+/// the disk. A writer that came out of an ingest or image
 /// follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
 /// the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
 /// knows no store: call pxds_store_sync() first.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_EXISTS (the name is not a regular
-/// file's), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
+/// Errors: PXDS_ERR_ARGUMENT (also if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such
+/// directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
 /// of the store has failed before).
 /// Threads: exclusive.
 /// Since: 0.1

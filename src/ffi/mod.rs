@@ -36,6 +36,8 @@ pub mod master;
 
 pub mod blob;
 
+pub mod file;
+
 pub mod format;
 
 pub mod chunker;

@@ -152,9 +152,10 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
 /// written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does. A regular file
 /// that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
-/// written, also by a failure; of what comes behind that some may have been written then.
+/// written, also by a failure; of what comes behind that some may have been written then. A block device that has not room
+/// for all is found out before anything is written.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
+/// Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
 /// PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
 /// otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
 /// chunk's digest and its offset in the file.
@@ -231,11 +232,14 @@ fn rest_of(data: &[u8], taken: usize) -> Result<&[u8]> {
 /// Writes the whole file of `index` to `path`.
 ///
 /// A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
-/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. A symbolic link is followed; a device or fifo
-/// is written in place. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
+/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions, and
+/// its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
+/// descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with pxds_restorer_write_fd().
+/// `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
 /// too.
 ///
-/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one.
+/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or a
+/// file that a store has made for itself.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::{DYNAMIC_ENTRY_SIZE, IndexHeader, field};
 use crate::hash::sha256;
 use crate::limits::INDEX_MAX_SIZE;
+use crate::sys::FileId;
 
 /// A dynamic index: each entry has the end of its chunk.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct DynamicIndex {
     entries: Vec<u8>,
     /// The hash of the entries, once somebody has asked.
     csum: OnceLock<Digest>,
+    /// What it was read from, if that was a file.
+    pub(super) file: Option<FileId>,
 }
 
 /// Checks that so many bytes of entries are whole entries.
@@ -45,7 +48,7 @@ impl DynamicIndex {
         for (i, entry) in entries.chunks_exact(DYNAMIC_ENTRY_SIZE).enumerate() {
             start = check_end(i, start, entry)?;
         }
-        Ok(DynamicIndex { header, entries, csum: OnceLock::new() })
+        Ok(DynamicIndex { header, entries, csum: OnceLock::new(), file: None })
     }
 
     /// The fields of the header as they are stored.

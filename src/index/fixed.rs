@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::{FIXED_ENTRY_SIZE, IndexHeader, field};
 use crate::hash::sha256;
 use crate::limits::INDEX_MAX_SIZE;
+use crate::sys::FileId;
 
 /// A fixed index: every chunk but the last has the same size.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct FixedIndex {
     digests: Vec<u8>,
     /// The hash of the digests, once somebody has asked.
     csum: OnceLock<Digest>,
+    /// What it was read from, if that was a file.
+    pub(super) file: Option<FileId>,
 }
 
 /// Checks that an image of `size` bytes can be in chunks of `chunk_size`.
@@ -46,7 +49,7 @@ pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
 impl FixedIndex {
     /// An index whose header has been checked against its digests.
     pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Self {
-        FixedIndex { header, digests, csum: OnceLock::new() }
+        FixedIndex { header, digests, csum: OnceLock::new(), file: None }
     }
 
     /// The fields of the header as they are stored.

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use super::writer::{Summary, TEMP_MODE, random_uuid, write_file};
+use super::writer::{Summary, TEMP_MODE, random_uuid, write_file, write_output};
 use super::{FixedIndex, fixed};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
@@ -244,7 +244,7 @@ impl FixedWriter {
     /// As [`FixedWriter::save`], into a file of this owner if one is given.
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
-        write_file(output.replace(TEMP_MODE)?, sync, owner, &self.summary().header, |file| file.write(&self.digests))
+        write_output(output, sync, owner, &self.summary().header, |file| file.write(&self.digests))
     }
 
     /// Completes the index and writes it to `name` in `dir`, whole or not at all, replacing what is there.

@@ -23,7 +23,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use crate::limits::INDEX_MAX_FILE_SIZE;
-use crate::sys;
+use crate::sys::{self, FileId, Output};
 
 /// Which kind of index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl Index {
     ///
     /// Errors: as [`Index::open`].
     pub fn read(mut file: File, len: u64, path: &Path, kind: Option<IndexKind>) -> Result<Self> {
+        let id = sys::file_id(&file, path)?;
         let describe = |error: Error| error.context(path.display()).with_path(path);
         let mut header = [0; INDEX_HEADER_SIZE];
         let entries_len = entries_len(len).map_err(describe)?;
@@ -92,7 +93,20 @@ impl Index {
         if entries.len() < entries_len {
             return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
         }
-        Self::from_parts(found, header, entries).map_err(describe)
+        let mut index = Self::from_parts(found, header, entries).map_err(describe)?;
+        match &mut index {
+            Index::Dynamic(index) => index.file = Some(id),
+            Index::Fixed(index) => index.file = Some(id),
+        }
+        Ok(index)
+    }
+
+    /// The file that it was read from, if it was one.
+    pub fn file(&self) -> Option<FileId> {
+        match self {
+            Index::Dynamic(index) => index.file,
+            Index::Fixed(index) => index.file,
+        }
     }
 
     /// Reads an index from the bytes of its file.
@@ -181,6 +195,20 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// Checks that an index can be saved at `path`: what is there already, if anything, is an index or an empty file, and does
+/// not belong to a snapshot that is finished.
+///
+/// Errors: `NotFound` if the directory is missing or it is a link to nothing; `Exists` if something else has the name;
+/// `Argument` if it names no file; `Io`.
+pub fn check_path(path: &Path) -> Result<()> {
+    Output::at(path)?.check_index(is_magic)
+}
+
+/// Whether a file that begins so is an index.
+fn is_magic(magic: &[u8; 8]) -> bool {
+    matches!(*magic, MAGIC_DYNAMIC_INDEX | MAGIC_FIXED_INDEX)
 }
 
 /// Bytes of entries in a file of `len` bytes.

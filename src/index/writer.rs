@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::path::Path;
 
+use super::is_magic;
 use super::spool::Spool;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
@@ -128,11 +129,11 @@ impl DynamicWriter {
         Ok(bytes)
     }
 
-    /// Completes the index and writes it to `path`, whole or not at all, replacing a regular file that is there.
+    /// Completes the index and writes it to `path`, whole or not at all, replacing an index that is there.
     ///
     /// With `sync` it is on the disk when this returns.
     ///
-    /// Errors: `State` after a refused entry; `Exists` if something that is no regular file has the name; `NotFound`, `Io`.
+    /// Errors: `State` after a refused entry; those of [`check_path`](super::check_path); `Io`.
     pub fn save(&mut self, path: &Path, sync: bool) -> Result<()> {
         self.save_to(&Output::at(path)?, sync, None)
     }
@@ -141,7 +142,7 @@ impl DynamicWriter {
     pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.complete()?;
         let header = self.summary().header;
-        write_file(output.replace(TEMP_MODE)?, sync, owner, &header, |file| self.entries.write_to(file))
+        write_output(output, sync, owner, &header, |file| self.entries.write_to(file))
     }
 
     /// Completes the index and writes it to `name` in `dir`, whole or not at all, replacing what is there.
@@ -162,6 +163,23 @@ impl DynamicWriter {
         self.state = State::Finished;
         Ok(())
     }
+}
+
+/// Writes an index file, header and `entries`, where `output` says. One that is new gets this owner.
+pub(super) fn write_output(
+    output: &Output,
+    sync: bool,
+    owner: Option<Owner>,
+    header: &IndexHeader,
+    entries: impl FnOnce(&mut TempFile<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut file = output.replace_index(is_magic, TEMP_MODE)?;
+    file.write(&header.to_bytes())?;
+    entries(&mut file)?;
+    if !output.keep_permissions(&file)? {
+        file.set_owner_and_mode(owner, MODE)?;
+    }
+    file.commit_or_undo(sync)
 }
 
 /// Writes an index file, header and `entries`, under its name when it is whole.

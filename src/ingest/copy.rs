@@ -67,6 +67,9 @@ pub fn copy_chunks(
     let fingerprint =
         key.as_ref().filter(|_| required_form == Some(RequiredForm::Encrypted)).map(|key| *key.fingerprint());
     let mut stored = StoredIndex::new(writer_for(index, target)?, target.clone(), lock, fingerprint);
+    if let Some(file) = index.file() {
+        stored.add_input(file)?;
+    }
     // Whether its chunks are encrypted is known from elsewhere, or not at all.
     stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
 

@@ -147,6 +147,7 @@ impl Image {
     /// device when the stream so far has ended within a chunk.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
         self.run(Image::flush)?;
+        self.engine.index()?.add_input(fd.id()?)?;
         let size = fd.size()?;
         if size.is_some() && self.pending.len() > 0 && !self.passes_over()? {
             let message = "the image has been fed a part of a chunk, and a file is read by whole ones";

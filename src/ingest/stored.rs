@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{DynamicWriter, FixedWriter, IndexKind, Summary};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
-use crate::sys::{Dir, Output, Owner};
+use crate::sys::{Dir, FileId, Output, Owner};
 
 /// A writer of either kind.
 pub enum IndexWriter {
@@ -103,6 +103,8 @@ pub struct StoredIndex {
     key: Option<Fingerprint>,
     /// Whether `key` says it: of copied chunks it may not be known.
     pub(super) form_known: bool,
+    /// The files that were read for it, in whose place it is not saved.
+    inputs: Vec<FileId>,
     /// `None` once the index is saved.
     lock: Option<SharedLock>,
 }
@@ -117,6 +119,7 @@ impl StoredIndex {
             stats: IngestStats::default(),
             key,
             form_known: true,
+            inputs: Vec::new(),
             lock: Some(lock),
         }
     }
@@ -154,6 +157,18 @@ impl StoredIndex {
     /// What of its chunks may not be on the disk yet: see [`Store::sync_before_index`].
     pub fn unsynced(&self) -> &Unsynced {
         &self.unsynced
+    }
+
+    /// A file is read for it.
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn add_input(&mut self, file: FileId) -> Result<()> {
+        if self.inputs.last() != Some(&file) {
+            let no_memory = |_| Error::new(Kind::NoMemory, "no memory for the list of inputs");
+            self.inputs.try_reserve(1).map_err(no_memory)?;
+            self.inputs.push(file);
+        }
+        Ok(())
     }
 
     /// It names chunks that its ingest has not written.
@@ -201,10 +216,14 @@ impl StoredIndex {
     ///
     /// An empty index below the store brings a notice before anything is written.
     ///
-    /// Errors: `State` if it is saved already; those of [`DynamicWriter::save`]; that of the notice.
+    /// Errors: `State` if it is saved already; `Argument` if a file that was read for it is there; those of
+    /// [`DynamicWriter::save`]; that of the notice.
     pub fn save(&mut self, path: &Path) -> Result<()> {
         self.check_held()?;
         let output = Output::at(path)?;
+        for &input in &self.inputs {
+            output.check_is_not(Some(input), "is an input")?;
+        }
         let below = self.store.is_below(output.dir());
         if below && self.summary().count == 0 {
             let what = "Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one";

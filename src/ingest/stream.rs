@@ -136,6 +136,7 @@ impl Ingest {
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
         self.run(|ingest| {
             ingest.flush()?;
+            ingest.engine.index()?.add_input(fd.id()?)?;
             let Ingest { engine, chunker, pending, pace, .. } = ingest;
             let (offset, rest) = (ingest.offset, fd.rest()?);
             let mut input = FdInput { fd, chunker, pending, offset, pace, done: 0, rest, failure: None };

@@ -28,7 +28,7 @@ use crate::index::Index;
 use crate::progress::{KeptOnProgress, Progress, Stage};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
-use crate::sys::{CallerFd, FileKind, Output, TempFile};
+use crate::sys::{CallerFd, Destination, TempFile};
 use pieces::{Delivery, Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Takes the next bytes, all of them.
@@ -174,9 +174,10 @@ impl Restorer {
     ///
     /// A regular or new file gets its name when all of it is there, on the disk unless the sync level of the source is
     /// [`SyncLevel::None`]; a failure leaves what was there before. A link is followed; a device or fifo is written in
-    /// place.
+    /// place, and so is a descriptor that `path` stands for: see [`Destination`].
     ///
-    /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one; `Io`.
+    /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one, or a file that a store
+    /// has made for itself; `Argument` if it is the index's; `Io`.
     pub fn restore_file(&mut self, index: &Index, path: &Path) -> Result<()> {
         self.write_file(index, None, path)
     }
@@ -269,6 +270,10 @@ impl Restorer {
 
     fn write_fd(&mut self, index: &Index, range: Option<(u64, u64)>, fd: CallerFd<'_>) -> Result<()> {
         self.written = 0;
+        if index.file().is_some() && index.file() == Some(fd.id()?) {
+            return Err(Error::new(Kind::Argument, "the descriptor to write to is that of the index"));
+        }
+        fd.check_room(wanted_len(index, range))?;
         let Some(region) = fd.region(self.options.sparse)? else {
             return self.run(index, range, Target::InOrder(&mut into_sink(&mut |data: &[u8]| fd.write_all(data))));
         };
@@ -278,24 +283,20 @@ impl Restorer {
 
     fn write_file(&mut self, index: &Index, range: Option<(u64, u64)>, path: &Path) -> Result<()> {
         self.written = 0;
-        let output = Output::at(path)?;
-        let Some(existing) = output.existing() else {
-            let file = output.replace(0o666)?;
-            self.write_new_file(index, range, &file)?;
-            return file.commit(self.sync());
+        let output = match Destination::at(path)? {
+            Destination::Descriptor(fd) => return self.write_fd(index, range, fd),
+            Destination::Name(output) => output,
         };
-        if existing.kind == FileKind::Other {
-            let mut file = output.open_in_place()?;
-            let mut write = |data: &[u8]| {
-                std::io::Write::write_all(&mut file, data).map_err(|source| Error::io("write", path, &source))
-            };
-            return self.run(index, range, Target::InOrder(&mut into_sink(&mut write)));
+        output.check_is_not(index.file(), "is the index itself")?;
+        if output.is_in_place() {
+            let mut in_place = output.open_in_place(wanted_len(index, range))?;
+            self.run(index, range, Target::InOrder(&mut into_sink(&mut |data: &[u8]| in_place.write(data))))?;
+            return if self.syncs() { in_place.sync() } else { Ok(()) };
         }
-        let file = output.replace(0o600)?;
+        let file = output.replace(0o666)?;
         self.write_new_file(index, range, &file)?;
-        // Its permissions, but neither set-user-id nor the like: the content is not what they were given to.
-        file.set_owner_and_mode(existing.owner.for_new_files(), existing.mode & 0o777)?;
-        file.commit(self.sync())
+        output.keep_permissions(&file)?;
+        file.commit_or_undo(self.syncs())
     }
 
     fn write_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &TempFile<'_>) -> Result<()> {
@@ -304,9 +305,14 @@ impl Restorer {
         region.finish(self.written)
     }
 
-    fn sync(&self) -> bool {
+    fn syncs(&self) -> bool {
         self.source.sync_level() != SyncLevel::None
     }
+}
+
+/// Bytes that a restore gives out.
+fn wanted_len(index: &Index, range: Option<(u64, u64)>) -> u64 {
+    range.map_or(index.size(), |(offset, length)| length.min(index.size().saturating_sub(offset)))
 }
 
 /// Spells zeros out.

@@ -54,6 +54,8 @@ pub struct Stat {
     pub device: u64,
     /// Its number there.
     pub inode: u64,
+    /// Which block device it is, if it is one.
+    pub block_device: Option<u64>,
 }
 
 /// User and group of a file.
@@ -65,7 +67,23 @@ pub struct Owner {
     pub gid: u32,
 }
 
+/// Which file something is, whatever its name: the same for all its links, and for all nodes of one block device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    device: u64,
+    /// 0, which no file has, for a block device.
+    inode: u64,
+}
+
 impl Stat {
+    /// Which file it is.
+    pub fn id(&self) -> FileId {
+        match self.block_device {
+            Some(device) => FileId { device, inode: 0 },
+            None => FileId { device: self.device, inode: self.inode },
+        }
+    }
+
     fn from_raw(raw: &libc::stat) -> Self {
         Stat {
             kind: match raw.st_mode & libc::S_IFMT {
@@ -81,6 +99,7 @@ impl Stat {
             owner: Owner { uid: raw.st_uid, gid: raw.st_gid },
             device: raw.st_dev,
             inode: raw.st_ino,
+            block_device: (raw.st_mode & libc::S_IFMT == libc::S_IFBLK).then_some(raw.st_rdev),
         }
     }
 }
@@ -184,11 +203,8 @@ impl Dir {
     }
 
     fn stat_with(&self, name: &CStr, flags: i32) -> Result<Option<Stat>> {
-        let mut raw = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: `name` ends in NUL and `raw` has room for the structure.
-        match retry(|| unsafe { libc::fstatat(self.raw(), name.as_ptr(), raw.as_mut_ptr(), flags) }) {
-            // SAFETY: the call succeeded, so it filled the structure.
-            Ok(_) => Ok(Some(Stat::from_raw(unsafe { raw.assume_init_ref() }))),
+        match stat_at(self.raw(), name, flags) {
+            Ok(stat) => Ok(Some(stat)),
             Err(source) if source.raw_os_error() == Some(libc::ENOENT) => Ok(None),
             Err(source) => Err(self.error("stat", name, &source)),
         }
@@ -417,6 +433,14 @@ pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result
 
 fn not_regular(path: &Path) -> Error {
     Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(path)
+}
+
+pub(super) fn stat_at(dir: RawFd, name: &CStr, flags: i32) -> io::Result<Stat> {
+    let mut raw = MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `name` ends in NUL and `raw` has room for the structure.
+    retry(|| unsafe { libc::fstatat(dir, name.as_ptr(), raw.as_mut_ptr(), flags) })?;
+    // SAFETY: the call succeeded, so it filled the structure.
+    Ok(Stat::from_raw(unsafe { raw.assume_init_ref() }))
 }
 
 pub(super) fn stat_fd(fd: RawFd) -> io::Result<Stat> {

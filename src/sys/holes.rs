@@ -4,28 +4,45 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
+use super::dir::{FileId, FileKind, Stat, stat_fd};
 use super::{CallerFd, retry};
 use crate::error::{Error, Kind, Result};
 
 impl CallerFd<'_> {
+    /// Which file or device is behind the descriptor.
+    pub fn id(&self) -> Result<FileId> {
+        self.stat().map(|stat| stat.id())
+    }
+
+    /// Errors: `Io`, with ENOSPC, if it is a block device that has fewer than `len` bytes from where the descriptor
+    /// stands.
+    pub fn check_room(&self, len: u64) -> Result<()> {
+        if self.stat()?.block_device.is_none() {
+            return Ok(());
+        }
+        match self.rest()? {
+            Some(room) if room < len => {
+                let what = format!("{len} bytes to a device that has room for {room}");
+                Err(Error::os("write", &what, &io::Error::from_raw_os_error(libc::ENOSPC)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn stat(&self) -> Result<Stat> {
+        stat_fd(self.0.as_raw_fd()).map_err(|source| error(self.0, "stat", &source))
+    }
+
     /// Bytes of the regular file or block device behind the descriptor; `None` for anything else, which has no
     /// positions to read at.
     pub fn size(&self) -> Result<Option<u64>> {
-        let fd = self.0;
-        let mut raw = std::mem::MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: `raw` has room for the structure.
-        retry(|| unsafe { libc::fstat(fd.as_raw_fd(), raw.as_mut_ptr()) })
-            .map_err(|source| error(fd, "stat", &source))?;
-        // SAFETY: the call succeeded, so it filled the structure.
-        let raw = unsafe { raw.assume_init_ref() };
-        match raw.st_mode & libc::S_IFMT {
-            libc::S_IFREG => Ok(Some(u64::try_from(raw.st_size).unwrap_or(0))),
-            libc::S_IFBLK => {
-                let _position = Position::keep(fd)?;
-                seek(fd, 0, libc::SEEK_END).map(Some).map_err(|source| error(fd, "find the end of", &source))
-            }
-            _ => Ok(None),
+        let stat = self.stat()?;
+        if stat.block_device.is_some() {
+            let _position = Position::keep(self.0)?;
+            let end = seek(self.0, 0, libc::SEEK_END).map_err(|source| error(self.0, "find the end of", &source))?;
+            return Ok(Some(end));
         }
+        Ok((stat.kind == FileKind::File).then_some(stat.size))
     }
 
     /// Bytes from where the descriptor stands to the end of its regular file or block device; `None` for anything else.

@@ -21,13 +21,13 @@ mod sparse;
 mod temp;
 mod tree;
 
-pub use dir::{Dir, FileKind, Owner, Stat};
+pub use dir::{Dir, FileId, FileKind, Owner, Stat};
 pub use entries::{DirEntries, DirEntry, DirNames};
 pub use flock::{Attempt, Flock, pause};
 pub use holes::Holes;
 pub use lock::{LockFile, LockMode};
 pub use memory::large_buffer;
-pub use output::Output;
+pub use output::{Destination, InPlace, Output};
 pub use process::{ProcessMark, host_name, process_start};
 pub use removal::{Removed, is_random_name, random_name};
 pub use secret::without_traces;
@@ -109,6 +109,11 @@ fn split_file_path(path: &Path) -> Result<(PathBuf, CString)> {
 /// Errors: `NotFound`, `Io`; `Format` if it is not a regular file.
 pub fn open_regular(path: &Path) -> Result<(File, u64)> {
     dir::open_regular(path)
+}
+
+/// Which file `file` is; `path` is for errors.
+pub fn file_id(file: &File, path: &Path) -> Result<FileId> {
+    dir::stat_fd(file.as_raw_fd()).map(|stat| stat.id()).map_err(|source| Error::io("stat", path, &source))
 }
 
 /// Reads the next `len` bytes of `file` into `out`, replacing what it has, or fewer if the file ends before.

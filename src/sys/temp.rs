@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
-use super::dir::{Dir, Owner, give_to};
+use super::dir::{Dir, FileKind, Owner, give_to, stat_at, stat_fd};
 use super::{random, retry};
 use crate::error::{Error, Kind, Result};
 
@@ -18,7 +18,8 @@ const NAME_MAX: usize = 255;
 /// What the random end is made of. PBS's is letters and digits alone.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
-/// A file under a temporary name beside its target; removed when it is dropped without [`TempFile::commit`].
+/// A file under a temporary name beside its target, or under none; removed when it is dropped without
+/// [`TempFile::commit`].
 ///
 /// The name is the target's with its extension replaced by `tmp_` and six random characters (docs/format.md, 5.5).
 /// It is made exclusively, so that two writers never share one.
@@ -26,9 +27,9 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub struct TempFile<'a> {
     dir: &'a Dir,
     file: File,
-    name: CString,
+    /// What is to be removed when this is dropped; `None` as long as the file has no name, and once it has its own.
+    name: Option<CString>,
     target: &'a CStr,
-    committed: bool,
 }
 
 impl<'a> TempFile<'a> {
@@ -39,10 +40,20 @@ impl<'a> TempFile<'a> {
         loop {
             let name = temporary_name(target)?;
             match dir.open_with(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode) {
-                Ok(file) => return Ok(TempFile { dir, file, name, target, committed: false }),
+                Ok(file) => return Ok(TempFile { dir, file, name: Some(name), target }),
                 Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
                 Err(source) => return Err(dir.error("create", target, &source)),
             }
+        }
+    }
+
+    /// As [`TempFile::create`], in `dir` itself, and without a name where the file system can do that: then not even a
+    /// program that is killed leaves anything.
+    pub fn create_unnamed(dir: &'a Dir, target: &'a CStr, mode: u32) -> Result<Self> {
+        match open_unnamed(dir, mode) {
+            Ok(Some(file)) if linkable(&file).is_some() => Ok(TempFile { dir, file, name: None, target }),
+            Ok(_) => Self::create(dir, target, mode),
+            Err(source) => Err(dir.error("create", target, &source)),
         }
     }
 
@@ -80,26 +91,128 @@ impl<'a> TempFile<'a> {
     ///
     /// With `sync` the content is on the disk before the name, and the name when this returns. Should the very last
     /// step fail, the sync of the directory, the file has its name already.
-    pub fn commit(self, sync: bool) -> Result<()> {
-        self.commit_by(sync, Dir::rename)
+    pub fn commit(mut self, sync: bool) -> Result<()> {
+        let (dir, target) = (self.dir, self.target);
+        let parent = self.sync_and_open_parent(sync)?;
+        dir.rename(self.named()?, target)?;
+        self.name = None;
+        parent.map_or(Ok(()), |parent| parent.sync())
     }
 
-    /// As [`TempFile::commit`], if nothing has the name yet.
+    /// As [`TempFile::commit`], but if it fails, the name stands for what it stood for before.
+    ///
+    /// A process that is killed between two calls here leaves what was there before under a temporary name.
+    ///
+    /// Errors: `Exists` if something that is no regular file has got the name; `Io`.
+    pub fn commit_or_undo(mut self, sync: bool) -> Result<()> {
+        let (dir, target) = (self.dir, self.target);
+        let parent = self.sync_and_open_parent(sync)?;
+        loop {
+            match self.put_new() {
+                Err(error) if error.kind() == Kind::Exists => {}
+                result => return result.and_then(|()| self.sync_or_remove(parent)),
+            }
+            match dir.exchange(self.named()?, target) {
+                Ok(()) => return self.sync_or_exchange_back(parent),
+                // It has been removed meanwhile.
+                Err(source) if source.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(source) if is_unknown(&source) => return self.commit_without_exchange(parent),
+                Err(source) => return Err(self.error("rename to", &source)),
+            }
+        }
+    }
+
+    /// As [`TempFile::commit_or_undo`], if nothing has the name yet.
     ///
     /// Errors: `Exists`, `Io`.
-    pub fn commit_new(self, sync: bool) -> Result<()> {
-        self.commit_by(sync, Dir::rename_new)
+    pub fn commit_new(mut self, sync: bool) -> Result<()> {
+        let parent = self.sync_and_open_parent(sync)?;
+        self.put_new()?;
+        self.sync_or_remove(parent)
     }
 
-    fn commit_by(mut self, sync: bool, rename: impl FnOnce(&Dir, &CStr, &CStr) -> Result<()>) -> Result<()> {
-        let mut parent = None;
-        if sync {
-            self.sync()?;
-            parent = Some(self.dir.open_parent_of(self.target)?);
+    fn sync_and_open_parent(&self, sync: bool) -> Result<Option<Dir>> {
+        if !sync {
+            return Ok(None);
         }
-        rename(self.dir, &self.name, self.target)?;
-        self.committed = true;
-        parent.map_or(Ok(()), |parent| parent.sync())
+        self.sync()?;
+        self.dir.open_parent_of(self.target).map(Some)
+    }
+
+    /// The temporary name, which the file gets now if it has none.
+    fn named(&mut self) -> Result<&CStr> {
+        while self.name.is_none() {
+            let name = temporary_name(self.target)?;
+            match self.link(&name) {
+                Ok(()) => self.name = Some(name),
+                Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
+                Err(source) => return Err(self.error("create", &source)),
+            }
+        }
+        self.name.as_deref().ok_or_else(|| Error::new(Kind::Internal, "a temporary file without a name"))
+    }
+
+    /// Gives the file the name `name`, its first.
+    fn link(&self, name: &CStr) -> io::Result<()> {
+        let path = linkable(&self.file).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))?;
+        // SAFETY: both names end in NUL.
+        retry(|| unsafe {
+            libc::linkat(libc::AT_FDCWD, path.as_ptr(), self.dir.raw(), name.as_ptr(), libc::AT_SYMLINK_FOLLOW)
+        })
+        .map(drop)
+    }
+
+    /// Gives the file its name, if nothing has it.
+    fn put_new(&mut self) -> Result<()> {
+        match self.name.take() {
+            Some(name) => {
+                let result = self.dir.rename_new(&name, self.target);
+                if result.is_err() {
+                    self.name = Some(name);
+                }
+                result
+            }
+            None => self.link(self.target).map_err(|source| self.error("create", &source)),
+        }
+    }
+
+    /// The end of a file that is new.
+    fn sync_or_remove(&mut self, parent: Option<Dir>) -> Result<()> {
+        let result = parent.map_or(Ok(()), |parent| parent.sync());
+        match &result {
+            Ok(()) => result,
+            Err(_) => self.dir.unlink(self.target).and(result),
+        }
+    }
+
+    /// The end of a file that has changed places with another, which has the temporary name now and is removed.
+    fn sync_or_exchange_back(&mut self, parent: Option<Dir>) -> Result<()> {
+        let (dir, target) = (self.dir, self.target);
+        let check = |old: Option<super::Stat>| match old {
+            Some(old) if old.kind != FileKind::File => {
+                Err(dir.error("replace", target, &io::Error::from_raw_os_error(libc::EEXIST)))
+            }
+            _ => parent.as_ref().map_or(Ok(()), Dir::sync),
+        };
+        let Err(error) = dir.lstat(self.named()?).and_then(check) else { return Ok(()) };
+        if let Err(source) = dir.exchange(self.named()?, target) {
+            // What was there before is not removed.
+            self.name = None;
+            return Err(dir.error("give its old content back to", target, &source).context(error));
+        }
+        Err(error)
+    }
+
+    /// The end where the file system cannot let two files change places: what fails last cannot be undone.
+    fn commit_without_exchange(&mut self, parent: Option<Dir>) -> Result<()> {
+        let (dir, target) = (self.dir, self.target);
+        dir.rename(self.named()?, target)?;
+        self.name = None;
+        let describe = |error: Error| {
+            let path = dir.join(target);
+            error.context(format!("{} has its new content, which may not be on the disk", path.display()))
+        };
+        parent.map_or(Ok(()), |parent| parent.sync()).map_err(describe)
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
@@ -113,11 +226,23 @@ impl<'a> TempFile<'a> {
 
 impl Drop for TempFile<'_> {
     fn drop(&mut self) {
-        if !self.committed {
+        if let Some(name) = &self.name {
             // A temporary file that cannot be removed is never taken for anything else.
-            let _ = self.dir.unlink(&self.name);
+            let _ = self.dir.unlink(name);
         }
     }
+}
+
+/// The path by which a file that has no name can be given one; `None` where /proc does not lead to it.
+fn linkable(file: &File) -> Option<CString> {
+    let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+    let same = stat_at(libc::AT_FDCWD, &path, 0).ok()?.id() == stat_fd(file.as_raw_fd()).ok()?.id();
+    same.then_some(path)
+}
+
+/// Whether an error says that the file system, or the system, does not know a way of renaming.
+fn is_unknown(source: &io::Error) -> bool {
+    matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
 
 /// A random name beside `target` that nothing takes for anything: see [`TempFile`].
@@ -144,10 +269,9 @@ pub fn is_temporary_name(name: &CStr, target: &CStr) -> bool {
 
 /// A file in `dir` without a name, gone when it is closed.
 pub fn anonymous(dir: &Dir) -> Result<File> {
-    let unsupported = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOENT, libc::EINVAL];
-    match dir.open_with(c".", libc::O_RDWR | libc::O_TMPFILE, 0o600) {
-        Ok(file) => Ok(file),
-        Err(source) if source.raw_os_error().is_some_and(|errno| unsupported.contains(&errno)) => {
+    match open_unnamed(dir, 0o600) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => {
             let temp = TempFile::create(dir, c".spool", 0o600)?;
             temp.file.try_clone().map_err(|source| temp.error("open", &source))
         }
@@ -155,7 +279,25 @@ pub fn anonymous(dir: &Dir) -> Result<File> {
     }
 }
 
+/// `None` where the file system has no files without a name.
+fn open_unnamed(dir: &Dir, mode: u32) -> io::Result<Option<File>> {
+    let unsupported = [libc::EOPNOTSUPP, libc::EISDIR, libc::ENOENT, libc::EINVAL];
+    match dir.open_with(c".", libc::O_RDWR | libc::O_TMPFILE, mode) {
+        Err(source) if source.raw_os_error().is_some_and(|errno| unsupported.contains(&errno)) => Ok(None),
+        other => other.map(Some),
+    }
+}
+
 impl Dir {
+    /// Lets the files `one` and `other` change places.
+    fn exchange(&self, one: &CStr, other: &CStr) -> io::Result<()> {
+        // SAFETY: both names end in NUL.
+        retry(|| unsafe {
+            libc::renameat2(self.raw(), one.as_ptr(), self.raw(), other.as_ptr(), libc::RENAME_EXCHANGE)
+        })
+        .map(drop)
+    }
+
     /// The directory that `name`, a path below this one, is in.
     fn open_parent_of(&self, name: &CStr) -> Result<Dir> {
         let bytes = name.to_bytes();

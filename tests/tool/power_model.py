@@ -42,6 +42,9 @@ class Model:
             for name in [name for name in names if name.startswith(path + "/")]:
                 names[second + name[len(path):]] = names.pop(name)
 
+    def exchange(self, path, second):
+        self.now[path], self.now[second] = self.now[second], self.now[path]
+
     def remove(self, path):
         self.now.pop(path, None)
 
@@ -89,6 +92,8 @@ class Model:
             self.syncfs()
         elif event == "unlink":
             self.remove(path)
+        elif event == "exchange":
+            self.exchange(path, second)
         else:
             self.move(path, second)
 
@@ -101,15 +106,21 @@ def at(directory, name):
 
 
 def events(lines):
-    """The calls that count: (call, path, second path)."""
+    """The calls that count: (call, path, second path). That a file gets its first name is a "rename"."""
+    unnamed = {}  # descriptor -> what the system calls the file that it is open on
     for line in lines:
         match = LINE.match(line)
         if match is None or match[3].startswith("-"):
             continue
-        call, arguments, _, result = match.groups()
+        call, arguments, number, result = match.groups()
         parts = arguments.split(", ")
         fd = FD.match(parts[0])
-        if call in ("openat", "open", "creat") and ("O_CREAT" in arguments or call == "creat"):
+        if call == "openat" and "O_TMPFILE" in arguments:
+            unnamed[f'"/proc/self/fd/{number}"'] = result
+            yield "create", result, None
+        elif call == "linkat" and parts[1] in unnamed:
+            yield "rename", unnamed.pop(parts[1]), at(*parts[2:4])
+        elif call in ("openat", "open", "creat") and ("O_CREAT" in arguments or call == "creat"):
             yield "create", result, None
         elif call in WRITES and fd:
             yield "write", fd[1], None
@@ -124,7 +135,8 @@ def events(lines):
         elif call == "rename":
             yield "rename", at("", parts[0]), at("", parts[1])
         elif call in ("renameat", "renameat2"):
-            yield "rename", at(*parts[:2]), at(*parts[2:4])
+            event = "exchange" if "RENAME_EXCHANGE" in arguments else "rename"
+            yield event, at(*parts[:2]), at(*parts[2:4])
         elif call in ("link", "linkat", "symlink", "symlinkat"):
             raise AssertionError(f"the model knows no links: {line}")
         elif call == "unlink":
