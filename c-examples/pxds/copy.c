@@ -68,22 +68,22 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
 int cmd_copy(const struct args *args)
 {
     bool said = args->operands > 3;
-    char *made = said ? NULL : index_in(args->operand[2], args->operand[1]), *directory;
+    char *made = said ? NULL : index_in(args->operand[2], args->operand[1]);
     const char *index_path = said ? args->operand[3] : made;
     pxds_key *key = NULL;
     int rc = check_key_options(args, false);
 
     if (index_path == NULL)
         return fail(NULL);
-    directory = directory_of(index_path); /* said before the work, not behind it */
-    if (rc == 0 && directory == NULL)
-        rc = fail_errno(index_path);
+    if (rc == 0)
+        rc = check_output(args->operand[1], index_path);
+    if (rc == 0)
+        rc = check_index_path(index_path);
     if (rc == 0)
         rc = load_key(args, &key);
     if (rc == 0)
         rc = copy(args, key, index_path);
     pxds_key_free(key);
-    free(directory);
     free(made);
     return rc;
 }

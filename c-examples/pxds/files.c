@@ -77,86 +77,33 @@ uint8_t *read_input(const char *path, size_t *len)
     return data;
 }
 
-static bool write_all(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-
-        if (n < 0 && errno != EINTR)
-            return false;
-        if (n > 0) {
-            data += n;
-            len -= (size_t)n;
-        }
-    }
-    return true;
-}
-
-/* What is no regular file, such as a device or a pipe, is written to and not replaced. */
-static int write_in_place(const char *path, const uint8_t *data, size_t len)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    int rc = fd >= 0 && write_all(fd, data, len) ? 0 : fail_errno(path);
-
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
-/* Brings the names in a directory to the disk. */
-static bool sync_directory(const char *directory)
-{
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = fd >= 0 && fsync(fd) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return good;
-}
-
-/* Writes a temporary file in the directory of path, brings it to the disk, and renames it. */
-static int replace_file(const char *path, const char *directory, const uint8_t *data, size_t len)
-{
-    size_t size = strlen(directory) + 32;
-    char *temporary = malloc(size);
-    int fd, rc = 0;
-
-    if (temporary == NULL)
-        return fail(NULL);
-    snprintf(temporary, size, "%s/.pxds-%ld.tmp", directory, (long)getpid());
-    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        rc = fail_errno(path);
-    } else if (!write_all(fd, data, len) || fsync(fd) != 0 || rename(temporary, path) != 0) {
-        rc = fail_errno(path);
-        unlink(temporary);
-    } else if (!sync_directory(directory)) {
-        rc = fail_errno(directory);
-    }
-    if (fd >= 0)
-        close(fd);
-    free(temporary);
-    return rc;
-}
-
 int write_output(const char *path, const uint8_t *data, size_t len)
 {
-    char *resolved, *directory;
-    struct stat st;
-    int rc;
+    pxds_error *err = NULL;
 
     if (is_dash(path))
         return fwrite(data, 1, len, stdout) == len ? 0 : fail_errno("standard output");
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return write_in_place(path, data, len);
-    resolved = realpath(path, NULL); /* a link stays one; NULL: there is nothing yet */
-    if (resolved != NULL)
-        path = resolved;
-    directory = directory_of(path);
-    rc = directory != NULL ? replace_file(path, directory, data, len) : fail_errno(path);
-    free(directory);
-    free(resolved);
-    return rc;
+    fflush(stdout); /* the path may be a descriptor's */
+    return pxds_file_write(path, data, len, &err) < 0 ? fail(err) : 0;
+}
+
+int check_output(const char *input, const char *output)
+{
+    struct stat in, out;
+
+    if (is_dash(output) || stat(output, &out) != 0 ||
+        (is_dash(input) ? fstat(STDIN_FILENO, &in) : stat(input, &in)) != 0 ||
+        S_ISCHR(out.st_mode) || in.st_dev != out.st_dev || in.st_ino != out.st_ino)
+        return 0;
+    say("%s is the input, and not written over", output);
+    return 1;
+}
+
+int check_index_path(const char *path)
+{
+    pxds_error *err = NULL;
+
+    return pxds_index_check_path(path, &err) < 0 ? fail(err) : 0;
 }
 
 char *directory_of(const char *path)

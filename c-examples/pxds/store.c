@@ -170,9 +170,13 @@ int cmd_put(const struct args *args)
     pxds_error *err = NULL;
     pxds_key *key = NULL;
 
-    if (index_directory == NULL) /* said before the work, not behind it */
+    if (index_directory == NULL)
         return fail_errno(index_path);
     rc = check_key_options(args, is_dash(args->operand[1]));
+    if (rc == 0)
+        rc = check_output(args->operand[1], index_path);
+    if (rc == 0)
+        rc = check_index_path(index_path);
     if (rc == 0)
         rc = load_key(args, &key);
     fd = rc == 0 ? open_input(args->operand[1]) : -1;
@@ -367,6 +371,8 @@ int cmd_blob(const struct args *args)
     if (info && args->option[OPT_KEY].given)
         return usage_error(args->command, "info takes no --key");
     rc = check_key_options(args, is_dash(args->operand[1]));
+    if (rc == 0 && args->operands > 2)
+        rc = check_output(args->operand[1], args->operand[2]);
     if (rc == 0)
         rc = load_key(args, &key);
     if (rc != 0)

@@ -165,6 +165,11 @@ uint8_t *grow(uint8_t *data, size_t *capacity);
 /* Writes to a file, whose name appears only when all is there, or to stdout for "-". */
 int write_output(const char *path, const uint8_t *data, size_t len);
 
+/* Both say before the work what would be wrong behind it, and give the exit status: that the two are one file, other
+   than a terminal; that an index cannot be written there. */
+int check_output(const char *input, const char *output);
+int check_index_path(const char *path);
+
 /* The directory of a file, with links resolved, to be freed; NULL and errno if there is none. */
 char *directory_of(const char *path);
 
