@@ -131,6 +131,7 @@ static const struct option {
     [OPT_SKIP_VERIFIED] = {"skip-verified", COUNT, "DAYS",
                            "pass over what was verified within so many days", NULL},
     [OPT_SPARSE] = {"sparse", FLAG, NULL, "leave holes where there are chunks of zeros", NULL},
+    [OPT_STRICT] = {"strict", FLAG, NULL, "fail if a file changes while it is read", NULL},
     [OPT_SYNC] = {"sync", WORD, "none|file|filesystem",
                   "how chunks are made durable; filesystem if not given", syncs},
     [OPT_THREADS] = {"threads", INTEGER, "N", "use so many threads; one for each processor if not given",
@@ -353,6 +354,7 @@ static const struct command commands[] = {
     {"backup", "STORE TYPE/ID NAME=FILE...", 3, INT_MAX,
      BIT(OPT_NS) | BIT(OPT_TIME) | BIT(OPT_COMMENT) | BIT(OPT_OWNER) | BIT(OPT_CHUNK_SIZE) |
          BIT(OPT_ANY_CHUNK_SIZE) | PBS_BITS | BIT(OPT_CRYPT_MODE) | BIT(OPT_THREADS) |
+         BIT(OPT_STRICT) |
          BIT(OPT_MASTER_PUBKEY) | KEY_BITS,
      "make a snapshot of files",
      "Makes a snapshot of the group TYPE/ID, TYPE being vm, ct or host, with FILE ('-', once:\n"
@@ -468,7 +470,7 @@ static const struct command commands[] = {
      cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
      BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
-         BIT(OPT_PBS_CONFIG) | KEY_BITS,
+         BIT(OPT_STRICT) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
      "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"

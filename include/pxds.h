@@ -334,11 +334,23 @@
 /** pxds_ingest_options.flags: store chunks uncompressed. */
 #define PXDS_INGEST_NO_COMPRESS 1
 
+/**
+ * pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE, and
+ * not only a notice of the store's.
+ */
+#define PXDS_INGEST_STRICT 2
+
 /** pxds_image_new() size: it is not known, and is what comes. */
 #define PXDS_IMAGE_SIZE_UNKNOWN UINT64_MAX
 
 /** pxds_image_options.flags: store chunks uncompressed. */
 #define PXDS_IMAGE_NO_COMPRESS 1
+
+/**
+ * pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and not
+ * only a notice of the store's.
+ */
+#define PXDS_IMAGE_STRICT 2
 
 /** pxds_copy_options.flags: do not compare the csum in the header of the index with its entries, as for salvage. */
 #define PXDS_COPY_ANY_CSUM 1
@@ -1983,6 +1995,20 @@ size_t pxds_buffer_len(const pxds_buffer *buffer);
 void pxds_buffer_free(pxds_buffer *buffer);
 
 /**
+ * Writes a file of these bytes and no others to `path`, as pxds_restorer_write_file() does: it appears whole and is on
+ * the disk when this returns, or nothing is changed.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing), PXDS_ERR_EXISTS (a directory;
+ * or a file that a store has made for itself), PXDS_ERR_IO.
+ * Threads: any.
+ * Since: 0.1
+ */
+pxds_status pxds_file_write(const char *path,
+                            const void *data,
+                            size_t data_len,
+                            pxds_error **err);
+
+/**
  * Writes the digest of `data_len` bytes to the 32 bytes at `digest`.
  *
  * Errors: PXDS_ERR_ARGUMENT.
@@ -2283,8 +2309,8 @@ pxds_status pxds_keyfile_to_json(const pxds_keyfile *keyfile, pxds_buffer **out,
 /**
  * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
  *
- * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its permissions,
- * and its owner as far as the process may.
+ * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as far
+ * as the process may.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
  * Threads: shared.
@@ -3269,13 +3295,17 @@ pxds_status pxds_ingest_write(pxds_ingest *ingest, const void *data, size_t data
 /**
  * Takes what can be read from the descriptor `fd`, to its end.
  *
- * The descriptor is the caller's and stays open.
+ * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
+ * the start brings a notice of the store's.
  *
- * Errors: as pxds_ingest_write(), and PXDS_ERR_IO of the reading.
+ * Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file that
+ * has changed.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_ingest_read_fd(pxds_ingest *ingest, int32_t fd, pxds_error **err);
+pxds_status pxds_ingest_read_fd(pxds_ingest *ingest,
+                                int32_t fd,
+                                pxds_error **err);
 
 /**
  * Takes what `read` gives, to the end of its stream.
@@ -3382,15 +3412,19 @@ pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, px
  * was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
  * its end.
  *
- * The descriptor is the caller's and stays open.
+ * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
+ * the start brings a notice of the store's.
  *
  * Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
  * device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,
- * for a file or device when the stream so far has ended within a chunk.
+ * for a file or device when the stream so far has ended within a chunk; with PXDS_IMAGE_STRICT PXDS_ERR_STATE, and the
+ * image has failed, for a file that has changed.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_image_read_fd(pxds_image *image, int32_t fd, pxds_error **err);
+pxds_status pxds_image_read_fd(pxds_image *image,
+                               int32_t fd,
+                               pxds_error **err);
 
 /**
  * Takes from `earlier`, a fixed index of the same chunk size, the chunks that have not changed since.
@@ -4916,8 +4950,8 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  * (.fidx), or a blob.
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
- * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob, whose bytes the
- * `on_progress` of `stream` is told of. The descriptor is the caller's and stays open; an image that can be is read by
+ * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its bytes
+ * are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The descriptor is the caller's and stays open; an image that can be is read by
  * position. A cancel ends the backup, as any failure does.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().

@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::hash::sha256;
 use crate::index::{IndexKind, Summary};
-use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
+use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex, check_unchanged};
 use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::master::{SEALED_KEY_NAME, check_sealed};
@@ -27,7 +27,7 @@ use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
 use crate::progress::Progress;
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
-use crate::sys::{self, CallerFd, LockMode, ProcessMark, c_name};
+use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
 
 /// The only chunk size of fixed indexes that PBS writes, and that it reads after 4.2.3.
 const PBS_FIXED_CHUNK_SIZE: u64 = 4 << 20;
@@ -212,7 +212,8 @@ impl Backup {
     }
 
     /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or whole
-    /// as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks.
+    /// as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks; of a blob the size
+    /// alone.
     ///
     /// Errors: as [`Backup::add_index`] and [`Backup::add_blob`]; those of [`Ingest`] and [`Image`].
     pub fn add_fd(
@@ -242,9 +243,14 @@ impl Backup {
             }
             ArchiveKind::Blob => {
                 let mut progress = Progress::new(stream.on_progress);
-                let data = self.run(|_| read_whole(name, fd, &mut progress))?;
+                let data = self.run(|backup| {
+                    let watch = Watch::start(fd)?;
+                    let data = read_whole(name, fd, &mut progress)?;
+                    check_unchanged(&watch, &backup.store, stream.strict)?;
+                    Ok(data)
+                })?;
                 self.add_blob(name, &data, stream.compress)?;
-                return Ok(IngestStats::default());
+                return Ok(IngestStats { size: data.len() as u64, ..IngestStats::default() });
             }
         };
         self.add_index(name, &mut index)?;

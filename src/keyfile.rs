@@ -237,7 +237,7 @@ impl KeyFile {
     }
 
     /// Writes it to `path`, for its owner alone, on the disk when this returns. With `replace` a file that is there is
-    /// replaced, whole or not at all, and keeps its owner and permissions.
+    /// replaced, whole or not at all, and keeps its owner.
     ///
     /// Errors: `Exists` if there is something and it is not to be replaced; `NotFound`, `Io`.
     pub fn save(&self, path: &Path, replace: bool) -> Result<()> {
@@ -245,7 +245,7 @@ impl KeyFile {
         let output = Output::at(path)?;
         let mut file = if replace { output.replace(MODE)? } else { output.create(MODE)? };
         file.write(text.as_bytes())?;
-        if !output.keep_permissions(&file)? {
+        if !output.keep_permissions(&file, MODE)? {
             file.set_owner_and_mode(None, MODE)?;
         }
         if replace { file.commit_or_undo(true) } else { file.commit_new(true) }

@@ -152,7 +152,8 @@ fn descriptors_go_where_the_name_says() {
     };
     assert_eq!(add("a.didx").unwrap().size, data.len() as u64);
     assert_eq!(add("b.img.fidx").unwrap().chunks, 2);
-    assert_eq!(add("c.blob").unwrap().size, 0);
+    let blob = add("c.blob").unwrap();
+    assert_eq!((blob.size, blob.chunks), (data.len() as u64, 0));
     assert_eq!(failure(add("c.blob")).kind(), Kind::Exists);
     backup.finish().unwrap();
     let open = OpenSnapshot::open(&store, backup.snapshot(), None).unwrap();

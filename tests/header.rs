@@ -8,6 +8,7 @@ const SOURCES: &[&str] = &[
     "version",
     "error",
     "buffer",
+    "file",
     "digest",
     "callback",
     "name",

@@ -164,9 +164,9 @@ fn names_of(fd: i32, scratch: &Scratch) -> Vec<PathBuf> {
         .chain([format!("/proc/{pid}/fd"), format!("/proc/{}/fd", tid.display()), "/proc/../dev/fd".to_owned()])
         .map(|directory: String| Path::new(&directory).join(fd.to_string()))
         .collect();
-    let link = scratch.join(&format!("link-to-{fd}"));
+    let link = scratch.join(format!("link-to-{fd}"));
     symlink(&names[0], &link).unwrap();
-    let second = scratch.join(&format!("second-link-to-{fd}"));
+    let second = scratch.join(format!("second-link-to-{fd}"));
     symlink(link.file_name().unwrap(), &second).unwrap();
     names.extend([link, second]);
     names

@@ -131,22 +131,6 @@ static int group_path(const struct args *args, char *path, size_t capacity)
     return 0;
 }
 
-static int add_blob(pxds_backup *backup, struct archive *archive)
-{
-    pxds_error *err = NULL;
-    size_t len;
-    uint8_t *data = read_open_input(archive->fd, archive->path, &len);
-    int rc = 0;
-
-    if (data == NULL)
-        return 1;
-    archive->stats.size = len;
-    if (pxds_backup_add_blob(backup, archive->name, data, len, 0, &err) < 0)
-        rc = fail(err);
-    free(data);
-    return rc;
-}
-
 static int add_archives(const struct args *args, pxds_backup *backup, struct archive *archives,
                         int count)
 {
@@ -161,6 +145,10 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
     config.avg = chunk_size;
     stream.chunker = &config;
     image.chunk_size = chunk_size;
+    if (args->option[OPT_STRICT].given) {
+        stream.flags = PXDS_INGEST_STRICT;
+        image.flags = PXDS_IMAGE_STRICT;
+    }
     stream.threads = image.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (draws_line(NULL)) {
         stream.on_chunk = image.on_chunk = on_chunk;
@@ -171,10 +159,8 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
         struct archive *archive = &archives[i];
 
         meter = (struct meter){archive->name, now(), 0, 0};
-        if (archive->kind == PXDS_ARCHIVE_BLOB)
-            rc = add_blob(backup, archive);
-        else if (pxds_backup_add_fd(backup, archive->name, archive->fd, &stream, &image,
-                                    &archive->stats, &err) < 0)
+        if (pxds_backup_add_fd(backup, archive->name, archive->fd, &stream, &image,
+                               &archive->stats, &err) < 0)
             rc = fail(err);
     }
     clear_line();

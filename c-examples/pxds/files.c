@@ -40,7 +40,7 @@ uint8_t *grow(uint8_t *data, size_t *capacity)
     return bigger;
 }
 
-uint8_t *read_open_input(int fd, const char *path, size_t *len)
+static uint8_t *read_open_input(int fd, const char *path, size_t *len)
 {
     size_t capacity = 64 * 1024, fill = 0;
     uint8_t *data = malloc(capacity);

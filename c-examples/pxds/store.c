@@ -190,6 +190,8 @@ int cmd_put(const struct args *args)
     ingest_options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_NO_COMPRESS].given)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
+    if (args->option[OPT_STRICT].given)
+        ingest_options.flags |= PXDS_INGEST_STRICT;
     if (draws_line(NULL)) {
         ingest_options.on_chunk = on_chunk;
         ingest_options.on_progress = on_bytes;

@@ -68,6 +68,7 @@ enum option_id {
     OPT_SKIP_BAD,
     OPT_SKIP_VERIFIED,
     OPT_SPARSE,
+    OPT_STRICT,
     OPT_SYNC,
     OPT_THREADS,
     OPT_TIME,
@@ -155,9 +156,8 @@ const char *input_name(const char *path);
 /* Opens a file, or stdin for "-", to read. -1: it was reported why not. */
 int open_input(const char *path);
 
-/* Read all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
+/* Reads all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
 uint8_t *read_input(const char *path, size_t *len);
-uint8_t *read_open_input(int fd, const char *path, size_t *len);
 
 /* Doubles a buffer of *capacity bytes; NULL, with the old one freed, if there is no memory. */
 uint8_t *grow(uint8_t *data, size_t *capacity);

@@ -232,8 +232,8 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 /// (.fidx), or a blob.
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
-/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, none for a blob, whose bytes the
-/// `on_progress` of `stream` is told of. The descriptor is the caller's and stays open; an image that can be is read by
+/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its bytes
+/// are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The descriptor is the caller's and stays open; an image that can be is read by
 /// position. A cancel ends the backup, as any failure does.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().

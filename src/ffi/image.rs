@@ -22,6 +22,10 @@ pub const PXDS_IMAGE_SIZE_UNKNOWN: u64 = u64::MAX;
 /// pxds_image_options.flags: store chunks uncompressed.
 pub const PXDS_IMAGE_NO_COMPRESS: u32 = 1;
 
+/// pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and not
+/// only a notice of the store's.
+pub const PXDS_IMAGE_STRICT: u32 = 2;
+
 /// How an image is ingested.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -82,7 +86,7 @@ pub struct pxds_image(Exclusive<Image>);
 pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<ImageOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_IMAGE_NO_COMPRESS, "options.flags")?;
+    args::flags(options.flags, PXDS_IMAGE_NO_COMPRESS | PXDS_IMAGE_STRICT, "options.flags")?;
     let defaults = ImageOptions::default();
     // SAFETY: the caller's.
     unsafe {
@@ -95,6 +99,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
             on_chunk: on_chunk(options.on_chunk, options.user),
             on_progress: on_progress(options.on_progress, options.user),
             threads: options.threads as usize,
+            strict: options.flags & PXDS_IMAGE_STRICT != 0,
         })
     }
 }
@@ -195,11 +200,13 @@ pub unsafe extern "C" fn pxds_image_read(
 /// was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
 /// its end.
 ///
-/// The descriptor is the caller's and stays open.
+/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
+/// the start brings a notice of the store's.
 ///
 /// Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
 /// device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,
-/// for a file or device when the stream so far has ended within a chunk.
+/// for a file or device when the stream so far has ended within a chunk; with PXDS_IMAGE_STRICT PXDS_ERR_STATE, and the
+/// image has failed, for a file that has changed.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -44,6 +44,10 @@ pub type pxds_ingest_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, c
 /// pxds_ingest_options.flags: store chunks uncompressed.
 pub const PXDS_INGEST_NO_COMPRESS: u32 = 1;
 
+/// pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE, and
+/// not only a notice of the store's.
+pub const PXDS_INGEST_STRICT: u32 = 2;
+
 /// How a stream is ingested.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -116,7 +120,7 @@ pub struct pxds_ingest(Exclusive<Ingest>);
 pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_INGEST_NO_COMPRESS, "options.flags")?;
+    args::flags(options.flags, PXDS_INGEST_NO_COMPRESS | PXDS_INGEST_STRICT, "options.flags")?;
     // SAFETY: the caller's.
     unsafe {
         Ok(IngestOptions {
@@ -128,6 +132,7 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
             on_chunk: on_chunk(options.on_chunk, options.user),
             on_progress: on_progress(options.on_progress, options.user),
             threads: options.threads as usize,
+            strict: options.flags & PXDS_INGEST_STRICT != 0,
         })
     }
 }
@@ -207,9 +212,11 @@ pub unsafe extern "C" fn pxds_ingest_write(
 
 /// Takes what can be read from the descriptor `fd`, to its end.
 ///
-/// The descriptor is the caller's and stays open.
+/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
+/// the start brings a notice of the store's.
 ///
-/// Errors: as pxds_ingest_write(), and PXDS_ERR_IO of the reading.
+/// Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file that
+/// has changed.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -264,8 +264,8 @@ pub unsafe extern "C" fn pxds_keyfile_to_json(
 
 /// Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
 ///
-/// `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its permissions,
-/// and its owner as far as the process may.
+/// `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as far
+/// as the process may.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
 /// Threads: shared.

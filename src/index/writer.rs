@@ -176,7 +176,7 @@ pub(super) fn write_output(
     let mut file = output.replace_index(is_magic, TEMP_MODE)?;
     file.write(&header.to_bytes())?;
     entries(&mut file)?;
-    if !output.keep_permissions(&file)? {
+    if !output.keep_permissions(&file, 0o777)? {
         file.set_owner_and_mode(owner, MODE)?;
     }
     file.commit_or_undo(sync)

@@ -18,14 +18,14 @@ use super::changes::Changes;
 use super::engine::{Engine, EngineOptions, Listeners};
 use super::pending::Pending;
 use super::spans::{Source, SpanInput};
-use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
+use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
 use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{self, CallerFd, Holes};
+use crate::sys::{self, CallerFd, Holes, Watch};
 
 /// The only chunk size that PBS writes, and that it reads after 4.2.3 (docs/format.md, 6.4).
 const PBS_CHUNK_SIZE: u64 = 4 << 20;
@@ -51,6 +51,8 @@ pub struct ImageOptions {
     pub on_progress: Option<KeptOnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
+    /// That a file has changed while it was read is a failure, and not a notice.
+    pub strict: bool,
 }
 
 impl Default for ImageOptions {
@@ -65,6 +67,7 @@ impl Default for ImageOptions {
             on_chunk: None,
             on_progress: None,
             threads: 0,
+            strict: false,
         }
     }
 }
@@ -79,6 +82,9 @@ pub struct Image {
     start: u64,
     /// Plain bytes that one thread takes at a time.
     batch_size: usize,
+    /// Where notices go.
+    store: Store,
+    strict: bool,
     state: State,
 }
 
@@ -88,7 +94,7 @@ impl Image {
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
     /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
-        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, on_progress, threads } = options;
+        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, on_progress, threads, strict } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
             return Err(Error::new(Kind::Argument, message));
@@ -106,7 +112,8 @@ impl Image {
         let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
         let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;
         let (pending, batch_size) = (Pending::default(), batch_size(chunk_size));
-        Ok(Image { engine, chunk_size, pending, start: 0, batch_size, state: State::Open })
+        let (store, state) = (store.clone(), State::Open);
+        Ok(Image { engine, chunk_size, pending, start: 0, batch_size, store, strict, state })
     }
 
     /// Takes the next bytes. Those of chunks that have a digest are passed over. Small pieces are gathered first: what was
@@ -143,9 +150,12 @@ impl Image {
     /// A regular file or block device is read by position, wherever it stands, and not where it has holes; it gives the
     /// size if that is not known. Anything else is a stream, which is read to its end.
     ///
+    /// A regular file that has changed meanwhile brings a notice, or is an error.
+    ///
     /// Errors: as [`Image::write`]; `Corrupt`, with the offset, if it ends before the image; `Io`; `State` for a file or
-    /// device when the stream so far has ended within a chunk.
+    /// device when the stream so far has ended within a chunk, or if it has changed and [`ImageOptions::strict`] is set.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
+        let watch = Watch::start(fd)?;
         self.run(Image::flush)?;
         self.engine.index()?.add_input(fd.id()?)?;
         let size = fd.size()?;
@@ -153,9 +163,12 @@ impl Image {
             let message = "the image has been fed a part of a chunk, and a file is read by whole ones";
             return Err(Error::new(Kind::State, message).with_offset(self.at()));
         }
-        self.run(|image| match size {
-            Some(size) => image.read_positions(fd, size),
-            None => image.read_stream(fd),
+        self.run(|image| {
+            match size {
+                Some(size) => image.read_positions(fd, size)?,
+                None => image.read_stream(fd)?,
+            }
+            check_unchanged(&watch, &image.store, image.strict)
         })
     }
 

@@ -11,7 +11,7 @@ use super::batch::batch_size;
 use super::cut::{FdInput, Pace, SliceInput};
 use super::engine::{Engine, EngineOptions, Listeners};
 use super::pending::Pending;
-use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex};
+use super::{IndexWriter, IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::chunker::{Config, DynamicChunker};
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
@@ -19,7 +19,7 @@ use crate::index::DynamicWriter;
 use crate::limits::BLOB_MAX_SIZE;
 use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{self, CallerFd};
+use crate::sys::{self, CallerFd, Watch};
 
 /// Bytes asked of a reader at a time.
 const STEP: usize = 256 << 10;
@@ -48,6 +48,8 @@ pub struct IngestOptions {
     pub on_progress: Option<KeptOnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
+    /// That a file has changed while it was read is a failure, and not a notice.
+    pub strict: bool,
 }
 
 impl Default for IngestOptions {
@@ -62,6 +64,7 @@ impl Default for IngestOptions {
             on_chunk: None,
             on_progress: None,
             threads: 0,
+            strict: false,
         }
     }
 }
@@ -77,6 +80,9 @@ pub struct Ingest {
     /// Where it begins in the stream.
     offset: u64,
     pace: Pace,
+    /// Where notices go.
+    store: Store,
+    strict: bool,
     state: State,
 }
 
@@ -86,7 +92,8 @@ impl Ingest {
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
     pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
-        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, on_progress, threads } = options;
+        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, on_progress, threads, strict } =
+            options;
         let chunker = DynamicChunker::new(&config)?;
         if config.max > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(
@@ -102,7 +109,7 @@ impl Ingest {
         let avg = usize::try_from(config.avg).unwrap_or(usize::MAX);
         let pace = Pace { batch_size: batch_size(config.avg), avg, threads: engine.threads() };
         let (pending, state) = (Pending::default(), State::Open);
-        Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, pace, state })
+        Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, pace, store: store.clone(), strict, state })
     }
 
     /// Takes the next bytes of the stream. Small pieces are gathered first: what was taken is stored at the latest when
@@ -132,8 +139,11 @@ impl Ingest {
 
     /// Takes what can be read from `fd`, to its end. What it has given before it fails is stored.
     ///
-    /// Errors: as [`Ingest::write`]; `Io`.
+    /// A regular file that has changed meanwhile brings a notice, or is an error.
+    ///
+    /// Errors: as [`Ingest::write`]; `State` if it has changed and [`IngestOptions::strict`] is set; `Io`.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
+        let watch = Watch::start(fd)?;
         self.run(|ingest| {
             ingest.flush()?;
             ingest.engine.index()?.add_input(fd.id()?)?;
@@ -143,7 +153,8 @@ impl Ingest {
             let result = engine.run(&mut input);
             ingest.offset = input.offset;
             ingest.scanned = ingest.pending.len();
-            result
+            result?;
+            check_unchanged(&watch, &ingest.store, ingest.strict)
         })
     }
 

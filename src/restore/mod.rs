@@ -295,7 +295,7 @@ impl Restorer {
         }
         let file = output.replace(0o666)?;
         self.write_new_file(index, range, &file)?;
-        output.keep_permissions(&file)?;
+        output.keep_permissions(&file, 0o777)?;
         file.commit_or_undo(self.syncs())
     }
 

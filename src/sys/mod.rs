@@ -20,6 +20,7 @@ mod signals;
 mod sparse;
 mod temp;
 mod tree;
+mod watch;
 
 pub use dir::{Dir, FileId, FileKind, Owner, Stat};
 pub use entries::{DirEntries, DirEntry, DirNames};
@@ -35,6 +36,7 @@ pub use signals::SignalsBlocked;
 pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
+pub use watch::{Change, Watch};
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;

@@ -76,7 +76,7 @@ impl Destination {
         }
         let mut file = output.replace(mode)?;
         file.write(data)?;
-        output.keep_permissions(&file)?;
+        output.keep_permissions(&file, 0o777)?;
         file.commit_or_undo(true)
     }
 }
@@ -214,11 +214,12 @@ impl Output {
         TempFile::create_unnamed(&self.dir, &self.name, mode)
     }
 
-    /// Gives `file`, if it replaces another, the permissions of that, and its owner and group as far as this process
-    /// may; but neither set-user-id nor the like: the content is not what they were given to. False if it is new.
-    pub fn keep_permissions(&self, file: &TempFile<'_>) -> Result<bool> {
+    /// Gives `file`, if it replaces another, the permissions of that, of those in `allowed`, and its owner and group as far
+    /// as this process may; but neither set-user-id nor the like: the content is not what they were given to. False if it
+    /// is new.
+    pub fn keep_permissions(&self, file: &TempFile<'_>, allowed: u32) -> Result<bool> {
         let Some(Stat { owner, mode, .. }) = self.existing else { return Ok(false) };
-        let mode = mode & 0o777;
+        let mode = mode & 0o777 & allowed;
         let result = match owner.for_new_files() {
             None if !file.take_group(owner)? => {
                 // Nobody of the group that it has instead may do more than everybody.

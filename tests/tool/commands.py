@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 
 import support
 from support import TOOL, TestCase, random_data, read, tree, write
@@ -85,6 +86,41 @@ class ProgressLines(StoreCase):
             self.assertRegex(self.drawn(*restore), known)
             self.assertTrue(read(out) == read(file))
             self.assertEqual(self.pxds(*restore).stderr, b"")
+
+
+class ChangingInput(StoreCase):
+    """A file that somebody writes to while it is read."""
+
+    def setUp(self):
+        super().setUp()
+        self.file = self.path("busy")
+        write(self.file, random_data(20 << 20))
+        self.over = threading.Event()
+        writer = threading.Thread(target=self.keep_writing)
+        writer.start()
+        self.addCleanup(writer.join)
+        self.addCleanup(self.over.set)
+
+    def keep_writing(self):
+        while not self.over.wait(0.001):
+            os.utime(self.file)
+
+    def test_it_is_told_of_or_fails(self):
+        put = ("put", self.store, self.file, self.index)
+        archives = [("backup", self.store, "host/x", f"a.{kind}={self.file}") for kind in ("didx", "fidx", "blob")]
+        for command in (put, *archives):
+            with self.subTest(command=command):
+                done = self.pxds(*command)
+                self.assertIn(b"warning: ", done.stderr)
+                self.assertIn(f"{self.file} has changed while it was read".encode(), done.stderr)
+        for command in archives:
+            with self.subTest(command=command, strict=True):
+                before = self.pxds("list", self.store).stdout
+                self.assertIn("has changed while it was read", self.error(*command, "--strict"))
+                self.assertEqual(self.pxds("list", self.store).stdout, before)
+        os.unlink(self.index)
+        self.assertIn("has changed while it was read", self.error(*put, "--strict"))
+        self.assertFalse(os.path.exists(self.index))
 
 
 class RoundTrips(StoreCase):

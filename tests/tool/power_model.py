@@ -7,8 +7,9 @@ traced program are played to the model, which is then asked what a power failure
 import os
 import re
 
-LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*?)>)?(?: .*)?$")
-FD = re.compile(r"^\d+<(.*)>$")
+# A file without a name is a deleted one to strace.
+LINE = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)(?:<(.*?)>)?(?:\(deleted\))?(?: .*)?$")
+FD = re.compile(r"^\d+<(.*)>(?:\(deleted\))?$")
 WRITES = ("write", "pwrite64", "writev", "pwritev", "ftruncate", "fallocate", "copy_file_range")
 
 
