@@ -22,6 +22,9 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::MAX_THREADS;
 use crate::sys::SignalsBlocked;
 
+/// Bytes of a thread's stack. Unless it is said, std asks the environment.
+const STACK_SIZE: usize = 2 << 20;
+
 /// What taking a job has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
@@ -262,7 +265,11 @@ where
         state.idle_helpers += 1;
         drop(state);
         let _blocked = SignalsBlocked::new();
-        match thread::Builder::new().name("pxds".into()).spawn_scoped(helpers.scope, move || self.help(desk)) {
+        match thread::Builder::new()
+            .name("pxds".into())
+            .stack_size(STACK_SIZE)
+            .spawn_scoped(helpers.scope, move || self.help(desk))
+        {
             Ok(handle) => helpers.handles.push(handle),
             // The system has no more threads: those that there are do the work.
             Err(_) => self.state().desks = [].iter_mut(),

@@ -119,7 +119,7 @@ fn a_shared_cache_shows_nothing_to_those_without_the_key() {
     let store = scratch.store("store");
     let data = Rng::new(2).bytes(4096);
     let index = Arc::new(index(&mut image(&store, &data, Some(key(1)))));
-    let cache = Arc::new(Cache::new(1 << 20));
+    let cache = Arc::new(Cache::new(1 << 20).unwrap());
     let source = Arc::new(store.clone());
     let read = |key: Option<Arc<CryptKey>>| {
         let options = ReaderOptions { key, cache: Some(cache.clone()), ..ReaderOptions::default() };

@@ -59,7 +59,7 @@ fn reads_are_slices() {
         let index = Arc::new(index);
         // One chunk, a few, all.
         for max_bytes in [0, 10_000, usize::MAX] {
-            let cache = Arc::new(Cache::new(max_bytes));
+            let cache = Arc::new(Cache::new(max_bytes).unwrap());
             let reader = reader_of(&source, &index, with_cache(&cache));
             assert_eq!(reader.size(), len as u64);
             check(&reader, &data, &ranges);
@@ -117,7 +117,7 @@ fn the_cache_stays_below_its_limit() {
     let data = Rng::new(83).bytes(1_000_000);
     let source = Arc::new(Memory::default());
     let index = Arc::new(fixed(&source, &data, 8192));
-    let cache = Arc::new(Cache::new(MAX));
+    let cache = Arc::new(Cache::new(MAX).unwrap());
     let reader = reader_of(&source, &index, with_cache(&cache));
     let most = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -230,7 +230,7 @@ fn a_failed_load_is_tried_again() {
 fn readers_share_what_is_kept() {
     let (one, other) = (Arc::new(Memory::default()), Arc::new(Memory::default()));
     let index = Arc::new(dynamic(&one, &[b"data"]));
-    let cache = Arc::new(Cache::new(1000));
+    let cache = Arc::new(Cache::new(1000).unwrap());
     reader_of(&one, &index, with_cache(&cache)).read_at(0, &mut [0; 4]).unwrap();
     // The other source does not have it at all.
     let mut out = [0; 4];
@@ -244,7 +244,7 @@ fn readers_share_what_is_kept() {
 fn a_kept_chunk_is_compared_with_each_readers_form() {
     let source = Arc::new(Memory::default());
     let index = Arc::new(dynamic(&source, &[b"data"]));
-    let cache = Arc::new(Cache::new(1000));
+    let cache = Arc::new(Cache::new(1000).unwrap());
     let of_form = |required_form| reader_of(&source, &index, ReaderOptions { required_form, ..with_cache(&cache) });
     let mut out = [0; 4];
     for _ in 0..2 {
@@ -260,7 +260,7 @@ fn a_kept_chunk_is_compared_with_each_readers_form() {
 fn a_kept_chunk_is_compared_with_each_index() {
     let source = Arc::new(Memory::default());
     let digest = source.put(b"data");
-    let cache = Arc::new(Cache::new(1000));
+    let cache = Arc::new(Cache::new(1000).unwrap());
     for _ in 0..2 {
         for wrong in [3, 5, BLOB_MAX_SIZE as u64 + 1] {
             let index = Arc::new(dynamic_of(&[(7, digest), (7 + wrong, digest)]));
@@ -283,7 +283,7 @@ fn a_lying_index_spoils_nobody_elses_read() {
         Ok(())
     }));
     let source = Arc::new(source);
-    let cache = Arc::new(Cache::new(0));
+    let cache = Arc::new(Cache::new(0).unwrap());
     let (wrong, right) = (dynamic_of(&[(5, digest)]), dynamic_of(&[(4, digest)]));
     let [wrong, right] = [wrong, right].map(|index| reader_of(&source, &Arc::new(index), with_cache(&cache)));
     thread::scope(|scope| {
@@ -302,7 +302,7 @@ fn zeros_are_neither_loaded_nor_kept() {
     let mut data = vec![0; 10_000];
     data[5000..5100].fill(7);
     let index = Arc::new(fixed(&source, &data, 1024));
-    let cache = Arc::new(Cache::new(1 << 20));
+    let cache = Arc::new(Cache::new(1 << 20).unwrap());
     let reader = reader_of(&source, &index, with_cache(&cache));
     check(&reader, &data, &[(0, 10_000), (1, 20_000), (9999, 1), (500, 1000)]);
     assert_eq!(source.take_loads().len(), 1, "the chunk with data");
@@ -379,7 +379,7 @@ fn bad_chunks_read_as_zeros_if_that_is_wanted() {
         list.lock().unwrap().push((bad.number, bad.error.kind()));
         Ok(())
     });
-    let cache = Arc::new(Cache::new(1000));
+    let cache = Arc::new(Cache::new(1000).unwrap());
     let reader = reader_of(&source, &index, ReaderOptions { on_bad: Some(on_bad), ..with_cache(&cache) });
     let mut out = [7; 12];
     assert_eq!(reader.read_at(0, &mut out).unwrap(), 12);

@@ -19,7 +19,7 @@ const CHUNK: usize = 600_000;
 
 /// A reader with a cache of its own of `max_bytes`.
 fn reader_of(source: &Arc<Memory>, index: &Arc<Index>, threads: usize, max_bytes: usize) -> Reader {
-    let cache = Some(Arc::new(Cache::new(max_bytes)));
+    let cache = Some(Arc::new(Cache::new(max_bytes).unwrap()));
     Reader::new(source.clone(), index.clone(), ReaderOptions { cache, threads, ..ReaderOptions::default() }).unwrap()
 }
 

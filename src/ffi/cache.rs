@@ -36,7 +36,7 @@ pub unsafe extern "C" fn pxds_cache_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for outputs.
         let out = unsafe { Out::handle(out, "out")? };
-        out.hand_out(pxds_cache(Shared::new(Arc::new(Cache::new(max_bytes)))));
+        out.hand_out(pxds_cache(Shared::new(Arc::new(Cache::new(max_bytes)?))));
         Ok(())
     })
 }

@@ -1,7 +1,7 @@
 //! Manifests.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
@@ -98,13 +98,13 @@ pub struct pxds_manifest(Exclusive<Held>);
 struct Held {
     manifest: Manifest,
     id: Option<CString>,
-    filenames: HashMap<usize, CString>,
+    filenames: BTreeMap<usize, CString>,
 }
 
 impl pxds_manifest {
     pub(super) fn new(manifest: Manifest) -> Self {
         let id = CString::new(manifest.id()).ok();
-        pxds_manifest(Exclusive::new(Held { manifest, id, filenames: HashMap::new() }))
+        pxds_manifest(Exclusive::new(Held { manifest, id, filenames: BTreeMap::new() }))
     }
 
     /// Does `work` with the manifest of the core.

@@ -69,7 +69,7 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
     let cache = match unsafe { args::opt(options.cache) } {
         Some(cache) => Some(cache.share()),
         None if options.cache_size == 0 => None,
-        None => Some(Arc::new(Cache::new(options.cache_size))),
+        None => Some(Arc::new(Cache::new(options.cache_size)?)),
     };
     Ok(ReaderOptions {
         any_csum: options.flags & PXDS_READER_ANY_CSUM != 0,

@@ -17,6 +17,7 @@ use crate::index::for_each_digest;
 use crate::progress::Stage;
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, FoundFile, Store, Swept};
+use crate::sys::HashSeed;
 
 /// Digests in memory: with the table's room for growth some 120 MB.
 const MAX_DIGESTS: usize = 1 << 20;
@@ -31,14 +32,15 @@ struct Referenced {
     /// It ends before; `None` if it has no end.
     to: Option<Digest>,
     /// With the number of the index that has it.
-    digests: HashMap<Digest, u32>,
+    digests: HashMap<Digest, u32, HashSeed>,
     indexes: Vec<PathBuf>,
     max: usize,
 }
 
 impl Referenced {
-    fn new(from: Digest, max: usize) -> Self {
-        Referenced { from, to: None, digests: HashMap::new(), indexes: Vec::new(), max }
+    fn new(from: Digest, max: usize) -> Result<Self> {
+        let digests = HashMap::with_hasher(HashSeed::new()?);
+        Ok(Referenced { from, to: None, digests, indexes: Vec::new(), max })
     }
 
     fn covers(&self, digest: &Digest) -> bool {
@@ -104,7 +106,7 @@ fn read_range(
     status: &mut GcStatus,
     report: &mut Report<'_>,
 ) -> Result<(Referenced, Vec<Vec<u8>>)> {
-    let mut referenced = Referenced::new(from, max);
+    let mut referenced = Referenced::new(from, max)?;
     let is_first = from == Digest([0; 32]);
     let mut counted = GcStatus::default();
     let mut references = 0_u64;

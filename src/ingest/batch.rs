@@ -1,6 +1,6 @@
 //! Whole chunks on their way, several at a time, and what one thread does with them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ChunkResult;
@@ -106,9 +106,9 @@ pub(super) struct Keeper {
 #[derive(Default)]
 struct InOrder {
     /// Stored, and not yet told as new.
-    fresh: HashSet<Digest>,
+    fresh: BTreeSet<Digest>,
     /// Told as new for another that comes later.
-    told: HashSet<Digest>,
+    told: BTreeSet<Digest>,
 }
 
 impl Keeper {

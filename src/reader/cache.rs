@@ -10,6 +10,7 @@ use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::source::RequiredForm;
+use crate::sys::HashSeed;
 
 /// What an entry takes besides its data, somewhat rounded up.
 const ENTRY: usize = 256;
@@ -48,10 +49,10 @@ pub struct Cache {
 }
 
 struct State {
-    chunks: LruCache<Digest, Arc<Decoded>>,
+    chunks: LruCache<Digest, Arc<Decoded>, HashSeed>,
     /// The sum over the chunks.
     bytes: usize,
-    flights: HashMap<Question, Arc<Flight>>,
+    flights: HashMap<Question, Arc<Flight>, HashSeed>,
 }
 
 /// A load that is under way, and whoever waits for it.
@@ -63,9 +64,13 @@ struct Flight {
 
 impl Cache {
     /// A cache of at most `max_bytes`, or of one chunk if that alone has more.
-    pub fn new(max_bytes: usize) -> Self {
-        let state = State { chunks: LruCache::unbounded(), bytes: 0, flights: HashMap::new() };
-        Cache { max_bytes, state: Mutex::new(state) }
+    ///
+    /// Errors: `Io` without randomness.
+    pub fn new(max_bytes: usize) -> Result<Self> {
+        let (chunks, flights) =
+            (LruCache::unbounded_with_hasher(HashSeed::new()?), HashMap::with_hasher(HashSeed::new()?));
+        let state = State { chunks, bytes: 0, flights };
+        Ok(Cache { max_bytes, state: Mutex::new(state) })
     }
 
     /// Bytes of memory that the chunks take now.
@@ -208,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_was_used_last_stays() {
-        let cache = Cache::new(3 * (1000 + ENTRY));
+        let cache = Cache::new(3 * (1000 + ENTRY)).unwrap();
         for number in [1, 2, 3] {
             let (chunk, spare) = cache.get_or_load(question(number), || decoded(1000));
             assert_eq!((chunk.unwrap().data.len(), spare), (1000, None));
@@ -224,7 +229,7 @@ mod tests {
 
     #[test]
     fn one_chunk_is_kept_however_large() {
-        let cache = Cache::new(0);
+        let cache = Cache::new(0).unwrap();
         for number in [1, 2] {
             cache.get_or_load(question(number), || decoded(5000)).0.unwrap();
             assert_eq!(keys(&cache), [number]);
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_buffer_in_use_is_not_handed_out() {
-        let cache = Cache::new(0);
+        let cache = Cache::new(0).unwrap();
         let held = cache.get_or_load(question(1), || decoded(10)).0.unwrap();
         assert_eq!(cache.get_or_load(question(2), || decoded(10)).1, None);
         assert_eq!(held.data.len(), 10);
@@ -245,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_not_kept() {
-        let cache = Cache::new(1000);
+        let cache = Cache::new(1000).unwrap();
         let (outcome, _) = cache.get_or_load(question(1), || Err(Error::new(Kind::NotFound, "gone")));
         assert_eq!(outcome.unwrap_err().kind(), Kind::NotFound);
         assert_eq!(cache.bytes(), 0);
@@ -289,14 +294,14 @@ mod tests {
 
     #[test]
     fn all_who_ask_at_once_share_a_load() {
-        let (got, loads) = together(&Cache::new(0), || decoded(7));
+        let (got, loads) = together(&Cache::new(0).unwrap(), || decoded(7));
         assert!(got.iter().all(|got| matches!(got, Some(Ok(7)))), "{got:?}");
         assert_eq!(loads, 1);
     }
 
     #[test]
     fn all_who_wait_get_the_error() {
-        let cache = Cache::new(0);
+        let cache = Cache::new(0).unwrap();
         let (got, loads) = together(&cache, || Err(Error::cancelled("test", 5)));
         for got in got {
             let error = got.unwrap().unwrap_err();
@@ -307,7 +312,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_a_panic() {
-        let cache = Cache::new(0);
+        let cache = Cache::new(0).unwrap();
         let (got, loads) = together(&cache, || panic!("expected by the test"));
         assert_eq!(got.iter().filter(|got| got.is_none()).count(), 1, "who has loaded");
         for error in got.into_iter().flatten() {
@@ -320,7 +325,7 @@ mod tests {
     /// Another length, form or source is another question.
     #[test]
     fn different_questions_do_not_share_a_load() {
-        let cache = Cache::new(0);
+        let cache = Cache::new(0).unwrap();
         let asked = question(1);
         let others = [
             Question { len: 1, ..asked },

@@ -93,7 +93,7 @@ impl Reader {
         if !any_csum {
             index.check_csum()?;
         }
-        let cache = cache.unwrap_or_else(|| Arc::new(Cache::new(DEFAULT_CACHE_SIZE)));
+        let cache = cache.map_or_else(|| Cache::new(DEFAULT_CACHE_SIZE).map(Arc::new), Ok)?;
         let zeros = Zeros::new(key.clone());
         let threads = if source.is_for_any_thread() { threads } else { 1 };
         let (idle, steps) = (Mutex::default(), Steps::default());

@@ -1,6 +1,6 @@
 //! Which indexes there are below a store, in its snapshots and beside them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
@@ -74,7 +74,7 @@ pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) 
 struct Walk<'a> {
     store: &'a Store,
     /// The numbers of the snapshots, by path.
-    snapshots: HashMap<String, usize>,
+    snapshots: BTreeMap<String, usize>,
     places: Vec<Place>,
 }
 

@@ -186,7 +186,7 @@ pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'
         indexes,
         read: 0,
         bytes: 0,
-        chunks: ChunkSet::new(),
+        chunks: ChunkSet::new()?,
         sums: Sums::new(found.groups, found.snapshots, &found.places, exact)?,
         progress,
     };

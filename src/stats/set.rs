@@ -1,10 +1,10 @@
 //! The chunks that have been met, each once.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
+use crate::sys::HashSeed;
 
 /// No snapshot.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -43,14 +43,14 @@ pub(super) struct ChunkSet {
     /// Places in the list, counted from 1; 0 is free. As many as a power of two.
     table: Vec<u32>,
     /// Digests come from files that anybody may have written: where they go must not be foreseen.
-    hasher: RandomState,
+    hasher: HashSeed,
     /// The place behind the chunk that was asked for last. Indexes that have much in common name it in the same order.
     next: usize,
 }
 
 impl ChunkSet {
-    pub(super) fn new() -> Self {
-        ChunkSet { chunks: Vec::new(), table: Vec::new(), hasher: RandomState::new(), next: 0 }
+    pub(super) fn new() -> Result<Self> {
+        Ok(ChunkSet { chunks: Vec::new(), table: Vec::new(), hasher: HashSeed::new()?, next: 0 })
     }
 
     pub(super) fn chunks(&self) -> &[Chunk] {
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn each_chunk_is_there_once() {
-        let mut set = ChunkSet::new();
+        let mut set = ChunkSet::new().unwrap();
         let digests: Vec<_> = (0..5000_u32).map(|i| sha256(&i.to_le_bytes())).collect();
         // In the order in which they came, in steps, and the same one again and again.
         for (round, step) in [1, 1, 7, 0].into_iter().enumerate() {

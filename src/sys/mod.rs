@@ -14,6 +14,7 @@ mod lock;
 mod memory;
 mod output;
 mod process;
+mod random;
 mod removal;
 mod secret;
 mod signals;
@@ -30,6 +31,7 @@ pub use lock::{LockFile, LockMode};
 pub use memory::large_buffer;
 pub use output::{Destination, InPlace, Output};
 pub use process::{ProcessMark, host_name, process_start};
+pub use random::{HashSeed, random};
 pub use removal::{Removed, is_random_name, random_name};
 pub use secret::without_traces;
 pub use signals::SignalsBlocked;
@@ -183,13 +185,6 @@ pub fn is_full(errno: i32) -> bool {
 /// Whether an error number says that this user may not.
 pub fn is_denied(errno: i32) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM)
-}
-
-/// Random bytes from the kernel.
-pub fn random<const N: usize>() -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::new(Kind::Io, format!("cannot read random bytes: {error}")))?;
-    Ok(bytes)
 }
 
 /// A caller's descriptor for the length of a call; it is neither owned nor closed.

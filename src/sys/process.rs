@@ -1,6 +1,9 @@
 //! Telling a process from the children that it forks.
 
+use std::path::Path;
 use std::ptr::NonNull;
+
+use super::{open_regular, read_up_to};
 
 /// Bytes of the mapping; the kernel rounds up to its page.
 const LEN: usize = 1;
@@ -76,10 +79,17 @@ pub fn host_name() -> String {
     String::from_utf8_lossy(&name[..len]).into_owned()
 }
 
+/// Bytes of `/proc/self/stat`, at most: fifty numbers and the name of a program.
+const STAT_LEN: usize = 4096;
+
 /// When this process was started, in the system's ticks since it was; 0 if that cannot be had.
 pub fn process_start() -> u64 {
     // The name of the program, in brackets, may hold anything; the number is the twentieth behind it.
-    let stat = std::fs::read("/proc/self/stat").unwrap_or_default();
+    let mut stat = Vec::new();
+    if open_regular(Path::new("/proc/self/stat")).and_then(|(file, _)| read_up_to(&file, STAT_LEN, &mut stat)).is_err()
+    {
+        return 0;
+    }
     let behind = stat.iter().rposition(|&byte| byte == b')').map_or(&[][..], |end| &stat[end + 1..]);
     let number = std::str::from_utf8(behind).ok().and_then(|text| text.split_ascii_whitespace().nth(19));
     number.and_then(|number| number.parse().ok()).unwrap_or(0)

@@ -7,6 +7,7 @@ use crate::error::{Error, Kind, Result};
 use crate::index::ChunkInfo;
 use crate::limits::{VERIFY_MAX_BAD, VERIFY_MAX_KNOWN};
 use crate::source::RequiredForm;
+use crate::sys::HashSeed;
 
 /// A chunk whose content has its digest, or that is sealed and has a right CRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +51,20 @@ pub(super) struct Hit {
 }
 
 /// What is known, of a bounded number of chunks.
-#[derive(Default)]
 pub(super) struct Book {
-    good: HashMap<Digest, Good>,
-    bad: HashMap<Digest, Bad>,
+    good: HashMap<Digest, Good, HashSeed>,
+    bad: HashMap<Digest, Bad, HashSeed>,
 }
 
 impl Book {
+    /// Nothing is known yet.
+    ///
+    /// Errors: `Io` without randomness.
+    pub(super) fn new() -> Result<Self> {
+        let seed = HashSeed::new()?;
+        Ok(Book { good: HashMap::with_hasher(seed.clone()), bad: HashMap::with_hasher(seed) })
+    }
+
     /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the next
     /// call.
     ///
@@ -146,7 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_bounded_and_what_is_forgotten_is_wanted_again() {
-        let mut book = Book::default();
+        let mut book = Book::new().unwrap();
         for i in 0..10 {
             book.make_room_within(1, 4, 2).unwrap();
             book.enter_good(digest(i), PLAIN);
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn what_is_sealed_is_wanted_again_where_it_can_be_opened() {
-        let mut book = Book::default();
+        let mut book = Book::new().unwrap();
         book.enter_good(digest(1), SEALED);
         book.enter_good(digest(2), PLAIN);
         assert!(!book.lacks(&digest(1), false) && book.lacks(&digest(1), true));
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn length_and_form_are_compared_for_every_index() {
-        let mut book = Book::default();
+        let mut book = Book::new().unwrap();
         book.enter_good(digest(1), PLAIN);
         book.enter_good(digest(2), SEALED);
         let kind = |i, len, form| book.judge(&chunk(i, len), form).map(|hit| (hit.kind, hit.repaired));
@@ -183,7 +191,7 @@ mod tests {
 
     #[test]
     fn what_was_repaired_must_fit_too() {
-        let mut book = Book::default();
+        let mut book = Book::new().unwrap();
         book.enter_good(digest(1), SEALED);
         book.enter_bad(digest(1), bad(None));
         let hit = book.judge(&chunk(1, 5), None).unwrap();

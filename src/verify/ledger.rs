@@ -58,10 +58,10 @@ impl<'a> Ledger<'a> {
         progress: Progress<&'a mut OnProgress<'a>>,
         repair_from: Option<Store>,
         key: Option<Arc<CryptKey>>,
-    ) -> Self {
+    ) -> Result<Self> {
         let repairs = repair_from.map(|from| Repairs { from, codec: Codec::with_key(key), raw: Vec::new() });
-        let (sums, book) = (Sums::default(), Book::default());
-        Ledger { store: store.clone(), read_only, progress, sums, book, repairs }
+        let (sums, book) = (Sums::default(), Book::new()?);
+        Ok(Ledger { store: store.clone(), read_only, progress, sums, book, repairs })
     }
 
     /// Enters the chunks of a batch; `opens`: encrypted ones were opened.

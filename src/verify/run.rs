@@ -1,6 +1,6 @@
 //! Going through snapshots, their files, and the chunks of these.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::book::Hit;
@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::snapshot::{Listing, OpenSnapshot};
 use crate::source::RequiredForm;
 use crate::store::{NoticeLevel, Store, Unsynced};
-use crate::sys;
+use crate::sys::{self, HashSeed};
 
 /// Entries of an index that are dealt with at a time: what is found of them is all remembered.
 const WINDOW: usize = 1 << 16;
@@ -94,7 +94,7 @@ impl<'a> Verifier<'a> {
             store: store.clone(),
             upid,
             desks: std::iter::repeat_with(|| Desk::new(options.key.clone())).take(threads).collect(),
-            ledger: Ledger::new(store, options.read_only, progress, from, key),
+            ledger: Ledger::new(store, options.read_only, progress, from, key)?,
             options,
             unlisted: None,
             on_damage,
@@ -231,7 +231,7 @@ impl<'a> Verifier<'a> {
                 self.tell(snapshot, tally, &info.filename, error)?;
             }
         }
-        let listed: HashSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
+        let listed: BTreeSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
         let there = match self.store.snapshot_files(snapshot) {
             Ok(there) => there,
             Err(error) => return self.ledger.warn("what is not listed cannot be told", error),
@@ -317,7 +317,7 @@ impl<'a> Verifier<'a> {
 
     /// The chunks that are to be checked, in the order in which they are to be read.
     fn wanted(&self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<Vec<Wanted>> {
-        let (mut seen, mut wanted) = (HashSet::new(), Vec::new());
+        let (mut seen, mut wanted) = (HashSet::with_hasher(HashSeed::new()?), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
             if self.ledger.book.lacks(&digest, opens) && seen.insert(digest) {
                 let inode = match self.options.index_order {
