@@ -541,6 +541,7 @@ int main(int argc, char **argv)
         if (fcntl(fd, F_GETFD) == -1 &&
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
             return 1;
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error */
     rc = run(argc, argv);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {

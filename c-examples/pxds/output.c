@@ -29,6 +29,9 @@ void say(const char *format, ...)
 
 int fail(pxds_error *err)
 {
+    /* Nobody reads any more: a filter ends without a word, unless it is told to go on. */
+    if (pxds_error_errno(err) == EPIPE)
+        raise(SIGPIPE);
     say("%s", err != NULL ? pxds_error_message(err) : "out of memory");
     pxds_error_free(err);
     return 1;

@@ -1,7 +1,7 @@
 //! Bytes that are appended and read once at the end: in memory while they are few, then in a nameless file.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
@@ -44,11 +44,11 @@ impl Spool {
     }
 
     fn flush(&mut self, dir: &Dir) -> Result<()> {
-        let mut file = match self.spilled.take() {
+        let file = match self.spilled.take() {
             Some(file) => file,
             None => sys::anonymous(dir)?,
         };
-        file.write_all(&self.memory)
+        sys::write_all(&file, &self.memory)
             .map_err(|source| Error::io("write the index's entries below", dir.path(), &source))?;
         self.spilled = Some(file);
         self.spilled_len += self.memory.len() as u64;

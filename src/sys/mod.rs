@@ -35,6 +35,7 @@ pub use random::{HashSeed, random};
 pub use removal::{Removed, is_random_name, random_name};
 pub use secret::without_traces;
 pub use signals::SignalsBlocked;
+use signals::without_signals;
 pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
@@ -42,7 +43,7 @@ pub use watch::{Change, Watch};
 
 use std::ffi::{CString, OsStr};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -151,6 +152,11 @@ pub fn append_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Writes all of `data` to `file`; raises no signal.
+pub fn write_all(mut file: &File, data: &[u8]) -> io::Result<()> {
+    without_signals(|| file.write_all(data))
+}
+
 /// Asks the system to forget what it has cached of `file`, so that the next read is one of the disk. It may not heed it.
 pub fn forget_cached(file: &File) {
     // SAFETY: plain call on an open descriptor.
@@ -244,8 +250,8 @@ impl CallerFd<'_> {
         let fd = self.0.as_raw_fd();
         while !data.is_empty() {
             // SAFETY: `data` is readable for its length.
-            let written = self
-                .when_ready(libc::POLLOUT, || unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) })
+            let mut write = || unsafe { libc::write(fd, data.as_ptr().cast(), data.len()) };
+            let written = without_signals(|| self.when_ready(libc::POLLOUT, &mut write))
                 .map_err(|source| Error::os("write", &format!("to descriptor {fd}"), &source))?;
             if written == 0 {
                 return Err(Error::new(Kind::Io, format!("descriptor {fd} takes no more bytes")));

@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::dir::{Dir, FileId, FileKind, Owner, Stat};
-use super::{CallerFd, TempFile, retry, split_file_path};
+use super::{CallerFd, TempFile, retry, split_file_path, write_all};
 use crate::error::{Error, Kind, Result};
 
 /// Links that are followed one after the other, as many as the system itself follows.
@@ -297,7 +297,7 @@ pub struct InPlace {
 impl InPlace {
     /// Appends `data`.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
-        io::Write::write_all(&mut self.file, data).map_err(|source| Error::io("write", &self.path, &source))
+        write_all(&self.file, data).map_err(|source| Error::io("write", &self.path, &source))
     }
 
     /// Brings to the disk what was written, if it is one.

@@ -1,6 +1,10 @@
-//! Threads of the library take no signals.
+//! Threads of the library take no signals, and its writes raise none.
 
+use std::io;
 use std::mem::MaybeUninit;
+use std::ptr::null_mut;
+
+use super::retry;
 
 /// Holds all signals back from this thread until it is dropped. A thread that is started meanwhile never takes one, so
 /// that they go on reaching the threads that the host has meant them for.
@@ -12,14 +16,27 @@ impl SignalsBlocked {
     /// Holds them back from now on.
     pub fn new() -> Self {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-        // SAFETY: both have room for a set; `sigfillset` fills the one, and with valid arguments `pthread_sigmask` cannot
-        // fail and fills the other.
-        unsafe {
+        // SAFETY: there is room for a set, and the call fills it.
+        let all = unsafe {
             libc::sigfillset(all.as_mut_ptr());
-            libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+            all.assume_init()
+        };
+        Self::block(&all)
+    }
+
+    fn block(set: &libc::sigset_t) -> Self {
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `before` has room for a set; with valid arguments the call cannot fail, and fills it.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, set, before.as_mut_ptr());
             SignalsBlocked { before: before.assume_init() }
         }
+    }
+
+    /// Whether it was held back before too.
+    fn was_blocked(&self, signal: i32) -> bool {
+        // SAFETY: the set is one that the system gave.
+        unsafe { libc::sigismember(&raw const self.before, signal) == 1 }
     }
 }
 
@@ -32,7 +49,44 @@ impl Default for SignalsBlocked {
 impl Drop for SignalsBlocked {
     fn drop(&mut self) {
         // SAFETY: the set is one that the system gave.
-        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, null_mut()) };
+    }
+}
+
+/// Makes `call`, which writes, and lets it fail without the signal that the system sends besides, and that would end a
+/// host which does not expect it: SIGPIPE with EPIPE, SIGXFSZ with EFBIG.
+pub(super) fn without_signals<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    let held = SignalsBlocked::block(&set_of(&[libc::SIGPIPE, libc::SIGXFSZ]));
+    call().inspect_err(|source| {
+        let signal = match source.raw_os_error() {
+            Some(libc::EPIPE) => libc::SIGPIPE,
+            Some(libc::EFBIG) => libc::SIGXFSZ,
+            _ => return,
+        };
+        // Where the host holds it back it may have been there before, and it does no harm.
+        if !held.was_blocked(signal) {
+            take(signal);
+        }
+    })
+}
+
+/// Takes away a signal that has come to this thread, if it has.
+fn take(signal: i32) {
+    let set = set_of(&[signal]);
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid set, and a valid time; that nothing has come is no failure.
+    let _ = retry(|| unsafe { libc::sigtimedwait(&raw const set, null_mut(), &raw const at_once) });
+}
+
+fn set_of(signals: &[i32]) -> libc::sigset_t {
+    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: there is room for a set; the first call fills it.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for &signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
     }
 }
 

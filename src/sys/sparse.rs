@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use super::{CallerFd, TempFile, retry};
+use super::{CallerFd, TempFile, retry, without_signals};
 use crate::error::{Error, Result};
 
 /// A part of a regular file, from one place on, that is written in any order. Any number of threads may write at once.
@@ -85,7 +85,7 @@ impl Region<'_> {
         let finish = |(_, end): (i64, i64)| {
             if file_len(self.fd())?.is_some_and(|now| now < end) {
                 // SAFETY: plain call on an open descriptor.
-                retry(|| unsafe { libc::ftruncate(self.fd().as_raw_fd(), end) })?;
+                without_signals(|| retry(|| unsafe { libc::ftruncate(self.fd().as_raw_fd(), end) }))?;
             }
             seek(self.fd(), end, libc::SEEK_SET).map(drop)
         };
@@ -151,7 +151,8 @@ fn write_zeros_at(fd: BorrowedFd<'_>, mut at: i64, mut len: i64) -> io::Result<(
 fn write_all_at(fd: BorrowedFd<'_>, mut data: &[u8], mut at: i64) -> io::Result<()> {
     while !data.is_empty() {
         // SAFETY: `data` is readable for its length.
-        let written = retry(|| unsafe { libc::pwrite(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), at) })?;
+        let mut write = || unsafe { libc::pwrite(fd.as_raw_fd(), data.as_ptr().cast(), data.len(), at) };
+        let written = without_signals(|| retry(&mut write))?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

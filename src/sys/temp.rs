@@ -2,12 +2,12 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
 use super::dir::{Dir, FileKind, Owner, give_to, stat_at, stat_fd};
-use super::{random, retry};
+use super::{random, retry, without_signals, write_all};
 use crate::error::{Error, Kind, Result};
 
 /// What separates the stem of a temporary name from its random end.
@@ -71,13 +71,13 @@ impl<'a> TempFile<'a> {
 
     /// Appends `data`.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
-        self.file.write_all(data).map_err(|source| self.error("write", &source))
+        write_all(&self.file, data).map_err(|source| self.error("write", &source))
     }
 
     /// Appends all of `source` from its start.
     pub fn write_file(&mut self, source: &mut File) -> Result<()> {
         io::Seek::rewind(source)
-            .and_then(|()| io::copy(source, &mut self.file))
+            .and_then(|()| without_signals(|| io::copy(source, &mut self.file)))
             .map(drop)
             .map_err(|source| self.error("write", &source))
     }
@@ -368,8 +368,7 @@ mod tests {
     fn anonymous_files_have_no_name() {
         let scratch = crate::testing::Scratch::new();
         let dir = Dir::open(scratch.path()).unwrap();
-        let mut file = anonymous(&dir).unwrap();
-        file.write_all(b"x").unwrap();
+        write_all(&anonymous(&dir).unwrap(), b"x").unwrap();
         assert_eq!(dir.names().unwrap().count(), 0);
     }
 }
