@@ -3611,7 +3611,7 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
  *
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
- * written whole, after a failure too. A pipe or socket that nobody reads raises SIGPIPE, as write() does. A regular file
+ * written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular file
  * that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
  * written, also by a failure; of what comes behind that some may have been written then. A block device that has not room
  * for all is found out before anything is written.

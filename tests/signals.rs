@@ -3,7 +3,7 @@
 //!
 //! One test: the limits, the signals and the streams are those of the process.
 
-#![allow(unsafe_code, reason = "the process's limits, signals and descriptors")]
+#![allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "plain calls on the process itself")]
 
 mod common;
 

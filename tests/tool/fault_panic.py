@@ -34,7 +34,7 @@ class Panic(TestCase):
         write(self.path("in"), random_data(100000, 1))
         write(self.path("more"), random_data(50000, 2))
         self.pxds("init", self.template)
-        self.pxds("backup", self.template, "host/a", f"a.didx={self.path('in')}", "--avg", "16384")
+        self.pxds("backup", self.template, "host/a", f"a.didx={self.path('in')}")
         self.snapshot = "host/a/" + next(
             name for name in os.listdir(os.path.join(self.template, "host", "a")) if "T" in name)
         self.pxds("notes", self.template, "host/a", "--set", "notes")
@@ -53,7 +53,7 @@ class Panic(TestCase):
         yield ["notes", store, self.snapshot, "--set", "x"]
         yield ["forget", store, self.snapshot]
         yield ["prune", store, "host/a", "--keep-last", "1"]
-        yield ["convert", store, "hex2", "--dry-run"]
+        yield ["convert", store, "hex4", "--dry-run"]
 
     def fresh(self):
         shutil.rmtree(self.store, ignore_errors=True)
