@@ -127,6 +127,7 @@ static const struct option {
     [OPT_REPAIR_FROM] = {"repair-from", TEXT, "STORE2",
                          "take missing and bad chunks from there", NULL},
     [OPT_SET] = {"set", TEXT, "TEXT", "replace the notes; an empty text removes them", NULL},
+    [OPT_SHARED] = {"shared", FLAG, NULL, "let other users reach the store, as PBS does", NULL},
     [OPT_SKIP_BAD] = {"skip-bad", FLAG, NULL, "zeros for bad chunks, and do without a good manifest", NULL},
     [OPT_SKIP_VERIFIED] = {"skip-verified", COUNT, "DAYS",
                            "pass over what was verified within so many days", NULL},
@@ -342,8 +343,13 @@ static int run_command(const struct command *command, char **argv)
 }
 
 static const struct command commands[] = {
-    {"init", "STORE", 1, 1, BIT(OPT_LAYOUT), "create a store",
-     "Creates the store STORE.\n", cmd_init},
+    {"init", "STORE", 1, 1, BIT(OPT_LAYOUT) | BIT(OPT_PBS_STORE) | BIT(OPT_SHARED),
+     "create a store",
+     "Creates the store STORE. If its directory is made for it, nobody else may look into that\n"
+     "(mode 0700), unless --shared or --pbs-store gives it the mode that PBS gives (0755): then\n"
+     "every user of the machine may read owners, notes and small files (.blob) of its snapshots.\n"
+     "A directory that is there keeps its mode.\n",
+     cmd_init},
     {"convert", "STORE hex2|hex4", 2, 2,
      BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC) | BIT(OPT_PBS_CONFIG),
      "change the layout of a store",

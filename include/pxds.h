@@ -266,6 +266,12 @@
 #define PXDS_STORE_NO_ATIME_PROBE 8
 
 /**
+ * pxds_store_options.flags: make the directory of a new store with mode 0755, as Proxmox Backup Server does, and not
+ * 0700. What lies below has the server's modes either way: others may read owners, notes and small files there.
+ */
+#define PXDS_STORE_SHARED 16
+
+/**
  * pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
  * lock that only writers need, is PXDS_ERR_STATE.
  */
@@ -2748,7 +2754,8 @@ pxds_status pxds_buzhash_reset(pxds_buzhash *hash, pxds_error **err);
 void pxds_buzhash_free(pxds_buzhash *hash);
 
 /**
- * Makes a store in the directory `path`, which is made if it is missing, and opens it.
+ * Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has mode
+ * 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
  *
  * `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories of
  * PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure leaves no

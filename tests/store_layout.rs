@@ -3,7 +3,7 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::thread;
@@ -46,7 +46,8 @@ fn a_new_store_has_the_documented_files_and_modes() {
         assert_eq!(names(&path), [".chunks", ".lock"]);
         assert_eq!(names(&path.join(".chunks")), [""; 0]);
         assert_eq!(fs::read(path.join(".lock")).unwrap(), b"");
-        assert_eq!(mode(&path), 0o755 & !umask());
+        assert_eq!(mode(&path), 0o700 & !umask());
+        assert_eq!(mode(path.parent().unwrap()), 0o755 & !umask());
         assert_eq!(mode(&path.join(".chunks")), 0o750 & !umask());
         assert_eq!(mode(&path.join(".lock")), 0o644 & !umask());
 
@@ -56,6 +57,31 @@ fn a_new_store_has_the_documented_files_and_modes() {
         assert_eq!(mode(file.parent().unwrap()), 0o750 & !umask());
         assert_eq!(mode(&file), 0o644);
         assert_eq!(names(&path.join(".chunks")), [&digest.to_string()[..2]]);
+    }
+}
+
+/// What lies below has PBS's modes either way.
+#[test]
+fn a_new_store_is_private_unless_it_is_to_be_shared() {
+    for (shared, expected) in [(false, 0o700), (true, 0o755)] {
+        let scratch = Scratch::new();
+        let options = StoreOptions { shared, ..quick() };
+        for make in [create, |path: &Path, options: &StoreOptions| Store::open_or_create(path, options)] {
+            let path = scratch.join(names(scratch.path()).len().to_string());
+            let store = make(&path, &options).unwrap();
+            assert_eq!(mode(&path), expected & !umask());
+            assert_eq!(mode(&path.join(".chunks")), 0o750 & !umask());
+            insert(&store, b"data");
+            // Opening it changes nothing.
+            Store::open_or_create(&path, &StoreOptions { shared: !shared, ..quick() }).unwrap();
+            assert_eq!(mode(&path), expected & !umask());
+        }
+        // A directory that is there keeps its own.
+        let there = scratch.join("there");
+        fs::create_dir(&there).unwrap();
+        fs::set_permissions(&there, fs::Permissions::from_mode(0o751)).unwrap();
+        create(&there, &options).unwrap();
+        assert_eq!(mode(&there), 0o751);
     }
 }
 

@@ -64,6 +64,8 @@ int cmd_init(const struct args *args)
     pxds_store *store = NULL;
     pxds_error *err = NULL;
 
+    if (args->option[OPT_SHARED].given || args->option[OPT_PBS_STORE].given)
+        options.flags |= PXDS_STORE_SHARED;
     if (pxds_store_create(args->operand[0], &options, isatty(STDERR_FILENO) ? on_create : NULL,
                           NULL, &store, &err) < 0)
         return fail(err);

@@ -66,6 +66,7 @@ enum option_id {
     OPT_READ_ONLY,
     OPT_REPAIR_FROM,
     OPT_SET,
+    OPT_SHARED,
     OPT_SKIP_BAD,
     OPT_SKIP_VERIFIED,
     OPT_SPARSE,

@@ -54,6 +54,9 @@ pub const PXDS_STORE_BARE: u32 = 4;
 /// pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
 /// safe there.
 pub const PXDS_STORE_NO_ATIME_PROBE: u32 = 8;
+/// pxds_store_options.flags: make the directory of a new store with mode 0755, as Proxmox Backup Server does, and not
+/// 0700. What lies below has the server's modes either way: others may read owners, notes and small files there.
+pub const PXDS_STORE_SHARED: u32 = 16;
 /// pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
 /// lock that only writers need, is PXDS_ERR_STATE.
 pub const PXDS_STORE_READ_ONLY: u32 = 32;
@@ -183,13 +186,13 @@ impl pxds_store {
 /// Goes through the chunks of a store. Exclusive.
 pub struct pxds_chunk_iter(Exclusive<Chunks>);
 
-/// `bare`: PXDS_STORE_BARE is known too.
-pub(super) unsafe fn read_options(options: *const pxds_store_options, bare: bool) -> Result<StoreOptions> {
+/// `opens`: of a store that is there, for which PXDS_STORE_BARE is known too.
+pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     let read_only = PXDS_STORE_READ_ONLY | PXDS_STORE_S3_CACHE;
-    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE | read_only;
-    args::flags(options.flags, known | if bare { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
+    let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE | PXDS_STORE_SHARED | read_only;
+    args::flags(options.flags, known | if opens { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
     let owner = Owner { uid: options.owner_uid, gid: options.owner_gid };
@@ -210,6 +213,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, bare: bool
         mixed: options.flags & PXDS_STORE_MIXED != 0,
         bare: options.flags & PXDS_STORE_BARE != 0,
         skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,
+        shared: options.flags & PXDS_STORE_SHARED != 0,
         read_only: match options.flags & read_only {
             0 => None,
             PXDS_STORE_READ_ONLY => Some(ReadOnly::Wanted),
@@ -239,7 +243,8 @@ unsafe fn read_tree_locks(options: &pxds_store_options) -> Result<TreeLocks> {
     Ok(TreeLocks::Files { dir: sys::absolute(dir)?, store: store.to_owned() })
 }
 
-/// Makes a store in the directory `path`, which is made if it is missing, and opens it.
+/// Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has mode
+/// 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
 ///
 /// `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories of
 /// PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure leaves no

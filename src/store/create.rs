@@ -11,6 +11,11 @@ use crate::error::{Error, Kind, Result};
 use crate::progress::{Progress, Stage};
 use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 
+/// Modes of a store's own directory, less the umask: what lies below it, some of which anybody may read, is out of
+/// reach, or in reach as PBS has it.
+const PRIVATE_MODE: u32 = 0o700;
+const SHARED_MODE: u32 = 0o755;
+
 impl Store {
     /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
     ///
@@ -27,7 +32,7 @@ impl Store {
         if options.read_only.is_some() {
             return Err(Error::new(Kind::Argument, "a store that is only to be read cannot be made"));
         }
-        let base = make_base(path, options.owner)?;
+        let base = make_base(path, options)?;
         if base.lstat(c".chunks")?.is_some() {
             return Err(exists(&base));
         }
@@ -44,17 +49,19 @@ impl Store {
     }
 }
 
-fn make_base(path: &Path, owner: Option<Owner>) -> Result<Dir> {
+/// Opens the directory of a new store, after making it if it is missing; one that is there keeps its mode.
+fn make_base(path: &Path, options: &StoreOptions) -> Result<Dir> {
     let path = sys::absolute(path)?;
     match Dir::open(&path) {
-        Err(error) if error.kind() == Kind::NotFound => {
-            sys::make_dirs(&path)?;
-            let base = Dir::open(&path)?;
-            owner.map_or(Ok(()), |owner| base.change_owner(c".", owner))?;
-            Ok(base)
-        }
-        other => other,
+        Err(error) if error.kind() == Kind::NotFound => {}
+        other => return other,
     }
+    let made = sys::make_dirs(&path, if options.shared { SHARED_MODE } else { PRIVATE_MODE })?;
+    let base = Dir::open(&path)?;
+    if let Some(owner) = options.owner.filter(|_| made) {
+        base.change_owner(c".", owner)?;
+    }
+    Ok(base)
 }
 
 fn exists(base: &Dir) -> Error {

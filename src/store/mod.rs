@@ -90,6 +90,8 @@ pub struct StoreOptions {
     pub bare: bool,
     /// Make a store also where the file system may not keep access times.
     pub skip_atime_probe: bool,
+    /// Whether other users may reach what lies below a new store's own directory.
+    pub shared: bool,
     /// Change nothing in the store, and refuse whatever would.
     pub read_only: Option<ReadOnly>,
     /// What groups and snapshots are locked with.
@@ -115,10 +117,20 @@ pub enum TreeLocks {
 
 impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreOptions { layout, sync, owner, mixed, bare, skip_atime_probe, read_only, tree_locks, notice: _ } =
-            self;
+        let StoreOptions {
+            layout,
+            sync,
+            owner,
+            mixed,
+            bare,
+            skip_atime_probe,
+            shared,
+            read_only,
+            tree_locks,
+            notice: _,
+        } = self;
         write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, {read_only:?}, {tree_locks:?} }}")
+        write!(f, "skip_atime_probe: {skip_atime_probe}, shared: {shared}, {read_only:?}, {tree_locks:?} }}")
     }
 }
 

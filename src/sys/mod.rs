@@ -42,10 +42,11 @@ pub use tree::c_name;
 pub use watch::{Change, Watch};
 
 use std::ffi::{CString, OsStr};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result, reserve};
@@ -85,11 +86,18 @@ pub fn resolved(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|source| Error::io("resolve", path, &source))
 }
 
-/// Makes the directory `path` and those above it that are missing, with mode 0755 less the umask.
-pub fn make_dirs(path: &Path) -> Result<()> {
-    std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o755)
-        .create(path)
-        .map_err(|source| Error::io("make directory", path, &source))
+/// Makes the directory `path` with `mode`, and those above it that are missing with mode 0755, less the umask; false if
+/// somebody has made it meanwhile.
+pub fn make_dirs(path: &Path, mode: u32) -> Result<bool> {
+    let error = |source: io::Error| Error::io("make directory", path, &source);
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(error)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => Ok(true),
+        Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(source) => Err(error(source)),
+    }
 }
 
 /// The directory and the name of the file that `path` stands for.

@@ -65,6 +65,11 @@ impl Book {
         Ok(Book { good: HashMap::with_hasher(seed.clone()), bad: HashMap::with_hasher(seed) })
     }
 
+    /// What tables of the same chunks may be seeded with.
+    pub(super) fn seed(&self) -> HashSeed {
+        self.good.hasher().clone()
+    }
+
     /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the next
     /// call.
     ///

@@ -22,7 +22,7 @@ use crate::progress::Progress;
 use crate::snapshot::{Listing, OpenSnapshot};
 use crate::source::RequiredForm;
 use crate::store::{NoticeLevel, Store, Unsynced};
-use crate::sys::{self, HashSeed};
+use crate::sys;
 
 /// Entries of an index that are dealt with at a time: what is found of them is all remembered.
 const WINDOW: usize = 1 << 16;
@@ -317,7 +317,7 @@ impl<'a> Verifier<'a> {
 
     /// The chunks that are to be checked, in the order in which they are to be read.
     fn wanted(&self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<Vec<Wanted>> {
-        let (mut seen, mut wanted) = (HashSet::with_hasher(HashSeed::new()?), Vec::new());
+        let (mut seen, mut wanted) = (HashSet::with_hasher(self.ledger.book.seed()), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
             if self.ledger.book.lacks(&digest, opens) && seen.insert(digest) {
                 let inode = match self.options.index_order {

@@ -17,6 +17,12 @@ static void test_create(void)
     CHECK(pxds_store_path(store)[0] == '/');
     CHECK(stat(in_dir("store/.chunks"), &st) == 0 && S_ISDIR(st.st_mode));
     CHECK(stat(in_dir("store/.lock"), &st) == 0 && S_ISREG(st.st_mode));
+    CHECK(stat(in_dir("store"), &st) == 0 && (st.st_mode & 0077) == 0);
+    options.flags = PXDS_STORE_SHARED;
+    OK(pxds_store_create(in_dir("shared"), &options, NULL, NULL, &again, &err));
+    CHECK(stat(in_dir("shared"), &st) == 0 && (st.st_mode & 0700) == 0700);
+    pxds_store_free(again);
+    again = NULL;
     IS(PXDS_ERR_EXISTS, pxds_store_create(in_dir("store"), &options, NULL, NULL, &again, &err));
     CHECK(again == NULL);
     pxds_store_free(store);

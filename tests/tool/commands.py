@@ -487,6 +487,17 @@ class Failures(StoreCase):
         self.assertEqual(tree(self.store), before)
         self.assert_no_leftovers(self.dir)
 
+    def test_init_is_private_unless_it_is_shared(self):
+        old = os.umask(0o022)
+        self.addCleanup(os.umask, old)
+        for options, mode in ([], 0o700), (["--shared"], 0o755), (["--pbs-store", "name"], 0o755):
+            store = self.path(f"of-{len(os.listdir(self.dir))}")
+            self.pxds("init", store, *options)
+            self.assertEqual(os.stat(store).st_mode & 0o7777, mode)
+        os.mkdir(self.path("there"))
+        self.pxds("init", self.path("there"))
+        self.assertEqual(os.stat(self.path("there")).st_mode & 0o7777, 0o755)
+
     def test_init_fails(self):
         self.assertIn("exist", self.error("init", self.store))
         write(self.path("a-file"), b"")
