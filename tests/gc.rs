@@ -403,7 +403,7 @@ fn work_that_nobody_holds_goes_when_it_is_stale() {
         ".pxds-tmp/mine",
         "other/.pxds-tmp/0123456789abcdef",
         ".hidden/host/x/2024-01-02T12:00:00Z.tmp_AbC123",
-        "host/2024-01-02T12:00:00Z.tmp_AbC123",
+        "elsewhere/x/2024-01-02T12:00:00Z.tmp_AbC123",
     ]
     .map(make);
     let used =
