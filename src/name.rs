@@ -235,6 +235,9 @@ impl Group {
     pub fn parse(path: &str) -> Result<Self> {
         let (namespace, rest) = split_namespaces(path)?;
         match rest.split_once('/') {
+            Some((kind, id)) if BackupType::parse(kind).is_ok() && is_group_and_time(id) => {
+                Err(refuse("group", path, "it is a snapshot: a group has no time"))
+            }
             Some((kind, id)) => Group::new(namespace, BackupType::parse(kind)?, id),
             None => Err(refuse("group", path, "it must be [ns/NAME/...]TYPE/ID")),
         }
@@ -313,9 +316,14 @@ impl Snapshot {
     ///
     /// Errors: `Argument`.
     pub fn parse(path: &str) -> Result<Self> {
+        let missing = "it must be [ns/NAME/...]TYPE/ID/TIME";
+        if Group::parse(path).is_ok() {
+            let why = format!("it is a group, and the time is missing: {missing}");
+            return Err(refuse("snapshot", path, &why));
+        }
         match path.rsplit_once('/') {
             Some((group, time)) => Snapshot::new(Group::parse(group)?, parse_time(time)?),
-            None => Err(refuse("snapshot", path, "it must be [ns/NAME/...]TYPE/ID/TIME")),
+            None => Err(refuse("snapshot", path, missing)),
         }
     }
 
@@ -357,6 +365,11 @@ fn split_namespaces(path: &str) -> Result<(Namespace, &str)> {
         rest = after;
     }
     Ok((namespace, rest))
+}
+
+/// Whether `text` is the id of a group and a time.
+fn is_group_and_time(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(id, time)| check_id(id).is_ok() && parse_time(time).is_ok())
 }
 
 fn check_time(time: i64) -> Result<()> {
@@ -555,6 +568,22 @@ mod tests {
             assert!(Group::parse(path).is_err(), "{path:?}");
         }
         assert!(check_archive(".blob").is_err());
+    }
+
+    #[test]
+    fn a_group_for_a_snapshot_and_the_reverse_are_told_apart() {
+        let message = |error: Error| error.message().to_owned();
+        for path in ["vm/100", "ns/a/ns/b/host/x"] {
+            let said = message(Snapshot::parse(path).unwrap_err());
+            assert!(
+                said.starts_with(&format!("{path:?} is no snapshot: it is a group, and the time is missing")),
+                "{said}"
+            );
+            let said = message(Group::parse(&format!("{path}/2020-06-26T13:56:05Z")).unwrap_err());
+            assert!(said.contains("is no group: it is a snapshot"), "{said}");
+        }
+        let said = message(Snapshot::parse("x/100/2020-06-26T13:56:05Z").unwrap_err());
+        assert!(said.contains("backup type"), "{said}");
     }
 
     #[test]
