@@ -4291,7 +4291,8 @@ pxds_status pxds_group_create(const pxds_store *store, const char *group, const 
  * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names nobody);
+ * PXDS_ERR_LIMIT, PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4300,7 +4301,8 @@ pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxd
 /**
  * Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
+ * PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4319,7 +4321,8 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 /**
  * Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds the
+ * group; PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */

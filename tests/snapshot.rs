@@ -299,6 +299,60 @@ fn groups_have_owners_and_notes() {
 }
 
 #[test]
+fn what_stands_in_owner_and_notes_is_judged() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("host/x");
+    drop(store.create_group(&x, None).unwrap());
+    let file = store.path().join("host/x/owner");
+    for (content, expected) in [
+        ("a@pam!t \t\r\nb@pam\n", Ok(Some("a@pam!t"))),
+        ("\na@pam\n", Ok(None)),
+        ("", Ok(None)),
+        ("nobody\n", Err(Kind::Format)),
+        ("a@pam\x1b[2J\n", Err(Kind::Format)),
+        (" a@pam\n", Err(Kind::Format)),
+        (&format!("a@pam\n{}", "x".repeat(4090)), Ok(Some("a@pam"))),
+        (&format!("a@pam\n{}", "x".repeat(4091)), Err(Kind::Limit)),
+    ] {
+        fs::write(&file, content).unwrap();
+        match (store.group_owner(&x), expected) {
+            (Ok(owner), Ok(expected)) => assert_eq!(owner.as_deref(), expected, "{content:?}"),
+            (Err(error), Err(kind)) => {
+                assert_eq!((error.kind(), error.path()), (kind, Some(&*file)), "{content:?}");
+                assert_eq!(failure(store.create_group(&x, Some("a@pam"))).kind(), kind);
+            }
+            (found, expected) => panic!("{content:?}: {found:?} and not {expected:?}"),
+        }
+    }
+    store.set_group_owner(&x, "a@pam").unwrap();
+    let notes = file.with_file_name("notes");
+    fs::write(&notes, vec![b'x'; (1 << 20) + 1]).unwrap();
+    let error = failure(store.group_notes(&x));
+    assert_eq!((error.kind(), error.path()), (Kind::Limit, Some(&*notes)));
+}
+
+#[test]
+fn owner_and_notes_are_changed_under_the_lock_of_the_group() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("host/x");
+    let held = store.create_group(&x, None).unwrap();
+    let dir = store.path().join("host/x");
+    for error in [
+        failure(store.set_group_owner(&x, "me@pbs")),
+        failure(store.set_group_notes(&x, "notes")),
+        failure(store.set_group_notes(&x, "")),
+    ] {
+        assert_eq!((error.kind(), error.path()), (Kind::Busy, Some(&*dir)));
+    }
+    drop(held);
+    assert_eq!(common::names(&dir), ["owner"]);
+    store.set_group_owner(&x, "me@pbs").unwrap();
+    assert_eq!(store.group_owner(&x).unwrap().as_deref(), Some("me@pbs"));
+}
+
+#[test]
 fn what_was_made_for_a_group_can_be_taken_back() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
@@ -319,7 +373,7 @@ fn what_others_put_into_a_new_group_stays() {
     let store = scratch.store("store");
     let x = group("ns/a/host/x");
     let new = store.create_group(&x, Some("me@pbs")).unwrap();
-    store.set_group_notes(&x, "mine").unwrap();
+    fs::write(store.path().join("ns/a/host/x/notes"), "mine").unwrap();
     new.undo();
     assert_eq!(store.group_owner(&x).unwrap().as_deref(), Some("me@pbs"));
     assert_eq!(store.group_notes(&x).unwrap(), "mine");

@@ -102,7 +102,8 @@ pub unsafe extern "C" fn pxds_group_create(
 /// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names nobody);
+/// PXDS_ERR_LIMIT, PXDS_ERR_IO.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -123,7 +124,8 @@ pub unsafe extern "C" fn pxds_group_get_owner(
 
 /// Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
+/// PXDS_ERR_IO.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -163,7 +165,8 @@ pub unsafe extern "C" fn pxds_group_get_notes(
 
 /// Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds the
+/// group; PXDS_ERR_IO.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

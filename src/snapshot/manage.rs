@@ -13,6 +13,9 @@ use crate::sys::{self, Dir, LockMode, c_name};
 const OWNER_NAME: &CStr = c"owner";
 const NOTES_NAME: &CStr = c"notes";
 
+/// Bytes of the longest file `owner` that is read: a name has 255 at most.
+const OWNER_MAX_SIZE: usize = 4096;
+
 /// Who owns a group that is made without saying: PBS's superuser.
 const DEFAULT_OWNER: &str = "root@pam";
 
@@ -161,7 +164,7 @@ impl Store {
     fn settle_owner(&self, group: &Group, owner: Option<&str>) -> Result<()> {
         let Some(current) = self.group_owner(group)? else {
             self.remove_stale_owner(group)?;
-            return self.set_group_owner(group, owner.unwrap_or(DEFAULT_OWNER));
+            return self.write_owner(group, owner.unwrap_or(DEFAULT_OWNER));
         };
         match owner {
             Some(owner) if !is_owned_by(&current, owner) => {
@@ -189,19 +192,30 @@ impl Store {
 
     /// Who owns a group; `None` if no file says so.
     ///
-    /// Errors: `NotFound` for the group; `Format` if the file is not text; `Io`.
+    /// Errors: `NotFound` for the group; `Format`, with the path, if the file is not text, or names nobody; `Limit`, `Io`.
     pub fn group_owner(&self, group: &Group) -> Result<Option<String>> {
-        let text = self.read_text(group, OWNER_NAME)?;
+        let text = self.read_text(group, OWNER_NAME, OWNER_MAX_SIZE)?;
         let owner = text.as_deref().and_then(|text| text.lines().next()).map(str::trim_end);
-        Ok(owner.filter(|owner| !owner.is_empty()).map(str::to_owned))
+        let Some(owner) = owner.filter(|owner| !owner.is_empty()) else { return Ok(None) };
+        check_owner(owner).map_err(|error| {
+            let path = self.path().join(group.path()).join("owner");
+            error.with_kind(Kind::Format).context(path.display()).with_path(&path)
+        })?;
+        Ok(Some(owner.to_owned()))
     }
 
-    /// Gives a group to `owner`.
+    /// Gives a group to `owner`. It is held for that.
     ///
-    /// Errors: `Argument` for no owner's name; `NotFound` for the group; `Io`.
+    /// Errors: `Argument` for no owner's name; `Busy`, with the path; `NotFound` for the group; `Io`.
     pub fn set_group_owner(&self, group: &Group, owner: &str) -> Result<()> {
         check_owner(owner)?;
         self.check_writable()?;
+        let _lock = self.lock_group(group)?;
+        self.write_owner(group, owner)
+    }
+
+    /// As [`Store::set_group_owner`]; the caller holds the group.
+    fn write_owner(&self, group: &Group, owner: &str) -> Result<()> {
         self.write_text(group, OWNER_NAME, &format!("{owner}\n"))
     }
 
@@ -209,14 +223,15 @@ impl Store {
     ///
     /// Errors: `NotFound` for the group; `Format` if they are not text; `Limit`, `Io`.
     pub fn group_notes(&self, group: &Group) -> Result<String> {
-        Ok(self.read_text(group, NOTES_NAME)?.unwrap_or_default())
+        Ok(self.read_text(group, NOTES_NAME, NOTES_MAX_SIZE)?.unwrap_or_default())
     }
 
-    /// Replaces the notes of a group; empty ones are removed.
+    /// Replaces the notes of a group; empty ones are removed. It is held for that.
     ///
-    /// Errors: `NotFound` for the group; `Limit`, `Io`.
+    /// Errors: `Busy`, with the path; `NotFound` for the group; `Limit`, `Io`.
     pub fn set_group_notes(&self, group: &Group, notes: &str) -> Result<()> {
         self.check_writable()?;
+        let _lock = self.lock_group(group)?;
         if !notes.is_empty() {
             return self.write_text(group, NOTES_NAME, notes);
         }
@@ -227,19 +242,19 @@ impl Store {
         Ok(())
     }
 
-    fn read_text(&self, group: &Group, name: &CStr) -> Result<Option<String>> {
+    fn read_text(&self, group: &Group, name: &CStr, max_size: usize) -> Result<Option<String>> {
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
         let path = dir.join(name);
         let describe = |error: Error| error.context(path.display()).with_path(&path);
         let mut bytes = Vec::new();
-        let len = check_notes(stat.size).map_err(describe)?;
+        let len = check_size(stat.size, max_size).map_err(describe)?;
         sys::read_up_to(&file, len, &mut bytes).map_err(describe)?;
         String::from_utf8(bytes).map(Some).map_err(|_| describe(Error::new(Kind::Format, "it is not UTF-8")))
     }
 
     fn write_text(&self, group: &Group, name: &CStr, text: &str) -> Result<()> {
-        check_notes(text.len() as u64)?;
+        check_size(text.len() as u64, NOTES_MAX_SIZE)?;
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         dir.replace_file(name, text.as_bytes(), FILE_MODE, self.owner(), self.syncs())
     }
@@ -251,6 +266,12 @@ impl Store {
         check_time(snapshot.time())?;
         let group = self.create_group(snapshot.group(), owner)?;
         self.make_snapshot(snapshot).inspect_err(|_| group.undo())
+    }
+
+    /// Whether something has the name of `snapshot`, whatever it is.
+    pub fn is_taken(&self, snapshot: &Snapshot) -> Result<bool> {
+        let Some(group) = self.open_group(snapshot.group())? else { return Ok(false) };
+        Ok(group.lstat(&c_name(&snapshot.time_name())?)?.is_some())
     }
 
     fn make_snapshot(&self, snapshot: &Snapshot) -> Result<TreeLock> {
@@ -419,11 +440,9 @@ fn is_owned_by(current: &str, owner: &str) -> bool {
     }
 }
 
-fn check_notes(len: u64) -> Result<usize> {
-    usize::try_from(len)
-        .ok()
-        .filter(|&len| len <= NOTES_MAX_SIZE)
-        .ok_or_else(|| Error::new(Kind::Limit, format!("{len} bytes are more than the {NOTES_MAX_SIZE} of notes")))
+fn check_size(len: u64, max: usize) -> Result<usize> {
+    let fits = usize::try_from(len).ok().filter(|&len| len <= max);
+    fits.ok_or_else(|| Error::new(Kind::Limit, format!("{len} bytes are more than {max}")))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 //!
 //! | lock | held |
 //! |---|---|
-//! | group, exclusive | while a backup runs in it, and while it is removed |
+//! | group, exclusive | while a backup runs in it, it is removed, or its owner or notes are changed |
 //! | snapshot, exclusive | while it is made, removed (by pruning too), protected or unprotected |
 //! | snapshot, shared | while it is read, or is what the next backup builds on |
 //! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
