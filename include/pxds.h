@@ -549,6 +549,15 @@
 /** pxds_backup_add_blob() flag: do not compress. */
 #define PXDS_BACKUP_NO_COMPRESS 1
 
+/** pxds_progress.phase of a backup that waits for its time; done: seconds. */
+#define PXDS_BACKUP_PHASE_WAIT 0
+
+/**
+ * pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk, or
+ * 1 where the whole file system is at once, which no cancel interrupts.
+ */
+#define PXDS_BACKUP_PHASE_FINISH 1
+
 /**
  * A snapshot in the making. Exclusive.
  *
@@ -1750,8 +1759,8 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
     /**
-     * The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after
-     * the last snapshot.
+     * The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or one of
+     * this time is there, pxds_backup_new() waits, for a few seconds at most.
      */
     const int64_t *time;
     /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
@@ -1767,6 +1776,13 @@ typedef struct {
     uint32_t crypt_mode;
     /** 0. */
     uint32_t reserved_too;
+    /**
+     * Told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see PXDS_BACKUP_PHASE_...
+     * May be NULL. A cancel ends the backup.
+     */
+    pxds_progress_fn on_progress;
+    /** Handed to `on_progress`. */
+    void *user;
 } pxds_backup_options;
 
 /** Success. */
@@ -4879,10 +4895,10 @@ void pxds_snapshot_free(pxds_snapshot *snapshot);
  *
  * Owns: the caller owns `*out` and frees it with pxds_backup_free().
  * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
- * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot),
- * PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
+ * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time
+ * is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
  * snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
- * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4979,8 +4995,10 @@ pxds_status pxds_backup_add_fd(pxds_backup *backup,
 /**
  * Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
  *
+ * The `on_progress` of the options is told, and can stop it until the last step gives the snapshot its name.
+ *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
- * before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO.
+ * before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
  * Threads: exclusive.
  * Since: 0.1
  */
@@ -5037,7 +5055,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0 }
 #define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }

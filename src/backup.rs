@@ -24,7 +24,7 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
-use crate::progress::Progress;
+use crate::progress::{KeptOnProgress, Progress, Stage};
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
@@ -32,16 +32,25 @@ use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
 /// The only chunk size of fixed indexes that PBS writes, and that it reads after 4.2.3.
 const PBS_FIXED_CHUNK_SIZE: u64 = 4 << 20;
 
-/// How far ahead of the clock a snapshot may be put to be newer than the one before, in seconds.
-const MAX_AHEAD: i64 = 60;
+/// Seconds that are waited at most for a time that is after the last snapshot's and not taken: clocks differ a little.
+const MAX_WAIT: i64 = 5;
+
+/// How often the clock is looked at meanwhile.
+const WAIT_MS: u64 = 20;
+
+/// [`Stage::phase`](crate::progress::Stage) while a time is waited for: seconds.
+pub const PHASE_WAIT: u32 = 0;
+/// [`Stage::phase`](crate::progress::Stage) while a backup is finished: directories of chunks that are brought to the disk.
+pub const PHASE_FINISH: u32 = 1;
 
 /// Bytes asked of the descriptor of a blob at a time.
 const STEP: usize = 1 << 20;
 
 /// How a snapshot is made.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub struct BackupOptions {
-    /// Its time, in seconds since 1970; by default now, or up to a minute later to be newer than the one before.
+    /// Its time, in seconds since 1970; by default now, which is waited for for a few seconds if the last snapshot is not
+    /// before it, or one of this time is there.
     pub time: Option<i64>,
     /// Who makes it: a new group will be his, an old one must be. By default `root@pam` for a new one.
     pub owner: Option<String>,
@@ -53,6 +62,8 @@ pub struct BackupOptions {
     pub crypt_mode: CryptMode,
     /// The key to encrypt and sign with; not without a mode that needs it.
     pub key: Option<Arc<CryptKey>>,
+    /// Told how far [`Backup::new`] and [`Backup::finish`] are.
+    pub on_progress: Option<KeptOnProgress>,
 }
 
 /// A snapshot in the making.
@@ -66,6 +77,7 @@ pub struct Backup {
     /// What of the chunks that are named may not be on the disk yet.
     unsynced: Unsynced,
     stats: UploadStats,
+    progress: Progress,
     state: State,
     /// Where it was made: not in a forked child, which may only drop it.
     process: ProcessMark,
@@ -88,15 +100,16 @@ impl Backup {
     /// Starts a snapshot of `group`.
     ///
     /// Errors: `Argument` for a time before 1970 or after 9999, or an owner who is none, or not the group's; `State` if
-    /// the time is not after that of the last finished snapshot; `Exists` if there is an unfinished one of that time;
-    /// `Busy`, with the path, if somebody else is writing into the group, removing the snapshot before, or collecting
-    /// garbage; `Io`.
+    /// the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if there is another
+    /// of that time; `Busy`, with the path, if somebody else is writing into the group, removing the snapshot before, or
+    /// collecting garbage; `Io`; that of the callback.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
-        let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key } = options;
+        let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, on_progress } = options;
         check_key(crypt_mode, key.is_some())?;
+        let mut progress = Progress::new(on_progress);
         let store_lock = store.lock_shared()?;
         let held = store.create_group(group, owner.as_deref())?;
-        let started = match Started::new(store, group, &held, time) {
+        let started = match Started::new(store, group, &held, time, &mut progress) {
             Ok(started) => started,
             Err(error) => {
                 held.undo();
@@ -113,6 +126,7 @@ impl Backup {
             key,
             unsynced: Unsynced::default(),
             stats: UploadStats::default(),
+            progress,
             state: State::Open,
             process: ProcessMark::new(),
             work: Some(work),
@@ -260,7 +274,7 @@ impl Backup {
     /// Completes the snapshot, and lets go of everything.
     ///
     /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if somebody else has made a
-    /// snapshot of this time; `Io`.
+    /// snapshot of this time; `Io`; that of the callback.
     pub fn finish(&mut self) -> Result<()> {
         self.check_open()?;
         if self.manifest.files().is_empty() {
@@ -272,7 +286,11 @@ impl Backup {
                 backup.manifest.sign(key)?;
             }
             backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
-            backup.store.sync_before_index(&backup.unsynced)?;
+            let progress = &mut backup.progress;
+            backup.store.sync_before_index_telling(&backup.unsynced, &mut |done, total| {
+                progress.stage = Stage { phase: PHASE_FINISH, done, total, ..Stage::default() };
+                progress.tick()
+            })?;
             let syncs = backup.store.sync_level() != SyncLevel::None;
             if backup.syncs_files() {
                 backup.store.sync_way_to(backup.snapshot.group())?;
@@ -414,18 +432,13 @@ struct Started {
 
 impl Started {
     /// Chooses the time, makes and holds the directory, and holds the snapshot before.
-    fn new(store: &Store, group: &Group, held: &NewGroup, time: Option<i64>) -> Result<Self> {
+    fn new(store: &Store, group: &Group, held: &NewGroup, time: Option<i64>, progress: &mut Progress) -> Result<Self> {
         let last = Last::of(store, group)?;
-        let snapshot = Snapshot::new(group.clone(), choose_time(time, last.snapshot())?)?;
+        let snapshot = match time {
+            Some(time) => of_time(store, group, time, last.snapshot())?,
+            None => of_now(store, group, last.snapshot(), progress)?,
+        };
         let manifest = Manifest::new(group.kind(), group.id(), snapshot.time())?;
-        match store.snapshot_info(&snapshot) {
-            Err(error) if error.kind() == Kind::NotFound => {}
-            Err(error) => return Err(error),
-            Ok(_) => {
-                let path = store.path().join(snapshot.path());
-                return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
-            }
-        }
         let work = held.start_snapshot(store, &snapshot)?;
         let lock = store.lock_new(&snapshot)?;
         let previous = last.hold(store).inspect_err(|_| {
@@ -494,22 +507,51 @@ fn check_key(mode: CryptMode, has_key: bool) -> Result<()> {
     }
 }
 
-fn choose_time(time: Option<i64>, previous: Option<&Snapshot>) -> Result<i64> {
-    let now = sys::now();
-    let next = previous.map_or(1, |previous| previous.time() + 1);
-    let time = match time {
-        Some(time) => time,
-        None if next - now <= MAX_AHEAD => now.max(next),
-        None => now,
-    };
+/// A new snapshot of the time that the caller wants.
+fn of_time(store: &Store, group: &Group, time: i64, last: Option<&Snapshot>) -> Result<Snapshot> {
     check_time(time)?;
-    match previous {
-        Some(previous) if time < next => {
-            let message = format!("the time {time} is not after that of the last snapshot, {previous}");
-            Err(Error::new(Kind::State, message))
-        }
-        _ => Ok(time),
+    let snapshot = Snapshot::new(group.clone(), time)?;
+    if let Some(last) = last.filter(|last| time <= last.time()) {
+        let message = format!("the time {} is not after that of the last snapshot, {last}", snapshot.time_name());
+        return Err(Error::new(Kind::State, message));
     }
+    if store.is_taken(&snapshot)? { Err(taken(store, &snapshot)) } else { Ok(snapshot) }
+}
+
+/// A new snapshot of now. While the last one is not before that, or there is one already, the next second is waited for: a
+/// time ahead of the clock would be in the way of whoever goes by his.
+fn of_now(store: &Store, group: &Group, last: Option<&Snapshot>, progress: &mut Progress) -> Result<Snapshot> {
+    let next = last.map_or(1, |last| last.time() + 1);
+    let begin = sys::now();
+    if let Some(last) = last.filter(|_| next - begin > MAX_WAIT) {
+        let message = format!(
+            "the last snapshot, {last}, lies in the future: give a time after it, or remove it, or set the clock right"
+        );
+        return Err(Error::new(Kind::State, message));
+    }
+    progress.stage = Stage { phase: PHASE_WAIT, ..Stage::default() };
+    let mut waited_ms = 0;
+    loop {
+        let now = sys::now();
+        check_time(now)?;
+        let snapshot = Snapshot::new(group.clone(), now)?;
+        let is_free = now >= next && !store.is_taken(&snapshot)?;
+        if is_free {
+            return Ok(snapshot);
+        }
+        if waited_ms >= MAX_WAIT as u64 * 1000 {
+            return Err(taken(store, &snapshot));
+        }
+        progress.stage.done = waited_ms / 1000;
+        progress.tick()?;
+        sys::pause(WAIT_MS);
+        waited_ms += WAIT_MS;
+    }
+}
+
+fn taken(store: &Store, snapshot: &Snapshot) -> Error {
+    let path = store.path().join(snapshot.path());
+    Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path)
 }
 
 fn read_whole(name: &str, fd: CallerFd<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
@@ -537,24 +579,4 @@ fn read_whole(name: &str, fd: CallerFd<'_>, progress: &mut Progress) -> Result<V
 
 fn no_work() -> Error {
     Error::new(Kind::State, "the backup is finished")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_go_forward() {
-        let at = |time: i64| Snapshot::new(Group::parse("host/x").unwrap(), time).unwrap();
-        let now = sys::now();
-        assert!(choose_time(None, None).unwrap() >= now);
-        assert!(choose_time(None, Some(&at(5))).unwrap() >= now);
-        // The clock is a little behind, or far.
-        assert_eq!(choose_time(None, Some(&at(now + 30))).unwrap(), now + 31);
-        assert_eq!(choose_time(None, Some(&at(now + 3600))).unwrap_err().kind(), Kind::State);
-        assert_eq!(choose_time(Some(6), Some(&at(5))).unwrap(), 6);
-        assert_eq!(choose_time(Some(5), Some(&at(5))).unwrap_err().kind(), Kind::State);
-        assert_eq!(choose_time(Some(0), None).unwrap_err().kind(), Kind::Argument);
-        assert_eq!(choose_time(Some(1), None).unwrap(), 1);
-    }
 }

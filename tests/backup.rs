@@ -10,14 +10,15 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, digest_of, failure, generate, quick, tree};
-use pxds::backup::{Backup, BackupOptions};
+use pxds::backup::{Backup, BackupOptions, PHASE_FINISH, PHASE_WAIT};
 use pxds::chunker::Config;
-use pxds::error::Kind;
+use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
 use pxds::index::IndexKind;
 use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions, StoredIndex};
 use pxds::manifest::{CryptMode, MANIFEST_NAME, Manifest, VerifyState};
 use pxds::name::{BackupType, Group, Snapshot};
+use pxds::progress::{KeptOnProgress, Stage};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::OpenSnapshot;
 use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
@@ -303,8 +304,86 @@ fn time_only_goes_forward() {
     drop(store.create_snapshot(&Snapshot::new(x.clone(), TIME + 5).unwrap(), None).unwrap());
     assert_eq!(failure(backup(at(TIME + 5))).kind(), Kind::Exists);
     backup(at(TIME + 4)).unwrap();
-    let (a, b) = (backup(BackupOptions::default()).unwrap(), backup(BackupOptions::default()).unwrap());
-    assert!(b.time() > a.time(), "in one second too");
+    for time in [TIME + 4, TIME] {
+        let error = failure(backup(at(time)));
+        let said = error.message();
+        assert!(said.contains("is not after that of the last snapshot, host/x/2020-06-26T13:56:09Z"), "{said}");
+    }
+}
+
+#[test]
+fn a_time_that_is_not_given_is_waited_for() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let x = group("host/x");
+    let backup = |options: BackupOptions| {
+        let mut backup = Backup::new(&store, &x, options)?;
+        backup.add_blob("a.blob", b"x", true)?;
+        backup.finish().map(|()| backup.snapshot().clone())
+    };
+    let now = BackupOptions::default;
+    let (a, b) = (backup(now()).unwrap(), backup(now()).unwrap());
+    assert!(b.time() > a.time() && b.time() <= pxds::sys::now(), "in one second too, and not ahead of the clock");
+    // Nothing is built on the last one, and unfinished ones are none; their times are taken all the same.
+    let failed =
+        VerifyState { ok: false, upid: "UPID:n:00000001:00000001:00000001:5EF5FC35:verify:x:root@pam:".into() };
+    store.update_manifest(&b, |manifest| manifest.set_verify_state(Some(&failed))).unwrap();
+    let begin = pxds::sys::now();
+    for time in begin..begin + 2 {
+        let _ = fs::create_dir(store.path().join(Snapshot::new(x.clone(), time).unwrap().path()));
+    }
+    let c = backup(now()).unwrap();
+    assert!(c.time() >= begin + 2 && c.time() <= pxds::sys::now());
+    // A clock that is a little behind is waited for, one that is far from it is not.
+    let soon = backup(at(pxds::sys::now() + 2)).unwrap();
+    assert!(backup(now()).unwrap().time() > soon.time());
+    let future = backup(at(4_070_908_800)).unwrap();
+    let error = failure(backup(now()));
+    assert_eq!(error.kind(), Kind::State);
+    assert!(error.message().contains("host/x/2099-01-01T00:00:00Z, lies in the future: give a time"), "{error}");
+    store.destroy_snapshot(&future).unwrap();
+    // The wait can be stopped.
+    backup(at(pxds::sys::now() + 4)).unwrap();
+    let stop: KeptOnProgress = Box::new(|stage| {
+        assert_eq!(stage.phase, PHASE_WAIT);
+        Err(Error::cancelled("test", 7))
+    });
+    let error = failure(Backup::new(&store, &x, BackupOptions { on_progress: Some(stop), ..now() }));
+    assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
+    assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
+}
+
+#[test]
+fn the_end_tells_of_progress_and_can_be_stopped() {
+    let scratch = Scratch::new();
+    let data = Rng::new(8).bytes(300_000);
+    for (sync, total) in [(SyncLevel::None, 0), (SyncLevel::File, 20), (SyncLevel::Filesystem, 1)] {
+        let store = scratch.store_with(&format!("{sync:?}"), &StoreOptions { sync, ..StoreOptions::default() });
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let start = |stop: bool| {
+            let told = told.clone();
+            let tell: KeptOnProgress = Box::new(move |stage: &Stage| {
+                told.lock().unwrap().push(*stage);
+                if stop { Err(Error::cancelled("test", 7)) } else { Ok(()) }
+            });
+            let mut backup =
+                Backup::new(&store, &group("host/x"), BackupOptions { on_progress: Some(tell), ..at(TIME) }).unwrap();
+            backup.add_index("a.didx", &mut stream(&store, &data)).unwrap();
+            backup
+        };
+        let mut backup = start(true);
+        let error = failure(backup.finish());
+        assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
+        assert_eq!(failure(backup.finish()).kind(), Kind::State, "that was its end");
+        drop(backup);
+        assert_eq!(dirs(&store), Vec::<PathBuf>::new());
+
+        start(false).finish().unwrap();
+        let told = told.lock().unwrap();
+        assert!(told.iter().all(|stage| stage.phase == PHASE_FINISH && stage.done <= stage.total), "{told:?}");
+        // Known chunks are others' work: then the whole file system is brought to the disk.
+        assert!(told[0].done == 0 && told[0].total >= total, "{sync:?}: {told:?}");
+    }
 }
 
 #[test]

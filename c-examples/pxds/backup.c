@@ -167,6 +167,28 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
     return rc;
 }
 
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    (void)user;
+    if (progress->phase == PXDS_BACKUP_PHASE_WAIT)
+        draw_line("waiting for a time after that of the last snapshot");
+    else if (progress->total > 1)
+        draw_line("bringing it to the disk: %" PRIu64 " of %" PRIu64 " directories", progress->done,
+                  progress->total);
+    else
+        draw_line("bringing it to the disk");
+    return 0;
+}
+
+static int finish(pxds_backup *backup)
+{
+    pxds_error *err = NULL;
+    pxds_status status = pxds_backup_finish(backup, &err);
+
+    clear_line();
+    return status < 0 ? fail(err) : 0;
+}
+
 static void print_snapshot(const char *path, const struct archive *archives, int count)
 {
     printf("%s\n", path);
@@ -204,20 +226,23 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
                                  : PXDS_CRYPT_ENCRYPT;
     options.time = args->option[OPT_TIME].given ? &time : NULL;
     options.owner = args->option[OPT_OWNER].text;
+    options.on_progress = draws_line(NULL) ? on_progress : NULL;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL)
         rc = 1;
-    else if (pxds_backup_new(store, group, &options, &backup, &err) < 0)
-             rc = fail(err);
-    else
-             rc = add_archives(args, backup, archives, count);
+    if (rc == 0) {
+        const pxds_status status = pxds_backup_new(store, group, &options, &backup, &err);
+
+        clear_line();
+        rc = status < 0 ? fail(err) : add_archives(args, backup, archives, count);
+    }
     if (rc == 0 && sealed != NULL &&
-             pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
-                                        &err) < 0)
+        pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
+                                   &err) < 0)
         rc = fail(err);
-    if (rc == 0 && pxds_backup_finish(backup, &err) < 0)
-        rc = fail(err);
+    if (rc == 0)
+        rc = finish(backup);
     if (rc == 0)
         print_snapshot(pxds_backup_snapshot(backup), archives, count);
     pxds_backup_free(backup); /* leaves nothing but chunks if it is not finished */

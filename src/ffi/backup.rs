@@ -3,6 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 
 use super::args::{self, Out, OutStruct, SizeFirst};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard_ok, guard_value};
@@ -25,6 +26,13 @@ pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
 /// pxds_backup_add_blob() flag: do not compress.
 pub const PXDS_BACKUP_NO_COMPRESS: u32 = 1;
 
+/// pxds_progress.phase of a backup that waits for its time; done: seconds.
+pub const PXDS_BACKUP_PHASE_WAIT: u32 = 0;
+
+/// pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk, or
+/// 1 where the whole file system is at once, which no cancel interrupts.
+pub const PXDS_BACKUP_PHASE_FINISH: u32 = 1;
+
 /// How a snapshot is made.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -35,8 +43,8 @@ pub struct pxds_backup_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// The snapshot's time, in seconds since 1970, from 1; NULL for now, or up to a minute later so that it is after
-    /// the last snapshot.
+    /// The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or one of
+    /// this time is there, pxds_backup_new() waits, for a few seconds at most.
     pub time: *const i64,
     /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
     pub owner: *const c_char,
@@ -49,9 +57,14 @@ pub struct pxds_backup_options {
     pub crypt_mode: u32,
     /// 0.
     pub reserved_too: u32,
+    /// Told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see PXDS_BACKUP_PHASE_...
+    /// May be NULL. A cancel ends the backup.
+    pub on_progress: pxds_progress_fn,
+    /// Handed to `on_progress`.
+    pub user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_backup_options {
     const NAME: &'static str = "pxds_backup_options";
 }
@@ -89,6 +102,7 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
         crypt_mode: crypt_mode(options.crypt_mode)?,
         key,
+        on_progress: on_progress(options.on_progress, options.user),
     })
 }
 
@@ -96,10 +110,10 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_backup_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
-/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot),
-/// PXDS_ERR_EXISTS (an unfinished snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
+/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time
+/// is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
 /// snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback).
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -271,8 +285,10 @@ pub unsafe extern "C" fn pxds_backup_add_fd(
 
 /// Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
 ///
+/// The `on_progress` of the options is told, and can stop it until the last step gives the snapshot its name.
+///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
-/// before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO.
+/// before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -209,7 +209,6 @@ impl Store {
     /// Errors: `Argument` for no owner's name; `Busy`, with the path; `NotFound` for the group; `Io`.
     pub fn set_group_owner(&self, group: &Group, owner: &str) -> Result<()> {
         check_owner(owner)?;
-        self.check_writable()?;
         let _lock = self.lock_group(group)?;
         self.write_owner(group, owner)
     }
@@ -230,7 +229,6 @@ impl Store {
     ///
     /// Errors: `Busy`, with the path; `NotFound` for the group; `Limit`, `Io`.
     pub fn set_group_notes(&self, group: &Group, notes: &str) -> Result<()> {
-        self.check_writable()?;
         let _lock = self.lock_group(group)?;
         if !notes.is_empty() {
             return self.write_text(group, NOTES_NAME, notes);

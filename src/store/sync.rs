@@ -93,20 +93,37 @@ impl Store {
     ///
     /// Errors: as [`Store::sync`]; `NotFound` if a directory of chunks has vanished.
     pub fn sync_before_index(&self, unsynced: &Unsynced) -> Result<()> {
+        self.sync_before_index_telling(unsynced, &mut |_, _| Ok(()))
+    }
+
+    /// As [`Store::sync_before_index`]. `tell` hears before each step how many are done, and how many there are; its errors
+    /// stop it.
+    pub fn sync_before_index_telling(
+        &self,
+        unsynced: &Unsynced,
+        tell: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
         match self.0.sync {
-            SyncLevel::None => Ok(()),
-            SyncLevel::File if !unsynced.reused => self.sync_names(unsynced),
-            SyncLevel::File | SyncLevel::Filesystem => self.sync(),
+            SyncLevel::None => tell(0, 0),
+            SyncLevel::File if !unsynced.reused => self.sync_names(unsynced, tell),
+            SyncLevel::File | SyncLevel::Filesystem => {
+                tell(0, 1)?;
+                self.sync()?;
+                tell(1, 1)
+            }
         }
     }
 
-    fn sync_names(&self, unsynced: &Unsynced) -> Result<()> {
-        let mut last = None;
-        for prefix in unsynced.prefixes() {
-            let number = self.0.layout.dir_of(prefix);
-            if last.replace(number) == Some(number) {
-                continue;
-            }
+    fn sync_names(&self, unsynced: &Unsynced, tell: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+        let layout = self.0.layout;
+        let numbers = || {
+            let mut last = None;
+            let all = unsynced.prefixes().map(|prefix| layout.dir_of(prefix));
+            all.filter(move |&number| last.replace(number) != Some(number))
+        };
+        let total = numbers().count() as u64;
+        for (done, number) in numbers().enumerate() {
+            tell(done as u64, total)?;
             let chunks = self.chunk_dir()?;
             let name = self.0.layout.dir_name(number);
             let dir = chunks.open_dir(name.as_c_str())?.ok_or_else(|| {
@@ -115,8 +132,9 @@ impl Store {
             })?;
             self.sync_by(|| dir.sync())?;
         }
+        tell(total, total)?;
         // Whoever has made them may not have synced the names of the directories themselves.
-        if last.is_some() { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
+        if total > 0 { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
     }
 
     /// Brings the names of the chunk directories to the disk, if this store's ingests may have made some.

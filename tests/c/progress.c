@@ -341,6 +341,46 @@ static void test_backup(void)
     pxds_store_free(store);
 }
 
+static int32_t on_finish(void *user, const pxds_progress *progress)
+{
+    struct watcher *watcher = user;
+
+    watcher->calls++;
+    watcher->last = *progress;
+    return watcher->stopped ? STOPPED : 0;
+}
+
+/* The end of a backup, which is told by what its own options say. */
+static void test_backup_finish(void)
+{
+    pxds_store *store = new_store();
+
+    for (int stop = 1; stop >= 0; stop--) {
+        pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
+        struct watcher watcher = {0};
+        pxds_backup *backup = NULL;
+
+        options.on_progress = on_finish;
+        options.user = &watcher;
+        OK(pxds_backup_new(store, "host/x", &options, &backup, &err));
+        EQUAL(0, watcher.calls); /* there was no time to wait for */
+        OK(pxds_backup_add_blob(backup, "a.blob", "x", 1, 0, &err));
+        watcher.stopped = stop;
+        if (stop) {
+            IS(PXDS_ERR_CANCELLED, pxds_backup_finish(backup, &err));
+            check_stopped();
+        } else {
+            OK(pxds_backup_finish(backup, &err));
+        }
+        EQUAL(1, watcher.calls);
+        EQUAL(PXDS_BACKUP_PHASE_FINISH, watcher.last.phase);
+        EQUAL(sizeof watcher.last, watcher.last.struct_size);
+        pxds_backup_free(backup);
+        CHECK(exists(in_dir("store/host")) == !stop);
+    }
+    pxds_store_free(store);
+}
+
 /* A pipe that stays open and gives nothing. */
 static void test_stalled_input(void)
 {
@@ -383,6 +423,7 @@ int main(void)
     RUN(test_restore);
     RUN(test_restore_to_a_file);
     RUN(test_backup);
+    RUN(test_backup_finish);
     RUN(test_stalled_input);
     free(data);
     return check_done();
