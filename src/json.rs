@@ -7,20 +7,48 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Serializer, Value};
 
 use crate::error::{Error, Kind, Result};
-use crate::limits::JSON_MAX_SIZE;
+use crate::limits::{JSON_MAX_SIZE, JSON_MAX_VALUES};
 
 /// Arrays and objects within each other, the outermost counted: as many as [`parse`] accepts.
 pub const MAX_DEPTH: usize = 127;
 
 /// Reads one value with nothing but white space around it. Of members of one name the last counts.
 ///
-/// Errors: `Limit` above [`JSON_MAX_SIZE`]; `Format`, also for more than [`MAX_DEPTH`] levels.
+/// Errors: `Limit` above [`JSON_MAX_SIZE`] or [`JSON_MAX_VALUES`]; `Format`, also for more than [`MAX_DEPTH`] levels.
 pub fn parse(text: &[u8]) -> Result<Value> {
     if text.len() > JSON_MAX_SIZE {
         let message = format!("{} bytes of JSON are more than the {JSON_MAX_SIZE} that are read", text.len());
         return Err(Error::new(Kind::Limit, message));
     }
+    if most_values(text) > JSON_MAX_VALUES {
+        return Err(Error::new(
+            Kind::Limit,
+            format!("the JSON may have more than the {JSON_MAX_VALUES} values that are read"),
+        ));
+    }
     serde_json::from_slice(text).map_err(|error| Error::new(Kind::Format, format!("it is no JSON: {error}")))
+}
+
+/// No fewer than there are values in `text`, up to where they are too deep within each other to be read: each is the first,
+/// or behind a comma or an opening bracket.
+fn most_values(text: &[u8]) -> usize {
+    let (mut count, mut depth, mut in_string, mut escaped) = (1, 0_usize, false, false);
+    for &byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b',' => count += 1,
+            b'[' | b'{' => (count, depth) = (count + 1, depth + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            break;
+        }
+    }
+    count
 }
 
 /// Arrays and objects within each other, the outermost counted; 0 for any other value.
@@ -181,5 +209,22 @@ mod tests {
         for value in [json!(null), json!([1, [null]]), json!({"a": {"b": [true, null]}, "c": 1})] {
             assert_eq!(canonical(&value, 100).unwrap_err().kind(), Kind::Format, "{value}");
         }
+    }
+
+    #[test]
+    fn values_are_counted_before_they_take_memory() {
+        for (text, count) in [
+            (&b"0"[..], 1),
+            (b"[]", 2),
+            (b"[1,2]", 3),
+            (br#"{"a":[1,{}],"b":"[,{"}"#, 6),
+            (br#"["\"[",",\\",1]"#, 4),
+            (b"\"[", 1),
+        ] {
+            assert_eq!(most_values(text), count, "{}", String::from_utf8_lossy(text));
+        }
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 2));
+        assert_eq!(parse(list(JSON_MAX_VALUES - 1).as_bytes()).unwrap().as_array().unwrap().len(), JSON_MAX_VALUES - 2);
+        assert_eq!(parse(list(JSON_MAX_VALUES + 1).as_bytes()).unwrap_err().kind(), Kind::Limit);
     }
 }

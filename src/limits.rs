@@ -18,9 +18,17 @@ pub fn blob_len(len: u64) -> Result<usize> {
 /// Bytes of one encoded blob: the largest payload behind the largest header.
 pub const BLOB_MAX_ENCODED_SIZE: usize = BLOB_MAX_SIZE + 44;
 
-/// Bytes of one JSON text, such as a manifest: thousands of archives. Its tree may need a hundred times as many, which
-/// is why this is no larger.
+/// Bytes of the encoded form of a chunk of `len` bytes, whoever has encoded it: more than any compression makes of them.
+pub fn max_encoded_len(len: usize) -> usize {
+    len.saturating_add(len / 64 + (64 << 10)).min(BLOB_MAX_ENCODED_SIZE)
+}
+
+/// Bytes of one JSON text, such as a manifest: thousands of archives.
 pub const JSON_MAX_SIZE: usize = 4 << 20;
+
+/// Values in one JSON text, those in others counted: ten thousand archives. An object takes up to 600 bytes of memory, and
+/// five of the text.
+pub const JSON_MAX_VALUES: usize = 1 << 16;
 
 /// Average that the chunker accepts: twice it, less one, must fit the 32-bit mask.
 pub const CHUNKER_MAX_AVG: u64 = 1 << 31;
@@ -31,6 +39,10 @@ pub const INDEX_MAX_SIZE: u64 = i64::MAX as u64;
 /// Bytes of one index file: 2^28 dynamic entries, which is 16 TiB of stream even at 64 KiB a chunk. It bounds what
 /// opening an index may allocate, together with the length of the file itself.
 pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 28);
+
+/// Chunks of a fixed index that may be without a digest: an image of 1 TiB in chunks of 4 MiB that has been begun. They take
+/// no room in a sparse file, and would take it in memory.
+pub const INDEX_MAX_UNSET: usize = 1 << 18;
 
 /// Bytes of a group's notes, and of its owner file: a text that somebody has typed.
 pub const NOTES_MAX_SIZE: usize = 1 << 20;

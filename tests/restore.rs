@@ -367,12 +367,6 @@ fn a_chunk_of_another_length_than_the_index_says_is_found() {
             let index = index_of(&[(wrong, digests[0]), (5000, digests[1])]);
             assert_fails_at(&store, &index, b"", 0, Kind::Corrupt, &format!("{wrong} instead of 5000"));
         }
-        // Longer than any blob can be.
-        let index = index_of(&[(5000, digests[0]), (BLOB_MAX_SIZE as u64 + 1, digests[1])]);
-        let (result, out) = restore(&store, &index);
-        let error = failure(result);
-        assert!(matches!(error.kind(), Kind::Corrupt | Kind::Limit), "{error}");
-        assert_eq!((error.digest(), error.offset(), out.len()), (Some(&digests[1]), Some(5000), 5000));
     }
 }
 

@@ -8,6 +8,7 @@ use pxds::error::Kind;
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
+use pxds::limits::BLOB_MAX_SIZE;
 use serde_json::Value;
 
 /// Opens a file of the vectors as the kind that its extension names, both ways of opening it.
@@ -236,6 +237,8 @@ fn sizes_that_cannot_be_are_refused() {
         (6, 3, 2),
         (u64::MAX, 1 << 63, 2),
         (1 << 63, 1 << 62, 2),
+        (i64::MAX as u64, 1 << 62, 2),
+        (4096, 2 * BLOB_MAX_SIZE as u64, 1),
         (u64::MAX, 1, 0),
         ((1 << 59) + 1, 1, 1),
         (4096, 4096, 2),
@@ -245,7 +248,8 @@ fn sizes_that_cannot_be_are_refused() {
         let found = kind(Index::from_bytes(&fixed_file(size, chunk_size, digests), None));
         assert!(matches!(found, Kind::Format | Kind::Limit), "{size} in {chunk_size} with {digests}: {found:?}");
     }
-    for ends in [&[5, 4][..], &[1 << 63], &[5, u64::MAX], &[u64::MAX, 5]] {
+    let longest = BLOB_MAX_SIZE as u64;
+    for ends in [&[5, 4][..], &[1 << 63], &[5, u64::MAX], &[u64::MAX, 5], &[longest + 1], &[5, longest + 6]] {
         let found = kind(Index::from_bytes(&dynamic_file(ends), None));
         assert!(matches!(found, Kind::Format | Kind::Limit), "{ends:?}: {found:?}");
     }
@@ -254,17 +258,17 @@ fn sizes_that_cannot_be_are_refused() {
 /// docs/format.md, 6.4: the bounds themselves are fine, and so are chunk sizes that only PBS 4 refuses.
 #[test]
 fn sizes_that_can_just_be_are_read() {
-    let largest = i64::MAX as u64;
-    let index = Index::from_bytes(&fixed_file(largest, 1 << 62, 2), None).unwrap();
-    assert_eq!(index.chunk(1).map(|chunk| (chunk.start, chunk.end)), Some((1 << 62, largest)));
-    assert_eq!(index.chunk_from_offset(largest - 1), Some((1, (1 << 62) - 2)));
-    assert_eq!(index.chunk_from_offset(largest), None);
+    let longest = BLOB_MAX_SIZE as u64;
+    let index = Index::from_bytes(&fixed_file(2 * longest - 1, longest, 2), None).unwrap();
+    assert_eq!(index.chunk(1).map(|chunk| (chunk.start, chunk.end)), Some((longest, 2 * longest - 1)));
+    assert_eq!(index.chunk_from_offset(2 * longest - 2), Some((1, longest - 2)));
+    assert_eq!(index.chunk_from_offset(2 * longest - 1), None);
 
     let index = Index::from_bytes(&fixed_file(3, 1, 3), None).unwrap();
     assert_eq!(index.chunk_from_offset(2), Some((2, 0)));
 
-    let index = Index::from_bytes(&dynamic_file(&[0, 0, largest]), None).unwrap();
-    assert_eq!((index.count(), index.size()), (3, largest));
+    let index = Index::from_bytes(&dynamic_file(&[0, 0, longest]), None).unwrap();
+    assert_eq!((index.count(), index.size()), (3, longest));
     assert_eq!(index.chunk_from_offset(0), Some((2, 0)));
 }
 
@@ -272,10 +276,17 @@ fn sizes_that_can_just_be_are_read() {
 #[test]
 fn a_writer_takes_rising_ends_only() {
     let digest = sha256(b"x");
-    let largest = i64::MAX as u64;
-    for (ends, refused) in
-        [(&[][..], 0), (&[5], 5), (&[5], 4), (&[5], 0), (&[], largest + 1), (&[largest], largest + 1), (&[1], u64::MAX)]
-    {
+    let longest = BLOB_MAX_SIZE as u64;
+    for (ends, refused) in [
+        (&[][..], 0),
+        (&[5], 5),
+        (&[5], 4),
+        (&[5], 0),
+        (&[], 1 << 63),
+        (&[], longest + 1),
+        (&[longest], 2 * longest + 1),
+        (&[1], u64::MAX),
+    ] {
         let mut writer = DynamicWriter::new(-1, None).unwrap();
         ends.iter().for_each(|&end| writer.add(end, &digest).unwrap());
         assert_eq!(kind(writer.add(refused, &digest)), Kind::Argument, "{refused} after {ends:?}");
@@ -284,12 +295,12 @@ fn a_writer_takes_rising_ends_only() {
     }
     for ctime in [i64::MIN, -1, 0, i64::MAX] {
         let mut writer = DynamicWriter::new(ctime, None).unwrap();
-        writer.add(largest, &digest).unwrap();
+        writer.add(longest, &digest).unwrap();
         let bytes = writer.finish(usize::MAX).unwrap();
         assert_eq!(writer.finish(usize::MAX).unwrap(), bytes);
-        assert_eq!(kind(writer.add(largest, &digest)), Kind::State, "adding after finishing");
+        assert_eq!(kind(writer.add(longest + 1, &digest)), Kind::State, "adding after finishing");
         let index = Index::from_bytes(&bytes, None).unwrap();
-        assert_eq!((index.header().ctime, index.size()), (ctime, largest));
+        assert_eq!((index.header().ctime, index.size()), (ctime, longest));
     }
 }
 

@@ -400,10 +400,12 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
     })
 }
 
-/// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two.
+/// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two up to
+/// PXDS_BLOB_MAX_SIZE.
 ///
 /// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
-/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE. Proxmox Backup Server reads no
+/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks may
+/// be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no
 /// other `chunk_size` than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
@@ -504,8 +506,8 @@ pub unsafe extern "C" fn pxds_index_writer_clone_index(
 /// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
 /// ingest add only chunks that are in the store and have been touched since the ingest began.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, or above 2^63 - 1), PXDS_ERR_STATE (finished,
-/// or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, more than PXDS_BLOB_MAX_SIZE behind it,
+/// or above 2^63 - 1), PXDS_ERR_STATE (finished, or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -3,15 +3,13 @@
 use std::fs::File;
 use std::path::Path;
 
-use super::{IndexKind, check_header, dynamic, entries_len};
-use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
-use crate::format::{DYNAMIC_ENTRY_SIZE, FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, field};
+use super::check::Check;
+use super::{ENTRIES_AT_ONCE, IndexKind, check_header, entries_len, has_shrunk};
+use crate::digest::{DIGEST_SIZE, Digest};
+use crate::error::{Error, Result};
+use crate::format::{INDEX_HEADER_SIZE, field};
 use crate::hash::Hasher;
 use crate::sys;
-
-/// Entries that are read at once: 320 KiB of a dynamic index.
-const ENTRIES_AT_ONCE: usize = 8192;
 
 /// What an index turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,33 +39,22 @@ pub fn for_each_digest(
     let mut header = [0; INDEX_HEADER_SIZE];
     sys::read_exact(&mut file, &mut header, path)?;
     let (found, header) = check_header(&header, left, kind).map_err(describe)?;
-    let entry_size = match found {
-        IndexKind::Dynamic => DYNAMIC_ENTRY_SIZE,
-        IndexKind::Fixed => FIXED_ENTRY_SIZE,
-    };
-    let mut csum = Hasher::new();
-    let (mut entries, mut number, mut end) = (Vec::new(), 0, 0);
+    let (mut check, mut csum, mut entries) = (Check::new(found), Hasher::new(), Vec::new());
     while left > 0 {
-        let wanted = left.min(ENTRIES_AT_ONCE * entry_size);
+        let wanted = left.min(ENTRIES_AT_ONCE * check.entry_size());
         sys::read_up_to(&file, wanted, &mut entries).map_err(describe)?;
         if entries.len() < wanted {
-            return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
+            return Err(describe(has_shrunk()));
         }
+        check.entries(&entries).map_err(describe)?;
         csum.update(&entries);
-        for entry in entries.chunks_exact(entry_size) {
-            let digest = match found {
-                IndexKind::Fixed => field(entry, 0),
-                IndexKind::Dynamic => {
-                    end = dynamic::check_end(number, end, entry).map_err(describe)?;
-                    field(entry, 8)
-                }
-            };
-            take(&Digest(digest))?;
-            number += 1;
+        // The digest is the end of either entry.
+        for entry in entries.chunks_exact(check.entry_size()) {
+            take(&Digest(field(entry, entry.len() - DIGEST_SIZE)))?;
         }
         left -= wanted;
     }
-    let size = if found == IndexKind::Dynamic { end } else { header.size };
+    let size = if found == IndexKind::Dynamic { check.end() } else { header.size };
     Ok(IndexRead { size, csum: csum.digest(), header_csum: Digest(header.csum) })
 }
 
@@ -75,6 +62,7 @@ pub fn for_each_digest(
 mod tests {
     use super::super::Index;
     use super::*;
+    use crate::error::Kind;
     use crate::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
     use crate::testing::Scratch;
     use std::fs;

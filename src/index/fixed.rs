@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::{FIXED_ENTRY_SIZE, IndexHeader, field};
 use crate::hash::sha256;
-use crate::limits::INDEX_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, INDEX_MAX_SIZE};
 use crate::sys::FileId;
 
 /// A fixed index: every chunk but the last has the same size.
@@ -27,8 +27,12 @@ pub(super) fn check_sizes(size: u64, chunk_size: u64) -> Result<()> {
     if !chunk_size.is_power_of_two() {
         return Err(Error::new(Kind::Format, format!("a chunk size of {chunk_size} is no power of two")));
     }
-    if size > INDEX_MAX_SIZE || chunk_size > INDEX_MAX_SIZE {
-        return Err(Error::new(Kind::Format, format!("a size of {size} in chunks of {chunk_size} is too large")));
+    if chunk_size > BLOB_MAX_SIZE as u64 {
+        let message = format!("chunks of {chunk_size} bytes are longer than a chunk can be");
+        return Err(Error::new(Kind::Limit, message));
+    }
+    if size > INDEX_MAX_SIZE {
+        return Err(Error::new(Kind::Format, format!("an image of {size} bytes is too large")));
     }
     Ok(())
 }
@@ -37,7 +41,7 @@ pub(super) fn check_sizes(size: u64, chunk_size: u64) -> Result<()> {
 pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
     let &IndexHeader { size, chunk_size, .. } = header;
     check_sizes(size, chunk_size)?;
-    // Both are below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
+    // The size is below 2^63, and a digest takes 2^5 bytes: compared as 128 bits, nothing can overflow.
     let wanted = u128::from(size.div_ceil(chunk_size)) * FIXED_ENTRY_SIZE as u128;
     if len as u128 != wanted {
         let message = format!("{len} bytes of digests where {size} bytes in chunks of {chunk_size} need {wanted}");

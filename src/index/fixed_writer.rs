@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::path::Path;
 
+use super::check::check_unset;
 use super::writer::{Summary, TEMP_MODE, random_uuid, write_file, write_output};
 use super::{FixedIndex, fixed};
 use crate::digest::Digest;
@@ -59,7 +60,8 @@ impl FixedWriter {
         })
     }
 
-    /// Accepts positions without a digest when it is finished; they stay zeros, which name no chunk.
+    /// Accepts positions without a digest when it is finished, up to [`INDEX_MAX_UNSET`](crate::limits::INDEX_MAX_UNSET);
+    /// they stay zeros, which name no chunk.
     #[must_use]
     pub fn allow_incomplete(mut self) -> Self {
         self.allow_incomplete = true;
@@ -222,7 +224,7 @@ impl FixedWriter {
 
     /// Completes the index and gives the bytes of its file, the same at every call.
     ///
-    /// Errors: `State` if a digest is missing; `Limit` above `max_len` bytes; `NoMemory`.
+    /// Errors: `State` if a digest is missing; `Limit` above `max_len` bytes, or if more are missing than may be; `NoMemory`.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         self.complete()?;
         let len = INDEX_HEADER_SIZE + self.digests.len();
@@ -265,6 +267,7 @@ impl FixedWriter {
         if !self.allow_incomplete {
             self.check_complete()?;
         }
+        check_unset(self.set.iter().filter(|&&set| set == 0).count())?;
         self.finished = true;
         Ok(())
     }

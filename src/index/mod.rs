@@ -3,6 +3,7 @@
 //! An [`Index`] is read whole into memory, 40 or 32 bytes a chunk, and stays readable whatever happens to its file.
 //! A [`DynamicWriter`] makes a dynamic one, a [`FixedWriter`] a fixed one.
 
+mod check;
 mod digests;
 mod dynamic;
 mod fixed;
@@ -24,6 +25,10 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use crate::limits::INDEX_MAX_FILE_SIZE;
 use crate::sys::{self, FileId, Output};
+use check::Check;
+
+/// Entries that are looked at before there is memory for more: 320 KiB of a dynamic index.
+const ENTRIES_AT_ONCE: usize = 8192;
 
 /// Which kind of index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,10 +74,10 @@ pub enum Index {
 impl Index {
     /// Opens the index file at `path`; with `kind`, no other kind is accepted.
     ///
-    /// Nothing is allocated for the entries before the header fits the length of the file.
+    /// No more is allocated for the entries than twice what has been found good of them.
     ///
-    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it is too long; `Corrupt` if
-    /// it shrinks meanwhile.
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it, or a chunk in it, is too long;
+    /// `Corrupt` if it shrinks meanwhile.
     pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let (file, len) = sys::open_regular(path)?;
         Self::read(file, len, path, kind)
@@ -88,12 +93,17 @@ impl Index {
         let entries_len = entries_len(len).map_err(describe)?;
         sys::read_exact(&mut file, &mut header, path)?;
         let (found, header) = check_header(&header, entries_len, kind).map_err(describe)?;
-        let mut entries = Vec::new();
-        sys::read_up_to(&file, entries_len, &mut entries).map_err(describe)?;
-        if entries.len() < entries_len {
-            return Err(describe(Error::new(Kind::Corrupt, "it has shrunk while it was read")));
+        let (mut check, mut entries) = (Check::new(found), Vec::new());
+        while entries.len() < entries_len {
+            let seen = entries.len();
+            let wanted = (entries_len - seen).min(seen.max(ENTRIES_AT_ONCE * check.entry_size()));
+            sys::append_up_to(&file, wanted, &mut entries).map_err(describe)?;
+            if entries.len() < seen + wanted {
+                return Err(describe(has_shrunk()));
+            }
+            check.entries(&entries[seen..]).map_err(describe)?;
         }
-        let mut index = Self::from_parts(found, header, entries).map_err(describe)?;
+        let mut index = Self::from_parts(found, header, entries);
         match &mut index {
             Index::Dynamic(index) => index.file = Some(id),
             Index::Fixed(index) => index.file = Some(id),
@@ -116,17 +126,19 @@ impl Index {
         let entries_len = entries_len(bytes.len() as u64)?;
         let (header, body) = bytes.split_first_chunk().ok_or_else(|| too_short(bytes.len() as u64))?;
         let (found, header) = check_header(header, entries_len, kind)?;
+        Check::new(found).entries(body)?;
         let mut entries = Vec::new();
         reserve(&mut entries, body.len())?;
         entries.extend_from_slice(body);
-        Self::from_parts(found, header, entries)
+        Ok(Self::from_parts(found, header, entries))
     }
 
-    fn from_parts(kind: IndexKind, header: IndexHeader, entries: Vec<u8>) -> Result<Self> {
-        Ok(match kind {
-            IndexKind::Dynamic => Index::Dynamic(DynamicIndex::new(header, entries)?),
+    /// An index whose entries have been checked.
+    fn from_parts(kind: IndexKind, header: IndexHeader, entries: Vec<u8>) -> Self {
+        match kind {
+            IndexKind::Dynamic => Index::Dynamic(DynamicIndex::new(header, entries)),
             IndexKind::Fixed => Index::Fixed(FixedIndex::new(header, entries)),
-        })
+        }
     }
 
     /// Which kind it is.
@@ -243,6 +255,10 @@ fn check_header(
         IndexKind::Fixed => fixed::check_header(&header, entries_len)?,
     }
     Ok((found, header))
+}
+
+fn has_shrunk() -> Error {
+    Error::new(Kind::Corrupt, "it has shrunk while it was read")
 }
 
 fn too_short(len: u64) -> Error {

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{DYNAMIC_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX};
 use crate::hash::Hasher;
-use crate::limits::INDEX_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, INDEX_MAX_SIZE};
 use crate::sys::{self, Dir, Output, Owner, TempFile};
 
 /// Mode of an index file.
@@ -74,8 +74,8 @@ impl DynamicWriter {
 
     /// Appends the chunk `digest`, which reaches from the end of the one before to `end`.
     ///
-    /// Errors: `Argument` if it would be empty or beyond 2^63 − 1, after which the writer can only be freed;
-    /// `State` after that, or when the index is finished.
+    /// Errors: `Argument` if it would be empty, longer than a blob can be, or beyond 2^63 − 1, after which the writer can only
+    /// be freed; `State` after that, or when the index is finished.
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self.state {
             State::Open => {}
@@ -84,7 +84,7 @@ impl DynamicWriter {
         }
         // What fails below leaves the writer failed.
         self.state = State::Failed;
-        if end <= self.size || end > INDEX_MAX_SIZE {
+        if end <= self.size || end > INDEX_MAX_SIZE || end - self.size > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(Kind::Argument, format!("a chunk cannot reach from {} to {end}", self.size))
                 .with_offset(self.size)
                 .with_digest(digest));

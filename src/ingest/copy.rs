@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
-use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
+use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
 use crate::progress::KeptOnProgress;
 use crate::source::{ChunkSource, RequiredForm, judge};
 use crate::store::{InsertOptions, Inserted, Leftover, Store};
@@ -234,7 +234,7 @@ impl Work<'_> {
         }
         let Desk { codec, encoded, decoded } = desk;
         let len = blob_len(chunk.len())?;
-        let blob = self.source.load(&digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
+        let blob = self.source.load(&digest, max_encoded_len(len), encoded)?;
         RequiredForm::check(self.required_form, blob.form().encrypted)?;
         if can_be_proved(codec, blob) {
             codec.decode_exact(blob, &digest, len, decoded)?;

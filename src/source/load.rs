@@ -10,7 +10,7 @@ use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::BlobForm;
 use crate::index::ChunkInfo;
-use crate::limits::{BLOB_MAX_ENCODED_SIZE, blob_len};
+use crate::limits::{blob_len, max_encoded_len};
 
 /// What every chunk of an index must be (docs/format.md, 9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,8 +75,8 @@ impl Loader {
 
     /// The data of `chunk`, in one of the loader's buffers: of its digest, of its length, of the form that is required.
     ///
-    /// Errors: those of [`ChunkSource::load`]; `Limit` if the index makes the chunk longer than a blob can be;
-    /// `CryptMode`, `Key`, `Auth`, `Corrupt`, `NoMemory`.
+    /// Errors: those of [`ChunkSource::load`]; `Limit` if the index makes the chunk longer than a blob can be,
+    /// or shorter than what is there can be; `CryptMode`, `Key`, `Auth`, `Corrupt`, `NoMemory`.
     pub fn load(
         &mut self,
         source: &dyn ChunkSource,
@@ -122,7 +122,7 @@ impl Loader {
         room: &mut Room,
     ) -> Result<()> {
         let len = blob_len(chunk.len())?;
-        let blob = source.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, &mut self.encoded)?;
+        let blob = source.load(&chunk.digest, max_encoded_len(len), &mut self.encoded)?;
         let form = blob.form();
         RequiredForm::check(required, form.encrypted)
             .and_then(|()| self.codec.decode_unproved(blob, len, &mut room.buffer).map(drop))
@@ -176,7 +176,7 @@ fn load<'a>(
     decoded: &'a mut Vec<u8>,
 ) -> Result<(&'a [u8], BlobForm)> {
     let len = blob_len(chunk.len())?;
-    let blob = source.load(&chunk.digest, BLOB_MAX_ENCODED_SIZE, encoded)?;
+    let blob = source.load(&chunk.digest, max_encoded_len(len), encoded)?;
     decode(codec, blob, chunk, len, required, decoded)
         .map(|data| (data, blob.form()))
         .map_err(|error| locate(source, &chunk.digest, error))

@@ -18,7 +18,7 @@ mod sums;
 
 use std::path::Path;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::format::BLOB_HEADER_SIZE;
 use crate::index::{Index, IndexKind};
 use crate::limits::BLOB_MAX_SIZE;
@@ -301,12 +301,5 @@ fn file_len(len: u64) -> u32 {
 fn read_index(dir: &Dir, name: &std::ffi::CStr, kind: IndexKind) -> Result<Option<Index>> {
     let path = dir.join(name);
     let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
-    let index = Index::read(file, stat.size, &path, Some(kind))?;
-    match (0..index.count()).filter_map(|i| index.chunk(i)).find(|chunk| chunk.len() > BLOB_MAX_SIZE as u64) {
-        None => Ok(Some(index)),
-        Some(chunk) => {
-            let message = format!("{}: a chunk of {} bytes is more than there can be", path.display(), chunk.len());
-            Err(Error::new(Kind::Limit, message).with_offset(chunk.start).with_path(&path))
-        }
-    }
+    Index::read(file, stat.size, &path, Some(kind)).map(Some)
 }

@@ -63,7 +63,8 @@ impl Region<'_> {
             .map_err(|source| self.error(&source))
     }
 
-    /// Makes the `len` bytes at `offset` zeros: with `holes` as a hole, where there can be one.
+    /// Makes the `len` bytes at `offset` zeros. Beyond the old end of the file they take no room: there may be any number of
+    /// them. With `holes` they take none before it either, where there can be holes.
     ///
     /// What lies beyond the old end of the file becomes zeros only by [`Region::finish`], or by what is written behind
     /// it: nothing here changes the length, which would cut off what another thread has just written.
@@ -93,11 +94,8 @@ impl Region<'_> {
     }
 
     fn make_zeros(&self, start: i64, end: i64) -> io::Result<()> {
-        if !self.holes {
-            return write_zeros_at(self.fd(), start, end - start);
-        }
         let overwritten = end.min(self.old_len) - start;
-        if overwritten > 0 && !punch(self.fd(), start, overwritten)? {
+        if overwritten > 0 && !(self.holes && punch(self.fd(), start, overwritten)?) {
             write_zeros_at(self.fd(), start, overwritten)?;
         }
         Ok(())
