@@ -294,7 +294,11 @@ fn every_truncation_is_found() {
         let good = fs::read(&path).unwrap();
         for len in 0..good.len() {
             fs::write(&path, &good[..len]).unwrap();
-            let expected = if len < 12 { Kind::Format } else { Kind::Corrupt };
+            let expected = match len {
+                0 => Kind::NotFound,
+                1..12 => Kind::Format,
+                _ => Kind::Corrupt,
+            };
             assert_fails_at(&store, &index, &data, 1, expected, &format!("{len} bytes"));
         }
         fs::write(&path, [&good[..], b"x"].concat()).unwrap();

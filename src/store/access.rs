@@ -66,8 +66,8 @@ impl Store {
         }
     }
 
-    /// Touches whatever has the name of chunk `digest`, in every layout that is read, without a look at it; false if nothing
-    /// has. It is how garbage collection marks.
+    /// Touches whatever has the name of chunk `digest`, in every layout that is read, without a look at it; false if
+    /// nothing has. It is how garbage collection marks.
     pub fn mark(&self, digest: &Digest) -> Result<bool> {
         let mut found = false;
         for layout in self.layouts() {
@@ -145,7 +145,7 @@ impl Store {
     }
 
     /// Renames the file of chunk `digest` to a bad-chunk name and gives the number in it; `None` if there is no such
-    /// chunk. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
+    /// chunk; an empty file is none. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
     pub fn mark_bad(&self, digest: &Digest) -> Result<Option<u8>> {
         self.mark_bad_if(digest, |_| true)
     }
@@ -182,7 +182,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Opens the file that holds the chunk, or else what has its name.
+    /// Opens the file that holds the chunk, or else what has its name and any bytes. An empty file is none: it is what a
+    /// crash has left, or, in the cache of a store in S3, stands for a chunk that is in the bucket.
     fn open_chunk(&self, digest: &Digest) -> Result<Option<(ChunkName, File, Stat)>> {
         let mut leftover = None;
         for layout in self.layouts() {
@@ -190,6 +191,9 @@ impl Store {
             let opened =
                 self.chunk_dir_for(&name)?.open_file(name.as_c_str()).map_err(|error| error.with_digest(digest))?;
             let Some((file, stat)) = opened else { continue };
+            if stat.size == 0 {
+                continue;
+            }
             if is_chunk(&stat) {
                 return Ok(Some((name, file, stat)));
             }
@@ -208,9 +212,21 @@ impl Store {
         error.context(path.display()).with_path(&path).with_digest(digest)
     }
 
+    fn has_empty_file(&self, digest: &Digest) -> Result<bool> {
+        for layout in self.layouts() {
+            let name = ChunkName::new(layout, digest);
+            let stat = self.chunk_dir_for(&name)?.lstat(name.as_c_str())?;
+            if stat.is_some_and(|stat| stat.kind == FileKind::File && stat.size == 0) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn not_found(&self, digest: &Digest) -> Error {
-        Error::new(Kind::NotFound, format!("chunk {digest} is not in the store {}", self.path().display()))
-            .with_path(&self.chunk_path(digest))
-            .with_digest(digest)
+        let path = self.chunk_path(digest);
+        let why = if self.has_empty_file(digest).unwrap_or(false) { ": its file is empty" } else { "" };
+        let message = format!("chunk {digest} is not in the store {}{why}", self.path().display());
+        Error::new(Kind::NotFound, message).with_path(&path).with_digest(digest)
     }
 }
