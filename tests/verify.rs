@@ -661,20 +661,67 @@ fn the_outcome_is_noted_and_all_else_stays() {
 }
 
 #[test]
-fn a_state_that_cannot_be_written_is_told() {
+fn a_state_that_cannot_be_written_is_told_and_is_no_failure() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, b"abc", None);
     let second = make(&store, "host/y", TIME, b"abc", None);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&said);
+    let notice: pxds::store::Notice = Arc::new(move |_, message, _| {
+        heard.lock().unwrap().push(message.to_owned());
+        Ok(())
+    });
+    let other = Store::open(store.path(), &StoreOptions { notice: Some(notice), ..quick() }).unwrap();
     // The name of the manifest's successor is taken by nobody, but the manifest is held by another handle.
-    let other = common::reopen(&store);
-    let _lock = other.lock_manifest(&snapshot).unwrap();
-    let report = verify(&store, with_upid());
-    assert_eq!(report.failed(), BTreeSet::from([snapshot.path().as_str()]));
-    let row = &report.rows[0];
-    assert_eq!((&row.archive[..], &row.kind[..], report.rows.len()), ("index.json.blob", "Busy", 1));
+    let _lock = store.lock_manifest(&snapshot).unwrap();
+    let report = verify(&other, with_upid());
+    assert_eq!((report.sums.ok, report.sums.failed, report.sums.unnoted, report.rows.len()), (2, 0, 1, 0));
+    let said = said.lock().unwrap();
+    assert!(said.len() == 1 && said[0].starts_with("the outcome of 1 snapshots is not noted: "), "{said:?}");
     assert_eq!(state_of(&store, &snapshot.path()), None);
     assert!(state_of(&store, &second.path()).unwrap().ok);
+    for snapshot in [&snapshot, &second] {
+        assert_eq!(common::names(&store.path().join(snapshot.path())), ["a.didx", "b.blob", "index.json.blob"]);
+    }
+}
+
+/// Outcomes wait for others; what somebody changes meanwhile stays, and what has been removed is not made again.
+#[test]
+fn a_draft_of_a_manifest_takes_its_place_whatever_has_happened_meanwhile() {
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let snapshot = make(&store, "host/x", TIME, b"abc", None);
+    let state = VerifyState { ok: true, upid: UPID.into() };
+    let draft = || store.draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))).unwrap();
+    let place =
+        |draft: pxds::snapshot::ManifestDraft| draft.take_place(|manifest| manifest.set_verify_state(Some(&state)));
+    let dir = store.path().join(snapshot.path());
+    let names = || common::names(&dir);
+    let whole = ["a.didx", "b.blob", "index.json.blob"];
+
+    drop(draft());
+    assert_eq!((names(), state_of(&store, &snapshot.path())), (whole.map(str::to_owned).to_vec(), None));
+    let waiting = draft();
+    assert_eq!((names().len(), state_of(&store, &snapshot.path())), (4, None));
+    let notes = |text: &'static str| {
+        store.update_manifest(&snapshot, |manifest| {
+            manifest.set_notes(Some(text));
+            Ok(())
+        })
+    };
+    notes("meanwhile").unwrap();
+    place(waiting).unwrap();
+    let manifest = store.load_manifest(&snapshot).unwrap();
+    assert_eq!(
+        (manifest.notes(), manifest.verify_state().unwrap().ok, &names()[..]),
+        (Some("meanwhile"), true, &whole.map(str::to_owned)[..])
+    );
+
+    let waiting = draft();
+    store.destroy_snapshot(&snapshot).unwrap();
+    assert_eq!(kind(place(waiting)), Kind::NotFound);
+    assert!(!dir.exists());
 }
 
 // ---- repair ----

@@ -120,8 +120,8 @@ pub struct pxds_verify_options {
     /// For PXDS_VERIFY_SKIP_VERIFIED; whole days.
     pub skip_days: u64,
     /// Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has its
-    /// fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out as
-    /// PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
+    /// fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out
+    /// as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
     pub key: *const pxds_key,
     /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
     pub repair_from: *const pxds_store,
@@ -174,6 +174,9 @@ pub struct pxds_verify_result {
     pub unvouched: u64,
     /// Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`.
     pub unfinished: u64,
+    /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why. That
+    /// changes nothing of the outcome.
+    pub unnoted: u64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -197,6 +200,7 @@ fn c_result(sums: &Sums) -> pxds_verify_result {
         repaired: sums.repaired,
         unvouched: sums.unvouched,
         unfinished: sums.unfinished,
+        unnoted: sums.unnoted,
     }
 }
 
@@ -278,7 +282,8 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 /// `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
 ///
 /// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
-/// then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest. That
+/// then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of many
+/// snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
 /// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends; so
 /// do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
 ///
@@ -291,8 +296,9 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 /// again.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
-/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too many open
-/// files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED.
+/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too
+/// many open files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM,
+/// PXDS_ERR_CANCELLED.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -22,6 +22,7 @@
 //! They are taken in this order, after the store's process lock. All but the manifest's are taken at once or not at all.
 //! [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
 
+mod draft;
 mod list;
 mod lock;
 mod manage;
@@ -30,6 +31,7 @@ mod place;
 mod prune;
 mod work;
 
+pub use draft::ManifestDraft;
 pub use list::{ArchiveFile, Listing, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{Destroyed, NewGroup, check_time};

@@ -308,13 +308,21 @@ impl Store {
 }
 
 fn read_manifest(store: &Store, dir: &Dir) -> Result<Option<Manifest>> {
-    let name = c_name(MANIFEST_NAME)?;
-    let Some(file) = dir.open_file(&name)? else { return Ok(None) };
+    read_manifest_file(dir)?.map(|raw| read_manifest_of(store, dir, &raw)).transpose()
+}
+
+/// The bytes of the file of the manifest in `dir`.
+pub(super) fn read_manifest_file(dir: &Dir) -> Result<Option<Vec<u8>>> {
+    let Some(file) = dir.open_file(&c_name(MANIFEST_NAME)?)? else { return Ok(None) };
     // JSON that does not get smaller is stored as it is.
-    let raw = read_blob_file(dir, MANIFEST_NAME, file, JSON_MAX_SIZE + BLOB_HEADER_SIZE)?;
-    let text = store.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, &raw, JSON_MAX_SIZE))?;
-    let path = dir.join(&name);
-    Manifest::parse(&text).map(Some).map_err(|error| error.context(path.display()).with_path(&path))
+    read_blob_file(dir, MANIFEST_NAME, file, JSON_MAX_SIZE + BLOB_HEADER_SIZE).map(Some)
+}
+
+/// The manifest in `dir`, of the bytes of its file.
+pub(super) fn read_manifest_of(store: &Store, dir: &Dir, raw: &[u8]) -> Result<Manifest> {
+    let text = store.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, raw, JSON_MAX_SIZE))?;
+    let path = dir.join(&c_name(MANIFEST_NAME)?);
+    Manifest::parse(&text).map_err(|error| error.context(path.display()).with_path(&path))
 }
 
 /// The bytes of a blob's file.

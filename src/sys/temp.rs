@@ -99,6 +99,13 @@ impl<'a> TempFile<'a> {
         parent.map_or(Ok(()), |parent| parent.sync())
     }
 
+    /// Closes the file and leaves it under its temporary name, which it gives.
+    pub fn keep(mut self) -> Result<CString> {
+        let name = self.named()?.to_owned();
+        self.name = None;
+        Ok(name)
+    }
+
     /// As [`TempFile::commit`], but if it fails, the name stands for what it stood for before.
     ///
     /// A process that is killed between two calls here leaves what was there before under a temporary name.

@@ -11,14 +11,19 @@
 //!   manifest. Without one their CRC has to do, and if a key was given the snapshot is told of as one that it does not vouch
 //!   for.
 //! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
-//! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as they
+//! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as
+//!   they
 //!   can be; and what is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
 //!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is met.
-//! - A run that is stopped, or dies, has changed nothing but what it had found: the next one begins anew.
+//! - Outcomes are noted together, up to a minute later. One that cannot be noted is told and counted, and changes nothing
+//!   of
+//!   the outcome.
+//! - A run that is stopped has noted what it had found; what one that dies had not noted yet is verified again.
 
 mod book;
 mod check;
 mod ledger;
+mod notes;
 mod run;
 mod task;
 
@@ -175,6 +180,8 @@ pub struct Sums {
     pub renamed: u64,
     /// Chunks, of all these, that have been taken from the other store.
     pub repaired: u64,
+    /// Snapshots whose outcome could not be noted.
+    pub unnoted: u64,
 }
 
 /// Is told of damage, before the snapshot is done. An error stops the run.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::book::Hit;
 use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
 use super::ledger::{Entry, Ledger};
+use super::notes::Notes;
 use super::{
     Damage, Done, Listeners, OnDamage, OnDone, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid,
 };
@@ -21,7 +22,7 @@ use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_fil
 use crate::progress::Progress;
 use crate::snapshot::{Listing, OpenSnapshot};
 use crate::source::RequiredForm;
-use crate::store::{NoticeLevel, Store, Unsynced};
+use crate::store::{NoticeLevel, Store};
 use crate::sys;
 
 /// Entries of an index that are dealt with at a time: what is found of them is all remembered.
@@ -39,7 +40,7 @@ const LOG_NAME: &str = "client.log.blob";
 pub struct Verifier<'a> {
     store: Store,
     options: VerifyOptions,
-    upid: String,
+    notes: Notes,
     desks: Vec<Desk>,
     ledger: Ledger<'a>,
     /// Why the first group was passed over that may not be listed.
@@ -92,7 +93,7 @@ impl<'a> Verifier<'a> {
         let threads = crew::thread_count(options.threads)?;
         Ok(Verifier {
             store: store.clone(),
-            upid,
+            notes: Notes::new(upid),
             desks: std::iter::repeat_with(|| Desk::new(options.key.clone())).take(threads).collect(),
             ledger: Ledger::new(store, options.read_only, progress, from, key)?,
             options,
@@ -104,7 +105,7 @@ impl<'a> Verifier<'a> {
 
     /// The sums so far.
     pub fn sums(&self) -> Sums {
-        self.ledger.sums
+        Sums { unnoted: self.notes.lost(), ..self.ledger.sums }
     }
 
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
@@ -114,10 +115,19 @@ impl<'a> Verifier<'a> {
     /// that may not be listed, comes when all others are verified; `NoMemory`; those of the callbacks and of the notice.
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
+        let verified = self.verify(&snapshots);
+        // However it has ended, what has been found out is noted.
+        let noted = self.notes.write(&self.store);
+        verified.and(noted)?;
+        self.notes.tell_lost(&self.store)?;
+        self.unlisted.take().map_or(Ok(()), Err)
+    }
+
+    fn verify(&mut self, snapshots: &[Snapshot]) -> Result<()> {
         let stage = &mut self.ledger.progress.stage;
         (stage.phase, stage.done, stage.total) = (PHASE_CHECK, 0, snapshots.len() as u64);
         self.ledger.progress.tick()?;
-        for snapshot in &snapshots {
+        for snapshot in snapshots {
             let mut tally = Tally::default();
             let outcome = self.snapshot(snapshot, &mut tally)?;
             let sums = &mut self.ledger.sums;
@@ -136,7 +146,7 @@ impl<'a> Verifier<'a> {
             }
             self.ledger.progress.tick()?;
         }
-        self.unlisted.take().map_or(Ok(()), Err)
+        Ok(())
     }
 
     fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
@@ -192,10 +202,8 @@ impl<'a> Verifier<'a> {
             return Ok(Outcome::Recent);
         }
         self.files(&open, manifest, tally)?;
-        if !self.options.read_only
-            && let Err(error) = self.note_outcome(snapshot, tally)
-        {
-            self.tell(snapshot, tally, MANIFEST_NAME, error.context("the outcome cannot be noted"))?;
+        if !self.options.read_only {
+            self.notes.add(&self.store, snapshot, tally.errors == 0)?;
         }
         Ok(match (tally.errors, &tally.unvouched) {
             (0, None) => Outcome::Ok,
@@ -331,15 +339,6 @@ impl<'a> Verifier<'a> {
         // Stable: what has no number stays in the order of the index.
         wanted.sort_by_key(|wanted| wanted.inode);
         Ok(wanted)
-    }
-
-    /// Notes in the manifest how it came out.
-    fn note_outcome(&self, snapshot: &Snapshot, tally: &Tally) -> Result<()> {
-        if tally.repaired > 0 {
-            self.store.sync_before_index(&Unsynced::reused())?;
-        }
-        let state = VerifyState { ok: tally.errors == 0, upid: self.upid.clone() };
-        self.store.update_manifest(snapshot, |manifest| manifest.set_verify_state(Some(&state)))
     }
 
     fn tell_hit(

@@ -80,7 +80,9 @@ class VerifyScene(Scene):
         for point in self.points(self.command("verify"), code):
             with self.subTest(code=code, call=point[2]):
                 done = self.inject(self.command("verify"), point, f"error={code}")
-                self.assertEqual(done.returncode, 1)
+                # That an outcome cannot be noted is told, and is no failure of what has been verified.
+                unnoted = b"not noted: " in done.stderr
+                self.assertEqual(done.returncode, 0 if unnoted and done.stdout.count(b'"ok":true') == 3 else 1)
                 self.assertIn(words, (done.stdout + done.stderr).decode())
                 self.assert_nothing_lost()
                 self.assert_finishes()

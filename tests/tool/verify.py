@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import tarfile
 
@@ -101,6 +102,24 @@ class Damaged(TestCase):
         self.assertEqual(self.verify(good, code=0)[0]["repaired"], 0)
 
 
+class Notes(TestCase):
+    @support.needs_strace
+    def test_one_sync_for_many(self):
+        store = self.path("store")
+        self.pxds("init", store)
+        write(self.path("file"), b"data")
+        for time in range(10):
+            self.pxds("backup", store, "host/x", f"a.didx={self.path('file')}", "--time", str(1593179765 + time))
+        for options, expected in (([], ["syncfs"]), (["--read-only"], [])):
+            done = subprocess.run(["strace", "-f", "-o", self.path("log"), "-e", "trace=fsync,fdatasync,syncfs,sync",
+                                   support.TOOL, "verify", store, *options],
+                                  capture_output=True, timeout=120, check=False)
+            self.assertEqual((done.returncode, done.stdout.count(b" ok\n")), (0, 10))
+            calls = re.findall(r"(?m)^\d+ +(\w+)\(", read(self.path("log")).decode())
+            self.assertEqual(calls, expected)
+        self.assertEqual(self.pxds("verify", store, "--skip-verified", "1").stdout.count(b"verified before"), 10)
+
+
 class Usage(TestCase):
     def test_mistakes(self):
         store = self.path("store")
@@ -128,9 +147,10 @@ class Full(mounts.MountCase):
         before = read(manifest)
         free = os.statvfs(place)
         write(os.path.join(place, "filler"), bytes(free.f_bavail * free.f_frsize))
-        row = json.loads(self.pxds("verify", store, "--json", code=1).stdout)
-        self.assertEqual([error["archive"] for error in row["errors"]], ["index.json.blob"])
-        self.assertIn("No space left on device", row["errors"][0]["reason"])
+        done = self.pxds("verify", store)
+        self.assertEqual(done.stdout.decode(), f"{snapshot} ok\n")
+        self.assertIn(b"the outcome of 1 snapshots is not noted: ", done.stderr)
+        self.assertIn(b"No space left on device", done.stderr)
         self.assertEqual(read(manifest), before)
         self.assertEqual(sorted(os.listdir(os.path.dirname(manifest))), ["a.didx", "index.json.blob"])
         os.unlink(os.path.join(place, "filler"))
@@ -146,8 +166,9 @@ class Full(mounts.MountCase):
         self.mount("--bind", store, store)
         subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
         self.pxds("verify", store, "--read-only")
-        row = json.loads(self.pxds("verify", store, "--json", code=1).stdout)
-        self.assertIn("Read-only file system", row["errors"][0]["reason"])
+        done = self.pxds("verify", store, "--json")
+        self.assertEqual(json.loads(done.stdout)["ok"], True)
+        self.assertIn(b"Read-only file system", done.stderr)
         self.assertEqual(tree(store), before)
 
 
