@@ -261,6 +261,7 @@ fn foreign_files_among_the_chunks_are_left_alone() {
         format!("{hex}.0.bak"),
         format!("{hex}.tmp_"),
         format!("{hex}.tmp_1234567"),
+        format!("{hex}.used.tmp_123456"),
         format!("{}.tmp_123456", hex.to_uppercase()),
         hex[1..].to_owned(),
     ];
@@ -296,11 +297,20 @@ fn temporary_files_go_when_they_are_stale() {
             set_atime(&temporary(end), OLD);
         }
     }
+    let using = path.with_file_name(format!("{digest}.using.tmp_AbC123"));
+    fs::write(&using, "").unwrap();
+    set_mtime(&using, OLD);
+    set_atime(&using, OLD);
     let dry = scene.dry_run();
     let status = scene.collect().unwrap();
-    assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (1, 5));
-    assert_eq!((dry.removed_temporaries, dry.removed_temporary_bytes), (1, 5));
-    assert!(!temporary("stale_").exists() && temporary("read__").exists() && temporary("write_").exists());
+    assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (2, 5));
+    assert_eq!((dry.removed_temporaries, dry.removed_temporary_bytes), (2, 5));
+    assert!(
+        !temporary("stale_").exists()
+            && !using.exists()
+            && temporary("read__").exists()
+            && temporary("write_").exists()
+    );
     assert_eq!(status.removed_bytes, common::plain_blob(b"x").len() as u64, "these are not counted as PBS counts");
 }
 
@@ -322,6 +332,12 @@ fn temporary_files_of_the_tree_go_when_they_are_stale() {
         "host/x/notes.tmp_______",
         "ns/a/ns/b/vm/100/owner.tmp_a-c123",
         &format!("{DAY}/index.json.tmp_AbC123"),
+        &format!("{DAY}/index.json.blob.tmp_AbC123"),
+        &format!("{DAY}/etc.conf.blob.tmp_AbC123"),
+        &format!("{DAY}/root.pxar.tmp_AbC123"),
+        &format!("{DAY}/index.json.tmp"),
+        &format!("{DAY}/root.pxar.didx.tmp"),
+        &format!("{DAY}/root.pxar.tmpdec"),
         &format!("ns/a/ct/1/{}/index.json.tmp_AbC123", &DAY[7..]),
         ".gc-status.tmp_AbC123",
     ]
@@ -338,9 +354,16 @@ fn temporary_files_of_the_tree_go_when_they_are_stale() {
         "host/x/index.json.tmp_AbC123",
         "host/x/.gc-status.tmp_AbC123",
         "host/x/2024-02-30T00:00:00Z/index.json.tmp_AbC123",
-        &format!("{DAY}/owner.tmp_AbC123"),
-        &format!("{DAY}/index.json.blob.tmp_AbC123"),
-        &format!("{DAY}/root.pxar.tmp_AbC123"),
+        "host/x/index.json.tmp",
+        "a.tmp",
+        &format!("{DAY}/tmp"),
+        &format!("{DAY}/.tmp"),
+        &format!("{DAY}/a.tmp_"),
+        &format!("{DAY}/a.tmp_AbC12"),
+        &format!("{DAY}/a.tmp_didx"),
+        &format!("{DAY}/a.tmpdecx"),
+        &format!("{DAY}/-a.tmp"),
+        &format!("{DAY}/a b.tmp_AbC123"),
         &format!("{DAY}/a/index.json.tmp_AbC123"),
         "host/y/owner.tmp_AbC123/owner.tmp_AbC123",
         ".gc-status.tmp_AbC12",
@@ -361,7 +384,7 @@ fn temporary_files_of_the_tree_go_when_they_are_stale() {
     assert_eq!(there(&stale), 0);
     assert_eq!((there(&foreign), there(&lately), link.is_symlink()), (foreign.len(), lately.len(), true));
     for status in [dry, status] {
-        assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (6, 30));
+        assert_eq!((status.removed_temporaries, status.removed_temporary_bytes), (12, 60));
         assert_eq!((status.removed_bytes, status.index_file_count), (0, 1));
     }
 }

@@ -85,7 +85,7 @@ pub struct pxds_gc_status {
     pub strange_indexes: u64,
     /// Chunks that an index needs and that are missing; there is a notice for each.
     pub missing_chunks: u64,
-    /// Temporary files removed, which crashes have left among the chunks, beside owners, notes, manifests and
+    /// Temporary files removed, which crashes have left among the chunks, beside owners, notes, files of snapshots and
     /// `.gc-status`, and where snapshots are made and removed.
     pub removed_temporaries: u64,
     /// Bytes of these.

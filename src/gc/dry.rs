@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::limits::{Class, Limits};
-use super::mark::tell_of_missing;
+use super::mark::{nothing_removed, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, find_temporary, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, csum, journal};
@@ -120,8 +120,9 @@ fn read_range(
             referenced.add(digest);
             references += 1;
             if references.is_multiple_of(REPORT_EVERY) { report(step) } else { Ok(()) }
-        })?;
-        csum::check(store, options, &place, &read)?;
+        })
+        .and_then(|read| csum::check(store, options, &place, &read).map(|()| read))
+        .map_err(nothing_removed)?;
         if counts {
             counted.index_file_count += 1;
             counted.index_data_bytes = counted.index_data_bytes.saturating_add(read.size);

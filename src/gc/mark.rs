@@ -91,7 +91,7 @@ pub(super) fn tell_of_missing(store: &Store, digest: &Digest, path: &Path) -> Re
 }
 
 /// What has ended the marking has kept everything.
-fn nothing_removed(error: Error) -> Error {
+pub(super) fn nothing_removed(error: Error) -> Error {
     match error.kind() {
         crate::error::Kind::Cancelled => error,
         _ => error.context("nothing is removed"),

@@ -4,10 +4,11 @@
 //!
 //! - Mark: every chunk of every index is touched, so that its access time is new. Sweep: what has not been touched for
 //!   longer than the cut-off, nor since the oldest writer began, is removed.
-//! - Nothing is removed before all is marked: an index that cannot be read, or a directory that cannot be listed, ends the
-//!   collection. What has vanished is no matter.
+//! - Nothing is removed before all is marked: an index that cannot be read or has lost entries, a directory that cannot be
+//!   listed, and what is no directory in the place of one, end the collection. What has vanished twice is no matter.
+//! - What is known to be needed stays, whatever the file system says of its access time.
 //! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, in the tree beside
-//!   owners, notes, manifests and `.gc-status`, and where snapshots are made and removed, if nobody holds it.
+//!   owners, notes, files of snapshots and `.gc-status`, and where snapshots are made and removed, if nobody holds it.
 //! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
 //!   collection starts anew.
 //! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are not

@@ -116,8 +116,8 @@ fn temporaries(
     Ok(())
 }
 
-/// Removes what crashes have left beside owners, notes, manifests and `.gc-status`; `paths` are below the store's directory.
-/// Who writes such a file renames it in a moment, so that a stale one is nobody's. One that cannot be removed does no harm.
+/// Removes what crashes have left beside owners, notes, files of snapshots and `.gc-status`; `paths` are below the store's
+/// directory. Who writes such a file renames it in a moment, or holds the process lock, so that a stale one is nobody's. One that cannot be removed does no harm.
 pub(super) fn temporaries_of_the_tree(
     store: &Store,
     paths: &[Vec<u8>],

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexKind;
-use crate::name::{Group, Namespace, Snapshot};
+use crate::name::{Group, Namespace, Snapshot, check_id};
 use crate::snapshot::{Listing, Place, SnapshotInfo, no_directory};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind, Stat};
@@ -19,8 +19,8 @@ const MAX_DEPTH: usize = 128;
 /// Attempts to see the newest snapshot of a group while somebody removes it; the last holds the group.
 const MAX_ATTEMPTS: u32 = 10;
 
-/// From the end of a temporary name, which is `.tmp_` and six characters, the place of its last dot.
-const TEMPORARY_DOT: usize = 10;
+/// What the names of files end with that PBS is pulling from another store.
+const PULLED: [&[u8]; 2] = [b".tmp", b".tmpdec"];
 
 /// An index that is open.
 pub(super) struct OpenIndex {
@@ -107,7 +107,7 @@ struct Found {
 }
 
 /// All indexes below the store's directory, at whatever place, but not below hidden names; and what was to replace an
-/// owner, notes, a manifest or `.gc-status`.
+/// owner, notes, a file of a snapshot or `.gc-status`.
 ///
 /// Errors: `Io` if anything cannot be listed: it might have an index; `Format` for what is no directory in the place of
 /// one, or has the name of an index and is no file.
@@ -156,7 +156,7 @@ fn read_level(mut level: Level, found: &mut Found) -> Result<Level> {
     for entry in entries {
         let entry = entry?;
         let name = entry.name.to_bytes();
-        let is_temporary = is_temporary(&level.path, &entry.name);
+        let is_temporary = is_temporary(&level, &entry.name);
         let is_hidden = name.starts_with(b".");
         if is_hidden && !is_temporary {
             continue;
@@ -186,22 +186,25 @@ fn no_file(dir: &Dir, name: &CStr) -> Error {
     Error::new(Kind::Format, message).with_path(&path)
 }
 
-/// Whether `name`, in the directory `path` below the store's, is one under which this library or PBS writes what is then
-/// renamed to the owner or the notes of a group, the manifest of a snapshot, or the store's `.gc-status`.
-fn is_temporary(path: &[u8], name: &CStr) -> bool {
-    // All others at a glance.
-    if name.to_bytes().iter().rev().nth(TEMPORARY_DOT) != Some(&b'.') {
-        return false;
-    }
+/// Whether `name` in a directory is one under which this library or PBS writes what is then renamed to the owner or the
+/// notes of a group, a file of a snapshot, or the store's `.gc-status`.
+fn is_temporary(level: &Level, name: &CStr) -> bool {
     let is_one_of = |stems: &[&CStr]| stems.iter().any(|stem| sys::is_temporary_name(name, stem));
-    match std::str::from_utf8(path) {
-        Ok("") => is_one_of(&[c".gc-status"]),
-        Ok(path) => {
-            (is_one_of(&[c"owner", c"notes"]) && Group::parse(path).is_ok())
-                || (is_one_of(&[c"index.json"]) && Snapshot::parse(path).is_ok())
-        }
-        Err(_) => false,
+    match level.place {
+        Place::Namespace if level.path.is_empty() => is_one_of(&[c".gc-status"]),
+        Place::Group => is_one_of(&[c"owner", c"notes"]),
+        Place::Snapshot => is_temporary_of_snapshot(name),
+        _ => false,
     }
+}
+
+/// Files of a snapshot get such names in place of their extensions or behind them; PBS has done both, and has two
+/// extensions for what it pulls from elsewhere.
+fn is_temporary_of_snapshot(name: &CStr) -> bool {
+    let Some((stem, _)) = name.to_str().ok().and_then(|text| text.rsplit_once('.')) else { return false };
+    let is_temporary = sys::c_name(stem).is_ok_and(|stem| sys::is_temporary_name(name, &stem))
+        || PULLED.iter().any(|end| name.to_bytes().ends_with(end));
+    is_temporary && check_id(stem).is_ok()
 }
 
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.

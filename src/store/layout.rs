@@ -68,7 +68,7 @@ impl DirName {
     }
 }
 
-/// Longest name: four digits, slash, digest, `.9.bad`, NUL.
+/// Longest name: four digits, slash, digest, `.9.bad` or `.using`, NUL.
 const NAME_CAPACITY: usize = 4 + 1 + DIGEST_HEX_LEN + 6 + 1;
 
 /// The name of a chunk's file below `.chunks`, without an allocation.
@@ -96,6 +96,11 @@ impl ChunkName {
     /// The directory that it is in: its layout, and its number there.
     pub(super) fn dir(&self) -> (Layout, u32) {
         self.dir
+    }
+
+    /// The name of the mark that the chunk is in use, which PBS sets in the cache of a store in S3 (docs/format.md, 5.3).
+    pub(super) fn using(&self) -> Self {
+        self.with(b".using")
     }
 
     /// The name in its directory.

@@ -79,11 +79,13 @@ impl Store {
     }
 }
 
-/// Whether `name` is one that an insert into this directory gives a file that is not yet a chunk.
+/// Whether `name` is one that an insert into this directory gives a file that is not yet a chunk, or PBS one that is not yet
+/// the mark of a chunk in use.
 fn is_temporary(id: ChunkDirId, name: &CStr) -> bool {
     let digest = name.to_bytes().get(..DIGEST_HEX_LEN).and_then(parse_file_name);
     digest.is_some_and(|(digest, _)| {
-        id.is_of(&digest) && sys::is_temporary_name(name, ChunkName::new(id.layout, &digest).in_dir())
+        let chunk = ChunkName::new(id.layout, &digest);
+        id.is_of(&digest) && [chunk, chunk.using()].iter().any(|target| sys::is_temporary_name(name, target.in_dir()))
     })
 }
 

@@ -34,6 +34,9 @@ static void test_lists(void)
     OK(pxds_snapshot_files(store, "host/x/" TIME_NAME, &files, &err));
     pxds_store_free(store); /* a list lasts longer */
     EQUAL(2, pxds_group_list_count(groups));
+    EQUAL(1, pxds_group_list_is_complete(groups));
+    EQUAL(1, pxds_snapshot_list_is_complete(snapshots));
+    EQUAL(1, pxds_namespace_list_is_complete(namespaces));
     OK(pxds_group_list_get(groups, 0, &group, &err));
     CHECK(strcmp(group.path, "ns/a/ns/b/vm/9") == 0 && strcmp(group.ns, "a/b") == 0);
     CHECK(strcmp(group.id, "9") == 0 && group.type == PXDS_BACKUP_VM);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import stat
 import subprocess
 
@@ -140,6 +141,122 @@ class Gc(support.TestCase):
         os.rmdir(os.path.join(closed, "lost+found"))
         self.pxds("gc", scene.store, **user)
         scene.assert_collected()
+
+
+    def test_a_link_in_the_place_of_a_group(self):
+        """What lies behind it needs its chunks, and the other commands say that they did not see it."""
+        store = self.path("store")
+        self.pxds("init", store)
+        write(self.path("file"), random_data(200000, 3))
+        self.pxds("backup", store, "host/c", f"a.didx={self.path('file')}")
+        self.pxds("backup", store, "vm/1", f"a.didx={self.path('file')}")
+        moved, group = self.path("moved"), os.path.join(store, "host", "c")
+        os.rename(group, moved)
+        os.symlink(moved, group)
+        os.symlink("nowhere", os.path.join(store, "latest"))
+        before = self.age_all(store)
+        for options in ((), ("--dry-run",)):
+            message = self.error("gc", store, *options)
+            self.assertIn(f"nothing is removed: {group} is a link in the place of a directory", message)
+        self.assertEqual(self.age_all(store), before)
+        done = self.pxds("list", store, "--json", code=4)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([row.get("type") for row in rows], ["vm", None])
+        self.assertEqual(rows[1], {"complete": False})
+        self.assertIn(f"{group} is skipped: ", done.stderr.decode())
+        self.assertIn("not complete: ", self.pxds("stat", store, code=4).stdout.decode())
+        self.pxds("report", store, "-o", self.path("page.html"), code=4)
+        self.assertIn("<li>not complete: ", read(self.path("page.html")).decode())
+        self.assertNotEqual(subprocess.run([TOOL, "verify", store], capture_output=True, check=False).returncode, 0)
+        os.unlink(group)
+        os.rename(moved, group)
+        self.assertIn("latest is a link", self.pxds("gc", store).stderr.decode())
+        self.pxds("list", store)
+
+    def age_all(self, store):
+        found = set()
+        for parent, _, names in os.walk(os.path.join(store, ".chunks")):
+            for name in names:
+                found.add(name)
+                os.utime(os.path.join(parent, name), (OLD, OLD))
+        return found
+
+    def test_an_index_that_has_lost_entries(self):
+        scene = Store(self, self.path("store"))
+        whole = read(scene.index)
+        write(scene.index, whole[:-80])
+        for options in ((), ("--dry-run",)):
+            message = self.error("gc", scene.store, *options)
+            self.assertIn(f"nothing is removed: {scene.index}: its entries have the csum", message)
+        self.assertEqual(scene.chunks(), scene.all)
+        self.assertIn("csum", self.pxds("gc", scene.store, "--any-csum", "--dry-run").stderr.decode())
+        write(scene.index, whole)
+        self.pxds("gc", scene.store)
+        scene.assert_collected()
+        write(scene.index, whole[:-40])
+        scene.age()
+        self.pxds("gc", scene.store, "--any-csum")
+        self.assertEqual(len(scene.chunks()), len(scene.needed) - 1)
+
+    @support.needs_strace
+    def test_a_chunk_that_is_not_seen_once(self):
+        """As on a file system on the network: the first chunk that is to be marked is said to be missing."""
+        scene = Store(self, self.path("store"))
+        # The probe of access times comes first.
+        missed = ("strace", "-f", "-o", self.path("log"), "-e", "trace=utimensat",
+                  "-e", "inject=utimensat:error=ENOENT:when=5")
+        message = self.pxds("gc", scene.store, under=missed).stderr.decode()
+        self.assertRegex(message, r"chunk [0-9a-f]{64} is missing, and [^\n]*\n(?s:.*), which was missing, is there")
+        scene.assert_collected()
+
+    def test_access_times_in_the_future(self):
+        scene = Store(self, self.path("store"))
+        for path in scene.all:
+            os.utime(path, (4_070_908_800, OLD))
+        done = self.pxds("gc", scene.store)
+        gone = len(scene.all) - len(scene.needed)
+        self.assertRegex(done.stdout.decode(), rf"(?m)^in use +{len(scene.needed)} chunks")
+        self.assertRegex(done.stdout.decode(), rf"(?m)^  future +{gone} files .*2099-01-01")
+        self.assertIn("2099-01-01T00:00:00Z", done.stderr.decode())
+        self.assertEqual(scene.chunks(), scene.all)
+
+    def test_the_factor_of_deduplication(self):
+        """It is one thing, whoever tells it: what is described by what is stored, as PBS has it."""
+        scene = Store(self, self.path("store"))
+        write(os.path.join(scene.store, "again.didx"), read(scene.index))
+        self.pxds("gc", scene.store)
+        told = self.pxds("gc", scene.store).stdout.decode()
+        counted = self.pxds("stat", scene.store, "--exact").stdout.decode()
+        stored = sum(os.path.getsize(path) for path in scene.needed)
+        expected = f"{2 * len(scene.data) / stored:.2f}"
+        self.assertRegex(told, rf"(?m)^dedup factor +{expected}$")
+        self.assertRegex(counted, rf"(?m)^dedup factor: +{expected}$")
+
+    def test_few_descriptors(self):
+        """What cannot be opened for want of them is not taken for what is not there."""
+        store = self.path("store")
+        self.pxds("init", store)
+        write(self.path("file"), random_data(50000, 4))
+        for i in range(3):
+            self.pxds("backup", store, f"host/{i}", f"a.didx={self.path('file')}", "--ns", "a")
+        chunks = self.age_all(store)
+        seen = set()
+        for limit in range(4, 16):
+            few = lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            run = lambda *command, few=few: subprocess.run(
+                [TOOL, *command], capture_output=True, check=False, timeout=60, preexec_fn=few)
+            listed = run("list", store, "--json")
+            rows = [row for row in map(json.loads, listed.stdout.splitlines()) if "id" in row]
+            counted = run("stat", store, "--json")
+            snapshots = counted.stdout.count(b'"kind":"snapshot"')
+            for done, count in ((listed, len(rows)), (counted, snapshots)):
+                self.assertIn(done.returncode, (0, 1, 4), (limit, done.stderr))
+                if done.returncode == 0:
+                    self.assertEqual(count, 3, limit)
+                seen.add(done.returncode)
+            run("gc", store)
+            self.assertEqual(self.age_all(store), chunks, limit)
+        self.assertLessEqual({0, 1, 4}, seen)
 
 
 class AccessTimes(support.TestCase):
