@@ -22,7 +22,8 @@
 #define PBS_BITS (BIT(OPT_PBS_STORE) | BIT(OPT_PBS_CONFIG))
 
 /* The options of a command that works with a key. */
-#define KEY_BITS (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD))
+#define KEY_BITS                                                                                   \
+    (BIT(OPT_KEY) | BIT(OPT_PASSWORD_FILE) | BIT(OPT_PASSWORD_FD) | BIT(OPT_GO_BLOBS))
 
 struct word {
     const char *name;
@@ -86,6 +87,8 @@ static const struct option {
                      NULL},
     [OPT_EXACT] = {"exact", FLAG, NULL, "also look at the files of all chunks", NULL},
     [OPT_FAST] = {"fast", FLAG, NULL, "look at the indexes alone, not at the chunks", NULL},
+    [OPT_GO_BLOBS] = {"go-blobs", FLAG, NULL,
+                      "--key reads what the Go package encrypted with it, too", NULL},
     [OPT_HINT] = {"hint", TEXT, "TEXT", "what reminds of the password; it stands in the file",
                   NULL},
     [OPT_JSON] = {"json", FLAG, NULL, "print JSON, an object on each line", NULL},

@@ -54,7 +54,7 @@
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
  * copy chunks     pxds_store_copy_chunks, pxds_store_copy_chunk
  * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new, pxds_key_random,
- *                 pxds_key_fingerprint, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
+ *                 pxds_key_fingerprint, pxds_key_tolerant, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
  *                 pxds_backup_add_sealed_key, pxds_master_recover
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
  *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync; all of them: pxds_store_convert
@@ -196,10 +196,16 @@
 /** Encoding flag: encrypt with the codec's key. */
 #define PXDS_BLOB_ENCODE_ENCRYPT 2
 
-/** pxds_blob_codec_options.flags: read encrypted blobs with an iv of 12 bytes too, as some other programs write them. */
+/**
+ * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as the
+ * Go package has written them, and accept the digests that it has made of their data.
+ */
 #define PXDS_BLOB_CODEC_SHORT_IV 1
 
-/** pxds_blob_codec_options.flags: read encrypted blobs whose header is four zero bytes too long too. */
+/**
+ * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes too
+ * long too, as the Go package has written them.
+ */
 #define PXDS_BLOB_CODEC_LONG_HEADER 2
 
 /** Decoding flag: do not compare the CRC. */
@@ -2205,6 +2211,24 @@ pxds_status pxds_key_new(const uint8_t *secret, pxds_key **out, pxds_error **err
  * Since: 0.1
  */
 pxds_status pxds_key_random(pxds_key **out, pxds_error **err);
+
+/**
+ * Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
+ * PXDS_BLOB_CODEC_LONG_HEADER, or both.
+ *
+ * It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
+ * or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's manifests
+ * cannot be checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_key_tolerant(const pxds_key *key,
+                              uint32_t flags,
+                              pxds_key **out,
+                              pxds_error **err);
 
 /**
  * Writes the 32 bytes of the key's fingerprint to `fingerprint`. It tells keys apart and gives nothing away.

@@ -87,11 +87,29 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// What of another program's making a key reads beside what PBS writes (docs/format.md, 2.4 and 2.7).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Tolerance {
+    /// Ivs of 12 bytes with zeros behind them, and digests that were made with the second key of that program.
+    pub short_iv: bool,
+    /// Headers that are four zero bytes too long.
+    pub long_header: bool,
+}
+
+impl Tolerance {
+    /// What either reads.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Tolerance { short_iv: self.short_iv || other.short_iv, long_header: self.long_header || other.long_header }
+    }
+}
+
 /// An encryption key, and what is derived from it.
 pub struct CryptKey {
     /// In one place from the start: what moves leaves itself behind.
     secrets: Box<Secrets>,
     fingerprint: Fingerprint,
+    tolerance: Tolerance,
 }
 
 /// What is zeroed when the key is dropped.
@@ -99,6 +117,8 @@ struct Secrets {
     key: Secret,
     id_key: Secret,
     cipher: AesGcm<Aes256, U16>,
+    /// The second key as the program derives it that writes short ivs; zeros if they are not read.
+    other_id_key: Secret,
 }
 
 impl CryptKey {
@@ -107,14 +127,53 @@ impl CryptKey {
         without_traces(|| {
             let mut id_key = Secret::default();
             pbkdf2::pbkdf2_hmac::<Sha256>(secret, ID_KEY_SALT, ID_KEY_ROUNDS, &mut *id_key);
-            let mut hasher = Hasher::new();
-            hasher.update(&sha256(FINGERPRINT_INPUT).0);
-            hasher.update(&*id_key);
             CryptKey {
-                fingerprint: Fingerprint(hasher.digest().0),
-                secrets: Box::new(Secrets { key: Zeroizing::new(*secret), id_key, cipher: AesGcm::new(secret.into()) }),
+                fingerprint: fingerprint_of(&id_key),
+                secrets: Box::new(Secrets {
+                    key: Zeroizing::new(*secret),
+                    id_key,
+                    cipher: AesGcm::new(secret.into()),
+                    other_id_key: Secret::default(),
+                }),
+                tolerance: Tolerance::default(),
             }
         })
+    }
+
+    /// The same key, which reads what `tolerance` says too. What it writes is the same.
+    #[must_use]
+    pub fn tolerant(&self, tolerance: Tolerance) -> Self {
+        without_traces(|| {
+            let mut key = CryptKey::new(&self.secrets.key);
+            key.tolerance = tolerance;
+            if tolerance.short_iv {
+                derive_other_id_key(&self.secrets.key, &mut key.secrets.other_id_key);
+            }
+            key
+        })
+    }
+
+    /// What it reads beside what PBS writes.
+    pub fn tolerance(&self) -> Tolerance {
+        self.tolerance
+    }
+
+    /// Whether `digest` is that of encrypted data by the second key of the program that writes short ivs, if those are
+    /// read.
+    pub fn has_other_digest(&self, data: &[u8], digest: &Digest) -> bool {
+        self.tolerance.short_iv
+            && without_traces(|| {
+                let mut hasher = Hasher::new();
+                hasher.update(data);
+                hasher.update(&*self.secrets.other_id_key);
+                hasher.digest() == *digest
+            })
+    }
+
+    /// Whether `fingerprint` is that of this key by the second key of the program that writes short ivs, if those are
+    /// read.
+    pub fn has_other_fingerprint(&self, fingerprint: &Fingerprint) -> bool {
+        self.tolerance.short_iv && without_traces(|| fingerprint_of(&self.secrets.other_id_key) == *fingerprint)
     }
 
     /// A new key.
@@ -217,6 +276,24 @@ impl CryptKey {
     }
 }
 
+fn fingerprint_of(id_key: &Secret) -> Fingerprint {
+    let mut hasher = Hasher::new();
+    hasher.update(&sha256(FINGERPRINT_INPUT).0);
+    hasher.update(&**id_key);
+    Fingerprint(hasher.digest().0)
+}
+
+/// PBKDF2 as the program has it that writes short ivs: without the number of the block, and without adding the rounds up.
+fn derive_other_id_key(secret: &Secret, id_key: &mut Secret) {
+    let mut block = Zeroizing::new([0; HMAC_BLOCK_SIZE]);
+    block[..KEY_SIZE].copy_from_slice(&**secret);
+    for round in 0..ID_KEY_ROUNDS {
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
+        mac.update(if round == 0 { ID_KEY_SALT } else { &**id_key });
+        **id_key = mac.finalize().into_bytes().into();
+    }
+}
+
 impl fmt::Debug for CryptKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CryptKey({})", self.fingerprint.short())
@@ -255,6 +332,26 @@ mod tests {
 
     fn key() -> CryptKey {
         CryptKey::new(&std::array::from_fn(|i| i as u8))
+    }
+
+    #[test]
+    fn known_key_of_the_other_program() {
+        let (key, short_iv) = (key(), Tolerance { short_iv: true, long_header: false });
+        let id_key = unhex::<32>("23b87bd882ee10a3f9d7e4e7c23adc523a5ce832b8d6fc2639d45d9505b1a52e");
+        let tolerant = key.tolerant(short_iv);
+        assert_eq!((tolerant.tolerance(), *tolerant.secrets.other_id_key), (short_iv, id_key));
+        let digest = sha256(&[DATA, &id_key].concat());
+        let fingerprint = Fingerprint(sha256(&[&sha256(FINGERPRINT_INPUT).0[..], &id_key].concat()).0);
+        assert!(tolerant.has_other_digest(DATA, &digest) && tolerant.has_other_fingerprint(&fingerprint));
+        assert!(!tolerant.has_other_digest(DATA, &key.digest(DATA)));
+        assert!(!tolerant.has_other_fingerprint(key.fingerprint()));
+        // What it writes, and is called, is the same.
+        assert_eq!((tolerant.digest(DATA), tolerant.fingerprint()), (key.digest(DATA), key.fingerprint()));
+        for strict in
+            [key.tolerant(Tolerance { short_iv: false, long_header: true }), tolerant.tolerant(Tolerance::default())]
+        {
+            assert!(!strict.has_other_digest(DATA, &digest) && !strict.has_other_fingerprint(&fingerprint));
+        }
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use common::{Rng, Scratch, failure, generate, kind, quick, unhex, vector_json};
 use pxds::backup::{Backup, BackupOptions};
-use pxds::blob::{Blob, Codec, Tolerance, update_crc};
+use pxds::blob::{Blob, Codec, update_crc};
 use pxds::chunker::Config;
-use pxds::crypt::CryptKey;
+use pxds::crypt::{CryptKey, Tolerance};
 use pxds::digest::Digest;
 use pxds::error::Kind;
-use pxds::index::Index;
-use pxds::ingest::{Changes, Image, ImageOptions, Ingest, IngestOptions, StoredIndex};
+use pxds::hash::sha256;
+use pxds::index::{DynamicWriter, Index};
+use pxds::ingest::{Changes, CopyOptions, Image, ImageOptions, Ingest, IngestOptions, StoredIndex, copy_chunks};
 use pxds::manifest::{CryptMode, Signature};
 use pxds::name::{Group, Snapshot};
 use pxds::reader::{Cache, Reader, ReaderOptions};
@@ -22,6 +23,7 @@ use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::{OpenOptions, OpenSnapshot};
 use pxds::source::RequiredForm;
 use pxds::store::Store;
+use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
 
 fn key(byte: u8) -> Arc<CryptKey> {
     Arc::new(CryptKey::new(&[byte; 32]))
@@ -351,4 +353,135 @@ fn the_encrypted_snapshots_of_pbs() {
         valid += usize::from(open.signature() == Some(Signature::Valid));
     }
     assert!(encrypted >= 3 && valid >= 4, "{encrypted} {valid}");
+}
+
+// ---- what the Go package has encrypted ----
+
+const GO_DATA: &[u8] = b"The quick brown fox jumps over the lazy dog";
+
+/// The second key of that package, of the key 00 01 ... 1f.
+const GO_ID_KEY: &str = "23b87bd882ee10a3f9d7e4e7c23adc523a5ce832b8d6fc2639d45d9505b1a52e";
+
+fn go_key() -> CryptKey {
+    CryptKey::new(&std::array::from_fn(|i| i as u8))
+}
+
+fn go_digest() -> Digest {
+    sha256(&[GO_DATA, &unhex(GO_ID_KEY)].concat())
+}
+
+/// [`GO_DATA`] as it was sealed with an iv of 12 bytes, 10 to 1b; with four zero bytes behind the header, or not.
+fn go_blob(long_header: bool) -> Vec<u8> {
+    let sealed = "2996fd3638bc53d0a1556a6f600e0773b13f362e71b73ac194d98d113b2674af388c776f94dc17cf1a59f5";
+    let header = "7b6785be222d4cf000000000101112131415161718191a1b000000001ac828f6749dd32b4df0c4c7c0ae187c";
+    let mut blob = unhex(&format!("{header}{sealed}"));
+    update_crc(&mut blob).unwrap();
+    if long_header {
+        blob.splice(44..44, [0; 4]);
+    }
+    blob
+}
+
+/// A snapshot as the package leaves one: a blob and an index of one chunk, and a manifest that it has signed.
+fn go_snapshot(store: &Store, long_header: bool) -> Snapshot {
+    let snapshot = Snapshot::parse("host/go/2023-11-14T22:13:20Z").unwrap();
+    drop(store.create_snapshot(&snapshot, None).unwrap());
+    let dir = store.path().join(snapshot.path());
+    common::plant(store, &go_digest(), &go_blob(long_header));
+    let mut writer = DynamicWriter::new(0, None).unwrap();
+    writer.add(GO_DATA.len() as u64, &go_digest()).unwrap();
+    let index = writer.finish(1 << 20).unwrap();
+    let csum = Digest(index[32..64].try_into().unwrap());
+    fs::write(dir.join("a.didx"), &index).unwrap();
+    fs::write(dir.join("b.blob"), go_blob(long_header)).unwrap();
+    let fingerprint =
+        sha256(&[&sha256(b"Proxmox Backup Encryption Key Fingerprint").0[..], &unhex(GO_ID_KEY)].concat());
+    let colons = |digest: &Digest| {
+        let text = digest.to_string().to_uppercase();
+        text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect::<Vec<_>>().join(":")
+    };
+    let blob = go_blob(long_header);
+    let manifest = serde_json::json!({
+        "backup-type": "host", "backup-id": "go", "backup-time": snapshot.time(), "crypt-mode": "encrypt",
+        "files": [
+            {"filename": "a.didx", "crypt-mode": "encrypt", "size": GO_DATA.len(), "csum": csum.to_string()},
+            {"filename": "b.blob", "crypt-mode": "encrypt", "size": blob.len(), "csum": sha256(&blob).to_string()},
+        ],
+        "signature": colons(&sha256(b"whatever it has made of it")),
+        "unprotected": {"key-fingerprint": colons(&fingerprint)},
+    });
+    let manifest = Codec::new().encode_vec(manifest.to_string().as_bytes(), true).unwrap();
+    fs::write(dir.join("index.json.blob"), manifest).unwrap();
+    snapshot
+}
+
+#[test]
+fn a_store_of_the_go_package_is_read() {
+    for long_header in [false, true] {
+        let scratch = Scratch::new();
+        let store = scratch.store("store");
+        let snapshot = go_snapshot(&store, long_header);
+        let tolerant = Arc::new(go_key().tolerant(Tolerance { short_iv: true, long_header }));
+        let index = Index::open(&store.path().join(snapshot.path()).join("a.didx"), None).unwrap();
+        let index = Arc::new(index);
+
+        for threads in [1, 2] {
+            let restored = |key: CryptKey| {
+                let options = RestoreOptions { key: Some(Arc::new(key)), threads, ..RestoreOptions::default() };
+                let mut data = Vec::new();
+                let mut sink = |bytes: &[u8]| {
+                    data.extend_from_slice(bytes);
+                    Ok(())
+                };
+                Restorer::new(&store, options).restore(&index, &mut sink).map(|()| data)
+            };
+            assert_eq!(restored(go_key().tolerant(tolerant.tolerance())).unwrap(), GO_DATA);
+            let strict = if long_header { Kind::Corrupt } else { Kind::Auth };
+            assert_eq!(kind(restored(go_key())), strict);
+            // Another key, and a digest that is not of this data.
+            let other = CryptKey::new(&[7; 32]).tolerant(tolerant.tolerance());
+            assert_eq!(kind(restored(other)), Kind::Auth);
+        }
+
+        let options = ReaderOptions { key: Some(tolerant.clone()), ..ReaderOptions::default() };
+        let reader = Reader::new(Arc::new(store.clone()), index.clone(), options).unwrap();
+        let mut data = [0; 43];
+        assert_eq!(reader.read_at(0, &mut data).unwrap(), 43);
+        assert_eq!(data, GO_DATA);
+
+        let target = scratch.store("target");
+        let options = CopyOptions { key: Some(tolerant.clone()), ..CopyOptions::default() };
+        drop(copy_chunks(&store, &index, &target, options).unwrap());
+        assert_eq!(fs::read(target.chunk_path(&go_digest())).unwrap(), go_blob(long_header));
+
+        let verify = |key: &Arc<CryptKey>| {
+            let options = VerifyOptions {
+                read_only: true,
+                allow_unsigned: true,
+                key: Some(key.clone()),
+                ..VerifyOptions::default()
+            };
+            let mut verifier = Verifier::new(&store, options, Listeners::default()).unwrap();
+            verifier.run(&Scope::Snapshot(snapshot.clone())).unwrap();
+            (verifier.sums().ok, verifier.sums().failed)
+        };
+        assert_eq!(verify(&tolerant), (1, 0));
+        let wrong = common::plant(&store, &go_digest(), &go_blob(long_header));
+        let mut damaged = fs::read(&wrong).unwrap();
+        damaged[30] ^= 1; // of the tag, which has no CRC
+        fs::write(&wrong, damaged).unwrap();
+        assert_eq!(verify(&tolerant), (0, 1));
+    }
+}
+
+/// A digest that neither second key makes of the data stays wrong.
+#[test]
+fn the_digest_of_such_data_is_checked() {
+    let tolerance = Tolerance { short_iv: true, long_header: true };
+    let mut codec = Codec::with_key(Some(Arc::new(go_key().tolerant(tolerance))));
+    let blob = go_blob(false);
+    let mut decode = |digest: &Digest| codec.decode_vec(Blob::load(&blob).unwrap(), Some(digest), 100);
+    assert_eq!(decode(&go_digest()).unwrap(), GO_DATA);
+    assert_eq!(decode(&go_key().digest(GO_DATA)).unwrap(), GO_DATA);
+    assert_eq!(kind(decode(&sha256(GO_DATA))), Kind::Corrupt);
 }

@@ -307,6 +307,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
 
         pxds_key_new(c.must(c.digest()), c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
         pxds_key_random(c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
+        pxds_key_tolerant(
+            c.must(key(c)), PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, c.out_handle(pxds_key_free), c.err(),
+        ) = PXDS_OK;
         pxds_key_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
         pxds_key_digest(c.must(key(c)), c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
         pxds_fingerprint_format(c.must(c.digest()), 0, c.out_text::<96>(), 96, c.err()) = PXDS_OK;

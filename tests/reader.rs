@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use common::{Rng, failure, kind, plain_blob, raw_blob};
 use pxds::blob::Blob;
+use pxds::crypt::Tolerance;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
@@ -402,9 +403,15 @@ fn bad_chunks_read_as_zeros_if_that_is_wanted() {
 fn after_a_panic_the_reader_goes_on() {
     struct Panics(Memory, AtomicUsize);
     impl ChunkSource for Panics {
-        fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+        fn load_tolerant<'a>(
+            &self,
+            digest: &Digest,
+            max_len: usize,
+            tolerance: Tolerance,
+            out: &'a mut Vec<u8>,
+        ) -> Result<Blob<'a>> {
             assert!(self.1.fetch_add(1, Ordering::Relaxed) > 0, "expected by the test");
-            self.0.load(digest, max_len, out)
+            self.0.load_tolerant(digest, max_len, tolerance, out)
         }
         fn locate(&self, _digest: &Digest) -> Option<std::path::PathBuf> {
             None

@@ -28,6 +28,8 @@ int check_key_options(const struct args *args, bool reads_stdin)
     if (!option[OPT_KEY].given &&
         (option[OPT_PASSWORD_FILE].given || option[OPT_PASSWORD_FD].given))
         return usage_error(args->command, "a password goes with --key only");
+    if (!option[OPT_KEY].given && option[OPT_GO_BLOBS].given)
+        return usage_error(args->command, "--go-blobs goes with --key only");
     if (!option[OPT_KEY].given && option[OPT_ALLOW_UNSIGNED].given)
         return usage_error(args->command, "--allow-unsigned goes with --key only");
     if (reads_stdin && option[OPT_PASSWORD_FD].given &&
@@ -114,9 +116,18 @@ int load_and_seal_key(const struct args *args, pxds_key **key, pxds_buffer **sea
 int load_key(const struct args *args, pxds_key **key)
 {
     pxds_buffer *sealed;
-    int rc = load_and_seal_key(args, key, &sealed);
+    pxds_key *strict;
+    pxds_error *err = NULL;
+    int rc = load_and_seal_key(args, &strict, &sealed);
 
     pxds_buffer_free(sealed); /* no other command takes --master-pubkey */
+    *key = strict;
+    if (rc != 0 || !args->option[OPT_GO_BLOBS].given)
+        return rc;
+    if (pxds_key_tolerant(strict, PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, key,
+                          &err) < 0)
+        rc = fail(err);
+    pxds_key_free(strict);
     return rc;
 }
 

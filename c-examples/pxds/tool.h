@@ -38,6 +38,7 @@ enum option_id {
     OPT_ENTRIES,
     OPT_EXACT,
     OPT_FAST,
+    OPT_GO_BLOBS,
     OPT_HINT,
     OPT_JSON,
     OPT_KDF,

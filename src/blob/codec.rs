@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
 use super::{Blob, broken_frame, check_digest, frame_bound, need_key};
-use crate::crypt::{CryptKey, IV_SIZE};
+use crate::crypt::{CryptKey, IV_SIZE, Tolerance};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE};
@@ -15,21 +15,13 @@ use crate::limits::{BLOB_MAX_SIZE, blob_len};
 /// What PBS compresses with.
 const ZSTD_LEVEL: i32 = 1;
 
-/// What of other programs' making is read beside what PBS writes (docs/format.md, 2.4 and 2.7).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tolerance {
-    /// Ivs of 12 bytes with zeros behind them.
-    pub short_iv: bool,
-    /// Headers that are four zero bytes too long.
-    pub long_header: bool,
-}
-
 /// Encodes and decodes blobs, one at a time.
 #[derive(Default)]
 pub struct Codec {
     compressor: Option<CCtx<'static>>,
     decompressor: Option<DCtx<'static>>,
     key: Option<Arc<CryptKey>>,
+    /// Of blobs for which there is no key; with one it is the key's.
     tolerance: Tolerance,
     /// The compressed data of encrypted blobs; re-used.
     opened: Vec<u8>,
@@ -59,8 +51,14 @@ impl Codec {
     /// Reads what `tolerance` says too.
     #[must_use]
     pub fn tolerant(mut self, tolerance: Tolerance) -> Self {
+        self.key = self.key.map(|key| Arc::new(key.tolerant(key.tolerance().or(tolerance))));
         self.tolerance = tolerance;
         self
+    }
+
+    /// What it reads beside what PBS writes.
+    pub fn tolerance(&self) -> Tolerance {
+        self.key.as_ref().map_or(self.tolerance, |key| key.tolerance())
     }
 
     /// The key that it opens and seals with.
@@ -72,7 +70,7 @@ impl Codec {
     ///
     /// Errors: `Format`, `Corrupt`.
     pub fn load<'a>(&self, raw: &'a [u8]) -> Result<Blob<'a>> {
-        if self.tolerance.long_header { Blob::load_long_header(raw) } else { Blob::load(raw) }
+        Blob::load_tolerant(raw, self.tolerance())
     }
 
     /// The key that a blob's digest is made with: the codec's, if the blob is encrypted.
@@ -201,7 +199,7 @@ impl Codec {
                 None => Err(longer_than_bound(frames, room)),
             },
         })?;
-        check_digest(&out[..len], self.digest_key(&blob), digest)?;
+        self.prove(&blob, &out[..len], digest)?;
         Ok(len)
     }
 
@@ -234,7 +232,7 @@ impl Codec {
                 Ok(())
             }
         })?;
-        check_digest(&out, self.digest_key(&blob), digest)?;
+        self.prove(&blob, &out, digest)?;
         Ok(out)
     }
 
@@ -251,11 +249,19 @@ impl Codec {
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8]> {
         let data = self.decode_unproved(blob, len, scratch)?;
-        check_digest(data, self.digest_key(&blob), Some(digest))?;
+        self.prove(&blob, data, Some(digest))?;
         Ok(data)
     }
 
-    /// As [`Codec::decode_exact`], and leaves it to the caller to compare the digest, made with [`Codec::digest_key`].
+    /// Compares the digest of the data of `blob`, if one is given.
+    fn prove(&self, blob: &Blob<'_>, data: &[u8], digest: Option<&Digest>) -> Result<()> {
+        let key = self.digest_key(blob);
+        let is_other = || key.zip(digest).is_some_and(|(key, digest)| key.has_other_digest(data, digest));
+        check_digest(data, key, digest).or_else(|error| if is_other() { Ok(()) } else { Err(error) })
+    }
+
+    /// As [`Codec::decode_exact`], and leaves it to the caller to compare the digest, made with [`Codec::digest_key`], or
+    /// what [`CryptKey::has_other_digest`] knows.
     ///
     /// Errors: as [`Codec::decode_exact`].
     pub fn decode_unproved<'a>(&mut self, blob: Blob<'a>, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {
@@ -329,7 +335,7 @@ impl Codec {
         let key = self.key.as_deref().ok_or_else(need_key)?;
         let (iv, tag) = blob.seal();
         match key.open(&iv, &tag, blob.payload(), out) {
-            Err(error) if error.kind() == Kind::Auth && self.tolerance.short_iv => {
+            Err(error) if error.kind() == Kind::Auth && key.tolerance().short_iv => {
                 key.open_short_iv(&iv, &tag, blob.payload(), out)
             }
             other => other,

@@ -7,11 +7,11 @@
 
 mod codec;
 
-pub use codec::{Codec, Tolerance};
+pub use codec::Codec;
 
 use zstd::zstd_safe;
 
-use crate::crypt::{CryptKey, IV_SIZE, TAG_SIZE, digest_of};
+use crate::crypt::{CryptKey, IV_SIZE, TAG_SIZE, Tolerance, digest_of};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE, field};
@@ -56,11 +56,18 @@ impl<'a> Blob<'a> {
         Ok(blob)
     }
 
+    /// As [`Blob::load`], also for what `tolerance` says.
+    ///
+    /// Errors: `Format`, `Corrupt`.
+    pub fn load_tolerant(raw: &'a [u8], tolerance: Tolerance) -> Result<Self> {
+        if tolerance.long_header { Self::load_long_header(raw) } else { Self::load(raw) }
+    }
+
     /// As [`Blob::load`], also for encrypted blobs whose header is four zero bytes too long, as another program has
     /// written them. Such a blob is told by its CRC.
     ///
     /// Errors: `Format`, `Corrupt`.
-    pub fn load_long_header(raw: &'a [u8]) -> Result<Self> {
+    fn load_long_header(raw: &'a [u8]) -> Result<Self> {
         let blob = Self::parse(raw)?;
         let extra = blob.payload().first_chunk::<LONG_HEADER_EXTRA>();
         match blob.check_crc() {

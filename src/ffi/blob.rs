@@ -10,7 +10,8 @@ use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Entered, Exclusive};
 use super::key::pxds_key;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
-use crate::blob::{Blob, Codec, Tolerance, check_digest, encode_bound, update_crc};
+use crate::blob::{Blob, Codec, check_digest, encode_bound, update_crc};
+use crate::crypt::Tolerance;
 use crate::error::{Kind, Result};
 use crate::format::field;
 
@@ -39,9 +40,11 @@ pub const PXDS_BLOB_ENCRYPTED: u32 = 2;
 pub const PXDS_BLOB_ENCODE_COMPRESS: u32 = 1;
 /// Encoding flag: encrypt with the codec's key.
 pub const PXDS_BLOB_ENCODE_ENCRYPT: u32 = 2;
-/// pxds_blob_codec_options.flags: read encrypted blobs with an iv of 12 bytes too, as some other programs write them.
+/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as the
+/// Go package has written them, and accept the digests that it has made of their data.
 pub const PXDS_BLOB_CODEC_SHORT_IV: u32 = 1;
-/// pxds_blob_codec_options.flags: read encrypted blobs whose header is four zero bytes too long too.
+/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes too
+/// long too, as the Go package has written them.
 pub const PXDS_BLOB_CODEC_LONG_HEADER: u32 = 2;
 /// Decoding flag: do not compare the CRC.
 pub const PXDS_BLOB_DECODE_SKIP_CRC: u32 = 1;
@@ -100,6 +103,15 @@ impl pxds_blob_codec {
     }
 }
 
+/// What the flags PXDS_BLOB_CODEC_... say.
+pub(super) fn read_tolerance(flags: u32, name: &str) -> Result<Tolerance> {
+    args::flags(flags, PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, name)?;
+    Ok(Tolerance {
+        short_iv: flags & PXDS_BLOB_CODEC_SHORT_IV != 0,
+        long_header: flags & PXDS_BLOB_CODEC_LONG_HEADER != 0,
+    })
+}
+
 /// Makes a codec. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_blob_codec_free().
@@ -115,15 +127,12 @@ pub unsafe extern "C" fn pxds_blob_codec_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::options(options)?) };
-        let known = PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER;
-        args::flags(options.flags, known, "options.flags")?;
+        let tolerance = read_tolerance(options.flags, "options.flags")?;
         args::flags(options.reserved, 0, "options.reserved")?;
         // SAFETY: the header's rules for handles.
         let key = unsafe { args::opt(options.key) }.map(pxds_key::share);
-        let codec = Codec::with_key(key).tolerant(Tolerance {
-            short_iv: options.flags & PXDS_BLOB_CODEC_SHORT_IV != 0,
-            long_header: options.flags & PXDS_BLOB_CODEC_LONG_HEADER != 0,
-        });
+        let codec = Codec::with_key(key);
+        let codec = if options.flags == 0 { codec } else { codec.tolerant(tolerance) };
         out.hand_out(pxds_blob_codec(Exclusive::new(codec)));
         Ok(())
     })

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::args::{self, Out};
+use super::blob::read_tolerance;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
@@ -79,6 +80,32 @@ pub unsafe extern "C" fn pxds_key_random(out: *mut *mut pxds_key, err: *mut *mut
         // SAFETY: the header's rules for outputs.
         let out = unsafe { Out::handle(out, "out")? };
         out.hand_out(pxds_key::new(CryptKey::random()?));
+        Ok(())
+    })
+}
+
+/// Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
+/// PXDS_BLOB_CODEC_LONG_HEADER, or both.
+///
+/// It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
+/// or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's manifests
+/// cannot be checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_key_tolerant(
+    key: *const pxds_key,
+    flags: u32,
+    out: *mut *mut pxds_key,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for handles and outputs.
+        let (out, key) = unsafe { (Out::handle(out, "out")?, args::handle(key, "key")?) };
+        out.hand_out(pxds_key::new(key.0.tolerant(read_tolerance(flags, "flags")?)));
         Ok(())
     })
 }

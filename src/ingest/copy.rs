@@ -103,7 +103,7 @@ pub fn copy_chunk(
         return Ok(Inserted { existed: true, stored_size });
     }
     let Desk { mut codec, mut encoded, .. } = Desk::new(key);
-    let blob = source.load(digest, BLOB_MAX_ENCODED_SIZE, &mut encoded)?;
+    let blob = source.load_tolerant(digest, BLOB_MAX_ENCODED_SIZE, codec.tolerance(), &mut encoded)?;
     if can_be_proved(&codec, blob) {
         codec.decode_vec(blob, Some(digest), BLOB_MAX_SIZE).map_err(|error| error.with_digest(digest))?;
     }
@@ -234,7 +234,8 @@ impl Work<'_> {
         }
         let Desk { codec, encoded, decoded } = desk;
         let len = blob_len(chunk.len())?;
-        let blob = self.source.load(&digest, max_encoded_len(len), encoded)?;
+        let max_len = max_encoded_len(len);
+        let blob = self.source.load_tolerant(&digest, max_len, codec.tolerance(), encoded)?;
         RequiredForm::check(self.required_form, blob.form().encrypted)?;
         if can_be_proved(codec, blob) {
             codec.decode_exact(blob, &digest, len, decoded)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use crate::crypt::Fingerprint;
+use crate::crypt::{Fingerprint, Tolerance};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::source::RequiredForm;
@@ -38,6 +38,8 @@ pub(super) struct Question {
     pub(super) len: u64,
     pub(super) required: Option<RequiredForm>,
     pub(super) key: Option<Fingerprint>,
+    /// What the key reads beside what PBS writes. A chunk that was opened so is shown to all who have the key.
+    pub(super) tolerance: Tolerance,
     /// The address of the source, which lives as long as somebody asks.
     pub(super) source: usize,
 }
@@ -200,7 +202,8 @@ mod tests {
     use super::*;
 
     fn question(number: u8) -> Question {
-        Question { digest: Digest([number; 32]), len: 0, required: None, key: None, source: 0 }
+        let tolerance = Tolerance::default();
+        Question { digest: Digest([number; 32]), len: 0, required: None, key: None, tolerance, source: 0 }
     }
 
     fn decoded(len: usize) -> Result<Decoded> {

@@ -191,6 +191,7 @@ impl Reader {
             len: chunk.len(),
             required: self.required_form,
             key: self.fingerprint(),
+            tolerance: self.key.as_ref().map(|key| key.tolerance()).unwrap_or_default(),
             source: Arc::as_ptr(&self.source).cast::<()>() as usize,
         };
         let mut loader = None;

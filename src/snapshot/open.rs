@@ -339,6 +339,6 @@ fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: us
 
 fn decode(codec: &mut Codec, dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
-    let decoded = Blob::load(raw).and_then(|blob| codec.decode_vec(blob, None, max_len));
+    let decoded = codec.load(raw).and_then(|blob| codec.decode_vec(blob, None, max_len));
     decoded.map_err(|error| error.context(path.display()).with_path(&path))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::ChunkSource;
 use crate::blob::Blob;
+use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::store::SyncLevel;
@@ -57,10 +58,16 @@ impl CallbackSource {
 }
 
 impl ChunkSource for CallbackSource {
-    fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+    fn load_tolerant<'a>(
+        &self,
+        digest: &Digest,
+        max_len: usize,
+        tolerance: Tolerance,
+        out: &'a mut Vec<u8>,
+    ) -> Result<Blob<'a>> {
         let describe = |error: Error| error.context(format_args!("chunk {digest}")).with_digest(digest);
         self.fetch(digest, max_len, out).map_err(describe)?;
-        Blob::load(out).map_err(describe)
+        Blob::load_tolerant(out, tolerance).map_err(describe)
     }
 
     fn locate(&self, _digest: &Digest) -> Option<PathBuf> {

@@ -122,7 +122,9 @@ impl Loader {
         room: &mut Room,
     ) -> Result<()> {
         let len = blob_len(chunk.len())?;
-        let blob = source.load(&chunk.digest, max_encoded_len(len), &mut self.encoded)?;
+        let tolerance = self.codec.tolerance();
+        let max_len = max_encoded_len(len);
+        let blob = source.load_tolerant(&chunk.digest, max_len, tolerance, &mut self.encoded)?;
         let form = blob.form();
         RequiredForm::check(required, form.encrypted)
             .and_then(|()| self.codec.decode_unproved(blob, len, &mut room.buffer).map(drop))
@@ -151,7 +153,10 @@ impl Loader {
                 let hashed = digest_all(&data[..count], key.map(Arc::as_ref), &mut digests[..count]);
                 for (&place, computed) in places.iter().zip(&digests).take(count) {
                     let Some(digest) = group[place].digest else { continue };
-                    if let Err(error) = hashed.clone().and_then(|()| compare_digests(computed, &digest)) {
+                    let is_other = || key.is_some_and(|key| key.has_other_digest(group[place].data(), &digest));
+                    if let Err(error) = hashed.clone().and_then(|()| compare_digests(computed, &digest))
+                        && !is_other()
+                    {
                         failed(number * GROUP + place, locate(source, &digest, error));
                     }
                 }
@@ -176,7 +181,8 @@ fn load<'a>(
     decoded: &'a mut Vec<u8>,
 ) -> Result<(&'a [u8], BlobForm)> {
     let len = blob_len(chunk.len())?;
-    let blob = source.load(&chunk.digest, max_encoded_len(len), encoded)?;
+    let tolerance = codec.tolerance();
+    let blob = source.load_tolerant(&chunk.digest, max_encoded_len(len), tolerance, encoded)?;
     decode(codec, blob, chunk, len, required, decoded)
         .map(|data| (data, blob.form()))
         .map_err(|error| locate(source, &chunk.digest, error))

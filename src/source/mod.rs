@@ -22,6 +22,7 @@ pub use zeros::{Zeros, write_zeros};
 use std::path::PathBuf;
 
 use crate::blob::Blob;
+use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::store::{Store, SyncLevel};
@@ -32,7 +33,18 @@ pub trait ChunkSource: Send + Sync {
     ///
     /// Errors: `NotFound`, `Io`, `NoMemory`; `Limit` above `max_len` bytes; `Format`, `Corrupt`; of a callback also
     /// `Cancelled` and `Argument`.
-    fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>>;
+    fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+        self.load_tolerant(digest, max_len, Tolerance::default(), out)
+    }
+
+    /// As [`ChunkSource::load`], also of what `tolerance` says.
+    fn load_tolerant<'a>(
+        &self,
+        digest: &Digest,
+        max_len: usize,
+        tolerance: Tolerance,
+        out: &'a mut Vec<u8>,
+    ) -> Result<Blob<'a>>;
 
     /// Where the chunk `digest` is, for errors, if that can be said with a path.
     fn locate(&self, digest: &Digest) -> Option<PathBuf>;
@@ -47,8 +59,14 @@ pub trait ChunkSource: Send + Sync {
 }
 
 impl ChunkSource for Store {
-    fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
-        self.load(digest, max_len, out)
+    fn load_tolerant<'a>(
+        &self,
+        digest: &Digest,
+        max_len: usize,
+        tolerance: Tolerance,
+        out: &'a mut Vec<u8>,
+    ) -> Result<Blob<'a>> {
+        self.load_tolerant(digest, max_len, tolerance, out)
     }
 
     fn locate(&self, digest: &Digest) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::Store;
 use super::layout::ChunkName;
 use crate::blob::Blob;
+use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::BLOB_HEADER_SIZE;
@@ -104,8 +105,19 @@ impl Store {
     ///
     /// Errors: `NotFound`, `Io`, `NoMemory`; `Limit` above `max_len` bytes; `Format`, `Corrupt`.
     pub fn load<'a>(&self, digest: &Digest, max_len: usize, out: &'a mut Vec<u8>) -> Result<Blob<'a>> {
+        self.load_tolerant(digest, max_len, Tolerance::default(), out)
+    }
+
+    /// As [`Store::load`], with what `tolerance` says.
+    pub fn load_tolerant<'a>(
+        &self,
+        digest: &Digest,
+        max_len: usize,
+        tolerance: Tolerance,
+        out: &'a mut Vec<u8>,
+    ) -> Result<Blob<'a>> {
         let name = self.read(digest, max_len, out)?;
-        Blob::load(out).map_err(|error| self.describe(error, &name, digest))
+        Blob::load_tolerant(out, tolerance).map_err(|error| self.describe(error, &name, digest))
     }
 
     /// As [`Store::load`], whatever the bytes are; for salvage.

@@ -185,7 +185,7 @@ impl Checker<'_> {
         let Desk { codec, decoded } = desk;
         let blob_of = |item: &Item| {
             let (range, _) = item.read.as_ref().ok()?;
-            Blob::load(raw.get(range.clone())?).ok()
+            codec.load(raw.get(range.clone())?).ok()
         };
         let blobs: [Option<Blob<'_>>; GROUP] = std::array::from_fn(|i| group.get(i).and_then(blob_of));
         let lens: [usize; GROUP] = std::array::from_fn(|i| match (&blobs[i], group.get(i)) {
@@ -272,7 +272,7 @@ impl Checker<'_> {
 ///
 /// Errors: `Format`, `Corrupt`, `Limit`, `Auth`, `NoMemory`.
 pub(super) fn open_slowly(codec: &mut Codec, raw: &[u8], digest: &Digest, opens: bool) -> Result<Good> {
-    let blob = Blob::load(raw)?;
+    let blob = codec.load(raw)?;
     let encrypted = blob.form().encrypted;
     if encrypted && !opens {
         return Ok(Good { encrypted, len: None });
@@ -317,7 +317,9 @@ impl<'a> Messages<'a> {
         let mut digests = [Digest([0; DIGEST_SIZE]); GROUP];
         digest_all(data, key, &mut digests[..self.count])?;
         for ((data, digest), &i) in data.iter().zip(&digests).zip(&self.of) {
-            let is_it = |item: &&mut Item| item.wanted.digest == *digest && item.wanted.len == data.len() as u64;
+            let is_digest =
+                |wanted: &Digest| wanted == digest || key.is_some_and(|key| key.has_other_digest(data, wanted));
+            let is_it = |item: &&mut Item| item.wanted.len == data.len() as u64 && is_digest(&item.wanted.digest);
             if let Some(item) = group.get_mut(i).filter(is_it) {
                 item.finding = Some(Finding::Good(Good { encrypted, len: Some(data.len()) }));
             }

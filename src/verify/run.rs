@@ -10,7 +10,7 @@ use super::notes::Notes;
 use super::{
     Damage, Done, Listeners, OnDamage, OnDone, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid,
 };
-use crate::blob::{Blob, Codec};
+use crate::blob::Codec;
 use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
@@ -371,7 +371,8 @@ impl<'a> Verifier<'a> {
 
 /// Compares a blob's file with what the manifest says of it, and looks inside where that can be (docs/format.md, 10.2).
 fn check_blob(raw: &[u8], info: &FileInfo, key: Option<Arc<CryptKey>>) -> Result<()> {
-    let blob = Blob::load(raw)?;
+    let (has_key, mut codec) = (key.is_some(), Codec::with_key(key));
+    let blob = codec.load(raw)?;
     let (size, csum) = (raw.len() as u64, sha256(raw));
     if size != info.size {
         return Err(Error::new(Kind::Corrupt, format!("it has {size} bytes, the manifest says {}", info.size)));
@@ -379,8 +380,8 @@ fn check_blob(raw: &[u8], info: &FileInfo, key: Option<Arc<CryptKey>>) -> Result
     if csum != info.csum {
         return Err(Error::new(Kind::Corrupt, format!("its csum is {csum}, the manifest says {}", info.csum)));
     }
-    if !blob.form().encrypted || key.is_some() {
-        Codec::with_key(key).decode_vec(blob, None, BLOB_MAX_SIZE)?;
+    if !blob.form().encrypted || has_key {
+        codec.decode_vec(blob, None, BLOB_MAX_SIZE)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import termios
 import time
+import zlib
 
 import support
 from support import ROOT, TOOL, TestCase, random_data, read, write
@@ -655,6 +656,38 @@ class MadeByPbs(KeyCase):
             self.pxds("manifest", "verify", store, snapshot, *other, "--allow-unsigned", code=1 if signed else 0)
         self.assertEqual(set(states.values()), {"the signature is valid", "not signed"})
 
+
+class GoBlobs(KeyCase):
+    """What versions of the Go package have encrypted: short ivs, long headers, digests by another second key."""
+
+    def test_they_are_read_on_demand(self):
+        data = b"The quick brown fox jumps over the lazy dog"
+        id_key = bytes.fromhex("23b87bd882ee10a3f9d7e4e7c23adc523a5ce832b8d6fc2639d45d9505b1a52e")
+        sealed = bytes.fromhex("2996fd3638bc53d0a1556a6f600e0773b13f362e71b73ac194d98d113b2674af388c776f94dc17cf1a59f5")
+        seal = bytes.fromhex("101112131415161718191a1b00000000" "1ac828f6749dd32b4df0c4c7c0ae187c")
+        crc = zlib.crc32(sealed).to_bytes(4, "little")
+        blob = bytes.fromhex("7b6785be222d4cf0") + crc + seal + bytes(4) + sealed
+        digest = hashlib.sha256(data + id_key).digest()
+        entry = len(data).to_bytes(8, "little") + digest
+        head = bytes.fromhex("1c914ea519bab3cd") + bytes(24) + hashlib.sha256(entry).digest()
+
+        store, index, key, out = (self.path(name) for name in ("store", "a.didx", "key", "out"))
+        self.pxds("init", store)
+        write(index, head.ljust(4096, b"\0") + entry)
+        chunk = os.path.join(store, ".chunks", digest.hex()[:2], digest.hex())
+        os.makedirs(os.path.dirname(chunk), exist_ok=True)
+        write(chunk, blob)
+        write(key, json.dumps({
+            "kdf": None, "created": "2023-11-14T22:13:20Z", "modified": "2023-11-14T22:13:20Z",
+            "data": base64.b64encode(bytes(range(32))).decode(),
+        }).encode())
+
+        self.error("get", store, index, out, "--key", key)
+        self.assertFalse(os.path.exists(out))
+        self.pxds("get", store, index, out, "--key", key, "--go-blobs")
+        self.assertEqual(read(out), data)
+        self.assertEqual(self.pxds("blob", "decode", chunk, "--key", key, "--go-blobs").stdout, data)
+        self.assertIn("--key", self.error("get", store, index, out, "--go-blobs", code=2))
 
 if __name__ == "__main__":
     support.main()
