@@ -28,6 +28,11 @@
  * fork().    A child may free what it inherited, and nothing else; that touches no file and no lock of the parent.
  * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead. (Rust's
  *            runtime notes it on stderr; the library itself prints nothing.)
+ * Memory.    What grows with data, with a listing or with a size that is read from outside is asked for first, and is
+ *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system has
+ *            none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps. What
+ *            the JSON parser may need is asked for before, all at once: only if others take it meanwhile, if the reserve
+ *            is used up too, or if the table of a reader's cache cannot grow, does a failed allocation end the process.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK
@@ -1517,7 +1522,7 @@ typedef struct {
     /** Chunks that an index needs and that are missing; there is a notice for each. */
     uint64_t missing_chunks;
     /**
-     * Temporary files removed, which crashes have left among the chunks, beside owners, notes, manifests and
+     * Temporary files removed, which crashes have left among the chunks, beside owners, notes, files of snapshots and
      * `.gc-status`, and where snapshots are made and removed.
      */
     uint64_t removed_temporaries;

@@ -18,9 +18,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, no_memory, reserve};
 use crate::limits::MAX_THREADS;
-use crate::sys::SignalsBlocked;
+use crate::sys::{self, SignalsBlocked};
 
 /// Bytes of a thread's stack. Unless it is said, std asks the environment.
 const STACK_SIZE: usize = 2 << 20;
@@ -88,7 +88,7 @@ where
 {
     let mut desks = desks.iter_mut();
     let desk = desks.next().ok_or_else(|| Error::new(Kind::Internal, "work without a thread"))?;
-    let state = State {
+    let mut state = State {
         take: Some(take),
         desks,
         idle_helpers: 0,
@@ -98,9 +98,14 @@ where
         done: VecDeque::new(),
         idle: Vec::new(),
     };
+    let no_room = |_| no_memory(max_jobs.saturating_mul(size_of::<J>()));
+    state.done.try_reserve(max_jobs).map_err(no_room)?;
+    state.idle.try_reserve(max_jobs).map_err(no_room)?;
+    let mut handles = Vec::new();
+    reserve(&mut handles, state.desks.len())?;
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
     thread::scope(|scope| {
-        let mut helpers = Helpers { scope, handles: Vec::new() };
+        let mut helpers = Helpers { scope, handles };
         let result = crew.lead(&mut helpers, desk, receiver);
         helpers.join();
         result
@@ -281,7 +286,7 @@ where
         let Some(mut take) = state.take.take() else { return };
         let mut job = state.idle.pop().unwrap_or_default();
         drop(state);
-        let taken = take(desk, &mut job, pause);
+        let taken = sys::check_memory().and_then(|()| take(desk, &mut job, pause));
 
         let mut state = self.state();
         state.take = Some(take);

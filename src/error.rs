@@ -10,7 +10,9 @@
 //! - Context is added outward with [`Error::context`], and reads `outer: inner: cause`.
 //! - Messages hold no secrets.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -221,11 +223,54 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Reserves room for exactly `additional` more bytes, or says that there is no memory.
-pub(crate) fn reserve(buffer: &mut Vec<u8>, additional: usize) -> Result<()> {
-    buffer
-        .try_reserve_exact(additional)
-        .map_err(|_| Error::new(Kind::NoMemory, format!("cannot allocate {additional} bytes")))
+/// Reserves room for exactly `additional` more items, or says that there is no memory.
+pub(crate) fn reserve<T>(buffer: &mut Vec<T>, additional: usize) -> Result<()> {
+    buffer.try_reserve_exact(additional).map_err(|_| no_memory(additional.saturating_mul(size_of::<T>())))
+}
+
+/// Appends to a list that grows with data.
+///
+/// Errors: `NoMemory`.
+pub(crate) fn push<T>(list: &mut Vec<T>, item: T) -> Result<()> {
+    if list.len() == list.capacity() {
+        list.try_reserve(1).map_err(|_| no_memory(list.len().saturating_mul(size_of::<T>())))?;
+    }
+    list.push(item);
+    Ok(())
+}
+
+/// Moves all of `more` to the end of a list.
+///
+/// Errors: `NoMemory`.
+pub(crate) fn append<T>(list: &mut Vec<T>, more: &mut Vec<T>) -> Result<()> {
+    list.try_reserve(more.len()).map_err(|_| no_memory(more.len().saturating_mul(size_of::<T>())))?;
+    list.append(more);
+    Ok(())
+}
+
+/// Collects a list that may be long, up to the first error.
+///
+/// Errors: that; `NoMemory`.
+pub(crate) fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<Vec<T>> {
+    let mut list = Vec::new();
+    reserve(&mut list, items.size_hint().0)?;
+    for item in items {
+        push(&mut list, item?)?;
+    }
+    Ok(list)
+}
+
+/// Adds to a set that grows with data; false if it has the item.
+///
+/// Errors: `NoMemory`.
+pub(crate) fn insert<T: Eq + Hash, S: BuildHasher>(set: &mut HashSet<T, S>, item: T) -> Result<bool> {
+    set.try_reserve(1).map_err(|_| no_memory(set.len().saturating_mul(size_of::<T>())))?;
+    Ok(set.insert(item))
+}
+
+/// That `bytes` could not be had.
+pub(crate) fn no_memory(bytes: usize) -> Error {
+    Error::new(Kind::NoMemory, format!("cannot allocate {bytes} bytes"))
 }
 
 #[cfg(test)]

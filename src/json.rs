@@ -6,26 +6,34 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter};
 use serde_json::{Serializer, Value};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve};
 use crate::limits::{JSON_MAX_SIZE, JSON_MAX_VALUES};
 
 /// Arrays and objects within each other, the outermost counted: as many as [`parse`] accepts.
 pub const MAX_DEPTH: usize = 127;
 
+/// Bytes that a value takes in a tree, at most: an object of one member has a node with room for eleven. What is in strings
+/// comes on top of that, and is copied while it grows.
+const VALUE_SIZE: usize = 768;
+
 /// Reads one value with nothing but white space around it. Of members of one name the last counts.
 ///
-/// Errors: `Limit` above [`JSON_MAX_SIZE`] or [`JSON_MAX_VALUES`]; `Format`, also for more than [`MAX_DEPTH`] levels.
+/// Errors: `Limit` above [`JSON_MAX_SIZE`] or [`JSON_MAX_VALUES`]; `Format`, also for more than [`MAX_DEPTH`] levels;
+/// `NoMemory`.
 pub fn parse(text: &[u8]) -> Result<Value> {
     if text.len() > JSON_MAX_SIZE {
         let message = format!("{} bytes of JSON are more than the {JSON_MAX_SIZE} that are read", text.len());
         return Err(Error::new(Kind::Limit, message));
     }
-    if most_values(text) > JSON_MAX_VALUES {
+    let values = most_values(text);
+    if values > JSON_MAX_VALUES {
         return Err(Error::new(
             Kind::Limit,
             format!("the JSON may have more than the {JSON_MAX_VALUES} values that are read"),
         ));
     }
+    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take.
+    reserve(&mut Vec::<u8>::new(), values * VALUE_SIZE + 3 * text.len())?;
     serde_json::from_slice(text).map_err(|error| Error::new(Kind::Format, format!("it is no JSON: {error}")))
 }
 
@@ -53,17 +61,11 @@ fn most_values(text: &[u8]) -> usize {
 
 /// Arrays and objects within each other, the outermost counted; 0 for any other value.
 pub fn depth(value: &Value) -> usize {
-    let mut deepest = 0;
-    let mut left = vec![(value, 1)];
-    while let Some((value, depth)) = left.pop() {
-        match value {
-            Value::Array(values) => left.extend(values.iter().map(|value| (value, depth + 1))),
-            Value::Object(members) => left.extend(members.values().map(|value| (value, depth + 1))),
-            _ => continue,
-        }
-        deepest = deepest.max(depth);
+    match value {
+        Value::Array(values) => 1 + values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
     }
-    deepest
 }
 
 /// Writes `value` for people, two spaces a level, in at most `max_len` bytes.

@@ -330,7 +330,7 @@ pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<Params> {
     let memory = u128::from(n).checked_mul(u128::from(r) * 128).and_then(|memory| memory.checked_mul(p.into()));
     let memory = memory.and_then(|memory| usize::try_from(memory).ok()).filter(|&memory| memory <= SCRYPT_MAX_MEMORY);
     let memory = memory.ok_or_else(|| too_expensive("it takes more memory than any key file of PBS"))?;
-    reserve(&mut Vec::new(), memory)?;
+    reserve(&mut Vec::<u8>::new(), memory)?;
     // They are small now, because their product is.
     let small = |number: u64| u32::try_from(number).map_err(|_| bad());
     Params::new(n.ilog2() as u8, small(r)?, small(p)?).map_err(|_| bad())

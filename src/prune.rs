@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve, try_collect};
 use crate::name::{civil_from_days, format_time};
+use crate::sys;
 use crate::zone::Zone;
 
 const HOUR: i64 = 3600;
@@ -125,22 +126,23 @@ struct Candidate {
 ///
 /// Errors: `Argument` for a time outside the years 0000 to 9999, with the number of its row.
 pub fn marks(rows: &[Row], keep: &Keep, zone: &Zone) -> Result<Vec<Mark>> {
-    let mut candidates = Vec::with_capacity(rows.len());
+    let mut candidates = Vec::new();
+    reserve(&mut candidates, rows.len())?;
     for (number, &row) in rows.iter().enumerate() {
         let local = format_time(row.time).and_then(|_| zone.local(row.time));
         let local = local.map_err(|error| error.context(format_args!("row {number}")))?;
         candidates.push(Candidate { number, row, local, mark: None });
     }
-    // Stable: rows of the same time stay in order.
-    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.row.time));
+    // Rows of the same time stay in order.
+    candidates.sort_unstable_by_key(|candidate| (std::cmp::Reverse(candidate.row.time), candidate.number));
 
     mark_unfinished(&mut candidates);
     for (period, count) in keep.by_period().into_iter().filter(|(_, count)| *count > 0) {
-        mark_period(&mut candidates, period, count);
+        mark_period(&mut candidates, period, count)?;
     }
 
     let otherwise = if keep.keeps_something() { Mark::Remove } else { Mark::Keep };
-    let mut marks = vec![otherwise; rows.len()];
+    let mut marks = try_collect(std::iter::repeat_n(Ok(otherwise), rows.len()))?;
     for Candidate { number, row, mark, .. } in candidates {
         let slot = marks.get_mut(number).ok_or_else(|| Error::new(Kind::Internal, "a row has lost its place"))?;
         *slot = match mark {
@@ -165,23 +167,28 @@ fn mark_unfinished(candidates: &mut [Candidate]) {
 
 /// Keeps the newest of each of `count` periods. Periods in which one is kept already count for nothing, and what lies in
 /// them is left to later calls.
-fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) {
+///
+/// Errors: `NoMemory`.
+fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) -> Result<()> {
     let number = |candidate: &Candidate| period.number(candidate.row.time, candidate.local);
-    let covered: BTreeSet<i64> =
-        candidates.iter().filter(|candidate| candidate.mark == Some(Mark::Keep)).map(number).collect();
+    let is_kept = |candidate: &&Candidate| candidate.mark == Some(Mark::Keep);
+    let mut covered = try_collect(candidates.iter().filter(is_kept).map(number).map(Ok))?;
+    covered.sort_unstable();
     let mut kept = BTreeSet::new();
     for candidate in candidates.iter_mut().filter(|candidate| candidate.mark.is_none() && !candidate.row.protected) {
         let number = number(candidate);
-        if covered.contains(&number) {
+        if covered.binary_search(&number).is_ok() {
             continue;
         }
         candidate.mark = if kept.contains(&number) {
             Some(Mark::Remove)
         } else if kept.len() as u64 >= count {
-            return;
+            return Ok(());
         } else {
+            sys::check_memory()?;
             kept.insert(number);
             Some(Mark::Keep)
         };
     }
+    Ok(())
 }

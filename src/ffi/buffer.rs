@@ -3,6 +3,7 @@
 use super::args;
 use super::guard::guard_value;
 use super::handle::Shared;
+use crate::error::{Result, push, reserve};
 use zeroize::Zeroizing;
 
 /// Bytes that the library has allocated and the caller owns. Immutable; any thread may read it.
@@ -25,20 +26,25 @@ impl pxds_buffer {
     }
 
     /// A text, with a NUL behind it.
-    pub(super) fn text(text: impl Into<Vec<u8>>) -> Self {
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn text(text: impl Into<Vec<u8>>) -> Result<Self> {
         let mut bytes = text.into();
         let len = bytes.len();
-        bytes.push(0);
-        pxds_buffer { bytes: Shared::new(Bytes::Open(bytes)), len }
+        push(&mut bytes, 0)?;
+        Ok(pxds_buffer { bytes: Shared::new(Bytes::Open(bytes)), len })
     }
 
     /// A text that is overwritten when it is freed.
-    pub(super) fn secret_text(text: &str) -> Self {
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn secret_text(text: &str) -> Result<Self> {
         // At once of the right size: what grows leaves its start behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+        let mut bytes = Zeroizing::new(Vec::new());
+        reserve(&mut bytes, text.len() + 1)?;
         bytes.extend_from_slice(text.as_bytes());
         bytes.push(0);
-        pxds_buffer { bytes: Shared::new(Bytes::Secret(bytes)), len: text.len() }
+        Ok(pxds_buffer { bytes: Shared::new(Bytes::Secret(bytes)), len: text.len() })
     }
 
     fn as_ptr(&self) -> *const u8 {

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn pxds_group_get_owner(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
         let Some(owner) = store.group_owner(&group)? else { return Ok(PXDS_NONE) };
-        out.hand_out(pxds_buffer::text(owner));
+        out.hand_out(pxds_buffer::text(owner)?);
         Ok(PXDS_OK)
     })
 }
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn pxds_group_get_notes(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        out.hand_out(pxds_buffer::text(store.group_notes(&group)?));
+        out.hand_out(pxds_buffer::text(store.group_notes(&group)?)?);
         Ok(())
     })
 }

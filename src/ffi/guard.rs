@@ -6,11 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::error::pxds_error;
 use super::status::{PXDS_ERR_PANIC, PXDS_OK, pxds_status, status_of};
 use crate::error::{Error, Kind, Result};
+use crate::sys;
 
 /// Runs the body of a fallible export: gives its status, and puts its error, or NULL, into `*err`.
 ///
 /// A panic in the body is caught and becomes an error of its own status.
 pub(super) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<pxds_status>) -> pxds_status {
+    sys::begin_call();
     let (status, error) = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(status)) => (status, None),
         Ok(Err(error)) => (status_of(error.kind()), Some(error)),

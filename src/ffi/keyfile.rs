@@ -257,7 +257,7 @@ pub unsafe extern "C" fn pxds_keyfile_to_json(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, keyfile) = unsafe { (Out::handle(out, "out")?, args::handle(keyfile, "keyfile")?) };
-        out.hand_out(pxds_buffer::secret_text(&keyfile.file.to_json()?));
+        out.hand_out(pxds_buffer::secret_text(&keyfile.file.to_json()?)?);
         Ok(())
     })
 }

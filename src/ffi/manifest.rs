@@ -476,7 +476,7 @@ pub unsafe extern "C" fn pxds_manifest_get_signature(
         let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
         manifest.read(|manifest| {
             let Some(signature) = manifest.signature() else { return Ok(PXDS_NONE) };
-            out.hand_out(pxds_buffer::text(signature));
+            out.hand_out(pxds_buffer::text(signature)?);
             Ok(PXDS_OK)
         })
     })

@@ -12,7 +12,7 @@ use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use super::store::pxds_store;
 use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, try_collect};
 use crate::progress::Stage;
 use crate::prune::{Keep, Mark, Row, marks};
 use crate::snapshot::Pruned;
@@ -267,7 +267,7 @@ pub unsafe extern "C" fn pxds_group_prune(
         let user = User::new(options.user);
         let mut tell = |stage: &Stage| tell_progress(options.on_progress, user, stage);
         let pruned = store.prune_group(&group, &keep, &zone, dry_run, Some(&mut tell))?;
-        let entries = pruned.iter().map(|pruned| Entry::new(pruned, dry_run)).collect::<Result<_>>()?;
+        let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, dry_run)))?;
         out.hand_out(pxds_prune_list(Shared::new(entries)));
         Ok(())
     })

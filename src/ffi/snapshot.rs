@@ -215,7 +215,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
         let manifest = store.load_manifest(&snapshot)?;
-        out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default()));
+        out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default())?);
         Ok(())
     })
 }

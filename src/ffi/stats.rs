@@ -11,7 +11,7 @@ use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
-use crate::error::Result;
+use crate::error::try_collect;
 use crate::progress::Stage;
 use crate::stats::{self, Described, SIZE_CLASSES, Stats, Sum};
 
@@ -218,8 +218,8 @@ pub unsafe extern "C" fn pxds_stats_collect(
         let user = User::new(user);
         let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
         let stats = stats::collect(store.core(), flags & PXDS_STATS_EXACT != 0, Some(&mut tell))?;
-        let groups = stats.groups.iter().map(|group| c_string(group.group.path())).collect::<Result<_>>()?;
-        let snapshots = stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())).collect::<Result<_>>()?;
+        let groups = try_collect(stats.groups.iter().map(|group| c_string(group.group.path())))?;
+        let snapshots = try_collect(stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())))?;
         out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));
         Ok(())
     })

@@ -10,7 +10,7 @@ use super::handle::Shared;
 use super::name::{archive_constant, constant_of, namespace};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
 use crate::snapshot::{Listing, SnapshotInfo};
 use crate::store::Store;
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn pxds_store_namespaces(
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
         let listing = store.core().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
-        let names = listing.found.iter().map(|ns| c_string(ns.as_str())).collect::<Result<_>>()?;
+        let names = try_collect(listing.found.iter().map(|ns| c_string(ns.as_str())))?;
         out.hand_out(pxds_namespace_list { names: Shared::new(names), complete: listing.unseen.is_none() });
         Ok(())
     })
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn pxds_store_groups(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         let listing = groups(store.core(), &ns, flags)?;
-        let groups = listing.found.iter().map(GroupNames::new).collect::<Result<_>>()?;
+        let groups = try_collect(listing.found.iter().map(GroupNames::new))?;
         out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() });
         Ok(())
     })
@@ -219,10 +219,10 @@ fn list_snapshots(
         let listing = list(group)?;
         unseen = unseen.or(listing.unseen);
         for info in listing.found {
-            snapshots.push((number, c_string(info.snapshot.path())?, info));
+            push(&mut snapshots, (number, c_string(info.snapshot.path())?, info))?;
         }
     }
-    let groups = groups.iter().map(GroupNames::new).collect::<Result<_>>()?;
+    let groups = try_collect(groups.iter().map(GroupNames::new))?;
     let (groups, snapshots) = (Shared::new(groups), Shared::new(snapshots));
     Ok(pxds_snapshot_list { groups, snapshots, complete: unseen.is_none() })
 }
@@ -302,7 +302,7 @@ pub unsafe extern "C" fn pxds_snapshot_files(
         let file = |file: &crate::snapshot::ArchiveFile| {
             Ok(File { name: c_string(file.name.as_str())?, size: file.size, kind: ArchiveKind::of(&file.name)? })
         };
-        out.hand_out(pxds_file_list(Shared::new(found.iter().map(file).collect::<Result<_>>()?)));
+        out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?)));
         Ok(())
     })
 }

@@ -12,7 +12,7 @@ use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, find_temporary, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, csum, journal};
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Result, no_memory, push, try_collect};
 use crate::index::for_each_digest;
 use crate::progress::Stage;
 use crate::snapshot::Sweep;
@@ -48,18 +48,22 @@ impl Referenced {
     }
 
     /// Adds a reference by the last of the indexes. If these are too many the upper half of the range is given up.
-    fn add(&mut self, digest: &Digest) {
+    ///
+    /// Errors: `NoMemory`.
+    fn add(&mut self, digest: &Digest) -> Result<()> {
         if !self.covers(digest) {
-            return;
+            return Ok(());
         }
         let index = u32::try_from(self.indexes.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        self.digests.try_reserve(1).map_err(|_| no_memory(self.digests.len() * size_of::<Digest>()))?;
         self.digests.entry(*digest).or_insert(index);
         if self.digests.len() > self.max {
-            let mut sorted: Vec<Digest> = self.digests.keys().copied().collect();
+            let mut sorted = try_collect(self.digests.keys().copied().map(Ok))?;
             let (_, &mut middle, _) = sorted.select_nth_unstable(self.max / 2 + 1);
             self.to = Some(middle);
             self.digests.retain(|digest, _| *digest < middle);
         }
+        Ok(())
     }
 }
 
@@ -115,9 +119,9 @@ fn read_range(
         let GcStatus { index_file_count, index_data_bytes, .. } = counted;
         let step = Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes };
         report(step)?;
-        referenced.indexes.push(place.path.clone());
+        push(&mut referenced.indexes, place.path.clone())?;
         let read = for_each_digest(file, len, &place.path, Some(kind), &mut |digest| {
-            referenced.add(digest);
+            referenced.add(digest)?;
             references += 1;
             if references.is_multiple_of(REPORT_EVERY) { report(step) } else { Ok(()) }
         })

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::index::IndexKind;
 use crate::name::{Group, Namespace, Snapshot, check_id};
 use crate::snapshot::{Listing, Place, SnapshotInfo, no_directory};
@@ -163,15 +163,15 @@ fn read_level(mut level: Level, found: &mut Found) -> Result<Level> {
         }
         let is_index = kind_of(name).is_some();
         match level.dir.kind_of(&entry)? {
-            Some(FileKind::Dir) if !is_hidden => level.below.push(entry.name),
-            Some(FileKind::File) if is_temporary => found.temporaries.push(joined(&level.path, name)),
-            Some(FileKind::File) if is_index => found.indexes.push(joined(&level.path, name)),
+            Some(FileKind::Dir) if !is_hidden => push(&mut level.below, entry.name)?,
+            Some(FileKind::File) if is_temporary => push(&mut found.temporaries, joined(&level.path, name))?,
+            Some(FileKind::File) if is_index => push(&mut found.indexes, joined(&level.path, name))?,
             Some(FileKind::Other) if is_index => return Err(no_file(&level.dir, &entry.name)),
             Some(kind) if kind != FileKind::Dir && level.place.child(name) != Place::Other => {
                 no_directory(&level.dir, &entry.name)?.map_or(Ok(()), Err)?;
             }
             Some(FileKind::Other) if !is_listed && level.dir.lstat(&entry.name)?.is_some_and(|stat| stat.is_link) => {
-                found.links.push(level.dir.join(&entry.name));
+                push(&mut found.links, level.dir.join(&entry.name))?;
             }
             _ => {}
         }
@@ -236,6 +236,7 @@ impl Walk<'_, '_> {
     fn list(&mut self) -> Result<Found> {
         let mut found = list(self.store).map_err(aborted)?;
         for path in std::mem::take(&mut found.indexes) {
+            sys::check_memory()?;
             self.known.entry(path).or_insert(false);
         }
         Ok(found)
@@ -243,7 +244,8 @@ impl Walk<'_, '_> {
 
     /// Visits what is known and has not been visited, and gives how many of these are in no snapshot.
     fn rest(&mut self) -> Result<u64> {
-        let left: Vec<_> = self.known.iter().filter(|(_, visited)| !**visited).map(|(path, _)| path.clone()).collect();
+        let left = self.known.iter().filter(|(_, visited)| !**visited);
+        let left = try_collect(left.map(|(path, _)| sys::check_memory().map(|()| path.clone())))?;
         let mut strays = 0;
         for path in left {
             if self.index(&path)? {

@@ -8,7 +8,7 @@ use crate::blob::Codec;
 use crate::crew::Pause;
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Kind, Result, push, reserve};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::source::Zeros;
 use crate::store::{Inserted, Leftover, Store};
@@ -149,7 +149,7 @@ impl Keeper {
                     }
                     None => self.store_zeros(span.len, &mut press)?,
                 };
-                stored.push(ChunkResult { offset: span.offset, ..found });
+                push(stored, ChunkResult { offset: span.offset, ..found })?;
             }
         }
         Ok(())
@@ -225,6 +225,7 @@ impl Keeper {
         let Inserted { existed, stored_size } = inserted;
         **reused |= existed;
         if !existed {
+            sys::check_memory()?;
             self.in_order().fresh.insert(*digest);
         }
         Ok(ChunkResult { digest: *digest, offset: 0, size: chunk.len() as u64, stored_size, existed })

@@ -11,7 +11,7 @@ use crate::blob::{Blob, Codec};
 use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
@@ -77,7 +77,7 @@ pub fn copy_chunks(
     ledger.progress.stage.total = index.count() as u64;
     let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
     let threads = if source.is_for_any_thread() { threads } else { 1 };
-    let mut desks: Vec<Desk> = (0..threads).map(|_| Desk::new(key.clone())).collect();
+    let mut desks = try_collect((0..threads).map(|_| Ok(Desk::new(key.clone()))))?;
     let mut next = 0..index.count();
     crew::run(
         &mut desks,
@@ -216,7 +216,7 @@ impl Work<'_> {
             let chunk = self.chunk(i)?;
             let copied = self.copy(desk, &chunk, &mut job.leftovers);
             let failed = copied.is_err();
-            job.copied.push(copied);
+            push(&mut job.copied, copied)?;
             if failed {
                 self.ended.store(true, Ordering::Relaxed);
                 break;

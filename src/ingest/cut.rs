@@ -5,7 +5,7 @@ use super::engine::Input;
 use super::pending::Pending;
 use crate::chunker::DynamicChunker;
 use crate::crew::{Pause, Taken};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, push};
 use crate::sys::CallerFd;
 
 /// Bytes asked of a descriptor at a time: small enough to be scanned while they are in the processor's cache.
@@ -72,7 +72,7 @@ impl<'a> Input<'a> for SliceInput<'a, '_> {
             };
             self.scanned += cut;
             let len = self.scanned - self.start;
-            batch.spans.push(Span { offset: self.offset, start: self.start, len, hole: false });
+            push(&mut batch.spans, Span { offset: self.offset, start: self.start, len, hole: false })?;
             self.start = self.scanned;
             self.offset += len as u64;
             if self.pace.is_enough(goal, self.start - first, &batch.spans) {
@@ -140,7 +140,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
             while let Some(cut) = self.chunker.scan(&buffer[scanned..filled]) {
                 scanned += cut;
                 let len = scanned - start;
-                batch.spans.push(Span { offset: self.offset, start, len, hole: false });
+                push(&mut batch.spans, Span { offset: self.offset, start, len, hole: false })?;
                 start = scanned;
                 self.offset += len as u64;
             }

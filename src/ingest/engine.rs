@@ -8,7 +8,7 @@ use super::{IndexWriter, StoredIndex};
 use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, try_collect};
 use crate::progress::{KeptOnProgress, Progress};
 use crate::store::{SharedLock, Store};
 
@@ -136,7 +136,7 @@ impl Engine {
         let EngineOptions { compress, key, listeners, threads } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);
-        let desks = std::iter::repeat_with(|| keeper.desk()).take(crew::thread_count(threads)?).collect();
+        let desks = try_collect(std::iter::repeat_with(|| Ok(keeper.desk())).take(crew::thread_count(threads)?))?;
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
         Ok(Engine { keeper, desks, ledger: Ledger::new(index, listeners) })
     }

@@ -6,7 +6,7 @@ use std::vec::IntoIter;
 use super::batch::{Batch, Data, MAX_SPANS, Span};
 use super::engine::Input;
 use crate::crew::{Pause, Taken};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push};
 use crate::index::FixedWriter;
 use crate::sys::{CallerFd, Holes};
 
@@ -83,7 +83,7 @@ impl<'a> Input<'a> for SpanInput<'a> {
             };
             // A hole takes neither room nor time.
             filled += if hole { 0 } else { len };
-            batch.spans.push(Span { offset, start, len, hole });
+            push(&mut batch.spans, Span { offset, start, len, hole })?;
         }
         Ok(match (batch.spans.is_empty(), self.left) {
             (true, _) => Taken::Nothing,
@@ -100,9 +100,7 @@ fn missing(writer: &FixedWriter, range: Range<usize>) -> Result<Vec<Range<usize>
         match ranges.last_mut() {
             Some(last) if last.end == i => last.end += 1,
             _ => {
-                let no_memory = |_| Error::new(Kind::NoMemory, "no memory for the list of missing chunks");
-                ranges.try_reserve(1).map_err(no_memory)?;
-                ranges.push(i..i + 1);
+                push(&mut ranges, i..i + 1)?;
             }
         }
     }

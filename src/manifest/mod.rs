@@ -15,7 +15,7 @@ pub use signature::Signature;
 pub use unprotected::{UploadStats, VerifyState};
 
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, no_memory, push, try_collect};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
 use crate::name::{self, BackupType, Snapshot};
@@ -178,7 +178,7 @@ impl Manifest {
             kind: member(&protected, "", "backup-type", kind, "one of ct, host, vm")?,
             id: member(&protected, "", "backup-id", Value::as_str, "a string")?.to_owned(),
             time: member(&protected, "", "backup-time", Value::as_i64, "an integer of 64 bits")?,
-            files: listed.iter().enumerate().map(|(i, file)| FileInfo::read(i, file)).collect::<Result<_>>()?,
+            files: try_collect(listed.iter().enumerate().map(|(i, file)| FileInfo::read(i, file)))?,
             signature,
             protected,
             unprotected,
@@ -286,9 +286,11 @@ impl Manifest {
         }
         let mut members = Map::new();
         file.write_to(&mut members);
-        listed(&mut self.protected).push(Value::Object(members));
-        self.files.push(file.clone());
-        Ok(())
+        let file = file.clone();
+        // In both lists or in none.
+        self.files.try_reserve(1).map_err(|_| no_memory(self.files.len() * size_of::<FileInfo>()))?;
+        push(listed(&mut self.protected), Value::Object(members))?;
+        push(&mut self.files, file)
     }
 
     /// Compares an archive with what the manifest says of it.

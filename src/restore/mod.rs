@@ -23,7 +23,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::crew;
 use crate::crypt::CryptKey;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
 use crate::progress::{KeptOnProgress, Progress, Stage};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
@@ -263,6 +263,7 @@ impl Restorer {
         if self.loaders.is_empty() {
             let threads = crew::thread_count(self.options.threads)?;
             let threads = if self.source.is_for_any_thread() { threads } else { 1 };
+            reserve(&mut self.loaders, threads)?;
             self.loaders.extend((0..threads).map(|_| Loader::new(self.options.key.clone())));
         }
         Ok(())

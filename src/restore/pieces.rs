@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Part;
 use crate::crew::{Pause, Receiver, Taken};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push};
 use crate::index::{ChunkInfo, Index};
 use crate::progress::Progress;
 use crate::source::{ChunkSource, GROUP, Loader, OnBad, RequiredForm, Room, Zeros, is_bad, judge};
@@ -186,7 +186,7 @@ impl Work<'_> {
             let found = self.find(loader, &self.chunk(i)?, &mut job.rooms, room);
             let ends = self.ends(&found);
             room += usize::from(matches!(found, Found::Data(_)));
-            job.found.push(found);
+            push(&mut job.found, found)?;
             if room - group_room < GROUP && i + 1 < job.chunks.end && !ends {
                 continue;
             }

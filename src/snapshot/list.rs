@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, no_memory, push, reserve};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
@@ -53,9 +53,13 @@ impl<T> Listing<T> {
     }
 
     /// Adds what was found elsewhere.
-    fn append<U>(&mut self, other: Listing<U>, convert: impl FnMut(U) -> T) {
+    ///
+    /// Errors: `NoMemory`.
+    fn append<U>(&mut self, other: Listing<U>, convert: impl FnMut(U) -> T) -> Result<()> {
+        self.found.try_reserve(other.found.len()).map_err(|_| no_memory(other.found.len() * size_of::<T>()))?;
         self.found.extend(other.found.into_iter().map(convert));
         self.unseen = self.unseen.take().or(other.unseen);
+        Ok(())
     }
 
     /// Goes on without what is at `path`, if `error` is of a kind that leaves the rest to be seen.
@@ -85,7 +89,7 @@ impl Store {
             while let Some(above) = listing.found.get(next).cloned() {
                 next += 1;
                 match self.namespaces_below(&above) {
-                    Ok(below) => listing.append(below, |namespace| namespace),
+                    Ok(below) => listing.append(below, |namespace| namespace)?,
                     // Removed since it was found.
                     Err(error) if error.kind() == Kind::NotFound => {
                         next -= 1;
@@ -94,7 +98,7 @@ impl Store {
                     Err(error) => listing.pass_over(self, &self.path().join(above.path()), error)?,
                 }
             }
-            listing.found.push(namespace.clone());
+            push(&mut listing.found, namespace.clone())?;
         }
         listing.found.sort_unstable();
         Ok(listing)
@@ -129,7 +133,7 @@ impl Store {
         let mut listing = Listing { found: Vec::new(), unseen: namespaces.unseen };
         for below in namespaces.found {
             match self.groups(&below) {
-                Ok(groups) => listing.append(groups, |group| group),
+                Ok(groups) => listing.append(groups, |group| group)?,
                 Err(error) if below == *namespace => return Err(error),
                 Err(error) => listing.pass_over(self, &self.path().join(below.path()), error)?,
             }
@@ -142,7 +146,8 @@ impl Store {
     /// Errors: `NotFound` if it is not there; `Io` and `Format` if it cannot be listed; that of the notice.
     pub fn snapshot_listing(&self, group: &Group) -> Result<Listing<SnapshotInfo>> {
         let (dir, names) = self.named_snapshots(group)?;
-        let mut listing = Listing { found: Vec::with_capacity(names.found.len()), unseen: names.unseen };
+        let mut listing = Listing { found: Vec::new(), unseen: names.unseen };
+        reserve(&mut listing.found, names.found.len())?;
         for snapshot in names.found {
             match snapshot_info(&dir, &snapshot) {
                 Ok(info) => listing.found.extend(info),
@@ -213,7 +218,7 @@ impl Store {
             if is_archive_file(name)
                 && let Some(stat) = dir.lstat(&entry.name)?.filter(|stat| stat.kind == FileKind::File)
             {
-                files.push(ArchiveFile { name: name.to_owned(), size: stat.size });
+                push(&mut files, ArchiveFile { name: name.to_owned(), size: stat.size })?;
             }
         }
         files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -282,7 +287,8 @@ impl Store {
                 Err(_) => Err("its name is not UTF-8".to_owned()),
             };
             match (kind, parsed) {
-                (Some(FileKind::Dir), Ok(item)) => listing.found.extend(item),
+                (Some(FileKind::Dir), Ok(Some(item))) => push(&mut listing.found, item)?,
+                (Some(FileKind::Dir), Ok(None)) => {}
                 (Some(FileKind::Dir), Err(why)) => self.skipped(&dir.join(&entry.name), &why)?,
                 // An index hides nothing, wherever it lies.
                 (Some(FileKind::File), _) if is_index(&entry.name) => {}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::SnapshotInfo;
 use super::work::old_names;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve, try_collect};
 use crate::name::{Group, Snapshot};
 use crate::progress::{OnProgress, Progress};
 use crate::prune::{Keep, Mark, Row, marks};
@@ -62,9 +62,10 @@ impl Store {
             finished: info.finished,
             protected: info.protected,
         };
-        let marks = marks(&infos.iter().map(row).collect::<Vec<_>>(), keep, zone)?;
+        let marks = marks(&try_collect(infos.iter().map(|info| Ok(row(info))))?, keep, zone)?;
         progress.stage.total = marks.iter().filter(|&&mark| mark == Mark::Remove).count() as u64;
-        let mut pruned = Vec::with_capacity(infos.len());
+        let mut pruned = Vec::new();
+        reserve(&mut pruned, infos.len())?;
         for (info, mark) in infos.into_iter().zip(marks) {
             let mut entry = Pruned { info, mark, removed: false, error: None };
             if mark == Mark::Remove && !dry_run {

@@ -5,14 +5,14 @@ use std::ffi::{CStr, CString};
 use std::path::Path;
 
 use super::PHASE_FIND;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push};
 use crate::index::IndexKind;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{ArchiveKind, Group, Namespace};
 use crate::progress::{OnProgress, Progress, Stage};
 use crate::snapshot::{Listing, SnapshotInfo};
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{Dir, FileKind};
+use crate::sys::{self, Dir, FileKind};
 
 /// Directories below one another that are looked into: a snapshot in the deepest namespace is the seventeenth.
 const MAX_DEPTH: usize = 32;
@@ -57,14 +57,21 @@ pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) 
     for (number, group) in groups.iter().enumerate() {
         progress.tick()?;
         let infos = store.snapshots_if_any(group)?;
-        snapshots.extend(infos.found.into_iter().map(|info| (number, info)));
+        for info in infos.found {
+            push(&mut snapshots, (number, info))?;
+        }
         unseen = unseen.or(infos.unseen);
     }
-    let numbers = snapshots.iter().enumerate().map(|(i, (_, info))| (info.snapshot.path(), i)).collect();
+    let mut numbers = BTreeMap::new();
+    for (i, (_, info)) in snapshots.iter().enumerate() {
+        sys::check_memory()?;
+        numbers.insert(info.snapshot.path(), i);
+    }
     let mut walk = Walk { store, snapshots: numbers, places: Vec::new() };
     walk.run(progress)?;
     let mut places = walk.places;
-    places.sort_by(|a, b| {
+    // What is noted for one path is added up, in whatever order.
+    places.sort_unstable_by(|a, b| {
         let order = |place: &Place| place.snapshot.unwrap_or(usize::MAX);
         order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path))
     });
@@ -123,13 +130,12 @@ impl Walk<'_> {
     /// Says that something is left out, and counts it for the directory `path`.
     fn skip(&mut self, path: &str, full: &Path, why: &str) -> Result<()> {
         left_out(self.store, full, why)?;
-        self.place(Place { path: path.to_owned(), unreadable: 1, ..Place::default() });
-        Ok(())
+        self.place(Place { path: path.to_owned(), unreadable: 1, ..Place::default() })
     }
 
-    fn place(&mut self, place: Place) {
+    fn place(&mut self, place: Place) -> Result<()> {
         let snapshot = self.snapshots.get(&place.path).copied();
-        self.places.push(Place { snapshot, ..place });
+        push(&mut self.places, Place { snapshot, ..place })
     }
 
     /// Notes what is in a directory, and gives its directories to look into.
@@ -144,7 +150,7 @@ impl Walk<'_> {
                 _ => return Err(error),
             }
         }
-        self.place(place);
+        self.place(place)?;
         Ok(Some(Level { dir, path, children }))
     }
 
@@ -156,7 +162,7 @@ impl Walk<'_> {
             }
             let kind = dir.kind_of(&entry)?;
             if kind == Some(FileKind::Dir) {
-                children.push(entry.name);
+                push(children, entry.name)?;
                 continue;
             }
             let Some(archive) = archive_kind(&entry.name).filter(|_| kind == Some(FileKind::File)) else { continue };
@@ -174,7 +180,7 @@ impl Walk<'_> {
                 }
             };
             place.index_len = place.index_len.saturating_add(stat.size);
-            place.indexes.push((entry.name, index));
+            push(&mut place.indexes, (entry.name, index))?;
         }
         children.sort_unstable();
         place.indexes.sort_unstable_by(|a, b| a.0.cmp(&b.0));

@@ -196,7 +196,7 @@ pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'
     for place in &found.places {
         counting.count_place(place)?;
     }
-    let mut stats = counting.sums.finish(counting.chunks.chunks());
+    let mut stats = counting.sums.finish(counting.chunks.chunks())?;
     stats.complete = found.complete && stats.total.described.unreadable == 0;
     Ok(stats)
 }

@@ -3,7 +3,7 @@
 use super::find::Place;
 use super::set::{Chunk, NOBODY, Users};
 use super::{Described, GroupStats, MATRIX_GROUPS, SIZE_CLASSES, SnapshotStats, Stats, Sum, TotalStats};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, reserve, try_collect};
 use crate::index::Index;
 use crate::name::Group;
 use crate::snapshot::SnapshotInfo;
@@ -85,8 +85,8 @@ impl Sums {
         if snapshots.len() >= NOBODY as usize {
             return Err(Error::new(Kind::Limit, format!("{} snapshots are too many", snapshots.len())));
         }
-        let mut by_time: Vec<usize> = (0..snapshots.len()).collect();
-        by_time.sort_by_key(|&i| snapshots[i].1.snapshot.time());
+        let mut by_time = try_collect((0..snapshots.len()).map(Ok))?;
+        by_time.sort_unstable_by_key(|&i| (snapshots[i].1.snapshot.time(), i));
         let (described, sum) = (Described::default(), Sum::default());
         let row = Row {
             group: groups.len(),
@@ -97,13 +97,13 @@ impl Sums {
             new: sum,
             sizes: [0; SIZE_CLASSES],
         };
-        let mut rows = vec![row; snapshots.len() + 1];
+        let mut rows = try_collect(std::iter::repeat_n(Ok(row), snapshots.len() + 1))?;
         for (age, i) in by_time.into_iter().enumerate() {
             rows[i].age = age as u32;
             rows[i].group = snapshots[i].0;
         }
-        let mut columns = vec![Column::default(); groups.len() + 1];
-        for (place, group) in largest(&snapshots, places, groups.len()).into_iter().enumerate() {
+        let mut columns = try_collect(std::iter::repeat_n(Ok(Column::default()), groups.len() + 1))?;
+        for (place, group) in largest(&snapshots, places, groups.len())?.into_iter().enumerate() {
             columns[group].place = Some(place as u8);
         }
         let row = snapshots.len();
@@ -172,7 +172,9 @@ impl Sums {
     }
 
     /// The numbers, when all is added.
-    pub(super) fn finish(mut self, chunks: &[Chunk]) -> Stats {
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn finish(mut self, chunks: &[Chunk]) -> Result<Stats> {
         let mut total = TotalStats { broken: self.broken, ..TotalStats::default() };
         let mut matrix = vec![0; MATRIX_GROUPS * MATRIX_GROUPS];
         for chunk in chunks {
@@ -208,22 +210,14 @@ impl Sums {
         self.into_stats(total, matrix)
     }
 
-    fn into_stats(self, total: TotalStats, matrix: Vec<u64>) -> Stats {
-        let places = self.columns.iter().map(|column| column.place).collect();
-        let mut groups: Vec<_> = self
-            .groups
-            .into_iter()
-            .zip(self.columns)
-            .map(|(group, Column { described, used, own, place: _ })| GroupStats {
-                group,
-                snapshots: 0,
-                times: None,
-                described,
-                used,
-                own,
-            })
-            .collect();
-        let mut snapshots = Vec::with_capacity(self.snapshots.len());
+    fn into_stats(self, total: TotalStats, matrix: Vec<u64>) -> Result<Stats> {
+        let places = try_collect(self.columns.iter().map(|column| Ok(column.place)))?;
+        let groups = self.groups.into_iter().zip(self.columns);
+        let mut groups = try_collect(groups.map(|(group, Column { described, used, own, place: _ })| {
+            Ok(GroupStats { group, snapshots: 0, times: None, described, used, own })
+        }))?;
+        let mut snapshots = Vec::new();
+        reserve(&mut snapshots, self.snapshots.len())?;
         for ((group, info), row) in self.snapshots.into_iter().zip(self.rows) {
             let time = info.snapshot.time();
             let of_group = &mut groups[group];
@@ -232,23 +226,23 @@ impl Sums {
             let Row { described, used, own, new, sizes, .. } = row;
             snapshots.push(SnapshotStats { info, group, described, used, own, new, sizes });
         }
-        Stats { exact: self.exact, complete: true, total, groups, snapshots, matrix, places }
+        Ok(Stats { exact: self.exact, complete: true, total, groups, snapshots, matrix, places })
     }
 }
 
 /// The groups with the longest indexes, as many as are compared.
-fn largest(snapshots: &[(usize, SnapshotInfo)], places: &[Place], count: usize) -> Vec<usize> {
-    let mut lens = vec![0_u64; count];
+fn largest(snapshots: &[(usize, SnapshotInfo)], places: &[Place], count: usize) -> Result<Vec<usize>> {
+    let mut lens = try_collect(std::iter::repeat_n(Ok(0_u64), count))?;
     for place in places {
         if let Some(snapshot) = place.snapshot {
             let len = &mut lens[snapshots[snapshot].0];
             *len = len.saturating_add(place.index_len);
         }
     }
-    let mut groups: Vec<usize> = (0..count).collect();
-    groups.sort_by_key(|&group| std::cmp::Reverse(lens[group]));
+    let mut groups = try_collect((0..count).map(Ok))?;
+    groups.sort_unstable_by_key(|&group| (std::cmp::Reverse(lens[group]), group));
     groups.truncate(MATRIX_GROUPS);
-    groups
+    Ok(groups)
 }
 
 /// Adds a chunk to every two groups of the matrix that have it.

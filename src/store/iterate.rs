@@ -5,7 +5,7 @@ use std::vec;
 use super::Store;
 use super::layout::{DirName, Layout, parse_file_name};
 use crate::digest::{DIGEST_SIZE, Digest};
-use crate::error::Result;
+use crate::error::{Result, push};
 use crate::sys::{Dir, DirNames, FileKind};
 
 /// One file of the store.
@@ -72,10 +72,14 @@ impl Store {
         for layout in self.layouts() {
             let mut numbers = Vec::new();
             for name in self.chunk_dir()?.names()? {
-                numbers.extend(layout.dir_number(name?.to_bytes()));
+                if let Some(number) = layout.dir_number(name?.to_bytes()) {
+                    push(&mut numbers, number)?;
+                }
             }
             numbers.sort_unstable();
-            dirs.extend(numbers.into_iter().map(|number| ChunkDirId { layout, number }));
+            for number in numbers {
+                push(&mut dirs, ChunkDirId { layout, number })?;
+            }
         }
         Ok(dirs)
     }

@@ -6,7 +6,7 @@ use super::Store;
 use super::iterate::ChunkDirId;
 use super::layout::{ChunkName, parse_file_name};
 use crate::digest::{DIGEST_HEX_LEN, Digest};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, push};
 use crate::sys::{self, Dir, FileKind, Stat};
 
 /// A file in a directory of chunks: a chunk, or its bad copy.
@@ -69,9 +69,9 @@ impl Store {
         for entry in dir.entries()? {
             let entry = entry?;
             if let Some((digest, bad)) = parse_file_name(entry.name.to_bytes()) {
-                files.push(FoundFile { digest, bad, misplaced: !id.is_of(&digest), inode: entry.inode });
+                push(&mut files, FoundFile { digest, bad, misplaced: !id.is_of(&digest), inode: entry.inode })?;
             } else if is_temporary(id, &entry.name) {
-                temporaries.push(entry.name);
+                push(&mut temporaries, entry.name)?;
             }
         }
         files.sort_unstable_by_key(|file| file.inode);

@@ -1,10 +1,11 @@
-//! The library's allocator: the system's, which overwrites what work on secrets frees.
+//! The library's allocator: the system's, which overwrites what work on secrets frees, and has a reserve for small things.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::slice;
 
 use zeroize::Zeroize;
 
+use super::reserve::Reserve;
 use super::secret;
 
 /// The allocator of all Rust code in the library. What the host and zstd allocate does not pass through it.
@@ -13,16 +14,29 @@ struct Allocator;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-// SAFETY: every block is the system's, and `realloc` by hand keeps to what the trait says of it.
+static RESERVE: Reserve = Reserve::new();
+
+// SAFETY: every block is the system's or the reserve's, and goes back to where it is from; `realloc` by hand keeps to what
+// the trait says of it.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { System.alloc(layout) }
+        let block = unsafe { System.alloc(layout) };
+        if block.is_null() { RESERVE.take(layout) } else { block }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
-        unsafe { System.alloc_zeroed(layout) }
+        let block = unsafe { System.alloc_zeroed(layout) };
+        if !block.is_null() {
+            return block;
+        }
+        let block = RESERVE.take(layout);
+        if !block.is_null() {
+            // SAFETY: it has so many bytes.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -30,16 +44,22 @@ unsafe impl GlobalAlloc for Allocator {
             // SAFETY: the caller gives up a block of that size.
             unsafe { wipe(block, layout.size()) };
         }
-        // SAFETY: the caller's.
+        if RESERVE.has(block) {
+            return RESERVE.give_back(block, layout);
+        }
+        // SAFETY: the caller's, and the system's.
         unsafe { System.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if !secret::is_at_work() {
-            // SAFETY: the caller's.
-            return unsafe { System.realloc(block, layout, new_size) };
-        }
         // The system's might move the block and leave the old one as it is.
+        if !secret::is_at_work() && !RESERVE.has(block) {
+            // SAFETY: the caller's, and the system's.
+            let new = unsafe { System.realloc(block, layout, new_size) };
+            if !new.is_null() {
+                return new;
+            }
+        }
         // SAFETY: the caller's: with this alignment the new size is no larger than a layout may be.
         let new = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !new.is_null() {

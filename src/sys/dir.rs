@@ -12,7 +12,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{c_path, retry};
+use super::{c_path, reserve, retry};
 use crate::error::{Error, Kind, Result};
 
 /// An open directory. Names given to its methods are relative to it.
@@ -396,6 +396,9 @@ pub(super) fn open_named(dir: RawFd, name: &CStr, flags: i32) -> io::Result<Owne
 }
 
 fn open(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
+    if reserve::is_short() {
+        return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+    }
     let flags = flags | libc::O_CLOEXEC | libc::O_NOCTTY;
     // SAFETY: `name` ends in NUL.
     let fd = retry(|| unsafe { libc::openat(dir, name.as_ptr(), flags, mode) })?;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::ptr::NonNull;
 
 use super::dir::{Dir, FileKind, open_at};
+use super::reserve;
 use crate::error::{Error, Result};
 
 impl Dir {
@@ -66,6 +67,9 @@ impl Iterator for DirEntries {
     type Item = Result<DirEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if reserve::is_short() {
+            return Some(Err(Error::io("list", &self.path, &io::Error::from_raw_os_error(libc::ENOMEM))));
+        }
         loop {
             // SAFETY: the errno of this thread; readdir tells its end from an error by it alone.
             unsafe { *libc::__errno_location() = 0 };

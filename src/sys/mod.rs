@@ -16,6 +16,7 @@ mod output;
 mod process;
 mod random;
 mod removal;
+mod reserve;
 mod secret;
 mod signals;
 mod sparse;
@@ -33,6 +34,7 @@ pub use output::{Destination, InPlace, Output};
 pub use process::{ProcessMark, host_name, process_start};
 pub use random::{HashSeed, random};
 pub use removal::{Removed, is_random_name, random_name};
+pub use reserve::{begin_call, check_memory};
 pub use secret::without_traces;
 pub use signals::SignalsBlocked;
 use signals::without_signals;
@@ -143,6 +145,7 @@ pub fn read_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
 ///
 /// Errors: as [`read_up_to`].
 pub fn append_up_to(file: &File, len: usize, out: &mut Vec<u8>) -> Result<()> {
+    check_memory()?;
     reserve(out, len)?;
     let end = out.len() + len;
     while out.len() < end {

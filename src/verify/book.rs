@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, no_memory};
 use crate::index::ChunkInfo;
 use crate::limits::{VERIFY_MAX_BAD, VERIFY_MAX_KNOWN};
 use crate::source::RequiredForm;
@@ -85,8 +85,7 @@ impl Book {
         if self.bad.len().saturating_add(count) > max_bad {
             self.bad.clear();
         }
-        let no_memory = |_| Error::new(Kind::NoMemory, format!("no memory for what is known of {count} chunks"));
-        self.good.try_reserve(count).map_err(no_memory)
+        self.good.try_reserve(count).map_err(|_| no_memory(count.saturating_mul(size_of::<(Digest, Good)>())))
     }
 
     /// Whether a chunk is still to be checked; one that was not opened is, where it can be.
@@ -101,9 +100,12 @@ impl Book {
         self.good.insert(digest, good);
     }
 
-    pub(super) fn enter_bad(&mut self, digest: Digest, bad: Bad) {
+    /// Errors: `NoMemory`.
+    pub(super) fn enter_bad(&mut self, digest: Digest, bad: Bad) -> Result<()> {
+        self.bad.try_reserve(1).map_err(|_| no_memory(self.bad.len() * size_of::<(Digest, Bad)>()))?;
         self.good.remove(&digest);
         self.bad.insert(digest, bad);
+        Ok(())
     }
 
     /// What is wrong with `chunk`, as an index lists it, which has been checked.
@@ -163,7 +165,7 @@ mod tests {
         for i in 0..10 {
             book.make_room_within(1, 4, 2).unwrap();
             book.enter_good(digest(i), PLAIN);
-            book.enter_bad(digest(100 + i), bad(None));
+            book.enter_bad(digest(100 + i), bad(None)).unwrap();
             assert!(!book.lacks(&digest(i), false) && !book.lacks(&digest(100 + i), false));
             assert!(book.good.len() <= 4 && book.bad.len() <= 2);
         }
@@ -198,10 +200,10 @@ mod tests {
     fn what_was_repaired_must_fit_too() {
         let mut book = Book::new().unwrap();
         book.enter_good(digest(1), SEALED);
-        book.enter_bad(digest(1), bad(None));
+        book.enter_bad(digest(1), bad(None)).unwrap();
         let hit = book.judge(&chunk(1, 5), None).unwrap();
         assert_eq!((hit.kind, hit.message.as_str(), hit.renamed, hit.repaired), (Kind::Format, "x", true, false));
-        book.enter_bad(digest(1), bad(Some(PLAIN)));
+        book.enter_bad(digest(1), bad(Some(PLAIN))).unwrap();
         assert!(book.judge(&chunk(1, 5), None).unwrap().repaired);
         let hit = book.judge(&chunk(1, 6), None).unwrap();
         assert_eq!((hit.kind, hit.repaired), (Kind::Corrupt, false));

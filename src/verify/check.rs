@@ -14,7 +14,7 @@ use crate::blob::{Blob, Codec};
 use crate::crew::{Pause, Taken};
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Kind, Result, push, reserve};
 use crate::format::BlobForm;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
 use crate::source::is_bad;
@@ -48,6 +48,8 @@ pub(super) struct Wanted {
     pub(super) len: u64,
     /// Where it may be on the disk.
     pub(super) inode: u64,
+    /// Its place among those that are wanted, in the order of the index.
+    pub(super) number: usize,
 }
 
 /// What was found of a chunk.
@@ -146,7 +148,7 @@ impl Checker<'_> {
                 raw.truncate(start);
             }
             plain = plain.saturating_add(wanted.len);
-            items.push(Item { wanted, read: read.map(|file| (start..raw.len(), file)), finding: None });
+            push(items, Item { wanted, read: read.map(|file| (start..raw.len(), file)), finding: None })?;
         }
         Ok(match (items.is_empty(), left.len()) {
             (true, _) => Taken::Nothing,
@@ -334,7 +336,7 @@ mod tests {
 
     fn items(lens: &[u64]) -> Vec<Item> {
         let item = |&len| Item {
-            wanted: Wanted { digest: Digest([0; DIGEST_SIZE]), len, inode: 0 },
+            wanted: Wanted { digest: Digest([0; DIGEST_SIZE]), len, inode: 0, number: 0 },
             read: Err(Error::new(Kind::NotFound, "x")),
             finding: None,
         };

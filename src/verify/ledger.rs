@@ -84,7 +84,7 @@ impl<'a> Ledger<'a> {
             Finding::Good(good) => self.book.enter_good(wanted.digest, good),
             Finding::Bad(error, file) => {
                 let bad = self.act_on(&wanted, error, file, opens)?;
-                self.book.enter_bad(wanted.digest, bad);
+                self.book.enter_bad(wanted.digest, bad)?;
             }
         }
         self.progress.tick()

@@ -13,7 +13,7 @@ use super::{
 use crate::blob::Codec;
 use crate::crew;
 use crate::crypt::CryptKey;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, append, insert, push, try_collect};
 use crate::hash::sha256;
 use crate::index::{ChunkInfo, Index};
 use crate::limits::BLOB_MAX_SIZE;
@@ -94,7 +94,7 @@ impl<'a> Verifier<'a> {
         Ok(Verifier {
             store: store.clone(),
             notes: Notes::new(upid),
-            desks: std::iter::repeat_with(|| Desk::new(options.key.clone())).take(threads).collect(),
+            desks: try_collect(std::iter::repeat_with(|| Ok(Desk::new(options.key.clone()))).take(threads))?,
             ledger: Ledger::new(store, options.read_only, progress, from, key)?,
             options,
             unlisted: None,
@@ -164,7 +164,11 @@ impl<'a> Verifier<'a> {
         let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
         for group in groups.iter().filter(is_wanted) {
             match self.store.snapshot_names(group) {
-                Ok(names) => snapshots.extend(self.listed(names).into_iter().rev()),
+                Ok(names) => {
+                    let mut names = self.listed(names);
+                    names.reverse();
+                    append(&mut snapshots, &mut names)?;
+                }
                 // Removed since it was found.
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
                 // It must not pass for verified; the others are.
@@ -327,17 +331,18 @@ impl<'a> Verifier<'a> {
     fn wanted(&self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<Vec<Wanted>> {
         let (mut seen, mut wanted) = (HashSet::with_hasher(self.ledger.book.seed()), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
-            if self.ledger.book.lacks(&digest, opens) && seen.insert(digest) {
+            if self.ledger.book.lacks(&digest, opens) && insert(&mut seen, digest)? {
                 let inode = match self.options.index_order {
                     true => 0,
                     // What is wrong with it is found when it is read.
                     false => self.store.chunk_file(&digest).ok().flatten().map_or(0, |file| file.inode),
                 };
-                wanted.push(Wanted { digest, len: end - start, inode });
+                let number = wanted.len();
+                push(&mut wanted, Wanted { digest, len: end - start, inode, number })?;
             }
         }
-        // Stable: what has no number stays in the order of the index.
-        wanted.sort_by_key(|wanted| wanted.inode);
+        // What has no inode stays in the order of the index.
+        wanted.sort_unstable_by_key(|wanted| (wanted.inode, wanted.number));
         Ok(wanted)
     }
 
