@@ -474,8 +474,8 @@ static const struct command commands[] = {
      "recover          makes the key file FILE of SEALED, the rsa-encrypted.key.blob of a\n"
      "                 snapshot, with the --master-key, whose password is the old one. Needs a\n"
      "                 libpxds with master keys.\n\n"
-     "A password that no option gives is asked for on the terminal, a new one twice. A file\n"
-     "with a password is read whole, less one line end.\n",
+     "A password that no option gives is asked for on the terminal, a new one twice. Of a file\n"
+     "with a password the first line counts, without its end, which is LF or CR LF.\n",
      cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
      BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
@@ -541,6 +541,28 @@ static int run(int argc, char **argv)
     return usage_error(NULL, "unknown command '%s'", name);
 }
 
+/*
+ * stdio gives up where the system says EAGAIN, and loses what it had. A pipe or terminal that does
+ * not block is opened once more, in a way that does, so that the program that shares it notices
+ * nothing; what cannot be, a socket, is changed itself.
+ */
+static void make_blocking(int fd)
+{
+    const int flags = fcntl(fd, F_GETFL);
+    char path[32];
+    int again;
+
+    if (flags == -1 || (flags & O_NONBLOCK) == 0)
+        return;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    again = open(path, (flags & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (again >= 0) {
+        dup2(again, fd);
+        close(again);
+    }
+    fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
 int main(int argc, char **argv)
 {
     int rc;
@@ -551,11 +573,14 @@ int main(int argc, char **argv)
             open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
             return 1;
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error */
+    make_blocking(STDOUT_FILENO);
+    make_blocking(STDERR_FILENO);
     rc = run(argc, argv);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
         say("standard output: %s", errno != 0 ? strerror(errno) : "write error");
         rc = 1;
     }
+    release_signals();
     return rc;
 }

@@ -150,11 +150,9 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
         image.flags = PXDS_IMAGE_STRICT;
     }
     stream.threads = image.threads = (uint32_t)args->option[OPT_THREADS].number;
-    if (draws_line(NULL)) {
-        stream.on_chunk = image.on_chunk = on_chunk;
-        stream.on_progress = image.on_progress = on_bytes;
-        stream.user = image.user = &meter;
-    }
+    stream.on_chunk = image.on_chunk = on_chunk;
+    stream.on_progress = image.on_progress = on_bytes;
+    stream.user = image.user = &meter;
     for (int i = 0; rc == 0 && i < count; i++) {
         struct archive *archive = &archives[i];
 
@@ -177,7 +175,7 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
                   progress->total);
     else
         draw_line("bringing it to the disk");
-    return 0;
+    return stop_signal();
 }
 
 static int finish(pxds_backup *backup)
@@ -226,8 +224,9 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
                                  : PXDS_CRYPT_ENCRYPT;
     options.time = args->option[OPT_TIME].given ? &time : NULL;
     options.owner = args->option[OPT_OWNER].text;
-    options.on_progress = draws_line(NULL) ? on_progress : NULL;
+    options.on_progress = on_progress;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
+    hold_signals();
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL)
         rc = 1;
@@ -237,6 +236,8 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
         clear_line();
         rc = status < 0 ? fail(err) : add_archives(args, backup, archives, count);
     }
+    if (stop_signal() != 0) /* it came while the last bytes did */
+        rc = 1;
     if (rc == 0 && sealed != NULL &&
         pxds_backup_add_sealed_key(backup, pxds_buffer_data(sealed), pxds_buffer_len(sealed),
                                    &err) < 0)

@@ -35,8 +35,9 @@ int cmd_convert(const struct args *args)
         return usage_error(args->command, "'%s' is not hex2|hex4", name);
     if (heed_pbs(args, args->operand[0], pbs_name, &options, NULL, NULL) != 0)
         return 1;
+    hold_signals();
     if (pxds_store_convert(args->operand[0], layout, &options, dry_run ? PXDS_CONVERT_DRY_RUN : 0,
-                           isatty(STDERR_FILENO) ? on_convert : NULL, NULL, &result, &err) < 0)
+                           on_convert, NULL, &result, &err) < 0)
         return fail(err);
     clear_line();
     print_result(&result, args->option[OPT_JSON].given, dry_run);

@@ -39,11 +39,10 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
 
     options.key = key;
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
-    if (draws_line(NULL)) {
-        options.on_chunk = on_chunk;
-        options.on_progress = on_bytes;
-        options.user = &meter;
-    }
+    options.on_chunk = on_chunk;
+    options.on_progress = on_bytes;
+    options.user = &meter;
+    hold_signals();
     from = open_store(args, args->operand[0], 0, NULL, NULL);
     to = from == NULL ? NULL : open_store(args, args->operand[2], 0, NULL, NULL);
     if (to == NULL) {
@@ -51,7 +50,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
     } else if (pxds_source_from_store(from, &source, &err) < 0 ||
                pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
                pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
-               pxds_index_writer_save(writer, index_path, &err) < 0) {
+               stop_signal() != 0 || pxds_index_writer_save(writer, index_path, &err) < 0) {
         rc = fail(err);
     } else {
         clear_line();

@@ -1,6 +1,8 @@
 /* The files that the tool reads and writes. */
 #include "tool.h"
 
+#include <poll.h>
+
 bool is_dash(const char *path)
 {
     return strcmp(path, "-") == 0;
@@ -29,6 +31,25 @@ int open_input(const char *path)
     return fd;
 }
 
+/* Waits for a descriptor that does not block. */
+static bool wait_for(int fd, short events)
+{
+    struct pollfd wait = {.fd = fd, .events = events};
+
+    return poll(&wait, 1, -1) >= 0;
+}
+
+ssize_t read_some(int fd, void *data, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, data, size);
+    while (n < 0 && ((errno == EINTR && stop_signal() == 0) ||
+                     (errno == EAGAIN && wait_for(fd, POLLIN))));
+    return n;
+}
+
 uint8_t *grow(uint8_t *data, size_t *capacity)
 {
     uint8_t *bigger = *capacity <= SIZE_MAX / 2 ? realloc(data, *capacity * 2) : NULL;
@@ -46,7 +67,7 @@ static uint8_t *read_open_input(int fd, const char *path, size_t *len)
     uint8_t *data = malloc(capacity);
     ssize_t n = 0;
 
-    while (data != NULL && (n = read(fd, data + fill, capacity - fill)) > 0) {
+    while (data != NULL && (n = read_some(fd, data + fill, capacity - fill)) > 0) {
         fill += (size_t)n;
         if (fill > PXDS_BLOB_MAX_ENCODED_SIZE)
             break;
@@ -85,6 +106,16 @@ int write_output(const char *path, const uint8_t *data, size_t len)
         return fwrite(data, 1, len, stdout) == len ? 0 : fail_errno("standard output");
     fflush(stdout); /* the path may be a descriptor's */
     return pxds_file_write(path, data, len, &err) < 0 ? fail(err) : 0;
+}
+
+void prepare_restore(const char *out)
+{
+    struct stat st;
+
+    hide_line_beside(out);
+    /* What goes into a pipe leaves nothing, and may wait for a reader who has gone to sleep. */
+    if (!is_dash(out) && (stat(out, &st) != 0 || S_ISREG(st.st_mode)))
+        hold_signals();
 }
 
 int check_output(const char *input, const char *output)

@@ -78,7 +78,8 @@ int cmd_gc(const struct args *args)
     store = open_store(args, args->operand[0], PXDS_STORE_MIXED, &options, NULL);
     if (store == NULL)
         return 1;
-    if (pxds_store_gc(store, &options, isatty(STDERR_FILENO) ? on_gc : NULL, NULL, &status, &err) < 0) {
+    hold_signals();
+    if (pxds_store_gc(store, &options, on_gc, NULL, &status, &err) < 0) {
         rc = fail(err);
     } else {
         clear_line();

@@ -26,6 +26,7 @@ static int change(const struct args *args,
 
     if (store == NULL)
         return 1;
+    hold_signals(); /* it is short, or goes on alone */
     rc = check_there(store, snapshot);
     if (rc == 0 && function(store, snapshot, &err) < 0)
         rc = fail(err);

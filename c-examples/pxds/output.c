@@ -2,10 +2,11 @@
 #include "tool.h"
 
 static double line_drawn; /* when the progress line was drawn last; 0: there is none */
+static bool line_hidden;
 
-bool draws_line(const char *out)
+void hide_line_beside(const char *out)
 {
-    return isatty(STDERR_FILENO) && !(out != NULL && is_dash(out) && isatty(STDOUT_FILENO));
+    line_hidden = is_dash(out) && isatty(STDOUT_FILENO);
 }
 
 void clear_line(void)
@@ -32,7 +33,9 @@ int fail(pxds_error *err)
     /* Nobody reads any more: a filter ends without a word, unless it is told to go on. */
     if (pxds_error_errno(err) == EPIPE)
         raise(SIGPIPE);
-    say("%s", err != NULL ? pxds_error_message(err) : "out of memory");
+    /* What a signal has stopped ends by the signal, which says enough. */
+    if (stop_signal() == 0 || (err != NULL && pxds_error_status(err) != PXDS_ERR_CANCELLED))
+        say("%s", err != NULL ? pxds_error_message(err) : "out of memory");
     pxds_error_free(err);
     return 1;
 }
@@ -49,7 +52,7 @@ int32_t on_notice(void *user, uint32_t level, const char *message, const char *p
     (void)path; /* the message names it */
     if (level >= PXDS_NOTICE_WARNING)
         say("warning: %s", message);
-    return 0;
+    return stop_signal();
 }
 
 double now(void)
@@ -63,7 +66,7 @@ double now(void)
 /* Whether the progress line may be drawn again: five times a second at most. */
 static bool line_due(double t)
 {
-    if (t - line_drawn < 0.2)
+    if (line_hidden || t - line_drawn < 0.2 || !isatty(STDERR_FILENO))
         return false;
     line_drawn = t;
     return true;
@@ -93,7 +96,7 @@ int32_t on_create(void *user, const pxds_progress *progress)
     if (line_due(now()))
         fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " directories\033[K", progress->done,
                 progress->total);
-    return 0;
+    return stop_signal();
 }
 
 void draw_progress(const pxds_progress *progress)
@@ -116,7 +119,7 @@ int32_t on_gc(void *user, const pxds_progress *progress)
     if (line_due(now()))
         fprintf(stderr, "\r%s, %" PRIu64 " of %" PRIu64 " %s\033[K", marks ? "marking" : "sweeping",
                 progress->done, progress->total, marks ? "indexes" : "directories");
-    return 0;
+    return stop_signal();
 }
 
 int32_t on_convert(void *user, const pxds_progress *progress)
@@ -128,7 +131,7 @@ int32_t on_convert(void *user, const pxds_progress *progress)
     if (progress->phase < sizeof doing / sizeof doing[0] && line_due(now()))
         fprintf(stderr, "\r%s %" PRIu64 " of %" PRIu64 "\033[K", doing[progress->phase],
                 progress->done, progress->total);
-    return 0;
+    return stop_signal();
 }
 
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
@@ -138,7 +141,7 @@ int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
     meter->size += chunk->size;
     if (chunk->existed)
         meter->known += chunk->size;
-    return 0;
+    return stop_signal();
 }
 
 int32_t on_bytes(void *user, const pxds_progress *progress)
@@ -148,7 +151,7 @@ int32_t on_bytes(void *user, const pxds_progress *progress)
     double t = now(), done = (double)progress->bytes / mib;
 
     if (!line_due(t))
-        return 0;
+        return stop_signal();
     fputc('\r', stderr);
     if (meter->name != NULL)
         fprintf(stderr, "%s: ", meter->name);
@@ -160,7 +163,7 @@ int32_t on_bytes(void *user, const pxds_progress *progress)
     if (meter->known > 0)
         fprintf(stderr, ", %.1f %% deduplicated", percent(meter->known, meter->size));
     fputs("\033[K", stderr);
-    return 0;
+    return stop_signal();
 }
 
 const char *hex(const uint8_t *digest)

@@ -15,21 +15,30 @@ void wipe_password(struct password *password)
     password->len = 0;
 }
 
-/* Reads to the end less one line end, by read() itself so that no buffer of stdio keeps a copy. */
+/*
+ * Reads a line, by read() itself so that no buffer of stdio keeps a copy. As for PBS's client a
+ * line ends in LF or CR LF, and what comes behind the first one does not count.
+ */
 static int read_password(int fd, const char *name, struct password *password)
 {
+    const char *end = NULL;
     ssize_t n;
 
     password->len = 0;
     do {
-        n = read(fd, password->bytes + password->len, sizeof password->bytes - password->len);
-        if (n > 0)
+        n = read_some(fd, password->bytes + password->len, sizeof password->bytes - password->len);
+        if (n > 0) {
+            end = memchr(password->bytes + password->len, '\n', (size_t)n);
             password->len += (size_t)n;
-    } while (n > 0 || (n < 0 && errno == EINTR));
+        }
+    } while (n > 0 && end == NULL);
     if (n < 0)
         return fail_errno(name);
-    if (password->len > 0 && password->bytes[password->len - 1] == '\n')
-        password->len--;
+    if (end != NULL) {
+        password->len = (size_t)(end - password->bytes);
+        if (password->len > 0 && password->bytes[password->len - 1] == '\r')
+            password->len--;
+    }
     if (password->len > PASSWORD_MAX_LEN) {
         say("%s: longer than a password may be (%d bytes)", name, PASSWORD_MAX_LEN);
         return 1;
@@ -85,7 +94,7 @@ static void catch_signals(struct handlers *old)
     }
 }
 
-static void release_signals(const struct handlers *old)
+static void restore_signals(const struct handlers *old)
 {
     for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &old->action[i], NULL);
@@ -137,7 +146,7 @@ static bool ask_once(int tty, const char *prompt, struct password *password)
         errno = error;
     }
     error = errno;
-    release_signals(&old);
+    restore_signals(&old);
     if (caught != 0)
         raise(caught); /* which ends the program, or stops it */
     errno = error;

@@ -60,7 +60,7 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
 {
     (void)user;
     draw_line("%" PRIu64 " of %" PRIu64 " snapshots removed", progress->done, progress->total);
-    return 0;
+    return stop_signal();
 }
 
 int cmd_prune(const struct args *args)
@@ -82,10 +82,11 @@ int cmd_prune(const struct args *args)
     options.keep_monthly = args->option[OPT_KEEP_MONTHLY].number;
     options.keep_yearly = args->option[OPT_KEEP_YEARLY].number;
     options.zone = zone_of(args);
-    options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
+    options.on_progress = on_progress;
     if (options.keep_last == 0 && options.keep_hourly == 0 && options.keep_daily == 0 &&
         options.keep_weekly == 0 && options.keep_monthly == 0 && options.keep_yearly == 0)
         say("no --keep option says what to keep, so everything is kept");
+    hold_signals();
     status = pxds_group_prune(store, args->operand[1], &options, flags, &list, &err);
     clear_line();
     rc = status < 0 ? fail(err) : print_rows(list, args->option[OPT_JSON].given);

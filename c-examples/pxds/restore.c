@@ -98,8 +98,8 @@ static int restore_index(const struct args *args, const pxds_store *store,
     options.user = &restore;
     if (args->option[OPT_SKIP_BAD].given)
         options.on_bad = on_bad;
-    if (draws_line(args->operand[3]))
-        options.on_progress = on_bytes;
+    options.on_progress = on_bytes;
+    prepare_restore(args->operand[3]);
     if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0)
         rc = refuse(args, store, err);
     else if (pxds_restorer_new(store, &options, &restorer, &err) < 0 ||

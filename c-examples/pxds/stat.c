@@ -5,7 +5,7 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
 {
     (void)user;
     draw_progress(progress);
-    return 0;
+    return stop_signal();
 }
 
 pxds_stats *collect_stats(const pxds_store *store, bool exact)
@@ -13,7 +13,7 @@ pxds_stats *collect_stats(const pxds_store *store, bool exact)
     pxds_stats *stats = NULL;
     pxds_error *err = NULL;
     pxds_status status = pxds_stats_collect(store, exact ? PXDS_STATS_EXACT : 0,
-                                            isatty(STDERR_FILENO) ? on_progress : NULL, NULL,
+                                            on_progress, NULL,
                                             &stats, &err);
 
     clear_line();

@@ -66,7 +66,8 @@ int cmd_init(const struct args *args)
 
     if (args->option[OPT_SHARED].given || args->option[OPT_PBS_STORE].given)
         options.flags |= PXDS_STORE_SHARED;
-    if (pxds_store_create(args->operand[0], &options, isatty(STDERR_FILENO) ? on_create : NULL,
+    hold_signals();
+    if (pxds_store_create(args->operand[0], &options, on_create,
                           NULL, &store, &err) < 0)
         return fail(err);
     clear_line();
@@ -103,7 +104,7 @@ static int print_chunks(pxds_chunker *chunker, int fd, const char *path)
             start = 0;
             if (fill == capacity && (data = grow(data, &capacity)) == NULL)
                 return fail(NULL);
-            n = read(fd, data + fill, capacity - fill);
+            n = read_some(fd, data + fill, capacity - fill);
             if (n <= 0)
                 break;
             fill += (size_t)n;
@@ -194,11 +195,10 @@ int cmd_put(const struct args *args)
         ingest_options.flags = PXDS_INGEST_NO_COMPRESS;
     if (args->option[OPT_STRICT].given)
         ingest_options.flags |= PXDS_INGEST_STRICT;
-    if (draws_line(NULL)) {
-        ingest_options.on_chunk = on_chunk;
-        ingest_options.on_progress = on_bytes;
-        ingest_options.user = &meter;
-    }
+    ingest_options.on_chunk = on_chunk;
+    ingest_options.on_progress = on_bytes;
+    ingest_options.user = &meter;
+    hold_signals();
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL) {
         rc = 1;
@@ -207,7 +207,7 @@ int cmd_put(const struct args *args)
                pxds_ingest_read_fd(ingest, fd, &err) < 0 ||
                pxds_ingest_finish(ingest, &writer, &err) < 0 ||
                pxds_ingest_get_stats(ingest, &stats, &err) < 0 ||
-               pxds_index_writer_get_info(writer, &info, &err) < 0 ||
+               pxds_index_writer_get_info(writer, &info, &err) < 0 || stop_signal() != 0 ||
                pxds_index_writer_save(writer, index_path, &err) < 0) {
         rc = fail(err);
     } else {
@@ -244,10 +244,9 @@ int cmd_get(const struct args *args)
         return rc;
     restorer_options.key = key;
     restorer_options.threads = (uint32_t)args->option[OPT_THREADS].number;
-    if (draws_line(out)) {
-        restorer_options.on_progress = on_bytes;
-        restorer_options.user = &meter;
-    }
+    restorer_options.on_progress = on_bytes;
+    restorer_options.user = &meter;
+    prepare_restore(out);
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL)
         rc = 1;

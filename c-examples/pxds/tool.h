@@ -101,7 +101,7 @@ bool takes_option(const struct args *args, enum option_id option);
 /* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
 int usage_error(const struct command *command, const char *format, ...);
 
-/* ---- messages and the progress line, both on stderr: output.c ---- */
+/* ---- messages, on stderr: output.c ---- */
 
 void say(const char *format, ...);
 
@@ -111,12 +111,26 @@ int fail_errno(const char *what);
 
 int32_t on_notice(void *user, uint32_t level, const char *message, const char *path);
 
+/* ---- signals that end the program: stop.c ---- */
+
+/* From here on SIGHUP, SIGINT and SIGTERM are noted, unless they are ignored: before a call of the
+   library that leaves something when it is killed. */
+void hold_signals(void);
+
+/* Ends the program by the signal that has come meanwhile, if any. */
+void release_signals(void);
+
+/* That signal, or 0: what a callback returns. */
+int32_t stop_signal(void);
+
+/* ---- the progress line: output.c ---- */
+
 double now(void); /* in seconds */
 double percent(uint64_t part, uint64_t whole);
 
-/* Whether there is to be a progress line: on a terminal, unless data goes there too. `out`, where
-   the data goes, may be NULL. */
-bool draws_line(const char *out);
+/* There is a progress line on a terminal, unless data goes there too: to `out`. The callbacks that draw
+   it are given to the library in any case, since they also stop it. */
+void hide_line_beside(const char *out);
 void clear_line(void);
 void draw_line(const char *format, ...);
 int32_t on_create(void *user, const pxds_progress *progress);
@@ -159,6 +173,9 @@ const char *input_name(const char *path);
 /* Opens a file, or stdin for "-", to read. -1: it was reported why not. */
 int open_input(const char *path);
 
+/* As read(), and waits for a descriptor that does not block. */
+ssize_t read_some(int fd, void *data, size_t size);
+
 /* Reads all of a file, if that is no more than a blob may have. NULL: it was reported why not. */
 uint8_t *read_input(const char *path, size_t *len);
 
@@ -167,6 +184,9 @@ uint8_t *grow(uint8_t *data, size_t *capacity);
 
 /* Writes to a file, whose name appears only when all is there, or to stdout for "-". */
 int write_output(const char *path, const uint8_t *data, size_t len);
+
+/* Before the library writes what it restores. */
+void prepare_restore(const char *out);
 
 /* Both say before the work what would be wrong behind it, and give the exit status: that the two are one file, other
    than a terminal; that an index cannot be written there. */

@@ -48,7 +48,7 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
         print_text(damage->message, strlen(damage->message));
         puts((damage->flags & PXDS_VERIFY_REPAIRED) != 0 ? " (repaired)" : "");
     }
-    return ferror(stdout) ? 1 : 0;
+    return ferror(stdout) ? 1 : stop_signal();
 }
 
 static const char *outcome_name(uint32_t outcome)
@@ -119,7 +119,7 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
     if (progress->phase == PXDS_VERIFY_PHASE_CHECK)
         draw_line("%" PRIu64 " of %" PRIu64 " snapshots, %.1f MiB", progress->done, progress->total,
                   (double)progress->bytes / (1024.0 * 1024.0));
-    return 0;
+    return stop_signal();
 }
 
 /* Says what was not simply good, and gives the exit status. */
@@ -154,9 +154,11 @@ static int verify(const struct args *args, const pxds_store *store,
 {
     pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
     pxds_error *err = NULL;
-    pxds_status status = pxds_store_verify(store, args->operand[1], options, &result, &err);
     const struct report *report = options->user;
+    pxds_status status;
 
+    hold_signals();
+    status = pxds_store_verify(store, args->operand[1], options, &result, &err);
     clear_line();
     if (report->json && report->rows > 0)
         puts("]}"); /* it was stopped in the middle of a snapshot */
@@ -187,7 +189,7 @@ int cmd_verify(const struct args *args)
     options.key = key;
     options.on_damage = on_damage;
     options.on_done = on_done;
-    options.on_progress = isatty(STDERR_FILENO) ? on_progress : NULL;
+    options.on_progress = on_progress;
     options.user = &report;
     store = open_store(args, args->operand[0], 0, NULL, &options);
     if (store != NULL && from != NULL)

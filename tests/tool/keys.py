@@ -105,11 +105,16 @@ class KeyFiles(KeyCase):
     def test_passwords(self):
         five = self.password("12345")
         self.pxds("key", "create", self.key, "--kdf", "pbkdf2", *five)
-        for wrong in ("1234", "123456", "12345\n\n", " 12345", ""):
+        for wrong in ("1234", "123456", "12345\r", "12345\r\r\n", "\n12345", " 12345", "12345 \n", ""):
             message = self.error("key", "show", self.key, *self.password(wrong))
             self.assertIn("password", message)
-        for right in ("12345", "12345\n"):
+        # The first line counts, as for PBS's client, and ends in LF or CR LF.
+        for right in ("12345", "12345\n", "12345\r\n", "12345\n\n", "12345\nand so on\n", "12345\r\n\r\n"):
             self.pxds("key", "show", self.key, *self.password(right))
+        spaces = self.path("spaces")
+        self.pxds("key", "create", spaces, "--kdf", "pbkdf2", *self.password(" a few  words\t\r\n"))
+        self.pxds("key", "show", spaces, *self.password(" a few  words\t\n"))
+        self.error("key", "show", spaces, *self.password("a few  words\n"))
         for short in ("", "\n", "1234", "1234\n"):
             path = self.path("short")
             message = self.error("key", "create", path, "--kdf", "pbkdf2", *self.password(short))

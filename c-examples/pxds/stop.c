@@ -1,0 +1,64 @@
+/*
+ * Signals that end the program. While the library is at work they are noted, its callbacks tell it
+ * to stop, and the program ends by the signal when nothing half is left. At any other time, and
+ * when a second one comes, they end it at once.
+ */
+#include "tool.h"
+
+#include <signal.h>
+
+static const int signals[] = {SIGHUP, SIGINT, SIGTERM};
+
+enum { SIGNALS = sizeof signals / sizeof signals[0] };
+
+static volatile sig_atomic_t caught;
+static struct sigaction before[SIGNALS];
+static bool held;
+
+/* Ends the program by the signal, when the handler that calls this has returned at the latest. */
+static void die_by(int number)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigaction(number, &action, NULL);
+    raise(number);
+}
+
+static void on_signal(int number)
+{
+    if (caught != 0)
+        die_by(number);
+    caught = number;
+}
+
+void hold_signals(void)
+{
+    /* Without SA_RESTART: who waits for a full pipe to take more is woken up. */
+    struct sigaction action = {.sa_handler = on_signal};
+
+    if (held)
+        return;
+    held = true;
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < SIGNALS; i++) {
+        sigaction(signals[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN)
+            sigaction(signals[i], &action, NULL);
+    }
+}
+
+void release_signals(void)
+{
+    if (!held)
+        return;
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &before[i], NULL);
+    held = false;
+    if (caught != 0)
+        die_by(caught);
+}
+
+int32_t stop_signal(void)
+{
+    return caught;
+}
