@@ -4575,7 +4575,7 @@ pxds_status pxds_store_verify(const pxds_store *store,
  * - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
  *   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
  *   `notice`; a store in S3 is PXDS_STORE_S3_CACHE.
- * - `gc_options`: `cutoff_minutes`, `remembered` (no cache is 1), PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
+ * - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
  *   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
  * - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
  *

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::args::{self, OutStruct};
 use super::callback::notice;
 use super::error::pxds_error;
-use super::gc::{PXDS_GC_DRY_RUN, PXDS_GC_NO_ATIME_PROBE, pxds_gc_options};
+use super::gc::{PXDS_GC_DRY_RUN, PXDS_GC_NO_ATIME_PROBE, PXDS_GC_NO_CACHE, pxds_gc_options};
 use super::guard::guard;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::{
@@ -31,7 +31,7 @@ pub const PXDS_STORE_NAME_SIZE: usize = 256;
 /// - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
 ///   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
 ///   `notice`; a store in S3 is PXDS_STORE_S3_CACHE.
-/// - `gc_options`: `cutoff_minutes`, `remembered` (no cache is 1), PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
+/// - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
 ///   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
 /// - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
 ///
@@ -141,8 +141,9 @@ fn gc_options_of(tuning: &Tuning, mut options: pxds_gc_options) -> pxds_gc_optio
         options.cutoff_minutes = tuning.cutoff_minutes.unwrap_or(0);
     }
     if options.remembered == 0 {
+        options.remembered = tuning.remembered.unwrap_or(0) as u64;
         // 0 stands for the default here, and for nothing there.
-        options.remembered = tuning.remembered.map_or(0, |remembered| remembered.max(1) as u64);
+        options.flags |= if tuning.remembered == Some(0) { PXDS_GC_NO_CACHE } else { 0 };
     }
     // A dry run has no probe that could be left out.
     if tuning.probes_atime == Some(false) && options.flags & PXDS_GC_DRY_RUN == 0 {

@@ -46,8 +46,8 @@ static void test_what_is_configured_becomes_options(void)
     EQUAL(PXDS_STORE_READ_ONLY | PXDS_STORE_S3_CACHE, store.flags);
     EQUAL(1, told);
     EQUAL(60, gc.cutoff_minutes);
-    EQUAL(1, gc.remembered);
-    EQUAL(PXDS_GC_NO_ATIME_PROBE, gc.flags);
+    EQUAL(0, gc.remembered);
+    EQUAL(PXDS_GC_NO_ATIME_PROBE | PXDS_GC_NO_CACHE, gc.flags);
     EQUAL(PXDS_VERIFY_INDEX_ORDER, verify.flags);
     EQUAL(3, verify.threads);
 
