@@ -162,7 +162,7 @@ int usage_error(const struct command *command, const char *format, ...)
 
     fprintf(stderr, "pxds: %s%s", name, command != NULL ? ": " : "");
     va_start(values, format);
-    vfprintf(stderr, format, values);
+    print_safely(stderr, format, values);
     va_end(values);
     fprintf(stderr, "\nTry 'pxds %s%s--help'.\n", name, command != NULL ? " " : "");
     return 2;

@@ -896,7 +896,8 @@ typedef struct {
 } pxds_chunker_config;
 
 /**
- * Takes what deserves a word but is no failure. `message` names the path too; `path` may be NULL.
+ * Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message(); `path`
+ * has its bytes, and may be NULL.
  *
  * A result other than 0 stops the call with PXDS_ERR_CANCELLED.
  */
@@ -1945,6 +1946,8 @@ pxds_status pxds_error_status(const pxds_error *error);
 
 /**
  * What happened, outermost circumstance first, with path, offset, digest and the system's words where they are known.
+ *
+ * It may be printed as it is: what a terminal would obey, or is not UTF-8, in the name of a file say, is escaped.
  *
  * Never NULL; "" for NULL.
  *

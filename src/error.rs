@@ -8,12 +8,14 @@
 //!   are fields too, so that a caller need not parse text. Whoever knows one of them adds it; the innermost
 //!   value of a field stays.
 //! - Context is added outward with [`Error::context`], and reads `outer: inner: cause`.
-//! - Messages hold no secrets.
+//! - Messages hold no secrets, and nothing that a terminal obeys: names of files come from whoever may write into a
+//!   store. What is a control character, or not UTF-8, is escaped. The path is a field as it is.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, Hash};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
@@ -86,7 +88,7 @@ impl Error {
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Error(Box::new(Inner {
             kind,
-            message: message.into(),
+            message: harmless(message.into()),
             errno: None,
             path: None,
             digest: None,
@@ -131,7 +133,7 @@ impl Error {
     /// Puts `what` before the message: `what: message`.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {
-        self.0.message = format!("{what}: {}", self.0.message);
+        self.0.message = harmless(format!("{what}: {}", self.0.message));
         self
     }
 
@@ -145,6 +147,7 @@ impl Error {
     /// Names the path, unless one is named already.
     #[must_use]
     pub fn with_path(mut self, path: &Path) -> Self {
+        self.0.message = with_all_bytes(self.0.message, path);
         self.0.path.get_or_insert_with(|| path.to_path_buf());
         self
     }
@@ -223,6 +226,41 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
+/// `text` with its control characters escaped, as `\x1b`, and whatever else would change how the text around it looks, as
+/// `\u{202e}`: other line ends, and the marks that turn the direction of writing.
+pub(crate) fn harmless(text: String) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_harmful) {
+        return text;
+    }
+    let mut harmless = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\0'..='\x1f' | '\x7f' => harmless.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c if is_harmful(c) => harmless.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => harmless.push(c),
+        }
+    }
+    harmless
+}
+
+/// `message`, in which `path` stands as [`Path::display`] has it: with the bytes that are not UTF-8, as `\xff`.
+pub(crate) fn with_all_bytes(message: String, path: &Path) -> String {
+    if path.to_str().is_some() {
+        return message;
+    }
+    let mut exact = String::new();
+    for chunk in path.as_os_str().as_bytes().utf8_chunks() {
+        exact.push_str(&harmless(chunk.valid().to_owned()));
+        exact.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    message.replace(&harmless(path.display().to_string()), &exact)
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Reserves room for exactly `additional` more items, or says that there is no memory.
 pub(crate) fn reserve<T>(buffer: &mut Vec<T>, additional: usize) -> Result<()> {
     buffer.try_reserve_exact(additional).map_err(|_| no_memory(additional.saturating_mul(size_of::<T>())))
@@ -276,6 +314,7 @@ pub(crate) fn no_memory(bytes: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
 
     #[test]
     fn io_kind_follows_errno() {
@@ -292,6 +331,40 @@ mod tests {
             assert_eq!(error.path(), Some(Path::new("/x/y")));
             assert!(error.message().starts_with("cannot open /x/y: "), "{error}");
         }
+    }
+
+    #[test]
+    fn messages_do_not_speak_to_a_terminal() {
+        for (name, shown) in [
+            ("plain ~", "plain ~"),
+            ("Grüße, 世界 \u{1f600}\\x1b", "Grüße, 世界 \u{1f600}\\x1b"),
+            ("\x1b[2J\x07\0\t\n\x7f", "\\x1b[2J\\x07\\x00\\x09\\x0a\\x7f"),
+            ("\u{80}\u{9b}31m\u{9f}\u{a0}", "\\u{80}\\u{9b}31m\\u{9f}\u{a0}"),
+            ("a\u{202e}b\u{2028}c\u{2066}d\u{61c}e\u{200f}", "a\\u{202e}b\\u{2028}c\\u{2066}d\\u{61c}e\\u{200f}"),
+        ] {
+            let path = Path::new(name);
+            let source = io::Error::from_raw_os_error(libc::EIO);
+            for (error, begin) in [
+                (Error::new(Kind::Format, name), ""),
+                (Error::io("open", path, &source), "cannot open "),
+                (Error::new(Kind::Format, "x").context(path.display()), ""),
+            ] {
+                assert!(error.message().starts_with(&format!("{begin}{shown}")), "{error}");
+            }
+            assert_eq!(Error::io("open", path, &source).path(), Some(path));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_as_they_are() {
+        let path = Path::new(OsStr::from_bytes(b"/a\xff\xfe/\xc3\xa4\x1b\xc3/b"));
+        let shown = "/a\\xff\\xfe/ä\\x1b\\xc3/b";
+        let source = io::Error::from_raw_os_error(libc::ENOENT);
+        let described = Error::new(Kind::Corrupt, "the CRC differs").context(path.display()).with_path(path);
+        let words = Error::new(Kind::Format, format!("{} is no index", path.display())).with_path(path);
+        assert!(Error::io("open", path, &source).message().starts_with(&format!("cannot open {shown}: ")));
+        assert_eq!(described.message(), format!("{shown}: the CRC differs"));
+        assert_eq!((words.message(), words.path()), (&*format!("{shown} is no index"), Some(path)));
     }
 
     #[test]

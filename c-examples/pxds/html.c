@@ -1,33 +1,13 @@
 /* Text for the page of `pxds report`. */
 #include "report.h"
 
-/*
- * Reads a character of UTF-8. What is none, or has no place in a page (controls, and those that
- * change the direction of what follows), is given as U+FFFD.
- */
+/* Reads a character. What is none, or has no place in a page, is given as U+FFFD. */
 static uint32_t next_char(const char **text)
 {
-    const unsigned char *p = (const unsigned char *)*text;
-    const int more = p[0] < 0x80 ? 0 : p[0] < 0xc2 ? -1 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2
-                     : p[0] < 0xf5 ? 3 : -1;
-    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-    uint32_t c = more <= 0 ? p[0] : p[0] & (0x3fU >> more);
+    uint32_t c;
 
-    *text += 1;
-    if (more < 0)
-        return 0xfffd;
-    for (int i = 1; i <= more; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0xfffd;
-        c = c << 6 | (p[i] & 0x3f);
-    }
-    *text += more;
-    if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || (c & 0xfffe) == 0xfffe)
-        return 0xfffd;
-    if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
-        (c >= 0x2028 && c < 0x202f) || (c >= 0x2066 && c < 0x206a))
-        return 0xfffd;
-    return c;
+    *text += read_char(*text, strnlen(*text, 4), &c);
+    return c == NO_CHAR || is_harmful(c) || (c & 0xfffe) == 0xfffe ? 0xfffd : c;
 }
 
 static void put_char(FILE *out, uint32_t c)

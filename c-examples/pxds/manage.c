@@ -55,7 +55,7 @@ static void print_notes(const pxds_buffer *notes)
 
     if (len == 0)
         return;
-    fwrite(pxds_buffer_data(notes), 1, len, stdout);
+    print_lines((const char *)pxds_buffer_data(notes), len);
     if (pxds_buffer_data(notes)[len - 1] != '\n')
         putchar('\n');
 }

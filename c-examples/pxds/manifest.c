@@ -8,7 +8,7 @@ static int show(pxds_manifest *manifest)
 
     if (pxds_manifest_to_json(manifest, &json, &err) < 0)
         return fail(err);
-    fwrite(pxds_buffer_data(json), 1, pxds_buffer_len(json), stdout);
+    print_json_text((const char *)pxds_buffer_data(json), pxds_buffer_len(json));
     pxds_buffer_free(json);
     return 0;
 }

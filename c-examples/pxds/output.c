@@ -23,7 +23,7 @@ void say(const char *format, ...)
     clear_line();
     fputs("pxds: ", stderr);
     va_start(values, format);
-    vfprintf(stderr, format, values);
+    print_safely(stderr, format, values);
     va_end(values);
     fputc('\n', stderr);
 }
@@ -80,7 +80,7 @@ void draw_line(const char *format, ...)
         return;
     fputc('\r', stderr);
     va_start(values, format);
-    vfprintf(stderr, format, values);
+    print_safely(stderr, format, values);
     va_end(values);
     fputs("\033[K", stderr);
 }
@@ -203,42 +203,103 @@ void print_time(int64_t seconds)
     printf("%" PRId64 " (%s)", seconds, utc);
 }
 
-/* Quotes, backslashes and control characters need an escape; UTF-8 stands as it is. */
+size_t read_char(const char *text, size_t len, uint32_t *c)
+{
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+    const unsigned char *p = (const unsigned char *)text;
+    const size_t more = p[0] < 0x80 ? 0 : p[0] < 0xe0 ? 1 : p[0] < 0xf0 ? 2 : 3;
+
+    *c = more == 0 ? p[0] : p[0] & (0x3fU >> more);
+    for (size_t i = 1; i <= more && *c != NO_CHAR; i++)
+        *c = i < len && (p[i] & 0xc0) == 0x80 ? *c << 6 | (p[i] & 0x3f) : NO_CHAR;
+    if ((more > 0 && p[0] < 0xc2) || p[0] > 0xf4 || *c < least[more] || *c > 0x10ffff ||
+        (*c >= 0xd800 && *c < 0xe000))
+        *c = NO_CHAR;
+    return *c == NO_CHAR ? 1 : more + 1;
+}
+
+bool is_harmful(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c < 0x202f) || (c >= 0x2066 && c < 0x206a);
+}
+
+/* Quotes, backslashes and what is harmful need an escape, and U+FFFD stands for what is no text. */
+static void put_json(const char *text, size_t len, const char *escaped)
+{
+    for (size_t n; len > 0; text += n, len -= n) {
+        uint32_t c;
+
+        n = read_char(text, len, &c);
+        if (c == NO_CHAR)
+            fputs("\\ufffd", stdout);
+        else if (c == '\n' && *escaped != '\0')
+            fputs("\\n", stdout);
+        else if (c == '\n')
+            putchar('\n');
+        else if (is_harmful(c))
+            printf("\\u%04x", (unsigned)c);
+        else
+            printf("%s%.*s", c < 0x80 && strchr(escaped, (int)c) != NULL ? "\\" : "", (int)n, text);
+    }
+}
+
 void print_json(const char *text, size_t len)
 {
-    size_t start = 0;
-
     putchar('"');
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c >= 0x20 && c != '"' && c != '\\')
-            continue;
-        fwrite(text + start, 1, i - start, stdout);
-        start = i + 1;
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c == '\n')
-            fputs("\\n", stdout);
-        else
-            printf("\\u%04x", c);
-    }
-    fwrite(text + start, 1, len - start, stdout);
+    put_json(text, len, "\"\\");
     putchar('"');
 }
 
-/* A terminal must not be told what to do: '?' for control characters, those of C1 among them. */
+void print_json_text(const char *json, size_t len)
+{
+    put_json(json, len, "");
+}
+
+/* A terminal must not be told what to do. */
+static void put_safely(FILE *out, const char *text, size_t len, const char *kept)
+{
+    for (size_t n; len > 0; text += n, len -= n) {
+        uint32_t c;
+
+        n = read_char(text, len, &c);
+        if (c != NO_CHAR && (!is_harmful(c) || (c != 0 && c < 0x20 && strchr(kept, (int)c) != NULL)))
+            fwrite(text, 1, n, out);
+        else if (c == NO_CHAR || c < 0x80)
+            fprintf(out, "\\x%02x", (unsigned char)*text);
+        else
+            fprintf(out, "\\u{%x}", (unsigned)c);
+    }
+}
+
 void print_text(const char *text, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        unsigned char next = i + 1 < len ? (unsigned char)text[i + 1] : 0;
+    put_safely(stdout, text, len, "");
+}
 
-        if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
-            putchar('?');
-            i++;
-        } else {
-            putchar(c < 0x20 || c == 0x7f ? '?' : c);
-        }
+void print_lines(const char *text, size_t len)
+{
+    put_safely(stdout, text, len, "\n\t");
+}
+
+void print_safely(FILE *out, const char *format, va_list values)
+{
+    char some[1024], *text = some;
+    va_list again;
+    int len;
+
+    va_copy(again, values);
+    len = vsnprintf(some, sizeof some, format, values);
+    if (len >= (int)sizeof some) {
+        text = malloc((size_t)len + 1);
+        if (text != NULL)
+            vsnprintf(text, (size_t)len + 1, format, again);
+        else
+            text = some; /* its beginning is better than nothing */
     }
+    va_end(again);
+    if (len >= 0)
+        put_safely(out, text, strlen(text), "");
+    if (text != some)
+        free(text);
 }

@@ -158,9 +158,27 @@ const char *hex(const uint8_t *digest);
 #define SIZE_TEXT_MAX 32
 const char *size_text(uint64_t bytes, char *text);
 
-/* Print text of unknown origin as a JSON string, and for a terminal. */
+/*
+ * Reads a character of UTF-8 from `text` and gives its bytes: 1 of what is none, for which *c is
+ * NO_CHAR.
+ */
+#define NO_CHAR UINT32_MAX
+size_t read_char(const char *text, size_t len, uint32_t *c);
+
+/* A control character, or another that changes how the text around it looks. */
+bool is_harmful(uint32_t c);
+
+/*
+ * Print text of unknown origin: as a JSON string; on a line, with escapes for what is harmful or
+ * not UTF-8; and as a text of several lines. print_json_text() takes what is JSON already.
+ */
 void print_json(const char *text, size_t len);
+void print_json_text(const char *json, size_t len);
 void print_text(const char *text, size_t len);
+void print_lines(const char *text, size_t len);
+
+/* Print to `out` what the format gives, as print_text() does. */
+void print_safely(FILE *out, const char *format, va_list values);
 
 /* Prints a time as seconds since 1970 and as a date. */
 void print_time(int64_t seconds);

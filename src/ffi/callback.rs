@@ -17,7 +17,8 @@ pub const PXDS_NOTICE_INFO: u32 = 1;
 /// Something is off, and the work goes on.
 pub const PXDS_NOTICE_WARNING: u32 = 2;
 
-/// Takes what deserves a word but is no failure. `message` names the path too; `path` may be NULL.
+/// Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message(); `path`
+/// has its bytes, and may be NULL.
 ///
 /// A result other than 0 stops the call with PXDS_ERR_CANCELLED.
 pub type pxds_notice_fn =

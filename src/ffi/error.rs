@@ -47,6 +47,8 @@ pub unsafe extern "C" fn pxds_error_status(error: *const pxds_error) -> pxds_sta
 
 /// What happened, outermost circumstance first, with path, offset, digest and the system's words where they are known.
 ///
+/// It may be printed as it is: what a terminal would obey, or is not UTF-8, in the name of a file say, is escaped.
+///
 /// Never NULL; "" for NULL.
 ///
 /// Owns: the string is the error's.

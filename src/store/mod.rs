@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blob::Codec;
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, harmless, with_all_bytes};
 use crate::sys::{self, Dir, FileKind, Owner};
 use layout::{ChunkName, Detected, KnownDirs, detect};
 use lock::Locks;
@@ -293,10 +293,18 @@ impl Store {
         self.0.base.reopen()
     }
 
-    /// Says what deserves a word. The message names the path too, if it is about one.
+    /// Says what deserves a word. The message names the path too, if it is about one; it is escaped as those of errors
+    /// are.
     pub fn notice(&self, level: NoticeLevel, message: &str, path: Option<&Path>) -> Result<()> {
         match &self.0.notice {
-            Some(notice) => notice(level, message, path),
+            Some(notice) => {
+                let message = harmless(message.to_owned());
+                let message = match path {
+                    Some(path) => with_all_bytes(message, path),
+                    None => message,
+                };
+                notice(level, &message, path)
+            }
             None => Ok(()),
         }
     }

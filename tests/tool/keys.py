@@ -202,7 +202,7 @@ class KeyFiles(KeyCase):
         facts = json.loads(read(self.key))
         facts["hint"] = "\x1b[31mred"
         write(self.key, json.dumps(facts).encode())
-        self.assertEqual(self.shown(self.key)["hint"], "?[31mred")
+        self.assertEqual(self.shown(self.key)["hint"], "\\x1b[31mred")
 
 
 class ChangePassword(KeyCase):

@@ -8,10 +8,11 @@ from support import random_data, read, write
 
 
 class Pbs(mounts.MountCase):
-    """A /run and an /etc of our own, where that is needed: the names below them are PBS's."""
+    """A /run of our own, and an /etc where that is needed: the names below them are PBS's."""
 
     def setUp(self):
         super().setUp()
+        self.mount("-t", "tmpfs", "none", "/run")
         self.store = self.path("store")
         self.pxds("init", self.store)
         write(self.path("file"), random_data(100000))
@@ -28,7 +29,6 @@ class Pbs(mounts.MountCase):
         return ("--pbs-config", path or self.config)
 
     def test_the_name_comes_from_the_configuration(self):
-        self.mount("-t", "tmpfs", "none", "/run")
         option = self.configure()
         self.pxds("protect", self.store, self.snapshot, *option)
         self.assertEqual(os.listdir("/run/proxmox-backup/locks"), ["s1"])
@@ -50,7 +50,6 @@ class Pbs(mounts.MountCase):
         self.pxds("list", self.store)
 
     def test_a_name_that_is_missing_is_told_of(self):
-        self.mount("-t", "tmpfs", "none", "/run")
         os.makedirs("/run/proxmox-backup/locks")
         protect = ("protect", self.store, self.snapshot)
         self.assertIn(b"name it with --pbs-store", self.pxds(*protect).stderr)

@@ -279,7 +279,7 @@ class Backup(SnapshotCase):
             "files": listed["files"],
         })
         self.assertEqual(list(listed["files"][0]), ["filename", "size", "crypt-mode", "csum"])
-        self.assertIn('first "line" \\ ü??\n', self.pxds("list", self.store).stdout.decode())
+        self.assertIn('first "line" \\ ü\\x09\\x01\n', self.pxds("list", self.store).stdout.decode())
         self.backup("ns/a/ns/b/ct/7", f"a.blob={file}", "--comment", "")
         self.assertEqual(self.listed("--ns", "a")[1]["comment"], None)
         self.assertEqual(len(self.listed()), 2)
@@ -637,7 +637,7 @@ class Manage(SnapshotCase):
         for path in (self.snapshots[0], "host/x"):
             self.assertEqual(self.pxds("notes", self.store, path).stdout, b"")
             for text, shown in (("one", b"one\n"), ("two\nlines\n", b"two\nlines\n"),
-                                ("ü\x1b\n\n", b"\xc3\xbc\x1b\n\n"), ("", b"")):
+                                ("ü\t\x1b\n\n", b"\xc3\xbc\t\\x1b\n\n"), ("", b"")):
                 self.assertEqual(self.pxds("notes", self.store, path, "--set", text).stdout, b"")
                 self.assertEqual(self.pxds("notes", self.store, path).stdout, shown)
         self.assertIsNone(self.listed()[0]["comment"])
@@ -647,6 +647,58 @@ class Manage(SnapshotCase):
         self.error("notes", self.store, "host/nobody")
         self.error("notes", self.store, self.snapshots[0], "--set", b"\xff")
         self.assertEqual(self.listed()[0]["comment"], "a\tb\nc")
+
+
+class Terminal(SnapshotCase):
+    """What comes out of a store, and names of files, does not tell a terminal what to do."""
+
+    BAD = b"\x1b]0;title\x07\x7f\r\xc2\x9b2J \xe2\x80\xae \xe2\x80\xa8 \xff"
+    SHOWN = r"\x1b]0;title\x07\x7f\x0d\u{9b}2J \u{202e} \u{2028} \xff".encode()
+
+    def assert_harmless(self, *args, codes=(0, 1, 2, 4)):
+        done = subprocess.run([TOOL, *args], capture_output=True, timeout=300, check=False)
+        self.assertIn(done.returncode, codes, done.stderr)
+        for output in (done.stdout, done.stderr):
+            self.assertNotRegex(output.decode(), "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]",
+                                args)
+        return done.stdout + done.stderr
+
+    def test_notes(self):
+        text = self.BAD[:-1].decode() + "\n\tsecond line"
+        snapshot = self.backup("host/x", f"a.didx={self.file('f', b'f')}", "--comment", text)
+        self.pxds("notes", self.store, "host/x", "--set", text)
+        for name in (snapshot, "host/x"):
+            shown = self.assert_harmless("notes", self.store, name, codes=(0,))
+            self.assertEqual(shown, self.SHOWN[:-4] + b"\n\tsecond line\n")
+        self.assertIn(self.SHOWN[:-4], self.assert_harmless("list", self.store, codes=(0,)))
+        listed = self.assert_harmless("list", self.store, "--json", codes=(0,))
+        self.assertEqual(json.loads(listed)["comment"], text)
+        shown = self.assert_harmless("manifest", "show", self.store, snapshot, codes=(0,))
+        self.assertEqual(json.loads(shown)["unprotected"]["notes"], text)
+
+    def test_names(self):
+        self.backup("host/x", f"a.didx={self.file('f', b'f')}")
+        store = os.fsencode(self.store)
+        for place in (b"host/x", b"host", b"", b".chunks"):
+            os.mkdir(os.path.join(store, place, b"d" + self.BAD))
+        bad = os.path.join(store, b"i" + self.BAD + b".didx")
+        write(bad, b"no index")
+        os.symlink(b"nowhere", os.path.join(store, b"l" + self.BAD))
+        other = os.path.join(os.fsencode(self.dir), self.BAD)
+        for args in (
+            ["list", store], ["list", store, "--json"], ["gc", store], ["gc", store, "--dry-run"],
+            ["verify", store], ["stat", store], ["report", store, "-o", self.path("page")],
+        ):
+            self.assert_harmless(*args)
+        for name in (self.BAD, self.BAD[:-1]):
+            self.assert_harmless("forget", store, name, codes=(1,))
+            self.assert_harmless("notes", store, name, codes=(1,))
+        for args in (
+            ["index", bad], ["get", store, bad, self.path("out")], ["list", other], ["init", bad],
+            ["backup", store, "host/y", b"a.didx=" + other], ["put", store, other, other],
+            ["key", "show", other], ["list", store, b"--" + self.BAD], [self.BAD],
+        ):
+            self.assertIn(self.SHOWN, self.assert_harmless(*args, codes=(1, 2)), args)
 
 
 class LocksOfPbs(SnapshotCase, mounts.MountCase):
