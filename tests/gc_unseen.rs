@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{failure, kind};
-use garbage::{Scene, collect_and, index_bytes, pbs_status};
+use garbage::{ENTRY, Scene, collect_and, index_bytes, pbs_status};
 use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::gc::{GcOptions, PHASE_MARK, PHASE_SWEEP, read_status};
@@ -111,7 +111,7 @@ fn damaged(digests: &[Digest], which: usize) -> Vec<u8> {
     let mut bytes = index_bytes(true, digests);
     match which {
         0 => bytes.truncate(bytes.len() - 40),
-        1 => bytes.extend([vec![0xff; 5], vec![0; 35]].concat()),
+        1 => bytes.extend([&(3 * ENTRY).to_le_bytes()[..], &[7; 32]].concat()),
         2 => *bytes.last_mut().unwrap() ^= 1,
         _ => bytes[32] ^= 1,
     }

@@ -13,7 +13,7 @@ use super::tree::{OpenIndex, find_temporary, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
-use crate::index::for_each_digest;
+use crate::index::for_all_digests;
 use crate::progress::Stage;
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, FoundFile, Store, Swept};
@@ -120,10 +120,14 @@ fn read_range(
         let step = Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes };
         report(step)?;
         push(&mut referenced.indexes, place.path.clone())?;
-        let read = for_each_digest(file, len, &place.path, Some(kind), &mut |digest| {
-            referenced.add(digest)?;
-            references += 1;
-            if references.is_multiple_of(REPORT_EVERY) { report(step) } else { Ok(()) }
+        let read = for_all_digests(file, len, &place.path, Some(kind), &mut |digests| {
+            digests.iter().try_for_each(|digest| referenced.add(digest))?;
+            references += digests.len() as u64;
+            if references >= REPORT_EVERY {
+                references = 0;
+                report(step)?;
+            }
+            Ok(())
         })
         .and_then(|read| csum::check(store, options, &place, &read).map(|()| read))
         .map_err(nothing_removed)?;

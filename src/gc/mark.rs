@@ -8,7 +8,7 @@ use super::tree::{OpenIndex, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, Report, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::index::for_each_digest;
+use crate::index::for_all_digests;
 use crate::progress::Stage;
 use crate::store::{NoticeLevel, Store};
 
@@ -50,7 +50,8 @@ impl Marker<'_, '_> {
         let OpenIndex { file, len, kind, place, total } = index;
         let path = &place.path;
         self.tell(total)?;
-        let read = for_each_digest(file, len, path, Some(kind), &mut |digest| self.reference(digest, path, total))
+        let mut references = |digests: &[Digest]| self.references(digests, path, total);
+        let read = for_all_digests(file, len, path, Some(kind), &mut references)
             .and_then(|read| csum::check(self.store, self.options, &place, &read).map(|()| read))
             .map_err(nothing_removed)?;
         if counts {
@@ -58,6 +59,11 @@ impl Marker<'_, '_> {
             self.status.index_data_bytes = self.status.index_data_bytes.saturating_add(read.size);
         }
         Ok(())
+    }
+
+    fn references(&mut self, digests: &[Digest], path: &Path, total: u64) -> Result<()> {
+        self.live.prepare(digests);
+        digests.iter().try_for_each(|digest| self.reference(digest, path, total))
     }
 
     fn reference(&mut self, digest: &Digest, path: &Path, total: u64) -> Result<()> {

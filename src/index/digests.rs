@@ -11,6 +11,9 @@ use crate::format::{INDEX_HEADER_SIZE, field};
 use crate::hash::Hasher;
 use crate::sys;
 
+/// Digests that are given at once: so many looks at a large table can be under way together.
+const DIGESTS_AT_ONCE: usize = 32;
+
 /// What an index turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexRead {
@@ -22,17 +25,17 @@ pub struct IndexRead {
     pub header_csum: Digest,
 }
 
-/// Gives `take` the digest of each chunk of the index in `file`, which is open at its start and `len` bytes long, in
-/// order. All is checked that opening an index checks, but it may turn out damaged when `take` has had a part; whether the
-/// csum is right is left to the caller. `path` is for errors.
+/// Gives `take` the digests of the chunks of the index in `file`, which is open at its start and `len` bytes long, in
+/// order, up to 32 at a time. All is checked that opening an index checks, but it may turn out damaged when
+/// `take` has had a part; whether the csum is right is left to the caller. `path` is for errors.
 ///
 /// Errors: as [`Index::read`](super::Index::read); those of `take`.
-pub fn for_each_digest(
+pub fn for_all_digests(
     mut file: File,
     len: u64,
     path: &Path,
     kind: Option<IndexKind>,
-    take: &mut dyn FnMut(&Digest) -> Result<()>,
+    take: &mut dyn FnMut(&[Digest]) -> Result<()>,
 ) -> Result<IndexRead> {
     let describe = |error: Error| error.context(path.display()).with_path(path);
     let mut left = entries_len(len).map_err(describe)?;
@@ -48,9 +51,14 @@ pub fn for_each_digest(
         }
         check.entries(&entries).map_err(describe)?;
         csum.update(&entries);
-        // The digest is the end of either entry.
-        for entry in entries.chunks_exact(check.entry_size()) {
-            take(&Digest(field(entry, entry.len() - DIGEST_SIZE)))?;
+        let entry_size = check.entry_size();
+        for some in entries.chunks(DIGESTS_AT_ONCE * entry_size) {
+            let mut digests = [Digest([0; DIGEST_SIZE]); DIGESTS_AT_ONCE];
+            // The digest is the end of either entry.
+            for (digest, entry) in digests.iter_mut().zip(some.chunks_exact(entry_size)) {
+                *digest = Digest(field(entry, entry_size - DIGEST_SIZE));
+            }
+            take(&digests[..some.len() / entry_size])?;
         }
         left -= wanted;
     }
@@ -73,8 +81,8 @@ mod tests {
         fs::write(&path, bytes).unwrap();
         let mut digests = Vec::new();
         let file = File::open(&path).unwrap();
-        let read = for_each_digest(file, bytes.len() as u64, &path, None, &mut |digest| {
-            digests.push(*digest);
+        let read = for_all_digests(file, bytes.len() as u64, &path, None, &mut |some| {
+            digests.extend_from_slice(some);
             Ok(())
         });
         (read, digests)
@@ -130,7 +138,7 @@ mod tests {
         let scratch = Scratch::new();
         let path = scratch.path().join("index");
         fs::write(&path, dynamic(&[1])).unwrap();
-        let error = for_each_digest(File::open(&path).unwrap(), 4096 + 80, &path, None, &mut |_| Ok(())).unwrap_err();
+        let error = for_all_digests(File::open(&path).unwrap(), 4096 + 80, &path, None, &mut |_| Ok(())).unwrap_err();
         assert_eq!((error.kind(), error.path()), (Kind::Corrupt, Some(path.as_path())));
     }
 }

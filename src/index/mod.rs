@@ -11,7 +11,7 @@ mod fixed_writer;
 mod spool;
 mod writer;
 
-pub use digests::{IndexRead, for_each_digest};
+pub use digests::{IndexRead, for_all_digests};
 pub use dynamic::DynamicIndex;
 pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;
