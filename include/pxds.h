@@ -495,6 +495,12 @@
 /** pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot. */
 #define PXDS_VERIFY_REPAIRED 4
 
+/**
+ * pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice for
+ * each.
+ */
+#define PXDS_VERIFY_INCOMPLETE 1
+
 /** How a snapshot came out: all was well, or has been repaired. */
 #define PXDS_VERIFY_OK 1
 
@@ -1651,6 +1657,10 @@ typedef struct {
      * changes nothing of the outcome.
      */
     uint64_t unnoted;
+    /** PXDS_VERIFY_INCOMPLETE. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
 } pxds_verify_result;
 
 /** What indexes and blobs say by themselves, whatever they share. */
@@ -4555,9 +4565,9 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  * again.
  *
  * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
- * (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too
- * many open files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM,
- * PXDS_ERR_CANCELLED.
+ * (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a
+ * whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
  * Threads: shared.
  * Since: 0.1
  */

@@ -238,6 +238,9 @@ void wipe_password(struct password *password);
 /* Done in part: something could not be seen, of which there was a notice. */
 #define EXIT_INCOMPLETE 4
 
+/* All that could be verified is good, but the key of --key does not vouch for all of it. */
+#define EXIT_UNVOUCHED 5
+
 /* store.c */
 int cmd_init(const struct args *args);
 int cmd_put(const struct args *args);

@@ -144,8 +144,9 @@ static int sum_up(const pxds_verify_result *result)
     if (result->failed > 0)
         return 1;
     if (result->unvouched > 0)
-        return 5;
-    return result->unfinished > 0 ? 4 : 0;
+        return EXIT_UNVOUCHED;
+    return result->unfinished > 0 || (result->flags & PXDS_VERIFY_INCOMPLETE) != 0 ? EXIT_INCOMPLETE
+                                                                                  : 0;
 }
 
 /* Gives the exit status. */
@@ -162,6 +163,8 @@ static int verify(const struct args *args, const pxds_store *store,
     clear_line();
     if (report->json && report->rows > 0)
         puts("]}"); /* it was stopped in the middle of a snapshot */
+    if (status >= 0 && report->json && (result.flags & PXDS_VERIFY_INCOMPLETE) != 0)
+        puts("{\"complete\":false}");
     return status < 0 ? fail(err) : sum_up(&result);
 }
 

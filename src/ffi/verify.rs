@@ -38,6 +38,10 @@ pub const PXDS_VERIFY_RENAMED: u32 = 2;
 /// pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot.
 pub const PXDS_VERIFY_REPAIRED: u32 = 4;
 
+/// pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice for
+/// each.
+pub const PXDS_VERIFY_INCOMPLETE: u32 = 1;
+
 /// How a snapshot came out: all was well, or has been repaired.
 pub const PXDS_VERIFY_OK: u32 = 1;
 /// How a snapshot came out: something was not.
@@ -177,6 +181,10 @@ pub struct pxds_verify_result {
     /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why. That
     /// changes nothing of the outcome.
     pub unnoted: u64,
+    /// PXDS_VERIFY_INCOMPLETE.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -201,6 +209,8 @@ fn c_result(sums: &Sums) -> pxds_verify_result {
         unvouched: sums.unvouched,
         unfinished: sums.unfinished,
         unnoted: sums.unnoted,
+        flags: if sums.incomplete { PXDS_VERIFY_INCOMPLETE } else { 0 },
+        reserved: 0,
     }
 }
 
@@ -296,9 +306,9 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 /// again.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
-/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, or there are too
-/// many open files; of a group that may not be listed it comes when all others are verified), PXDS_ERR_NOMEM,
-/// PXDS_ERR_CANCELLED.
+/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a
+/// whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

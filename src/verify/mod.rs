@@ -182,6 +182,8 @@ pub struct Sums {
     pub repaired: u64,
     /// Snapshots whose outcome could not be noted.
     pub unnoted: u64,
+    /// Something could not be seen, and may have snapshots that are in no sum. There was a notice for each.
+    pub incomplete: bool,
 }
 
 /// Is told of damage, before the snapshot is done. An error stops the run.

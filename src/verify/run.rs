@@ -43,8 +43,6 @@ pub struct Verifier<'a> {
     notes: Notes,
     desks: Vec<Desk>,
     ledger: Ledger<'a>,
-    /// Why the first group was passed over that may not be listed.
-    unlisted: Option<Error>,
     on_damage: Option<&'a mut OnDamage<'a>>,
     on_done: Option<&'a mut OnDone<'a>>,
 }
@@ -97,7 +95,6 @@ impl<'a> Verifier<'a> {
             desks: try_collect(std::iter::repeat_with(|| Ok(Desk::new(options.key.clone()))).take(threads))?,
             ledger: Ledger::new(store, options.read_only, progress, from, key)?,
             options,
-            unlisted: None,
             on_damage,
             on_done,
         })
@@ -111,16 +108,15 @@ impl<'a> Verifier<'a> {
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
     /// failure of this.
     ///
-    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, which, of a group in a whole store
-    /// that may not be listed, comes when all others are verified; `NoMemory`; those of the callbacks and of the notice.
+    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but what cannot be seen of a whole
+    /// store only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and of the notice.
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
         let verified = self.verify(&snapshots);
         // However it has ended, what has been found out is noted.
         let noted = self.notes.write(&self.store);
         verified.and(noted)?;
-        self.notes.tell_lost(&self.store)?;
-        self.unlisted.take().map_or(Ok(()), Err)
+        self.notes.tell_lost(&self.store)
     }
 
     fn verify(&mut self, snapshots: &[Snapshot]) -> Result<()> {
@@ -173,8 +169,8 @@ impl<'a> Verifier<'a> {
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
                 // It must not pass for verified; the others are.
                 Err(error) if error.errno().is_some_and(sys::is_denied) && *scope == Scope::Store => {
-                    self.ledger.warn("a group is not verified", error.clone())?;
-                    self.unlisted.get_or_insert(error);
+                    self.ledger.warn("a group is not verified", error)?;
+                    self.ledger.sums.incomplete = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -186,7 +182,7 @@ impl<'a> Verifier<'a> {
 
     /// What was found. What could not be seen must not pass for verified.
     fn listed<T>(&mut self, listing: Listing<T>) -> Vec<T> {
-        self.unlisted = self.unlisted.take().or(listing.unseen);
+        self.ledger.sums.incomplete |= listing.unseen.is_some();
         listing.found
     }
 
