@@ -19,7 +19,7 @@
      BIT(OPT_KEEP_MONTHLY) | BIT(OPT_KEEP_YEARLY))
 
 /* How a store is shared with PBS, of a command that takes the locks of its tree. */
-#define PBS_BITS (BIT(OPT_PBS_STORE) | BIT(OPT_PBS_CONFIG))
+#define PBS_BITS (BIT(OPT_PBS_STORE) | BIT(OPT_PBS_CONFIG) | BIT(OPT_NOT_S3_CACHE))
 
 /* The options of a command that works with a key. */
 #define KEY_BITS                                                                                   \
@@ -114,6 +114,8 @@ static const struct option {
     [OPT_NEW_PASSWORD_FILE] = {"new-password-file", TEXT, "FILE", "read the new password from there",
                                NULL},
     [OPT_NO_COMPRESS] = {"no-compress", FLAG, NULL, "store the chunks uncompressed", NULL},
+    [OPT_NOT_S3_CACHE] = {"not-s3-cache", FLAG, NULL,
+                          "it is no cache of a store in S3, though it looks like one", NULL},
     [OPT_NS] = {"ns", TEXT, "NS", "the namespace, such as a/b", NULL},
     [OPT_OFFSET] = {"offset", OFFSET, "N", "restore from this byte on", NULL},
     [OPT_OUTPUT] = {"output", TEXT, "FILE", "write there ('-': standard output)", NULL},
@@ -354,7 +356,7 @@ static const struct command commands[] = {
      "A directory that is there keeps its mode.\n",
      cmd_init},
     {"convert", "STORE hex2|hex4", 2, 2,
-     BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC) | BIT(OPT_PBS_CONFIG),
+     BIT(OPT_NOT_S3_CACHE) | BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | BIT(OPT_SYNC) | BIT(OPT_PBS_CONFIG),
      "change the layout of a store",
      "Brings STORE into the layout hex2 or hex4 by renames; PBS needs hex4. Nobody else may be\n"
      "using the store. What is interrupted is finished by the same command; until then nothing\n"
@@ -479,7 +481,7 @@ static const struct command commands[] = {
      "with a password the first line counts, without its end, which is LF or CR LF.\n",
      cmd_key},
     {"put", "STORE FILE INDEX", 3, 3,
-     BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
+     BIT(OPT_NOT_S3_CACHE) | BIT(OPT_AVG) | BIT(OPT_NO_COMPRESS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_THREADS) |
          BIT(OPT_STRICT) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
@@ -492,7 +494,7 @@ static const struct command commands[] = {
      "appears only when the file is whole.\n",
      cmd_get},
     {"copy", "STORE INDEX STORE2 [INDEX2]", 3, 4,
-     BIT(OPT_THREADS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
+     BIT(OPT_NOT_S3_CACHE) | BIT(OPT_THREADS) | BIT(OPT_SYNC) | BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "copy such a file to another store",
      "Copies the chunks of INDEX that STORE2 does not have from STORE to it, as they are\n"
      "encoded, and writes the same index to INDEX2, or under its name into STORE2. Each is\n"

@@ -295,6 +295,14 @@
 #define PXDS_STORE_S3_CACHE 64
 
 /**
+ * pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other one a
+ * store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of 256 that are
+ * looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
+ * PXDS_ERR_UNSUPPORTED.
+ */
+#define PXDS_STORE_NOT_S3_CACHE 128
+
+/**
  * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
  * begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
  */
@@ -4587,7 +4595,7 @@ pxds_status pxds_store_verify(const pxds_store *store,
  *
  * - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
  *   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
- *   `notice`; a store in S3 is PXDS_STORE_S3_CACHE.
+ *   `notice`; a store in S3 is PXDS_STORE_S3_CACHE, any other PXDS_STORE_NOT_S3_CACHE.
  * - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
  *   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
  * - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.

@@ -9,6 +9,8 @@ pxds_store_options store_options(const struct args *args)
     options.sync = (uint32_t)args->option[OPT_SYNC].number;
     options.notice = on_notice;
     options.store_name = args->option[OPT_PBS_STORE].text;
+    if (args->option[OPT_NOT_S3_CACHE].given)
+        options.flags = PXDS_STORE_NOT_S3_CACHE;
     return options;
 }
 
@@ -43,7 +45,7 @@ pxds_store *open_store(const struct args *args, const char *path, uint32_t flags
     pxds_store *store = NULL;
     pxds_error *err = NULL;
 
-    options.flags = flags;
+    options.flags |= flags;
     if (path != args->operand[0])
         options.store_name = NULL; /* --pbs-store names the first */
     if (heed_pbs(args, path, name, &options, gc, verify) != 0)

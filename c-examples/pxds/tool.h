@@ -56,6 +56,7 @@ enum option_id {
     OPT_NEW_PASSWORD_FD,
     OPT_NEW_PASSWORD_FILE,
     OPT_NO_COMPRESS,
+    OPT_NOT_S3_CACHE,
     OPT_NS,
     OPT_OFFSET,
     OPT_OUTPUT,

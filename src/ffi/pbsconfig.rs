@@ -9,8 +9,8 @@ use super::gc::{PXDS_GC_DRY_RUN, PXDS_GC_NO_ATIME_PROBE, PXDS_GC_NO_CACHE, pxds_
 use super::guard::guard;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::{
-    PXDS_STORE_READ_ONLY, PXDS_STORE_S3_CACHE, PXDS_SYNC_DEFAULT, PXDS_SYNC_FILE, PXDS_SYNC_FILESYSTEM, PXDS_SYNC_NONE,
-    pxds_store_options,
+    PXDS_STORE_NOT_S3_CACHE, PXDS_STORE_READ_ONLY, PXDS_STORE_S3_CACHE, PXDS_SYNC_DEFAULT, PXDS_SYNC_FILE,
+    PXDS_SYNC_FILESYSTEM, PXDS_SYNC_NONE, pxds_store_options,
 };
 use super::verify::{PXDS_VERIFY_INDEX_ORDER, pxds_verify_options};
 use crate::error::{Error, Kind, Result};
@@ -30,7 +30,7 @@ pub const PXDS_STORE_NAME_SIZE: usize = 256;
 ///
 /// - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
 ///   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
-///   `notice`; a store in S3 is PXDS_STORE_S3_CACHE.
+///   `notice`; a store in S3 is PXDS_STORE_S3_CACHE, any other PXDS_STORE_NOT_S3_CACHE.
 /// - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
 ///   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
 /// - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
@@ -132,7 +132,12 @@ fn store_options_of(found: &PbsStore, mut options: pxds_store_options, name: *co
         };
     }
     options.flags |= if found.read_only.is_some() { PXDS_STORE_READ_ONLY } else { 0 };
-    options.flags |= if found.is_s3 { PXDS_STORE_S3_CACHE } else { 0 };
+    options.flags |= match found.is_s3 {
+        true => PXDS_STORE_S3_CACHE,
+        // It is known, so that nobody need look; what the caller says counts for more.
+        false if options.flags & PXDS_STORE_S3_CACHE == 0 => PXDS_STORE_NOT_S3_CACHE,
+        false => 0,
+    };
     options
 }
 

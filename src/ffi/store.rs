@@ -63,6 +63,11 @@ pub const PXDS_STORE_READ_ONLY: u32 = 32;
 /// pxds_store_options.flags, for pxds_store_open(): the directory is the local cache of a store in S3. It is opened for
 /// reading only, and whatever would change it is PXDS_ERR_UNSUPPORTED.
 pub const PXDS_STORE_S3_CACHE: u32 = 64;
+/// pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other one a
+/// store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of 256 that are
+/// looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
+/// PXDS_ERR_UNSUPPORTED.
+pub const PXDS_STORE_NOT_S3_CACHE: u32 = 128;
 
 /// Where a running Proxmox Backup Server from 3.3.5 on has its lock files.
 const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
@@ -192,6 +197,13 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
     let options = unsafe { args::options(options)? };
     let read_only = PXDS_STORE_READ_ONLY | PXDS_STORE_S3_CACHE;
     let known = PXDS_STORE_SET_OWNER | PXDS_STORE_MIXED | PXDS_STORE_NO_ATIME_PROBE | PXDS_STORE_SHARED | read_only;
+    let known = known | PXDS_STORE_NOT_S3_CACHE;
+    if options.flags & PXDS_STORE_S3_CACHE != 0 && options.flags & PXDS_STORE_NOT_S3_CACHE != 0 {
+        return Err(Error::new(
+            Kind::Argument,
+            "options.flags says that it is the cache of a store in S3, and that it is none",
+        ));
+    }
     args::flags(options.flags, known | if opens { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
@@ -219,6 +231,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
             PXDS_STORE_READ_ONLY => Some(ReadOnly::Wanted),
             _ => Some(ReadOnly::S3Cache),
         },
+        not_s3_cache: options.flags & PXDS_STORE_NOT_S3_CACHE != 0,
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),

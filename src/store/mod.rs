@@ -10,6 +10,7 @@
 //! - The store does not decode blobs; it checks their structure and CRC.
 
 mod access;
+mod cache_signs;
 mod convert;
 mod create;
 mod insert;
@@ -34,7 +35,7 @@ pub use sync::Unsynced;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::blob::Codec;
 use crate::digest::Digest;
@@ -94,6 +95,8 @@ pub struct StoreOptions {
     pub shared: bool,
     /// Change nothing in the store, and refuse whatever would.
     pub read_only: Option<ReadOnly>,
+    /// It is no cache of a store in S3, whatever it looks like.
+    pub not_s3_cache: bool,
     /// What groups and snapshots are locked with.
     pub tree_locks: TreeLocks,
     /// Takes notices.
@@ -126,11 +129,13 @@ impl fmt::Debug for StoreOptions {
             skip_atime_probe,
             shared,
             read_only,
+            not_s3_cache,
             tree_locks,
             notice: _,
         } = self;
         write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, shared: {shared}, {read_only:?}, {tree_locks:?} }}")
+        write!(f, "skip_atime_probe: {skip_atime_probe}, shared: {shared}, {read_only:?}, ")?;
+        write!(f, "not_s3_cache: {not_s3_cache}, {tree_locks:?} }}")
     }
 }
 
@@ -156,6 +161,9 @@ struct Inner {
     unsynced_dir: AtomicBool,
     owner: Option<Owner>,
     read_only: Option<ReadOnly>,
+    not_s3_cache: bool,
+    /// Why it seems to be the cache of a store in S3, if it does; nobody has looked as long as there is nothing.
+    s3_sign: OnceLock<Option<&'static str>>,
     tree_locks: TreeLocks,
     notice: Option<Notice>,
     stripes: [Mutex<()>; STRIPES],
@@ -213,6 +221,8 @@ impl Store {
             unsynced_dir: AtomicBool::new(false),
             owner: options.owner.or(stat.owner.for_new_files()),
             read_only: options.read_only,
+            not_s3_cache: options.not_s3_cache,
+            s3_sign: OnceLock::new(),
             tree_locks: options.tree_locks.clone(),
             notice: options.notice.clone(),
             stripes: std::array::from_fn(|_| Mutex::new(())),

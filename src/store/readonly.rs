@@ -16,12 +16,12 @@ pub enum ReadOnly {
 }
 
 impl Store {
-    /// Refuses to go on if the store was opened for reading only.
+    /// Refuses to go on if the store was opened for reading only, or seems to be the cache of a store in S3.
     ///
     /// Errors: `State`; `Unsupported` for the cache of a store in S3.
     pub fn check_writable(&self) -> Result<()> {
         let (kind, what) = match self.0.read_only {
-            None => return Ok(()),
+            None => return self.check_no_cache(),
             Some(ReadOnly::Wanted) => (Kind::State, "is opened for reading only"),
             Some(ReadOnly::S3Cache) => (Kind::Unsupported, "is the cache of a store in S3, which can only be read"),
         };

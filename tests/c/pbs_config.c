@@ -74,7 +74,7 @@ static void test_what_is_not_configured_stays(void)
     char name[PXDS_STORE_NAME_SIZE];
 
     OK(pxds_pbs_config_read(config, in_dir("store"), name, sizeof name, &store, &gc, &verify, &err));
-    CHECK(store.sync == 0 && store.flags == 0 && store.store_name == name);
+    CHECK(store.sync == 0 && store.flags == PXDS_STORE_NOT_S3_CACHE && store.store_name == name);
     CHECK(gc.flags == 0 && gc.cutoff_minutes == 0 && gc.remembered == 0);
     CHECK(verify.flags == 0 && verify.threads == 0);
     OK(pxds_pbs_config_read(config, in_dir("store"), name, sizeof name, NULL, NULL, NULL, &err));

@@ -120,6 +120,30 @@ class Notes(TestCase):
         self.assertEqual(self.pxds("verify", store, "--skip-verified", "1").stdout.count(b"verified before"), 10)
 
 
+class Cache(TestCase):
+    def test_the_cache_of_a_store_in_s3(self):
+        store, source = self.path("store"), "a.didx=" + self.path("file")
+        write(self.path("file"), random_data(100000))
+        self.pxds("init", store, "--layout", "hex4")
+        snapshot = self.pxds("backup", store, "host/x", source, "--chunk-size", "4K").stdout.decode().split("\n")[0]
+        for name in sorted(tree(os.path.join(store, ".chunks")))[:6]:
+            write(os.path.join(store, ".chunks", name), b"")
+        before = tree(store)
+        for command in (["verify"], ["gc"], ["backup", "host/x", source], ["prune", "host/x", "--keep-last", "1"],
+                        ["forget", snapshot], ["protect", snapshot], ["notes", snapshot, "--set", "x"],
+                        ["put", self.path("file"), os.path.join(store, "x.didx")]):
+            message = self.error(command[0], store, *command[1:])
+            self.assertIn("cache of a store in S3", message)
+            self.assertEqual(tree(store), before)
+        done = self.pxds("verify", store, "--read-only", code=1)
+        self.assertIn(b"its file is empty", done.stdout)
+        self.assertEqual(tree(store), before)
+        self.pxds("verify", store, "--not-s3-cache", code=1)
+        self.assertEqual(set(tree(store)), set(before) | {".lock"})
+        self.pxds("backup", store, "host/x", source, "--chunk-size", "4K", "--not-s3-cache")
+        self.pxds("verify", store)
+
+
 class Usage(TestCase):
     def test_mistakes(self):
         store = self.path("store")
