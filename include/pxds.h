@@ -5111,7 +5111,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_STATS_SNAPSHOT_INIT \
     { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 } }
 #define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0 }
 #define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
