@@ -72,7 +72,7 @@ static const struct option {
     [OPT_ANY_CHUNK_SIZE] = {"any-chunk-size", FLAG, NULL,
                             "a .fidx in chunks that stop the gc of PBS after 4.2.3", NULL},
     [OPT_ANY_CSUM] = {"any-csum", FLAG, NULL,
-                      "take indexes as they are that have lost entries, or have other ones", NULL},
+                      "take indexes as they are, whatever their entries have lost", NULL},
     [OPT_AVG] = {"avg", SIZE, "BYTES", "average chunk size, such as 64K; 4M if not given", NULL},
     [OPT_CHUNK_SIZE] = {"chunk-size", SIZE, "BYTES",
                         "average chunk size of a .didx, exact one of a .fidx", NULL},
@@ -453,8 +453,9 @@ static const struct command commands[] = {
      "touched lately. It protects only indexes below the directory of the store, NAME.didx and\n"
      "NAME.fidx, and not those below a name that begins with a dot: an index of 'pxds put' that\n"
      "is kept elsewhere loses its chunks. Links are not followed.\n\n"
-     "No other program may be writing to the store meanwhile. A backup that Proxmox Backup Server\n"
-     "starts meanwhile fails, and leaves an empty snapshot. Stopping it at any time loses nothing.\n\n"
+     "No other program may be writing to the store meanwhile. A backup that Proxmox Backup\n"
+     "Server starts meanwhile fails, and leaves an empty snapshot. Stopping it at any time loses\n"
+     "nothing.\n\n"
      "Nothing is removed unless all indexes are known: if a directory of the tree cannot be\n"
      "listed, or is a link, or an index cannot be read or has lost entries (but see --any-csum).\n",
      cmd_gc},
