@@ -173,7 +173,8 @@ static void test_descriptors(void)
     EQUAL(1, stats.chunks);
     need(lseek(fd, 0, SEEK_SET) == 0, "lseek");
     OK(pxds_backup_add_fd(backup, "c.blob", fd, NULL, NULL, &stats, &err));
-    EQUAL(0, stats.size);
+    EQUAL(DATA_LEN, stats.size);
+    EQUAL(0, stats.chunks);
 
     /* what is at its end gives nothing, which an index cannot be of */
     stats.size = 1;

@@ -13,6 +13,9 @@ TIME = 1593179765
 FINISHED = 2
 CHUNK = re.compile("[0-9a-f]{64}")
 FILES = ("stream", "image", "conf")
+LONG_AGO = 1_000_000_000
+WORK = ".pxds-tmp"
+TEMPORARY = re.compile(r"\.tmp_[A-Za-z0-9_-]{6}(/|$)|^" + re.escape(WORK) + "(/|$)")
 
 
 def snapshot_name(time):
@@ -73,3 +76,19 @@ class BackupCase(TestCase):
     def assert_only_chunks_below_chunks(self):
         for _, _, names in os.walk(os.path.join(self.store, ".chunks")):
             self.assertEqual([name for name in names if not CHUNK.fullmatch(name)], [])
+
+    def assert_swept(self):
+        """What is temporary lies where work is in progress, and goes once it is old."""
+        place = os.path.join(self.store, WORK)
+        for name in os.listdir(place) if os.path.exists(place) else ():
+            os.utime(os.path.join(place, name), (LONG_AGO, LONG_AGO))
+        if os.path.exists(place):
+            chunks = self.chunks_now()
+            self.pxds("gc", self.store)
+            self.assertEqual(self.chunks_now(), chunks)
+        left = [name for name in self.beside_chunks() if TEMPORARY.search(name)]
+        self.assertEqual(left, [])
+
+    def chunks_now(self):
+        chunks = os.path.join(self.store, ".chunks")
+        return {name for _, _, names in os.walk(chunks) for name in names if CHUNK.fullmatch(name)}

@@ -140,13 +140,14 @@ class Processes(backups.BackupCase):
                 self.assertNotIn(old, self.listing())
 
     def test_killed_holder(self):
-        """A backup that is killed holds nothing, and the next one cleans up after it."""
+        """A backup that is killed holds nothing, and what it leaves goes once it is old."""
         for locks, group in self.ways():
             backup = self.started(group, TIME, locks=locks)
             backup.kill()
             backup.wait(timeout=60)
             self.assertEqual([path for path in self.listing() if path.startswith(group)], [])
             self.run_program("make", group, TIME + 1, self.input, locks=locks)
+            self.assert_swept()
             self.assert_no_leftovers(self.store)
 
     def test_lists_while_others_work(self):

@@ -17,16 +17,13 @@ import backups
 import faults
 import mounts
 import support
-from backups import FINISHED, TIME, snapshot_name
+from backups import FINISHED, TEMPORARY, TIME, WORK, snapshot_name
 from power_model import Model, events
 
 # A group that has a snapshot, which the new one builds on, and one that has to be made.
 GROUPS = ("host/x", "ns/a/ns/b/vm/7")
 OLD = f"host/x/{snapshot_name(TIME)}"
-LONG_AGO = 1_000_000_000
-WORK = ".pxds-tmp"
 REMOVING = ("unlink", "unlinkat", "rmdir")
-TEMPORARY = re.compile(r"\.tmp_[A-Za-z0-9_-]{6}(/|$)|^" + re.escape(WORK) + "(/|$)")
 
 
 @support.needs_strace
@@ -117,22 +114,6 @@ class Scene(backups.BackupCase):
         self.run_program("make", group, TIME + 2, self.input)
         self.assert_restores_to(f"{group}/{snapshot_name(TIME + 2)}", self.input)
         self.assert_swept()
-
-    def assert_swept(self):
-        """What is temporary lies where work is in progress, and goes once it is old."""
-        place = os.path.join(self.store, WORK)
-        for name in os.listdir(place) if os.path.exists(place) else ():
-            os.utime(os.path.join(place, name), (LONG_AGO, LONG_AGO))
-        if os.path.exists(place):
-            chunks = self.chunks_now()
-            self.pxds("gc", self.store)
-            self.assertEqual(self.chunks_now(), chunks)
-        left = [name for name in self.beside_chunks() if TEMPORARY.search(name)]
-        self.assertEqual(left, [])
-
-    def chunks_now(self):
-        chunks = os.path.join(self.store, ".chunks")
-        return {name for _, _, names in os.walk(chunks) for name in names if backups.CHUNK.fullmatch(name)}
 
 
 class FewPoints:

@@ -11,8 +11,8 @@ import signal
 import backups
 import faults
 import support
-from backups import FINISHED, TIME, snapshot_name
-from fault_backup import TEMPORARY, WORK, FewPoints, Scene
+from backups import FINISHED, TEMPORARY, TIME, WORK, snapshot_name
+from fault_backup import FewPoints, Scene
 from support import TOOL, write
 
 GROUP = "host/x"
