@@ -232,10 +232,13 @@ static void test_wrong_length_in_index(void)
     CHECK(!exists(in_dir("out")));
     pxds_index_free(index);
     OK(pxds_index_writer_new_dynamic(0, NULL, &writer, &err));
-    OK(pxds_index_writer_add(writer, UINT64_C(1) << 60, chunk.digest, &err));
+    OK(pxds_index_writer_add(writer, PXDS_BLOB_MAX_SIZE, chunk.digest, &err));
     index = index_of(writer);
     CHECK(pxds_restorer_write_file(restorer, index, in_dir("out"), &written, NULL) < 0);
     CHECK(!exists(in_dir("out")));
+    OK(pxds_index_writer_new_dynamic(0, NULL, &writer, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add(writer, PXDS_BLOB_MAX_SIZE + 1, chunk.digest, &err));
+    pxds_index_writer_free(writer);
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     pxds_index_free(good);
