@@ -148,7 +148,7 @@ static void test_what_cannot_be_is_refused(void)
     pxds_store *store = make_store(), *other = open_store();
     pxds_lock *lock = NULL;
 
-    options.flags = 4;
+    options.flags = UINT32_C(1) << 31;
     IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
     options.flags = PXDS_GC_DRY_RUN | PXDS_GC_NO_ATIME_PROBE;
     IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));

@@ -336,7 +336,7 @@ static void test_options(void)
     options.chunk_size = 3 * CHUNK;
     IS(PXDS_ERR_ARGUMENT, pxds_image_new(store, 1, &options, &image, &err));
     options.chunk_size = CHUNK;
-    options.flags = 2;
+    options.flags = UINT32_C(1) << 31;
     IS(PXDS_ERR_ARGUMENT, pxds_image_new(store, 1, &options, &image, &err));
     CHECK(image == NULL);
     options.flags = PXDS_IMAGE_NO_COMPRESS;

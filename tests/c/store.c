@@ -317,7 +317,7 @@ static void test_options(void)
     IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
     options.layout = 0, options.sync = 4;
     IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
-    options.sync = 0, options.flags = 256;
+    options.sync = 0, options.flags = UINT32_C(1) << 31;
     IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
     options.flags = 0, options.reserved = 1;
     IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("a"), &options, NULL, NULL, &store, &err));
