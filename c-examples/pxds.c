@@ -443,8 +443,8 @@ static const struct command commands[] = {
      "Of what is encrypted the CRC is checked; with --key it is decrypted, and signatures are\n"
      "checked. Snapshots that this key has not signed are named.\n\n"
      "Exit status 1 if anything failed, 5 if all that could be checked is good, but the key does\n"
-     "not vouch for all snapshots, 4 if there are snapshots without a manifest, or something that\n"
-     "could not be seen.\n",
+     "not vouch for all snapshots, 4 if there are snapshots without a manifest, or something\n"
+     "that could not be seen.\n",
      cmd_verify},
     {"gc", "STORE", 1, 1,
      BIT(OPT_DRY_RUN) | BIT(OPT_CUTOFF) | BIT(OPT_ANY_CSUM) | BIT(OPT_JSON) | PBS_BITS,
