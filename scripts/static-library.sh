@@ -11,20 +11,17 @@
 set -eu
 
 symbols=$1 from=$2 to=$3
-object=${to%.a}.o
-trap 'rm -f "$object"' EXIT
+object=${to%.a}.o needed=${to%.a}.needed
+trap 'rm -f "$object" "$needed"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-set --
-for name in $(sed -n 's/^\(pxds_[a-z0-9_]*\) .*/\1/p' "$symbols"); do
-    set -- "$@" --require-defined="$name"
-done
+sed -n 's/^\(pxds_[a-z0-9_]*\) .*/--require-defined=\1/p' "$symbols" >"$needed"
 
 # Groups are for symbols that several objects define, as each of Rust's refers to its personality routine. A member
 # with a local symbol must not be dropped for that of another library of Rust's.
-"${LD:-ld}" -r --force-group-allocation "$@" "$from" -o "$object"
+"${LD:-ld}" -r --force-group-allocation @"$needed" "$from" -o "$object"
 # The bitcode of LLVM is for linkers of its very version; GNU ar, where it has LLVM's plugin, fails to read another's.
 "${OBJCOPY:-objcopy}" --wildcard --keep-global-symbol='pxds_*' \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
