@@ -19,6 +19,7 @@ use aes_gcm::aes::Aes256;
 use aes_gcm::aes::cipher::{BlockCipherEncrypt, KeyInit};
 use base64ct::{Base64, Encoding};
 use common::{Rng, Scratch, kind};
+use hmac::{Hmac, Mac};
 use pxds::blob::{Blob, Codec};
 use pxds::chunker::Config;
 use pxds::crypt::{CryptKey, Tolerance, digest_all};
@@ -117,6 +118,12 @@ fn wrong_password() -> Box<Zeroizing<[u8; 48]>> {
 fn pieces_of_a_key(secret: &[u8; 32]) -> Vec<Piece> {
     let mut id_key = [0; 32];
     pbkdf2::pbkdf2_hmac::<Sha256>(secret, b"_id_key", 10, &mut id_key);
+    let mut other_id_key = b"_id_key".to_vec();
+    for _ in 0..10 {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
+        mac.update(&other_id_key);
+        other_id_key = mac.finalize().into_bytes().to_vec();
+    }
     let mut hash_key = [0; 16].into();
     Aes256::new(secret.into()).encrypt_block(&mut hash_key);
     let reversed: Vec<u8> = hash_key.iter().rev().copied().collect();
@@ -124,6 +131,9 @@ fn pieces_of_a_key(secret: &[u8; 32]) -> Vec<Piece> {
     [
         Piece::all("key", secret),
         Piece::all("id key", &id_key),
+        Piece::all("other id key", &other_id_key),
+        Piece::all("state of HMAC", &hmac_state(secret, 0x36)),
+        Piece::all("state of HMAC", &hmac_state(secret, 0x5c)),
         Piece::all("state of HMAC", &hmac_state(&id_key, 0x36)),
         Piece::all("state of HMAC", &hmac_state(&id_key, 0x5c)),
         Piece::all("round key", &round_keys(secret)),
@@ -261,9 +271,10 @@ fn what_is_there_is_found(pieces: &[Piece]) {
 fn nothing_of_a_key_is_left(pieces: &[Piece]) {
     let key = Arc::new(CryptKey::new(&secret_key()));
     let other = Arc::new(CryptKey::random().unwrap());
+    // It has a key of its own, with another second key.
     let mut codec = Codec::with_key(Some(key.clone())).tolerant(Tolerance { short_iv: true, long_header: true });
-    // The codec has a key of its own, which reads more.
     let in_use = find(pieces);
+    assert!(in_use.iter().any(|found| found.starts_with("other id key at")));
     for data in [&b"some data"[..], &[7; 100_000]] {
         for compress in [false, true] {
             let blob = codec.seal_vec(data, compress).unwrap();
