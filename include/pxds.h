@@ -31,8 +31,9 @@
  * Memory.    What grows with data, with a listing or with a size that is read from outside is asked for first, and is
  *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system has
  *            none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps. What
- *            the JSON parser may need is asked for before, all at once: only if others take it meanwhile, if the reserve
- *            is used up too, or if the table of a reader's cache cannot grow, does a failed allocation end the process.
+ *            the JSON parser may need is asked for before, all at once. A failed allocation still ends the process where
+ *            others take that meanwhile, where the reserve is used up too, where the table of a reader's cache cannot
+ *            grow, and for the 48 bytes that Rust's runtime keeps of each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK

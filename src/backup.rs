@@ -135,7 +135,7 @@ impl Backup {
             group: Some(held),
             store_lock: Some(store_lock),
         };
-        backup.manifest.set_notes(notes.as_deref());
+        backup.manifest.set_notes(notes.as_deref())?;
         Ok(backup)
     }
 

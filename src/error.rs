@@ -298,6 +298,16 @@ pub(crate) fn try_collect<T>(items: impl Iterator<Item = Result<T>>) -> Result<V
     Ok(list)
 }
 
+/// A copy of a text that may be long.
+///
+/// Errors: `NoMemory`.
+pub(crate) fn copy_text(text: &str) -> Result<String> {
+    let mut copy = String::new();
+    copy.try_reserve_exact(text.len()).map_err(|_| no_memory(text.len()))?;
+    copy.push_str(text);
+    Ok(copy)
+}
+
 /// Adds to a set that grows with data; false if it has the item.
 ///
 /// Errors: `NoMemory`.

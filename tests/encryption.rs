@@ -200,7 +200,7 @@ fn snapshots_are_encrypted_and_signed() {
         // Notes can be changed without it.
         store
             .update_manifest(&snapshot, |manifest| {
-                manifest.set_notes(Some("x"));
+                manifest.set_notes(Some("x")).unwrap();
                 Ok(())
             })
             .unwrap();

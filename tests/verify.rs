@@ -639,7 +639,7 @@ fn the_outcome_is_noted_and_all_else_stays() {
     let snapshot = make(&store, "host/x", TIME, b"abc", Some(Arc::clone(&key)));
     store
         .update_manifest(&snapshot, |manifest| {
-            manifest.set_notes(Some("weekly"));
+            manifest.set_notes(Some("weekly")).unwrap();
             manifest.set_unprotected_member("other", Some(serde_json::json!([1, null])))
         })
         .unwrap();
@@ -706,7 +706,7 @@ fn a_draft_of_a_manifest_takes_its_place_whatever_has_happened_meanwhile() {
     assert_eq!((names().len(), state_of(&store, &snapshot.path())), (4, None));
     let notes = |text: &'static str| {
         store.update_manifest(&snapshot, |manifest| {
-            manifest.set_notes(Some(text));
+            manifest.set_notes(Some(text)).unwrap();
             Ok(())
         })
     };

@@ -54,7 +54,7 @@ fn make_group(store: &Store, group: &Group) {
             let csum = sha256(format!("{snapshot}/{name}").as_bytes());
             manifest.add_file(&FileInfo { filename, crypt_mode: CryptMode::None, size: 32 << 30, csum }).unwrap();
         }
-        manifest.set_notes(Some("every night"));
+        manifest.set_notes(Some("every night")).unwrap();
         let dir = store.path().join(snapshot.path());
         fs::create_dir_all(&dir).unwrap();
         let blob = codec.encode_vec(&manifest.to_json().unwrap(), true).unwrap();

@@ -42,15 +42,19 @@ static pxds_status load_manifest(const pxds_store *store, struct row *row)
     return status < 0 ? status : pxds_manifest_get_notes(row->manifest, &row->notes, &row->err);
 }
 
-/* Fills a row, to be freed with free_row(). */
-static void load_row(const pxds_store *store, const pxds_snapshot_list *list, size_t i,
-                     struct row *row)
+/* Fills a row, to be freed with free_row(). Without memory it fails: there would be none for the next. */
+static int load_row(const pxds_store *store, const pxds_snapshot_list *list, size_t i,
+                    struct row *row)
 {
     *row = (struct row){.entry = PXDS_SNAPSHOT_ENTRY_INIT};
     pxds_snapshot_list_get(list, i, &row->entry, NULL);
     row->status = load_manifest(store, row);
     if (row->status < 0)
         row->files = row->bytes = 0;
+    if (row->status != PXDS_ERR_NOMEM)
+        return 0;
+    say("%s", problem_of(row));
+    return 1;
 }
 
 static const char *crypt_mode(uint32_t mode)
@@ -73,21 +77,24 @@ struct owner {
     pxds_buffer *text; /* NULL: nobody */
 };
 
-static void load_owner(const pxds_store *store, const char *snapshot, struct owner *owner)
+static int load_owner(const pxds_store *store, const char *snapshot, struct owner *owner)
 {
     const size_t len = (size_t)(strrchr(snapshot, '/') - snapshot);
     pxds_error *err = NULL;
     pxds_status status;
 
     if (strncmp(owner->group, snapshot, len) == 0 && owner->group[len] == '\0')
-        return;
+        return 0;
     pxds_buffer_free(owner->text);
     owner->text = NULL;
     snprintf(owner->group, sizeof owner->group, "%.*s", (int)len, snapshot);
     status = pxds_group_get_owner(store, owner->group, &owner->text, &err);
+    if (status == PXDS_ERR_NOMEM)
+        return fail(err);
     if (status < 0 && status != PXDS_ERR_NOT_FOUND)
         say("warning: %s", err != NULL ? pxds_error_message(err) : "out of memory");
     pxds_error_free(err);
+    return 0;
 }
 
 static void print_json_buffer(const pxds_buffer *buffer)
@@ -137,20 +144,22 @@ static void print_json_row(const struct row *row, const struct owner *owner)
     fputs("}\n", stdout);
 }
 
-static void list_json(const pxds_store *store, const pxds_snapshot_list *list)
+static int list_json(const pxds_store *store, const pxds_snapshot_list *list)
 {
     struct owner owner = {"", NULL};
     struct row row;
+    int rc = 0;
 
-    for (size_t i = 0; i < pxds_snapshot_list_count(list) && !ferror(stdout); i++) {
-        load_row(store, list, i, &row);
-        load_owner(store, row.entry.path, &owner);
-        print_json_row(&row, &owner);
+    for (size_t i = 0; rc == 0 && i < pxds_snapshot_list_count(list) && !ferror(stdout); i++) {
+        rc = load_row(store, list, i, &row) || load_owner(store, row.entry.path, &owner);
+        if (rc == 0)
+            print_json_row(&row, &owner);
         free_row(&row);
     }
     pxds_buffer_free(owner.text);
     if (!pxds_snapshot_list_is_complete(list))
         puts("{\"complete\":false}");
+    return rc;
 }
 
 /* ---- list ---- */
@@ -174,12 +183,23 @@ static void print_comment(const pxds_buffer *notes)
     print_text(text, end != NULL ? (size_t)(end - text) : len);
 }
 
-static void list_table(const pxds_store *store, const pxds_snapshot_list *list)
+static void print_row(const struct row *row, int width)
+{
+    printf("%-*s  %5" PRIu64 "  %15" PRIu64 "  %-*s", width, row->entry.path, row->files,
+           row->bytes, row->notes != NULL ? 12 : 0, state_of(row));
+    if (row->notes != NULL)
+        print_comment(row->notes);
+    putchar('\n');
+    if (row->status < 0)
+        say("warning: %s", problem_of(row));
+}
+
+static int list_table(const pxds_store *store, const pxds_snapshot_list *list)
 {
     const size_t count = pxds_snapshot_list_count(list);
     pxds_snapshot_entry entry = PXDS_SNAPSHOT_ENTRY_INIT;
     struct row row;
-    int width = 0;
+    int width = 0, rc = 0;
 
     for (size_t i = 0; i < count; i++) {
         pxds_snapshot_list_get(list, i, &entry, NULL);
@@ -189,17 +209,13 @@ static void list_table(const pxds_store *store, const pxds_snapshot_list *list)
     if (count > 0)
         printf("%-*s  %5s  %15s  %-10s  %s\n", width, "SNAPSHOT", "FILES", "BYTES", "STATE",
                "COMMENT");
-    for (size_t i = 0; i < count && !ferror(stdout); i++) {
-        load_row(store, list, i, &row);
-        printf("%-*s  %5" PRIu64 "  %15" PRIu64 "  %-*s", width, row.entry.path, row.files,
-               row.bytes, row.notes != NULL ? 12 : 0, state_of(&row));
-        if (row.notes != NULL)
-            print_comment(row.notes);
-        putchar('\n');
-        if (row.status < 0)
-            say("warning: %s", problem_of(&row));
+    for (size_t i = 0; rc == 0 && i < count && !ferror(stdout); i++) {
+        rc = load_row(store, list, i, &row);
+        if (rc == 0)
+            print_row(&row, width);
         free_row(&row);
     }
+    return rc;
 }
 
 int cmd_list(const struct args *args)
@@ -215,9 +231,9 @@ int cmd_list(const struct args *args)
         0)
         rc = fail(err);
     else if (args->option[OPT_JSON].given)
-        list_json(store, list);
+        rc = list_json(store, list);
     else
-        list_table(store, list);
+        rc = list_table(store, list);
     if (rc == 0 && !pxds_snapshot_list_is_complete(list))
         rc = EXIT_INCOMPLETE;
     pxds_snapshot_list_free(list);

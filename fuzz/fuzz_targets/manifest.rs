@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     if manifest.sign(&key).is_err() {
         return;
     }
-    manifest.set_notes(Some("changed"));
+    manifest.set_notes(Some("changed")).unwrap();
     let Ok(text) = manifest.to_json() else { return };
     assert_eq!(Manifest::parse(&text).unwrap().verify(&key).unwrap(), Signature::Valid);
 });

@@ -405,8 +405,7 @@ pub unsafe extern "C" fn pxds_manifest_set_notes(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and inputs.
         let (manifest, notes) = unsafe { (args::handle(manifest, "manifest")?, args::opt_text(notes, "notes")?) };
-        manifest.0.enter()?.manifest.set_notes(notes);
-        Ok(())
+        manifest.0.enter()?.manifest.set_notes(notes)
     })
 }
 

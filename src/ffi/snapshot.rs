@@ -236,10 +236,7 @@ pub unsafe extern "C" fn pxds_snapshot_set_notes(
         // SAFETY: the header's rules for inputs.
         let ((store, snapshot), notes) =
             unsafe { (store_and_snapshot(store, snapshot)?, args::opt_text(notes, "notes")?) };
-        store.update_manifest(&snapshot, |manifest| {
-            manifest.set_notes(notes.filter(|notes| !notes.is_empty()));
-            Ok(())
-        })
+        store.update_manifest(&snapshot, |manifest| manifest.set_notes(notes.filter(|notes| !notes.is_empty())))
     })
 }
 

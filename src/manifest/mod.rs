@@ -9,6 +9,7 @@ mod unprotected;
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
 pub use signature::Signature;
@@ -19,6 +20,26 @@ use crate::error::{Error, Kind, Result, no_memory, push, try_collect};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
 use crate::name::{self, BackupType, Snapshot};
+use crate::sys;
+
+/// A part of the JSON text, which is written from where it is.
+enum Part<'a> {
+    Value(&'a Value),
+    Members(&'a Map<String, Value>),
+    /// Null if there is none.
+    Text(Option<&'a str>),
+}
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Part::Value(value) => value.serialize(serializer),
+            Part::Members(members) => members.serialize(serializer),
+            Part::Text(Some(text)) => serializer.serialize_str(text),
+            Part::Text(None) => serializer.serialize_unit(),
+        }
+    }
+}
 
 /// The file of a snapshot's manifest.
 pub const MANIFEST_NAME: &str = "index.json.blob";
@@ -202,12 +223,13 @@ impl Manifest {
     ///
     /// Errors: `Limit` above [`JSON_MAX_SIZE`] bytes, which could not be read again; `NoMemory`.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        let signature = self.signature.clone().map_or(Value::Null, Value::String);
-        let unprotected = Value::Object(self.unprotected.clone());
-        let mut members: BTreeMap<&str, &Value> =
-            self.protected.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        members.insert("signature", &signature);
-        members.insert("unprotected", &unprotected);
+        let mut members = BTreeMap::new();
+        for (name, value) in &self.protected {
+            sys::check_memory()?;
+            members.insert(name.as_str(), Part::Value(value));
+        }
+        members.insert("signature", Part::Text(self.signature.as_deref()));
+        members.insert("unprotected", Part::Members(&self.unprotected));
         json::pretty(&members, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
     }
 
@@ -357,7 +379,7 @@ mod tests {
         );
         manifest.add_file(&file("a.didx")).unwrap();
         manifest.add_file(&file("b.blob")).unwrap();
-        manifest.set_notes(Some("x"));
+        manifest.set_notes(Some("x")).unwrap();
         assert_eq!(Manifest::parse(&manifest.to_json().unwrap()).unwrap(), manifest);
         assert_eq!(manifest.files(), [file("a.didx"), file("b.blob")]);
     }
@@ -439,7 +461,7 @@ mod tests {
         tree["files"][0]["later"] = json!(true);
         tree["unprotected"] = json!({"later": [1], "notes": "x"});
         let mut manifest = parse(&tree).unwrap();
-        manifest.set_notes(Some("y"));
+        manifest.set_notes(Some("y")).unwrap();
         manifest.add_file(&file("c.didx")).unwrap();
         tree["unprotected"]["notes"] = json!("y");
         tree["files"]
@@ -463,7 +485,7 @@ mod tests {
         tree["signature"] = json!("x");
         let mut manifest = parse(&tree).unwrap();
         let signed = manifest.canonical().unwrap();
-        manifest.set_notes(Some("x"));
+        manifest.set_notes(Some("x")).unwrap();
         let again = Manifest::parse(&manifest.to_json().unwrap()).unwrap();
         assert_eq!(again.canonical().unwrap(), signed);
         assert_eq!(again, manifest);
@@ -520,9 +542,9 @@ mod tests {
     #[test]
     fn what_could_not_be_read_again_is_not_written() {
         let mut manifest = parse(&tree()).unwrap();
-        manifest.set_notes(Some(&"x".repeat(JSON_MAX_SIZE)));
+        manifest.set_notes(Some(&"x".repeat(JSON_MAX_SIZE))).unwrap();
         assert_eq!(manifest.to_json().unwrap_err().kind(), Kind::Limit);
-        manifest.set_notes(None);
+        manifest.set_notes(None).unwrap();
         assert_eq!(written(&manifest), tree());
     }
 

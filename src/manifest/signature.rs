@@ -111,7 +111,7 @@ mod tests {
             let csum = Digest([byte; 32]);
             manifest.add_file(&FileInfo { filename: name.into(), crypt_mode: mode, size: 200, csum }).unwrap();
         }
-        manifest.set_notes(Some("not covered"));
+        manifest.set_notes(Some("not covered")).unwrap();
         manifest
     }
 
@@ -140,7 +140,7 @@ mod tests {
         manifest.set_unprotected_member("key-fingerprint", None).unwrap();
         assert_eq!(manifest.verify(&other).unwrap_err().kind(), Kind::Auth);
         manifest.check_fingerprint(None).unwrap();
-        manifest.set_notes(None);
+        manifest.set_notes(None).unwrap();
         assert_eq!(manifest.verify(&key()).unwrap(), Signature::Valid);
         manifest.set_unprotected_member("key-fingerprint", Some("x".into())).unwrap();
         assert_eq!(manifest.verify(&key()).unwrap_err().kind(), Kind::Format);

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::Manifest;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, copy_text};
 use crate::json;
 
 /// What a server counted while the snapshot was uploaded, over all its indexes.
@@ -71,8 +71,12 @@ impl Manifest {
     }
 
     /// Sets the notes, or removes them.
-    pub fn set_notes(&mut self, notes: Option<&str>) {
+    ///
+    /// Errors: `NoMemory`.
+    pub fn set_notes(&mut self, notes: Option<&str>) -> Result<()> {
+        let notes = notes.map(copy_text).transpose()?;
         self.set("notes", notes.map(Value::from));
+        Ok(())
     }
 
     /// The fingerprint of the key that the snapshot was made with, as it is written.
@@ -182,10 +186,10 @@ mod tests {
         assert_eq!(manifest.unprotected_member("a"), None);
         manifest.set_unprotected_member("b", None).unwrap();
 
-        manifest.set_notes(Some("first\nsecond"));
+        manifest.set_notes(Some("first\nsecond")).unwrap();
         assert_eq!(manifest.notes(), Some("first\nsecond"));
         assert_eq!(manifest.unprotected_member("notes"), Some(&json!("first\nsecond")));
-        manifest.set_notes(None);
+        manifest.set_notes(None).unwrap();
         assert_eq!(manifest, self::manifest());
         assert_eq!(with("notes", json!(5)).notes(), None);
         assert_eq!(with("key-fingerprint", json!("aa:bb")).key_fingerprint(), Some("aa:bb"));

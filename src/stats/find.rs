@@ -121,7 +121,8 @@ impl Walk<'_> {
                 Ok(None) => {}
                 // The file system's own, which only root may open.
                 Err(_) if path == "lost+found" => {}
-                Err(error) => self.skip(&path, &full, error.message())?,
+                Err(error) if may_be_left_out(&error) => self.skip(&path, &full, error.message())?,
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -213,7 +213,7 @@ impl Api for Safe {
 
     fn set_notes(&self, snapshot: &str, notes: &str) -> Outcome<()> {
         Ok(self.store.update_manifest(&Snapshot::parse(snapshot)?, |manifest| {
-            manifest.set_notes(Some(notes).filter(|notes| !notes.is_empty()));
+            manifest.set_notes(Some(notes).filter(|notes| !notes.is_empty()))?;
             Ok(())
         })?)
     }
