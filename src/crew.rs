@@ -10,6 +10,8 @@
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
 //! - A receiver that asks for it is called again while nothing is ready: at each pause of the caller's thread, and before
 //!   that has waited longer than the receiver's patience.
+//! - Where memory runs out, fewer threads work: who had none begins again when all others rest, after which the caller's
+//!   thread alone takes what is left. Only what fails then too has failed.
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
@@ -25,9 +27,38 @@ use crate::sys::{self, SignalsBlocked};
 /// Bytes of a thread's stack. Unless it is said, std asks the environment.
 const STACK_SIZE: usize = 2 << 20;
 
+/// How long a thread that waits for memory waits before its next pause.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What one thread works with.
+pub trait Desk: Send {
+    /// Memory has run out: gives back what is kept to be used again; with `has_job` not what the job under way is in.
+    fn shed(&mut self, has_job: bool);
+}
+
+impl Desk for () {
+    fn shed(&mut self, _: bool) {}
+}
+
+/// A result that is kept with its job, for whoever comes to it in order. The first lack of memory is none: it is returned
+/// from the work, which is then called again.
+///
+/// Errors: `NoMemory`.
+pub fn keep<T>(result: Result<T>, was_short: &mut bool) -> Result<Result<T>> {
+    match result {
+        Err(error) if error.kind() == Kind::NoMemory && !*was_short => {
+            *was_short = true;
+            Err(error)
+        }
+        result => Ok(result),
+    }
+}
+
 /// What taking a job has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
+    /// There is no memory for the next job. It is still to be taken, and asked for once more.
+    NoMemory,
     /// There are no more jobs.
     Nothing,
     /// A job, and it is the last one.
@@ -76,12 +107,13 @@ pub fn thread_count(option: usize) -> Result<usize> {
 /// Does what `take` gives by `work`, and hands it to `receiver`.
 ///
 /// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on any
-/// thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again.
+/// thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again. Work that has
+/// failed for lack of memory is called once more for the same job, which it may have done in part.
 ///
 /// Errors: the first of any of the three. When it is one of `take`'s, all that was taken before has been delivered.
 pub fn run<D, J, T, W>(desks: &mut [D], max_jobs: usize, take: T, work: W, receiver: &mut dyn Receiver<J>) -> Result<()>
 where
-    D: Send,
+    D: Desk,
     J: Default + Send,
     T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
     W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
@@ -97,6 +129,9 @@ where
         delivered: 0,
         done: VecDeque::new(),
         idle: Vec::new(),
+        used: 0,
+        short: 0,
+        is_lean: false,
     };
     let no_room = |_| no_memory(max_jobs.saturating_mul(size_of::<J>()));
     state.done.try_reserve(max_jobs).map_err(no_room)?;
@@ -106,10 +141,16 @@ where
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
     thread::scope(|scope| {
         let mut helpers = Helpers { scope, handles };
-        let result = crew.lead(&mut helpers, desk, receiver);
+        let result = crew.lead(&mut helpers, &mut Place { desk, is_used: false }, receiver);
         helpers.join();
         result
     })
+}
+
+/// Where a thread works.
+struct Place<'a, D> {
+    desk: &'a mut D,
+    is_used: bool,
 }
 
 /// The threads that have been started.
@@ -152,6 +193,12 @@ struct State<'env, D, J, T> {
     /// A place for each job that was taken and not delivered; filled when it is done.
     done: VecDeque<Option<J>>,
     idle: Vec<J>,
+    /// Desks that have memory on them.
+    used: usize,
+    /// Threads that have had no memory and wait for that of all others, or have it now.
+    short: usize,
+    /// Memory has run out: only the caller's thread takes more.
+    is_lean: bool,
 }
 
 struct Crew<'env, D, J, T, W> {
@@ -164,7 +211,12 @@ struct Crew<'env, D, J, T, W> {
 
 impl<D, J, T> State<'_, D, J, T> {
     fn can_take(&self, max_jobs: usize) -> bool {
-        matches!(self.phase, Phase::Open) && self.take.is_some() && self.done.len() < max_jobs
+        matches!(self.phase, Phase::Open) && self.take.is_some() && self.done.len() < max_jobs && self.short == 0
+    }
+
+    fn occupy(&mut self, place: &mut Place<'_, D>) {
+        self.used += usize::from(!place.is_used);
+        place.is_used = true;
     }
 
     fn fail(&mut self, error: Error) {
@@ -176,7 +228,7 @@ impl<D, J, T> State<'_, D, J, T> {
 
 impl<'env, D, J, T, W> Crew<'env, D, J, T, W>
 where
-    D: Send,
+    D: Desk,
     J: Default + Send,
     T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
     W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
@@ -205,7 +257,7 @@ where
     fn lead<'scope>(
         &'scope self,
         helpers: &mut Helpers<'scope, '_>,
-        desk: &mut D,
+        place: &mut Place<'_, D>,
         receiver: &mut dyn Receiver<J>,
     ) -> Result<()> {
         let _alarm = Alarm(self);
@@ -222,7 +274,12 @@ where
                     break;
                 }
                 if state.can_take(self.max_jobs) {
-                    self.take_and_work(state, desk, &mut || self.attend(helpers, receiver));
+                    self.take_and_work(state, place, &mut || self.attend(helpers, receiver));
+                    break;
+                }
+                if state.short > 0 && place.is_used {
+                    drop(state);
+                    self.clear(place, false);
                     break;
                 }
                 let is_late;
@@ -244,9 +301,9 @@ where
     /// What every other thread does.
     fn help(&self, desk: &mut D) {
         let _alarm = Alarm(self);
-        let mut is_new = true;
+        let (mut is_new, mut place) = (true, Place { desk, is_used: false });
         let mut state = self.state();
-        while let Phase::Open = state.phase {
+        while matches!(state.phase, Phase::Open) && !state.is_lean {
             if !state.can_take(self.max_jobs) {
                 state = self.wait(state);
                 continue;
@@ -255,15 +312,22 @@ where
                 is_new = false;
                 state.idle_helpers -= 1;
             }
-            self.take_and_work(state, desk, &mut || self.check());
+            self.take_and_work(state, &mut place, &mut || self.check());
             state = self.state();
+        }
+        if state.is_lean {
+            drop(state);
+            self.clear(&mut place, false);
+        } else {
+            // What is on it stays for the next run.
+            state.used -= usize::from(place.is_used);
         }
     }
 
     /// Starts a thread if all that there are have work, and there is more.
     fn hire<'scope>(&'scope self, helpers: &mut Helpers<'scope, '_>) {
         let mut state = self.state();
-        if state.taken == 0 || state.idle_helpers > 0 || !matches!(state.phase, Phase::Open) {
+        if state.taken == 0 || state.idle_helpers > 0 || state.is_lean || !matches!(state.phase, Phase::Open) {
             return;
         }
         let Some(desk) = state.desks.next() else { return };
@@ -282,11 +346,27 @@ where
     }
 
     /// Takes a job, which can be, and does it. How that went is in the state.
-    fn take_and_work(&self, mut state: MutexGuard<'_, State<'env, D, J, T>>, desk: &mut D, pause: &mut Pause<'_>) {
+    fn take_and_work(
+        &self,
+        mut state: MutexGuard<'_, State<'env, D, J, T>>,
+        place: &mut Place<'_, D>,
+        pause: &mut Pause<'_>,
+    ) {
         let Some(mut take) = state.take.take() else { return };
         let mut job = state.idle.pop().unwrap_or_default();
+        state.occupy(place);
         drop(state);
-        let taken = sys::check_memory().and_then(|()| take(desk, &mut job, pause));
+        let taken = self.with_memory(place, pause, &mut |desk, pause| {
+            sys::check_memory()?;
+            match take(desk, &mut job, pause) {
+                Ok(Taken::NoMemory) => {
+                    Err(Error::new(Kind::NoMemory, "there is no memory for the next part of the work"))
+                }
+                // What has failed otherwise cannot be asked again: some of it may have been taken.
+                taken => Ok(taken),
+            }
+        });
+        let taken = taken.and_then(|taken| taken);
 
         let mut state = self.state();
         state.take = Some(take);
@@ -296,7 +376,7 @@ where
         let number = state.taken;
         match taken {
             Ok(Taken::More) => {}
-            Ok(Taken::Last | Taken::Nothing) => state.phase = Phase::Ended(Ok(())),
+            Ok(Taken::Last | Taken::Nothing | Taken::NoMemory) => state.phase = Phase::Ended(Ok(())),
             Err(ref error) => state.phase = Phase::Ended(Err(error.clone())),
         }
         let got_one = matches!(taken, Ok(Taken::More | Taken::Last));
@@ -308,8 +388,56 @@ where
         self.changed.notify_all();
         if got_one {
             // The caller's thread starts another before it begins.
-            let result = pause().and_then(|()| (self.work)(desk, &mut job, pause));
+            let result = pause()
+                .and_then(|()| self.with_memory(place, pause, &mut |desk, pause| (self.work)(desk, &mut job, pause)));
             self.finish(number, job, result);
+        }
+    }
+
+    /// Does `step`; a second time, when all others rest, if there was no memory for the first.
+    fn with_memory<R>(
+        &self,
+        place: &mut Place<'_, D>,
+        pause: &mut Pause<'_>,
+        step: &mut dyn FnMut(&mut D, &mut Pause<'_>) -> Result<R>,
+    ) -> Result<R> {
+        match step(place.desk, pause) {
+            Err(error) if error.kind() == Kind::NoMemory && self.check().is_ok() => {
+                self.clear(place, true);
+                let result = self.await_memory(place, pause).and_then(|()| step(place.desk, pause));
+                self.state().short -= 1;
+                self.changed.notify_all();
+                result
+            }
+            result => result,
+        }
+    }
+
+    /// Waits until nobody else uses a desk. From then on none but those that wait here begins.
+    fn await_memory(&self, place: &mut Place<'_, D>, pause: &mut Pause<'_>) -> Result<()> {
+        let mut state = self.state();
+        state.is_lean = true;
+        state.short += 1;
+        self.changed.notify_all();
+        // What has been done has memory until it is delivered.
+        while state.used > 0 || matches!(state.done.front(), Some(Some(_))) {
+            (state, _) = self.wait_at_most(state, Some(PATIENCE));
+            drop(state);
+            pause()?;
+            state = self.state();
+        }
+        state.idle.clear();
+        state.occupy(place);
+        Ok(())
+    }
+
+    /// Gives back the memory of a desk.
+    fn clear(&self, place: &mut Place<'_, D>, has_job: bool) {
+        place.desk.shed(has_job);
+        if place.is_used {
+            place.is_used = false;
+            self.state().used -= 1;
+            self.changed.notify_all();
         }
     }
 
@@ -342,7 +470,9 @@ where
             let mut state = self.state();
             state.done.pop_front();
             state.delivered += 1;
-            state.idle.push(job);
+            if !state.is_lean || state.idle.is_empty() {
+                state.idle.push(job);
+            }
             drop(state);
             self.changed.notify_all();
         }
@@ -453,17 +583,26 @@ mod tests {
         }
     }
 
+    #[derive(Debug, PartialEq)]
+    struct Counter(usize);
+
+    impl Desk for Counter {
+        fn shed(&mut self, _: bool) {
+            self.0 = 0;
+        }
+    }
+
     #[test]
     fn a_single_job_starts_no_thread() {
         let threads = AtomicUsize::new(0);
-        let mut desks = [0, 0];
-        let take = |desk: &mut i32, _: &mut Job, _: &mut Pause<'_>| {
+        let mut desks = [Counter(0), Counter(0)];
+        let take = |Counter(desk): &mut Counter, _: &mut Job, _: &mut Pause<'_>| {
             *desk += 1;
             threads.fetch_add(1, Ordering::SeqCst);
             Ok(Taken::Last)
         };
         run(&mut desks, 8, take, |_, _, _| Ok(()), &mut |_: &mut Job| Ok(())).unwrap();
-        assert_eq!((threads.into_inner(), desks), (1, [1, 0]));
+        assert_eq!((threads.into_inner(), desks), (1, [Counter(1), Counter(0)]));
     }
 
     /// Runs 100 jobs, of which number 10 fails where `fails` says, and gives what was delivered and the error.
@@ -580,6 +719,82 @@ mod tests {
             let error =
                 run(&mut vec![(); threads], 16, take, |_, _, _| Ok(()), &mut |_: &mut Job| Err(failure("deliver")));
             assert_eq!(error.unwrap_err().message(), "deliver");
+        }
+    }
+
+    /// A desk that takes one unit of a memory when it is first used, and a job another.
+    struct Greedy<'a> {
+        free: &'a AtomicUsize,
+        kept: usize,
+    }
+
+    impl Greedy<'_> {
+        fn get(&self) -> Result<()> {
+            let one_less = |free: usize| free.checked_sub(1);
+            let got = self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+            got.map(drop).map_err(|_| Error::new(Kind::NoMemory, "no unit is free"))
+        }
+
+        fn settle(&mut self) -> Result<()> {
+            if self.kept == 0 {
+                self.get()?;
+                self.kept = 1;
+            }
+            Ok(())
+        }
+    }
+
+    impl Desk for Greedy<'_> {
+        fn shed(&mut self, _: bool) {
+            self.free.fetch_add(self.kept, Ordering::SeqCst);
+            self.kept = 0;
+        }
+    }
+
+    /// Does 60 jobs with so many units of memory, and gives how many were delivered.
+    fn with_units(threads: usize, units: usize, take_needs: bool) -> (Result<()>, usize) {
+        let free = AtomicUsize::new(units);
+        let (mut next, mut delivered) = (0, 0);
+        let take = |desk: &mut Greedy<'_>, job: &mut Job, _: &mut Pause<'_>| {
+            if take_needs && desk.settle().is_err() {
+                return Ok(Taken::NoMemory);
+            }
+            job.number = next;
+            next += 1;
+            Ok(if next == 60 { Taken::Last } else { Taken::More })
+        };
+        let work = |desk: &mut Greedy<'_>, job: &mut Job, pause: &mut Pause<'_>| {
+            desk.settle()?;
+            desk.get()?;
+            thread::sleep(Duration::from_micros(200));
+            let paused = pause();
+            free.fetch_add(1, Ordering::SeqCst);
+            job.square = job.number * job.number;
+            paused
+        };
+        let mut deliver = |job: &mut Job| {
+            assert_eq!((job.number, job.square), (delivered, delivered * delivered));
+            delivered += 1;
+            Ok(())
+        };
+        let mut desks: Vec<_> = (0..threads).map(|_| Greedy { free: &free, kept: 0 }).collect();
+        let result = run(&mut desks, 16, take, work, &mut deliver);
+        (result, delivered)
+    }
+
+    #[test]
+    fn little_memory_is_for_few_threads() {
+        for threads in [1, 2, 8] {
+            for take_needs in [false, true] {
+                for units in [2, 3, 5, 100] {
+                    let (result, delivered) = with_units(threads, units, take_needs);
+                    assert_eq!((result.map_err(|error| error.kind()), delivered), (Ok(()), 60), "{threads}, {units}");
+                }
+                for units in [0, 1] {
+                    let (result, delivered) = with_units(threads, units, take_needs);
+                    assert_eq!((result.unwrap_err().kind(), delivered), (Kind::NoMemory, 0), "{threads}, {units}");
+                }
+            }
         }
     }
 

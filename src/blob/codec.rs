@@ -61,6 +61,11 @@ impl Codec {
         self.key.as_ref().map_or(self.tolerance, |key| key.tolerance())
     }
 
+    /// Gives back what it keeps to be used again.
+    pub fn shed(&mut self) {
+        (self.compressor, self.decompressor, self.opened) = (None, None, Vec::new());
+    }
+
     /// The key that it opens and seals with.
     pub fn key(&self) -> Option<&Arc<CryptKey>> {
         self.key.as_ref()

@@ -154,7 +154,11 @@ fn need_key() -> Error {
 }
 
 fn broken_frame(code: zstd_safe::ErrorCode) -> Error {
-    Error::new(Kind::Corrupt, format!("the blob's compressed data is broken: {}", zstd_safe::get_error_name(code)))
+    let name = zstd_safe::get_error_name(code);
+    if zstd_safe::is_error_kind(code, zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_memory_allocation) {
+        return Error::new(Kind::NoMemory, format!("cannot decompress: {name}"));
+    }
+    Error::new(Kind::Corrupt, format!("the blob's compressed data is broken: {name}"))
 }
 
 /// Compares the digest of `data`, of encrypted data if there is a key, with `digest`, if there is one.

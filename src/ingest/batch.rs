@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ChunkResult;
 use crate::blob::Codec;
-use crate::crew::Pause;
+use crate::crew::{self, Pause};
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, push, reserve};
@@ -88,6 +88,34 @@ pub(super) struct Desk {
     codec: Codec,
     /// As long as the largest encoded chunk so far.
     encoded: Vec<u8>,
+    /// There has been no memory.
+    is_short: bool,
+}
+
+impl crew::Desk for Desk {
+    fn shed(&mut self, has_job: bool) {
+        self.is_short = true;
+        self.codec.shed();
+        self.encoded = Vec::new();
+        if !has_job {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+impl Desk {
+    /// Gets what a chunk of `chunk` bytes takes, and a buffer for `input` bytes, before any of it is read. Whoever has had
+    /// no memory once gets it as far as there is some.
+    ///
+    /// Errors: `NoMemory`.
+    pub(super) fn furnish(&mut self, input: usize, chunk: usize) -> Result<()> {
+        if self.is_short {
+            return Ok(());
+        }
+        let encoded = chunk.saturating_add(ENCRYPTED_BLOB_HEADER_SIZE);
+        make_room(&mut self.encoded, encoded, encoded)?;
+        make_room(&mut self.buffer, input, input.next_multiple_of(BUFFER_STEP))
+    }
 }
 
 /// Stores chunks. Any number of threads at once, each with a desk of its own.
@@ -123,9 +151,9 @@ impl Keeper {
         Desk { codec: Codec::with_key(self.key.clone()), ..Desk::default() }
     }
 
-    /// Stores the chunks of `batch`.
+    /// Stores the chunks of `batch`, but for those that an earlier call has stored.
     pub(super) fn store_batch(&self, desk: &mut Desk, batch: &mut Batch<'_>, pause: &mut Pause<'_>) -> Result<()> {
-        let Desk { buffer, codec, encoded } = desk;
+        let Desk { buffer, codec, encoded, .. } = desk;
         let Batch { data, spans, stored, leftovers, reused } = batch;
         let data = match *data {
             Data::Slice(data) => data,
@@ -136,7 +164,7 @@ impl Keeper {
             }
         };
         let mut press = Press { codec, encoded, leftovers, reused };
-        for group in spans.chunks(GROUP) {
+        for group in spans[stored.len().min(spans.len())..].chunks(GROUP) {
             let chunks = chunks_of(group, data);
             let mut named = self.digests(&chunks)?.into_iter();
             for (span, chunk) in group.iter().zip(chunks) {
@@ -215,7 +243,8 @@ impl Keeper {
     fn insert(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
         let Press { codec, encoded, leftovers, reused } = press;
         let room = chunk.len() + ENCRYPTED_BLOB_HEADER_SIZE;
-        grow(encoded, room)?;
+        make_room(encoded, room, room)?;
+        encoded.resize(room.max(encoded.len()), 0);
         let len = match self.key {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
@@ -279,7 +308,7 @@ fn chunks_of<'a>(spans: &[Span], data: &'a [u8]) -> [Option<&'a [u8]>; GROUP] {
 /// Reads the spans that are no holes from a file of `size` bytes to their places in `buffer`.
 fn read_spans(fd: CallerFd<'_>, size: u64, spans: &[Span], buffer: &mut Vec<u8>, pause: &mut Pause<'_>) -> Result<()> {
     let end = spans.iter().map(|span| span.start + span.len).max().unwrap_or(0);
-    grow(buffer, end)?;
+    grow(buffer, end).inspect_err(|_| *buffer = Vec::new())?;
     for span in spans.iter().filter(|span| !span.hole) {
         pause()?;
         let read = fd.read_at(&mut buffer[span.start..][..span.len], span.offset)?;
@@ -294,17 +323,25 @@ fn read_spans(fd: CallerFd<'_>, size: u64, spans: &[Span], buffer: &mut Vec<u8>,
 
 /// Makes a buffer at least `len` bytes long. One that is not small gets room for a whole batch at once.
 pub(super) fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
-    if len > buffer.capacity() && len > SMALL_BUFFER {
-        let mut larger = sys::large_buffer(len.checked_next_multiple_of(BUFFER_STEP).unwrap_or(len))?;
+    make_room(buffer, len, if len > SMALL_BUFFER { len.next_multiple_of(BUFFER_STEP) } else { len })?;
+    buffer.resize(len.max(buffer.len()), 0);
+    Ok(())
+}
+
+/// Gives a buffer room for `wanted` bytes, or where there is not so much memory for `needed` ones at least.
+pub(super) fn make_room(buffer: &mut Vec<u8>, needed: usize, wanted: usize) -> Result<()> {
+    if needed <= buffer.capacity() {
+        return Ok(());
+    }
+    if needed > SMALL_BUFFER
+        && let Ok(mut larger) = sys::large_buffer(needed, wanted)
+    {
         larger.extend_from_slice(buffer);
         *buffer = larger;
+        return Ok(());
     }
-    let missing = len.saturating_sub(buffer.len());
-    if missing > 0 {
-        reserve(buffer, missing)?;
-        buffer.resize(len, 0);
-    }
-    Ok(())
+    // Perhaps there is room behind what it has.
+    reserve(buffer, needed - buffer.len())
 }
 
 pub(super) fn ends_early(at: u64, size: u64) -> Error {

@@ -149,12 +149,20 @@ impl Desk {
     }
 }
 
+impl crew::Desk for Desk {
+    fn shed(&mut self, _: bool) {
+        self.codec.shed();
+        (self.encoded, self.decoded) = (Vec::new(), Vec::new());
+    }
+}
+
 /// Some chunks that follow one another, and what has become of them, as far as it went.
 #[derive(Default)]
 struct Job {
     chunks: Range<usize>,
     copied: Vec<Result<ChunkResult>>,
     leftovers: Vec<(Digest, Leftover)>,
+    was_short: bool,
 }
 
 /// Enters what has been copied while a crew copies on.
@@ -190,6 +198,7 @@ impl Work<'_> {
     fn take(&self, next: &mut Range<usize>, job: &mut Job) -> Taken {
         job.copied.clear();
         job.leftovers.clear();
+        job.was_short = false;
         let first = next.start;
         let mut size = 0_u64;
         while size < MIN_JOB && next.start - first < MAX_CHUNKS && !self.ended.load(Ordering::Relaxed) {
@@ -209,12 +218,12 @@ impl Work<'_> {
 
     /// Copies the chunks of a job. What fails is in the job: what comes before it is to be entered first.
     ///
-    /// Errors: those of `pause`.
+    /// Errors: those of `pause`; `NoMemory`, after which it may go on.
     fn run(&self, desk: &mut Desk, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
-        for i in job.chunks.clone() {
+        for i in job.chunks.clone().skip(job.copied.len()) {
             pause()?;
             let chunk = self.chunk(i)?;
-            let copied = self.copy(desk, &chunk, &mut job.leftovers);
+            let copied = crew::keep(self.copy(desk, &chunk, &mut job.leftovers), &mut job.was_short)?;
             let failed = copied.is_err();
             push(&mut job.copied, copied)?;
             if failed {

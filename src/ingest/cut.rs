@@ -5,7 +5,7 @@ use super::engine::Input;
 use super::pending::Pending;
 use crate::chunker::DynamicChunker;
 use crate::crew::{Pause, Taken};
-use crate::error::{Error, Result, push};
+use crate::error::{Error, Kind, Result, push};
 use crate::sys::CallerFd;
 
 /// Bytes asked of a descriptor at a time: small enough to be scanned while they are in the processor's cache.
@@ -17,6 +17,7 @@ pub(super) struct Pace {
     pub(super) batch_size: usize,
     /// The average chunk: no batch aims at less.
     pub(super) avg: usize,
+    pub(super) max_chunk: usize,
     pub(super) threads: usize,
 }
 
@@ -98,6 +99,8 @@ pub(super) struct FdInput<'a, 'b> {
     pub(super) rest: Option<u64>,
     /// What the next call has to say.
     pub(super) failure: Option<Error>,
+    /// There has been no memory: only what is needed is asked for.
+    pub(super) is_short: bool,
 }
 
 impl FdInput<'_, '_> {
@@ -110,13 +113,23 @@ impl FdInput<'_, '_> {
 }
 
 impl<'a> Input<'a> for FdInput<'a, '_> {
+    fn room(&self, max_chunk: usize) -> usize {
+        max_chunk + STEP
+    }
+
     fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken> {
         if let Some(error) = self.failure.take() {
             return Err(error);
         }
         batch.reset(Data::Buffer);
         let (mut start, mut filled) = (0, self.pending.len());
-        grow(buffer, filled)?;
+        // Nothing is read that there may be no room for.
+        let rest = if self.is_short { filled } else { self.pace.max_chunk + STEP };
+        if self.pending.reserve(rest).is_err() || grow(buffer, filled + STEP).is_err() {
+            self.is_short = true;
+            *buffer = Vec::new();
+            return Ok(Taken::NoMemory);
+        }
         buffer[..filled].copy_from_slice(self.pending.bytes());
         let (mut taken, goal) = (Taken::More, self.pace.goal(self.done, self.rest));
         while !self.pace.is_enough(goal, start, &batch.spans) && batch.spans.len() < MAX_SPANS {
@@ -126,6 +139,8 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
                     break;
                 }
                 Ok(count) => count,
+                // A smaller batch.
+                Err(error) if error.kind() == Kind::NoMemory && start > 0 => break,
                 Err(error) if start == 0 => return Err(error),
                 // What was read before comes first.
                 Err(error) => {
@@ -158,7 +173,7 @@ mod tests {
     #[test]
     fn batches_are_small_at_both_ends() {
         let goals = |threads, rest: Option<u64>| {
-            let pace = Pace { batch_size: 1600, avg: 400, threads };
+            let pace = Pace { batch_size: 1600, avg: 400, max_chunk: 1600, threads };
             [0, 400, 1000, 5000].map(|done| pace.goal(done, rest))
         };
         assert_eq!(goals(2, None), [400, 400, 1000, 1600]);
@@ -170,7 +185,7 @@ mod tests {
 
     #[test]
     fn no_chunk_is_most_of_a_large_batch() {
-        let pace = Pace { batch_size: 1600, avg: 400, threads: 2 };
+        let pace = Pace { batch_size: 1600, avg: 400, max_chunk: 1600, threads: 2 };
         let is_enough = |goal, lengths: &[usize]| {
             let spans: Vec<_> = lengths.iter().map(|&len| Span { offset: 0, start: 0, len, hole: false }).collect();
             pace.is_enough(goal, lengths.iter().sum(), &spans)

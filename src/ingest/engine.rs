@@ -9,6 +9,7 @@ use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, try_collect};
+use crate::limits::blob_len;
 use crate::progress::{KeptOnProgress, Progress};
 use crate::store::{SharedLock, Store};
 
@@ -17,6 +18,11 @@ const MAX_AHEAD: usize = 4;
 
 /// Where batches come from.
 pub(super) trait Input<'a> {
+    /// Bytes of the buffer that a chunk of `max_chunk` bytes takes, before it is stored.
+    fn room(&self, _max_chunk: usize) -> usize {
+        0
+    }
+
     /// Takes the next chunks; what has to be read goes into `buffer`. One thread at a time.
     fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken>;
 }
@@ -87,6 +93,8 @@ pub(super) struct Engine {
     keeper: Keeper,
     /// One for each thread.
     desks: Vec<Desk>,
+    /// Plain bytes of the largest chunk.
+    max_chunk: usize,
     ledger: Ledger,
 }
 
@@ -126,6 +134,8 @@ pub(super) struct EngineOptions {
     pub(super) listeners: Listeners,
     /// 0 for as many as there are processors.
     pub(super) threads: usize,
+    /// Plain bytes of the largest chunk.
+    pub(super) max_chunk: u64,
 }
 
 impl Engine {
@@ -133,12 +143,12 @@ impl Engine {
     ///
     /// Errors: `Argument` for too many threads.
     pub(super) fn new(store: &Store, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
-        let EngineOptions { compress, key, listeners, threads } = options;
+        let EngineOptions { compress, key, listeners, threads, max_chunk } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);
         let desks = try_collect(std::iter::repeat_with(|| Ok(keeper.desk())).take(crew::thread_count(threads)?))?;
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
-        Ok(Engine { keeper, desks, ledger: Ledger::new(index, listeners) })
+        Ok(Engine { keeper, desks, max_chunk: blob_len(max_chunk)?, ledger: Ledger::new(index, listeners) })
     }
 
     /// How many threads there are, the caller's among them.
@@ -177,12 +187,15 @@ impl Engine {
 
     /// Stores what `input` gives.
     pub(super) fn run<'a>(&mut self, input: &mut (impl Input<'a> + Send)) -> Result<()> {
-        let Engine { keeper, desks, ledger } = self;
+        let Engine { keeper, desks, max_chunk, ledger } = self;
         let max_jobs = MAX_AHEAD * desks.len();
         crew::run(
             desks,
             max_jobs,
-            |desk: &mut Desk, batch: &mut Batch<'a>, pause| input.take(&mut desk.buffer, batch, pause),
+            |desk: &mut Desk, batch: &mut Batch<'a>, pause| match desk.furnish(input.room(*max_chunk), *max_chunk) {
+                Ok(()) => input.take(&mut desk.buffer, batch, pause),
+                Err(_) => Ok(Taken::NoMemory),
+            },
             |desk, batch, pause| keeper.store_batch(desk, batch, pause),
             &mut Entry { keeper, ledger },
         )

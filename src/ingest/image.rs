@@ -109,7 +109,8 @@ impl Image {
                         garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
-        let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
+        let listeners = Listeners { on_chunk, on_progress };
+        let options = EngineOptions { compress, key, listeners, threads, max_chunk: chunk_size };
         let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;
         let (pending, batch_size) = (Pending::default(), batch_size(chunk_size));
         let (store, state) = (store.clone(), State::Open);

@@ -1,6 +1,6 @@
 //! Bytes that have come in and wait to be stored.
 
-use super::batch::grow;
+use super::batch::{grow, make_room};
 use crate::error::Result;
 
 /// The end of what has come in so far, from the start of a chunk on.
@@ -18,6 +18,11 @@ impl Pending {
 
     pub(super) fn len(&self) -> usize {
         self.filled
+    }
+
+    /// Sees to it that `len` bytes in all have room.
+    pub(super) fn reserve(&mut self, len: usize) -> Result<()> {
+        make_room(&mut self.buffer, len, len)
     }
 
     /// `len` bytes behind the filled ones, to be filled next.

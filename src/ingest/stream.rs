@@ -16,7 +16,7 @@ use crate::chunker::{Config, DynamicChunker};
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::DynamicWriter;
-use crate::limits::BLOB_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, blob_len};
 use crate::progress::KeptOnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Watch};
@@ -104,10 +104,11 @@ impl Ingest {
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let options = EngineOptions { compress, key, listeners: Listeners { on_chunk, on_progress }, threads };
+        let listeners = Listeners { on_chunk, on_progress };
+        let options = EngineOptions { compress, key, listeners, threads, max_chunk: config.max };
         let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
-        let avg = usize::try_from(config.avg).unwrap_or(usize::MAX);
-        let pace = Pace { batch_size: batch_size(config.avg), avg, threads: engine.threads() };
+        let (avg, max_chunk) = (blob_len(config.avg)?, blob_len(config.max)?);
+        let pace = Pace { batch_size: batch_size(config.avg), avg, max_chunk, threads: engine.threads() };
         let (pending, state) = (Pending::default(), State::Open);
         Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, pace, store: store.clone(), strict, state })
     }
@@ -149,7 +150,8 @@ impl Ingest {
             ingest.engine.index()?.add_input(fd.id()?)?;
             let Ingest { engine, chunker, pending, pace, .. } = ingest;
             let (offset, rest) = (ingest.offset, fd.rest()?);
-            let mut input = FdInput { fd, chunker, pending, offset, pace, done: 0, rest, failure: None };
+            let mut input =
+                FdInput { fd, chunker, pending, offset, pace, done: 0, rest, failure: None, is_short: false };
             let result = engine.run(&mut input);
             ingest.offset = input.offset;
             ingest.scanned = ingest.pending.len();

@@ -89,6 +89,7 @@ struct Job<'a> {
     part: Option<Part<'a>>,
     ahead: Option<ChunkInfo>,
     failure: Option<Error>,
+    was_short: bool,
 }
 
 impl Reader {
@@ -151,7 +152,8 @@ impl Reader {
             |_, job, pause| {
                 pause()?;
                 if let Some(part) = &mut job.part {
-                    job.failure = self.copy_chunk(&part.chunk, part.within, part.out).err();
+                    let copied = self.copy_chunk(&part.chunk, part.within, part.out);
+                    job.failure = crew::keep(copied, &mut job.was_short)?.err();
                 }
                 if job.failure.as_ref().is_some_and(|error| self.on_bad.is_none() || !is_bad(error)) {
                     ended.store(true, Ordering::Relaxed);

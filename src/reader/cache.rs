@@ -101,13 +101,14 @@ impl Cache {
     }
 
     /// The chunk, from here or else by `load`. One of all who ask the same runs it; the others wait, and get what it
-    /// gets, the error too. Besides, a buffer that nobody needs any more, if there is one.
+    /// gets, the error too. Besides, a buffer that nobody needs any more, if there is one. A load that finds no memory
+    /// gets that of all chunks, and runs again.
     ///
     /// No lock is held while `load` runs.
     pub(super) fn get_or_load(
         &self,
         question: Question,
-        load: impl FnOnce() -> Result<Decoded>,
+        mut load: impl FnMut() -> Result<Decoded>,
     ) -> (Result<Arc<Decoded>>, Option<Vec<u8>>) {
         let flight = {
             let mut state = self.state();
@@ -123,7 +124,11 @@ impl Cache {
             flight
         };
         let mut landing = Landing { cache: self, question, flight: &flight, landed: false };
-        let outcome = load().map(Arc::new);
+        let outcome = match load() {
+            Err(error) if error.kind() == Kind::NoMemory && self.clear() => load(),
+            outcome => outcome,
+        };
+        let outcome = outcome.map(Arc::new);
         let evicted = match &outcome {
             Ok(chunk) => self.insert(question.digest, chunk.clone()),
             Err(_) => Vec::new(),
@@ -131,6 +136,15 @@ impl Cache {
         landing.land(outcome.clone());
         let spare = evicted.into_iter().find_map(|chunk| Arc::try_unwrap(chunk).ok()).map(|chunk| chunk.data);
         (outcome, spare)
+    }
+
+    /// Drops all chunks; false if there were none.
+    fn clear(&self) -> bool {
+        let mut state = self.state();
+        let had_some = !state.chunks.is_empty();
+        state.chunks.clear();
+        state.bytes = 0;
+        had_some
     }
 
     /// Keeps a chunk, and gives those that had to go.
@@ -228,6 +242,23 @@ mod tests {
         assert_eq!(keys(&cache), [4, 1, 3]);
         assert_eq!(cache.bytes(), 3 * (1000 + ENTRY));
         assert!(cache.get_or_load(question(4), || panic!("it is here")).0.is_ok());
+    }
+
+    #[test]
+    fn a_load_without_memory_gets_that_of_the_chunks() {
+        let cache = Cache::new(1 << 20).unwrap();
+        let mut loads = 0;
+        let mut load_short = |number| {
+            let (outcome, _) = cache.get_or_load(question(number), || {
+                loads += 1;
+                if cache.bytes() > 0 || number == 9 { Err(Error::new(Kind::NoMemory, "x")) } else { decoded(1000) }
+            });
+            (outcome.map(|chunk| chunk.data.len()).map_err(|error| error.kind()), cache.bytes(), loads)
+        };
+        assert_eq!(load_short(1), (Ok(1000), 1000 + ENTRY, 1));
+        assert_eq!(load_short(2), (Ok(1000), 1000 + ENTRY, 3));
+        assert_eq!(load_short(9), (Err(Kind::NoMemory), 0, 5));
+        assert_eq!(load_short(9), (Err(Kind::NoMemory), 0, 6), "there is nothing to be had");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Part;
-use crate::crew::{Pause, Receiver, Taken};
+use crate::crew::{self, Pause, Receiver, Taken};
 use crate::error::{Error, Kind, Result, push};
 use crate::index::{ChunkInfo, Index};
 use crate::progress::Progress;
@@ -49,6 +49,7 @@ pub(super) struct Job {
     rooms: Vec<Room>,
     /// Of each chunk, as far as it was looked at: what comes behind a failure that ends the restore is not.
     found: Vec<Found>,
+    was_short: bool,
 }
 
 enum Found {
@@ -80,6 +81,11 @@ impl Rooms {
 
     fn put_back(&self, rooms: Vec<Room>) {
         self.idle().push(rooms);
+    }
+
+    /// Gives the memory of those back.
+    fn shed(&self) {
+        self.idle().clear();
     }
 }
 
@@ -165,6 +171,7 @@ impl Work<'_> {
     /// Takes the next job.
     pub(super) fn take(&self, queue: &mut Queue, job: &mut Job) -> Taken {
         job.found.clear();
+        job.was_short = false;
         job.chunks = if self.ended.load(Ordering::Relaxed) { 0..0 } else { queue.take(self.index) };
         match (job.chunks.is_empty(), queue.next.is_empty()) {
             (true, _) => Taken::Nothing,
@@ -176,14 +183,15 @@ impl Work<'_> {
     /// Loads, checks and decodes the chunks of a job, and writes them if that is for any thread. What fails is in the job:
     /// what comes before it is to be given out first.
     ///
-    /// Errors: those of `pause`.
+    /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
     pub(super) fn run(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
+        job.found.clear();
         job.rooms = self.rooms.take();
         // The next room to use; the first chunk and the first room of the group that is to be proved together.
         let (mut room, mut group, mut group_room) = (0, 0, 0);
         for i in job.chunks.clone() {
             pause()?;
-            let found = self.find(loader, &self.chunk(i)?, &mut job.rooms, room);
+            let found = self.find(loader, &self.chunk(i)?, job, room)?;
             let ends = self.ends(&found);
             room += usize::from(matches!(found, Found::Data(_)));
             push(&mut job.found, found)?;
@@ -207,17 +215,19 @@ impl Work<'_> {
     }
 
     /// Loads a chunk into room number `room`, unless it is zeros.
-    fn find(&self, loader: &mut Loader, chunk: &ChunkInfo, rooms: &mut Vec<Room>, room: usize) -> Found {
+    ///
+    /// Errors: `NoMemory`.
+    fn find(&self, loader: &mut Loader, chunk: &ChunkInfo, job: &mut Job, room: usize) -> Result<Found> {
+        let Job { rooms, was_short, .. } = job;
         if self.zeros.is_some_and(|zeros| zeros.has(chunk, self.required_form)) {
-            return Found::Zeros;
+            return Ok(Found::Zeros);
         }
         if rooms.len() == room {
-            rooms.push(Room::default());
+            push(rooms, Room::default())?;
         }
-        match loader.load_unproved(self.source, chunk, self.required_form, &mut rooms[room]) {
-            Ok(()) => Found::Data(room),
-            Err(error) => Found::Lost(error),
-        }
+        let loaded = loader.load_unproved(self.source, chunk, self.required_form, &mut rooms[room]);
+        let kept = crew::keep(loaded, was_short).inspect_err(|_| self.rooms.shed())?;
+        Ok(kept.map_or_else(Found::Lost, |()| Found::Data(room)))
     }
 
     /// Whether nothing behind this is needed.
@@ -244,7 +254,7 @@ impl Work<'_> {
     /// Writes what was found from place `first` of the job on, if that is for any thread; false if it is not.
     fn write(&self, job: &mut Job, first: usize) -> Result<bool> {
         let Some(region) = self.region else { return Ok(false) };
-        let Job { chunks, rooms, found } = job;
+        let Job { chunks, rooms, found, .. } = job;
         for (i, found) in chunks.clone().zip(found).skip(first) {
             let chunk = self.chunk(i)?;
             let written = match found {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::ChunkSource;
 use crate::blob::{Blob, Codec, compare_digests};
+use crate::crew;
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, reserve};
@@ -169,6 +170,13 @@ impl Loader {
         if buffer.capacity() > self.decoded.capacity() {
             self.decoded = buffer;
         }
+    }
+}
+
+impl crew::Desk for Loader {
+    fn shed(&mut self, _: bool) {
+        self.codec.shed();
+        (self.encoded, self.decoded) = (Vec::new(), Vec::new());
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::book::Good;
 use super::ends_all;
 use crate::blob::{Blob, Codec};
-use crate::crew::{Pause, Taken};
+use crate::crew::{self, Pause, Taken};
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, push, reserve};
@@ -96,6 +96,13 @@ impl Desk {
     }
 }
 
+impl crew::Desk for Desk {
+    fn shed(&mut self, _: bool) {
+        self.codec.shed();
+        self.decoded = Vec::new();
+    }
+}
+
 /// Checks chunks of a store.
 pub(super) struct Checker<'a> {
     pub(super) store: &'a Store,
@@ -133,20 +140,28 @@ impl Checker<'_> {
         let most = left.len().div_ceil(2 * self.threads).min(MAX_ITEMS);
         let bytes = left.as_slice().iter().take(most).fold(0_u64, |sum, wanted| sum.saturating_add(wanted.len));
         if raw.capacity() <= SMALL && bytes > SMALL as u64 {
-            *raw = sys::large_buffer(MAX_KEPT)?;
+            *raw = sys::large_buffer(0, MAX_KEPT)?;
         }
         let mut plain = 0_u64;
         while items.len() < most && plain < BATCH_SIZE && (raw.len() as u64) < BATCH_SIZE {
-            let Some(&wanted) = left.next() else { break };
+            let Some(&wanted) = left.as_slice().first() else { break };
             pause()?;
             let start = raw.len();
             let read = self.store.append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw);
             if let Err(error) = &read {
-                if ends_all(error) {
-                    return Err(error.clone());
-                }
                 raw.truncate(start);
+                match error.kind() {
+                    // A smaller batch.
+                    Kind::NoMemory if !items.is_empty() => break,
+                    Kind::NoMemory => {
+                        *raw = Vec::new();
+                        return Ok(Taken::NoMemory);
+                    }
+                    _ if ends_all(error) => return Err(error.clone()),
+                    _ => {}
+                }
             }
+            left.next();
             plain = plain.saturating_add(wanted.len);
             push(items, Item { wanted, read: read.map(|file| (start..raw.len(), file)), finding: None })?;
         }
@@ -196,7 +211,10 @@ impl Checker<'_> {
         });
         let room = lens.iter().sum::<usize>();
         if room > decoded.capacity() {
-            *decoded = if room > SMALL { sys::large_buffer(room.max(MAX_KEPT))? } else { Vec::new() };
+            *decoded = Vec::new();
+            if room > SMALL {
+                *decoded = sys::large_buffer(room, MAX_KEPT)?;
+            }
         }
         reserve(decoded, room.saturating_sub(decoded.len()))?;
         decoded.resize(room.max(decoded.len()), 0);

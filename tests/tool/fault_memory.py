@@ -7,6 +7,7 @@ always or says that there is no memory; it never goes on with less. A store is a
 import os
 import random
 import re
+import resource
 import shutil
 import subprocess
 
@@ -53,6 +54,8 @@ class Memory(TestCase):
             os.makedirs(os.path.join(self.template, "vm/1", time))
         for number in range(FEW):
             os.makedirs(os.path.join(self.template, "ns", f"n{number}"))
+        self.index = self.path("index.didx")
+        self.pxds("put", self.template, self.path("data"), self.index)
         self.fresh()
 
     def fresh(self):
@@ -125,6 +128,10 @@ class Memory(TestCase):
         self.check("verify", self.store, "host/x", "--read-only", "--threads", "1")
         self.check("verify", self.store, "host/x", "--read-only", "--threads", "3")
         self.check("gc", self.store, "--dry-run")
+        self.check("report", self.store, "--output", "-")
+        self.check("get", self.store, self.index, out, "--threads", "1")
+        self.check("get", self.store, self.index, out, "--threads", "3")
+        self.check("chunk", self.path("data"))
 
     def test_writing(self):
         def store_is_good():
@@ -142,11 +149,59 @@ class Memory(TestCase):
         self.check("prune", self.store, "vm/1", "--keep-last", "3", changes=True, after=store_is_good)
         self.check("notes", self.store, SNAPSHOT, "--set", "x" * 50_000, changes=True, after=store_is_good)
         self.check("forget", self.store, SNAPSHOT, changes=True)
+        self.check("put", self.store, self.path("data"), self.path("new.didx"), "--threads", "3", changes=True,
+                   after=store_is_good)
+        if EVERY:
+            # Makes 65,536 directories each time: for the exhaustive run alone.
+            self.check("convert", self.store, "hex4", changes=True, after=store_is_good)
+
+    def test_copying(self):
+        # Into a store that is empty each time.
+        self.template = self.path("empty")
+        source = self.store
+        self.store = self.path("target")
+        self.pxds("init", self.template)
+        self.check("copy", source, self.index, self.store, self.path("copied.didx"), "--threads", "3", changes=True)
 
     def test_keys(self):
         self.check("key", "show", self.path("key"))
+        for kdf in ("none", "pbkdf2", "scrypt"):
+            password = () if kdf == "none" else ("--password-file", self.path("password"))
+            self.check("key", "create", os.path.join(self.store, "made"), "--kdf", kdf, *password, changes=True)
         self.check("key", "show", self.path("locked"), "--password-file", self.path("password"))
         self.check("manifest", "verify", self.store, "host/x/2020-06-26T13:56:07Z", "--key", self.path("key"))
+
+
+class AddressSpace(TestCase):
+    """Many threads would like more address space than there is: fewer and smaller buffers do as well."""
+
+    LIMIT = 200 << 20
+
+    def limited(self, *command, **more):
+        def limit():
+            resource.setrlimit(resource.RLIMIT_AS, (self.LIMIT, self.LIMIT))
+
+        done = subprocess.run([TOOL, *command, "--threads", "16"], capture_output=True, preexec_fn=limit, timeout=300,
+                              check=False, **more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_all_of_a_life(self):
+        data, store, copy = random_data(150_000_000, 3), self.path("store"), self.path("copy")
+        write(self.path("data"), data)
+        self.pxds("init", store)
+        self.pxds("init", copy)
+        self.limited("backup", store, "host/x", f"a.didx={self.path('data')}", f"b.fidx={self.path('data')}")
+        self.limited("put", store, "-", self.path("piped.didx"), input=data)
+        self.limited("verify", store)
+        snapshot = self.pxds("list", store).stdout.split(b"\n")[1].split()[0].decode()
+        for archive in ("a.didx", "b.fidx"):
+            self.limited("restore", store, snapshot, archive, self.path("out"))
+            self.assertEqual(read(self.path("out")), data)
+        self.assertEqual(self.limited("get", store, self.path("piped.didx"), "-"), data)
+        self.limited("copy", store, self.path("piped.didx"), copy, self.path("copied.didx"))
+        self.pxds("get", copy, self.path("copied.didx"), self.path("out"))
+        self.assertEqual(read(self.path("out")), data)
 
 
 def functions(offsets):
