@@ -16,6 +16,10 @@ pub const MAX_DEPTH: usize = 127;
 /// comes on top of that, and is copied while it grows.
 const VALUE_SIZE: usize = 768;
 
+/// Values and bytes of JSON that is read without asking for memory before, as that of nearly every snapshot.
+const SMALL_TREE: usize = 64;
+const SMALL_TEXT: usize = 8 << 10;
+
 /// Reads one value with nothing but white space around it. Of members of one name the last counts.
 ///
 /// Errors: `Limit` above [`JSON_MAX_SIZE`] or [`JSON_MAX_VALUES`]; `Format`, also for more than [`MAX_DEPTH`] levels;
@@ -25,16 +29,27 @@ pub fn parse(text: &[u8]) -> Result<Value> {
         let message = format!("{} bytes of JSON are more than the {JSON_MAX_SIZE} that are read", text.len());
         return Err(Error::new(Kind::Limit, message));
     }
-    let values = most_values(text);
+    let mut values = most_separators(text) + 1;
+    if values > SMALL_TREE {
+        values = most_values(text);
+    }
     if values > JSON_MAX_VALUES {
         return Err(Error::new(
             Kind::Limit,
             format!("the JSON may have more than the {JSON_MAX_VALUES} values that are read"),
         ));
     }
-    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take.
-    reserve(&mut Vec::<u8>::new(), values * VALUE_SIZE + 3 * text.len())?;
+    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take. What is set
+    // aside for small things is enough for a small tree.
+    if values > SMALL_TREE || text.len() > SMALL_TEXT {
+        reserve(&mut Vec::<u8>::new(), values * VALUE_SIZE + 3 * text.len())?;
+    }
     serde_json::from_slice(text).map_err(|error| Error::new(Kind::Format, format!("it is no JSON: {error}")))
+}
+
+/// No fewer than there are commas and opening brackets in `text`, counting those in strings too.
+fn most_separators(text: &[u8]) -> usize {
+    text.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
 }
 
 /// No fewer than there are values in `text`, up to where they are too deep within each other to be read: each is the first,
