@@ -131,7 +131,6 @@ class Memory(TestCase):
         self.check("report", self.store, "--output", "-")
         self.check("get", self.store, self.index, out, "--threads", "1")
         self.check("get", self.store, self.index, out, "--threads", "3")
-        self.check("chunk", self.path("data"))
 
     def test_writing(self):
         def store_is_good():
