@@ -486,8 +486,8 @@ static const struct command commands[] = {
          BIT(OPT_STRICT) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "store a file, its index anywhere",
      "Stores what is new of FILE ('-': standard input) in STORE and writes INDEX, from\n"
-     "which 'pxds get' restores the file. Garbage collection protects only indexes below\n"
-     "the directory of the store.\n",
+     "which 'pxds get' restores the file. Garbage collection protects only indexes NAME.didx\n"
+     "below the directory of the store, and not those below a name that begins with a dot.\n",
      cmd_put},
     {"get", "STORE INDEX OUT", 3, 3, BIT(OPT_THREADS) | BIT(OPT_PBS_CONFIG) | KEY_BITS,
      "restore such a file",

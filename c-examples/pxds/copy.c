@@ -55,6 +55,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
     } else {
         clear_line();
         print_copied(&stats, args->option[OPT_JSON].given);
+        note_unprotected(index_path, to);
     }
     pxds_index_writer_free(writer);
     pxds_index_free(index);

@@ -130,6 +130,27 @@ int check_output(const char *input, const char *output)
     return 1;
 }
 
+/* By the time that it is written to, a file of the library's would have the number of a descriptor that is closed. */
+int check_descriptor(const char *output)
+{
+    struct stat st;
+    char *directory;
+    bool is_closed;
+
+    if (is_dash(output) || stat(output, &st) == 0 || errno != ENOENT)
+        return 0;
+    if (lstat(output, &st) == 0) { /* a link to nothing, which may be such a descriptor */
+        say("cannot follow %s: %s", output, strerror(ENOENT));
+        return 1;
+    }
+    directory = directory_of(output);
+    is_closed = directory != NULL && strncmp(directory, "/proc/", 6) == 0;
+    free(directory);
+    if (is_closed)
+        say("%s is not an open descriptor", output);
+    return is_closed ? 1 : 0;
+}
+
 int check_index_path(const char *path)
 {
     pxds_error *err = NULL;
@@ -151,13 +172,36 @@ char *directory_of(const char *path)
     return directory;
 }
 
-bool lies_below(const char *directory, const char *other)
+static bool ends_in(const char *text, const char *end)
 {
-    char *real_other = realpath(other, NULL);
-    size_t len = real_other != NULL ? strlen(real_other) : 0;
-    bool below = real_other != NULL && strncmp(directory, real_other, len) == 0 &&
-                 (directory[len] == '/' || directory[len] == '\0');
+    const size_t len = strlen(text), end_len = strlen(end);
 
-    free(real_other);
-    return below;
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+bool is_fixed_name(const char *index)
+{
+    return ends_in(index, ".fidx");
+}
+
+/* By the rules of pxds_store_gc(). */
+static bool is_found_by_gc(const char *index, const char *store)
+{
+    char *below = realpath(store, NULL), *real = realpath(index, NULL);
+    const size_t len = below != NULL ? strlen(below) : 0;
+    bool is = below != NULL && real != NULL && strncmp(real, below, len) == 0 &&
+              real[len] == '/' && strstr(real + len, "/.") == NULL &&
+              (ends_in(real, ".didx") || ends_in(real, ".fidx"));
+
+    free(below);
+    free(real);
+    return is;
+}
+
+void note_unprotected(const char *index, const pxds_store *store)
+{
+    if (!is_found_by_gc(index, pxds_store_path(store)))
+        say("note: garbage collection protects only indexes NAME.didx and NAME.fidx below %s, and not "
+            "below a name that begins with a dot: %s is none of them",
+            pxds_store_path(store), index);
 }

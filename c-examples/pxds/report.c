@@ -450,6 +450,8 @@ int cmd_report(const struct args *args)
 
     if (!args->option[OPT_OUTPUT].given)
         return usage_error(args->command, "--output is needed");
+    if (check_descriptor(args->option[OPT_OUTPUT].text) != 0)
+        return 1;
     store = open_tree(args);
     if (store != NULL)
         stats = collect_stats(store, report.exact);

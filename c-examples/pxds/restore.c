@@ -159,6 +159,8 @@ int cmd_restore(const struct args *args)
     int rc = check_key_options(args, false);
 
     if (rc == 0)
+        rc = check_descriptor(args->operand[3]);
+    if (rc == 0)
         rc = load_key(args, &key);
     if (rc != 0)
         return rc;

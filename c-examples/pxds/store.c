@@ -162,7 +162,6 @@ static void print_summary(const pxds_ingest_stats *stats, const uint8_t *csum, b
 int cmd_put(const struct args *args)
 {
     const char *index_path = args->operand[2];
-    char *index_directory = directory_of(index_path);
     int fd, rc;
     pxds_ingest_options ingest_options = PXDS_INGEST_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
@@ -175,19 +174,18 @@ int cmd_put(const struct args *args)
     pxds_error *err = NULL;
     pxds_key *key = NULL;
 
-    if (index_directory == NULL)
-        return fail_errno(index_path);
     rc = check_key_options(args, is_dash(args->operand[1]));
     if (rc == 0)
         rc = check_output(args->operand[1], index_path);
     if (rc == 0)
         rc = check_index_path(index_path);
+    if (rc == 0 && is_fixed_name(index_path))
+        rc = usage_error(args->command, "'%s': this makes a dynamic index, NAME.didx", index_path);
     if (rc == 0)
         rc = load_key(args, &key);
     fd = rc == 0 ? open_input(args->operand[1]) : -1;
     if (fd < 0) {
         pxds_key_free(key);
-        free(index_directory);
         return rc != 0 ? rc : 1;
     }
     ingest_options.key = key;
@@ -215,16 +213,13 @@ int cmd_put(const struct args *args)
     } else {
         clear_line();
         print_summary(&stats, info.csum, args->option[OPT_JSON].given);
-        if (!lies_below(index_directory, pxds_store_path(store)))
-            say("note: garbage collection protects only indexes below %s, %s is none of them",
-                pxds_store_path(store), index_path);
+        note_unprotected(index_path, store);
     }
     pxds_index_writer_free(writer);
     pxds_ingest_free(ingest);
     pxds_store_free(store);
     pxds_key_free(key);
     close(fd);
-    free(index_directory);
     return rc;
 }
 
@@ -240,6 +235,8 @@ int cmd_get(const struct args *args)
     pxds_key *key = NULL;
     int rc = check_key_options(args, false);
 
+    if (rc == 0)
+        rc = check_descriptor(out);
     if (rc == 0)
         rc = load_key(args, &key);
     if (rc != 0)

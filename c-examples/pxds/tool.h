@@ -207,16 +207,20 @@ int write_output(const char *path, const uint8_t *data, size_t len);
 /* Before the library writes what it restores. */
 void prepare_restore(const char *out);
 
-/* Both say before the work what would be wrong behind it, and give the exit status: that the two are one file, other
-   than a terminal; that an index cannot be written there. */
+/* They say before the work what would be wrong behind it, and give the exit status: that the two are one file, other
+   than a terminal; that it names a descriptor which is not open; that an index cannot be written there. */
 int check_output(const char *input, const char *output);
+int check_descriptor(const char *output);
 int check_index_path(const char *path);
 
 /* The directory of a file, with links resolved, to be freed; NULL and errno if there is none. */
 char *directory_of(const char *path);
 
-/* Whether a directory, with links resolved, is another one or lies in it. */
-bool lies_below(const char *directory, const char *other);
+/* Whether the name ends in .fidx. Garbage collection stops at a dynamic index that is called so. */
+bool is_fixed_name(const char *index);
+
+/* Says of an index that was written if garbage collection does not find it. */
+void note_unprotected(const char *index, const pxds_store *store);
 
 /* ---- passwords: password.c ---- */
 

@@ -218,6 +218,25 @@ class RoundTrips(StoreCase):
             self.assertTrue(done.stdout == data)
         self.assertIn("1025", self.error("get", self.store, self.index, out, "--threads", "1025"))
 
+    def test_where_gc_finds_no_index(self):
+        """It is told of, by put and copy, and what gc would stop at is not made."""
+        write(self.path("file"), b"data")
+        os.mkdir(os.path.join(self.store, ".hidden"))
+        os.mkdir(os.path.join(self.store, "below"))
+        unseen = [self.path("out.didx"), *(os.path.join(self.store, name) for name in
+                  ("data", "data.txt", ".hidden/data.didx", ".didx", "below/.x.didx"))]
+        seen = [os.path.join(self.store, name) for name in ("data.didx", "below/data.didx")]
+        self.assertEqual(self.pxds("put", self.store, self.path("file"), seen[0]).stderr, b"")
+        for index in unseen + seen[1:]:
+            for line in (("put", self.store, self.path("file")), ("copy", self.store, seen[0], self.store)):
+                message = self.pxds(*line, index).stderr.decode()
+                self.assertEqual("is none of them" in message, index in unseen, (line[0], index))
+                os.unlink(index)
+        before = support.tree(self.store)
+        self.assertIn("dynamic", self.error("put", self.store, self.path("file"),
+                                            os.path.join(self.store, "x.fidx"), code=2))
+        self.assertEqual(support.tree(self.store), before)
+
     def test_copy(self):
         data = random_data(3000000)
         self.put(data, None, "--avg", "64K")

@@ -71,6 +71,20 @@ class Descriptors(OutputCase):
         self.assertTrue(read(self.path("seven")) == 2 * self.data)
         self.assertTrue(os.path.islink(self.path("link")))
 
+    def test_one_that_is_closed(self):
+        """A file that the library has opened meanwhile would have its number."""
+        before = support.tree(self.store)
+        for number in range(3, 12):
+            link = self.path(f"link{number}")
+            os.symlink(f"/dev/fd/{number}", link)
+            for command, (args, _) in self.writers(f"/dev/fd/{number}").items():
+                with self.subTest(number=number, command=command):
+                    self.assertIn("is not an open descriptor", self.error(*args))
+            for command, (args, _) in self.writers(link).items():
+                with self.subTest(link=number, command=command):
+                    self.assertRegex(self.error(*args), "is not an open descriptor|No such file")
+        self.assertEqual(support.tree(self.store), before)
+
     def test_a_pipe(self):
         for command, (args, expected) in self.writers("/dev/stdout").items():
             if expected is not None:
