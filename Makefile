@@ -128,7 +128,7 @@ soak: all
 	@set -f; RACE_SECONDS=$(SECONDS) $(RUN_TESTS) --strict race
 
 header:
-	PXDS_REGENERATE=1 $(CARGO) test --release --locked --test header
+	PXDS_REGENERATE=1 $(CARGO) test --locked --test header
 
 lint:
 	$(CARGO) fmt --check
