@@ -8,8 +8,8 @@
  * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
  * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
  *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
- *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or PANIC;
- *            one on an exclusive handle PXDS_ERR_BUSY or STATE; one that touches files PXDS_ERR_IO or NOT_FOUND.
+ *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or
+ *            PANIC; one on an exclusive handle PXDS_ERR_BUSY or STATE; one that touches files PXDS_ERR_IO or NOT_FOUND.
  * Outputs.   Are reset at the start, so that a failure leaves NULL or zeros, unless the function says more. They must
  *            not overlap inputs.
  * Ownership. What comes through **out is the caller's and is freed by the function of its type, which takes NULL,
@@ -29,11 +29,11 @@
  * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead. (Rust's
  *            runtime notes it on stderr; the library itself prints nothing.)
  * Memory.    What grows with data, with a listing or with a size that is read from outside is asked for first, and is
- *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system has
- *            none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps. What
- *            the JSON parser may need is asked for before, all at once. A failed allocation still ends the process where
- *            others take that meanwhile, where the reserve is used up too, where the table of a reader's cache cannot
- *            grow, and for the 48 bytes that Rust's runtime keeps of each thread.
+ *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system
+ *            has none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps.
+ *            What the JSON parser may need is asked for before, all at once. A failed allocation still ends the process
+ *            where others take that meanwhile, where the reserve is used up too, where the table of a reader's cache
+ *            cannot grow, and for the 48 bytes that Rust's runtime keeps of each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK
@@ -59,11 +59,12 @@
  * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
  * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
  * copy chunks     pxds_store_copy_chunks, pxds_store_copy_chunk
- * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new, pxds_key_random,
- *                 pxds_key_fingerprint, pxds_key_tolerant, pxds_manifest_sign, pxds_manifest_verify; for a master key: pxds_master_seal,
- *                 pxds_backup_add_sealed_key, pxds_master_recover
+ * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new,
+ *                 pxds_key_random, pxds_key_fingerprint, pxds_key_tolerant, pxds_manifest_sign, pxds_manifest_verify;
+ *                 for a master key: pxds_master_seal, pxds_backup_add_sealed_key, pxds_master_recover
  * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
- *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync; all of them: pxds_store_convert
+ *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync;
+ *                 all of them: pxds_store_convert
  * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
  * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
  * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add,
@@ -73,7 +74,8 @@
  * manifests       pxds_manifest_parse, pxds_manifest_find_file, pxds_manifest_verify_file, pxds_manifest_new,
  *                 pxds_manifest_add_file, pxds_manifest_set_notes, pxds_manifest_to_json, pxds_json_canonical
  * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
- * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_file_write, pxds_digest_compute, pxds_version
+ * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_file_write, pxds_digest_compute,
+ *                 pxds_version
  */
 
 #ifndef PXDS_H
@@ -203,14 +205,14 @@
 #define PXDS_BLOB_ENCODE_ENCRYPT 2
 
 /**
- * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as the
- * Go package has written them, and accept the digests that it has made of their data.
+ * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as
+ * the Go package has written them, and accept the digests that it has made of their data.
  */
 #define PXDS_BLOB_CODEC_SHORT_IV 1
 
 /**
- * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes too
- * long too, as the Go package has written them.
+ * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes
+ * too long too, as the Go package has written them.
  */
 #define PXDS_BLOB_CODEC_LONG_HEADER 2
 
@@ -248,8 +250,9 @@
 #define PXDS_SYNC_NONE 1
 
 /**
- * Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is saved,
- * then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file system.
+ * Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is
+ * saved, then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file
+ * system.
  */
 #define PXDS_SYNC_FILE 2
 
@@ -272,8 +275,8 @@
 #define PXDS_STORE_BARE 4
 
 /**
- * pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
- * safe there.
+ * pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is
+ * not safe there.
  */
 #define PXDS_STORE_NO_ATIME_PROBE 8
 
@@ -284,8 +287,8 @@
 #define PXDS_STORE_SHARED 16
 
 /**
- * pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
- * lock that only writers need, is PXDS_ERR_STATE.
+ * pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and
+ * every lock that only writers need, is PXDS_ERR_STATE.
  */
 #define PXDS_STORE_READ_ONLY 32
 
@@ -296,16 +299,16 @@
 #define PXDS_STORE_S3_CACHE 64
 
 /**
- * pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other one a
- * store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of 256 that are
- * looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
+ * pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other
+ * one a store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of
+ * 256 that are looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
  * PXDS_ERR_UNSUPPORTED.
  */
 #define PXDS_STORE_NOT_S3_CACHE 128
 
 /**
- * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
- * begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
+ * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
+ * they begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
  */
 #define PXDS_INSERT_RAW 1
 
@@ -361,8 +364,8 @@
 #define PXDS_INGEST_NO_COMPRESS 1
 
 /**
- * pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE, and
- * not only a notice of the store's.
+ * pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE,
+ * and not only a notice of the store's.
  */
 #define PXDS_INGEST_STRICT 2
 
@@ -373,8 +376,8 @@
 #define PXDS_IMAGE_NO_COMPRESS 1
 
 /**
- * pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and not
- * only a notice of the store's.
+ * pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and
+ * not only a notice of the store's.
  */
 #define PXDS_IMAGE_STRICT 2
 
@@ -448,14 +451,14 @@
 #define PXDS_GC_DRY_RUN 1
 
 /**
- * pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in use
- * are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
+ * pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in
+ * use are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
  */
 #define PXDS_GC_NO_ATIME_PROBE 2
 
 /**
- * pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the manifest
- * of its snapshot. Chunks that only its lost entries name are removed.
+ * pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the
+ * manifest of its snapshot. Chunks that only its lost entries name are removed.
  */
 #define PXDS_GC_ANY_CSUM 4
 
@@ -466,8 +469,8 @@
 #define PXDS_GC_PHASE_MARK 0
 
 /**
- * pxds_progress.phase of pxds_store_gc(): chunks are removed. Units are directories of chunks, bytes those of the files
- * that were looked at.
+ * pxds_progress.phase of pxds_store_gc(): chunks are removed. Units are directories of chunks, bytes those of the
+ * files that were looked at.
  */
 #define PXDS_GC_PHASE_SWEEP 1
 
@@ -480,7 +483,10 @@
  */
 #define PXDS_VERIFY_INDEX_ORDER 2
 
-/** pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago. */
+/**
+ * pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days
+ * ago.
+ */
 #define PXDS_VERIFY_SKIP_VERIFIED 4
 
 /** pxds_verify_options.flags, with a key: take a snapshot that is not signed for as good as one that is. */
@@ -490,8 +496,8 @@
 #define PXDS_VERIFY_PHASE_LIST 0
 
 /**
- * pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of the
- * chunks so far.
+ * pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of
+ * the chunks so far.
  */
 #define PXDS_VERIFY_PHASE_CHECK 1
 
@@ -505,8 +511,8 @@
 #define PXDS_VERIFY_REPAIRED 4
 
 /**
- * pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice for
- * each.
+ * pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice
+ * for each.
  */
 #define PXDS_VERIFY_INCOMPLETE 1
 
@@ -526,14 +532,14 @@
 #define PXDS_VERIFY_RECENT 5
 
 /**
- * How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does not
- * vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
+ * How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does
+ * not vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
  */
 #define PXDS_VERIFY_UNVOUCHED 6
 
 /**
- * How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished, or
- * its manifest is lost.
+ * How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
+ * or its manifest is lost.
  */
 #define PXDS_VERIFY_UNFINISHED 7
 
@@ -567,8 +573,8 @@
 #define PXDS_SNAPSHOT_SALVAGE 2
 
 /**
- * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server after
- * 4.2.3 cannot read them, and their garbage collection stops at one.
+ * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server
+ * after 4.2.3 cannot read them, and their garbage collection stops at one.
  */
 #define PXDS_BACKUP_ANY_CHUNK_SIZE 1
 
@@ -579,8 +585,8 @@
 #define PXDS_BACKUP_PHASE_WAIT 0
 
 /**
- * pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk, or
- * 1 where the whole file system is at once, which no cancel interrupts.
+ * pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk,
+ * or 1 where the whole file system is at once, which no cancel interrupts.
  */
 #define PXDS_BACKUP_PHASE_FINISH 1
 
@@ -669,9 +675,9 @@ typedef struct pxds_ingest pxds_ingest;
 /**
  * An encryption key. Shared.
  *
- * What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what was
- * derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector registers.
- * So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
+ * What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what
+ * was derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector
+ * registers. So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
  */
 typedef struct pxds_key pxds_key;
 
@@ -712,8 +718,8 @@ typedef struct pxds_reader pxds_reader;
  * Turns indexes back into the bytes that they describe. Exclusive.
  *
  * The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
- * of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on the
- * calling thread, and what fails first in the order of the file is what the call fails with.
+ * of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on
+ * the calling thread, and what fails first in the order of the file is what the call fails with.
  */
 typedef struct pxds_restorer pxds_restorer;
 
@@ -789,7 +795,10 @@ typedef struct {
     uint32_t kdf;
     /** 0. */
     uint32_t reserved;
-    /** When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for now. */
+    /**
+     * When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for
+     * now.
+     */
     const int64_t *created;
     /** What reminds of the password, 1 to 64 characters; may be NULL. */
     const char *hint;
@@ -911,8 +920,8 @@ typedef struct {
 } pxds_chunker_config;
 
 /**
- * Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message(); `path`
- * has its bytes, and may be NULL.
+ * Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message();
+ * `path` has its bytes, and may be NULL.
  *
  * A result other than 0 stops the call with PXDS_ERR_CANCELLED.
  */
@@ -1008,7 +1017,10 @@ typedef struct {
     uint64_t made;
     /** Directories that were removed. */
     uint64_t removed;
-    /** Files among those moved that got the name of a bad chunk, because a file of their name was there. 0 in a dry run. */
+    /**
+     * Files among those moved that got the name of a bad chunk, because a file of their name was there. 0 in a dry
+     * run.
+     */
     uint64_t set_aside;
 } pxds_convert_result;
 
@@ -1078,9 +1090,9 @@ typedef struct {
     /** PXDS_INGEST_... */
     uint32_t flags;
     /**
-     * Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
-     * ended when the function returns that has started them. Memory: for each thread a batch, which is four to eight
-     * times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+     * Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All
+     * have ended when the function returns that has started them. Memory: for each thread a batch, which is four to
+     * eight times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
      */
     uint32_t threads;
     /**
@@ -1096,8 +1108,8 @@ typedef struct {
     pxds_ingest_chunk_fn on_chunk;
     /**
      * Is told how far the ingest is, over all its calls, at most ten times a second, also while a descriptor gives
-     * nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their plain
-     * bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+     * nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their
+     * plain bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
      */
     pxds_progress_fn on_progress;
     /** Handed to `on_chunk` and `on_progress`. */
@@ -1207,13 +1219,16 @@ typedef struct {
      * one chunk, encoded and decoded.
      */
     uint32_t threads;
-    /** What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not compared. */
+    /**
+     * What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not
+     * compared.
+     */
     const pxds_key *key;
     /** Is told of each chunk, in order, after the store has it; NULL for none. */
     pxds_ingest_chunk_fn on_chunk;
     /**
-     * Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks, bytes
-     * their plain bytes.
+     * Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks,
+     * bytes their plain bytes.
      */
     pxds_progress_fn on_progress;
     /** Handed to `on_chunk` and `on_progress`. */
@@ -1240,7 +1255,10 @@ typedef struct {
     const char *message;
 } pxds_bad_chunk;
 
-/** Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
+/**
+ * Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with
+ * PXDS_ERR_CANCELLED.
+ */
 typedef int32_t (*pxds_bad_chunk_fn)(void *user, const pxds_bad_chunk *bad);
 
 /** How a restorer works. */
@@ -1252,9 +1270,9 @@ typedef struct {
     /**
      * Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
      * ended when the function returns that has started them; for a small range none is started, and none for a source
-     * that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call: for
-     * each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
-     * may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+     * that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call:
+     * for each thread four chunks, three of them decoded; seven where the output is not a regular file, so that
+     * threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
      */
     uint32_t threads;
     /**
@@ -1264,10 +1282,10 @@ typedef struct {
      */
     pxds_bad_chunk_fn on_bad;
     /**
-     * Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks that
-     * the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops the call
-     * and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while the
-     * restorer lives.
+     * Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks
+     * that the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops
+     * the call and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while
+     * the restorer lives.
      */
     pxds_progress_fn on_progress;
     /** Handed to `on_bad` and `on_progress`. */
@@ -1290,7 +1308,8 @@ typedef struct {
     /** PXDS_READER_... */
     uint32_t flags;
     /**
-     * Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at most
+     * Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at
+     * most
      * 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on where
      * the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has room.
      * None is started for a small read, nor for a source that is a callback.
@@ -1298,7 +1317,10 @@ typedef struct {
     uint32_t threads;
     /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
     size_t cache_size;
-    /** A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked at. */
+    /**
+     * A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked
+     * at.
+     */
     const pxds_cache *cache;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
@@ -1428,8 +1450,8 @@ typedef struct {
 /**
  * What is kept. If all counts are 0 everything is.
  *
- * The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in which
- * an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+ * The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in
+ * which an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT. */
@@ -1447,14 +1469,14 @@ typedef struct {
     /** Years. */
     uint64_t keep_yearly;
     /**
-     * Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built in,
-     * `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+     * Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built
+     * in, `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
      * `/etc/localtime`. The environment is not looked at.
      */
     const char *zone;
     /**
-     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most. May be
-     * NULL. A call that it stops has removed some of them whole, and gives no list.
+     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most.
+     * May be NULL. A call that it stops has removed some of them whole, and gives no list.
      */
     pxds_progress_fn on_progress;
     /** Handed to the callback. */
@@ -1479,8 +1501,8 @@ typedef struct {
      */
     uint32_t mark;
     /**
-     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that failed,
-     * such as PXDS_ERR_BUSY.
+     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that
+     * failed, such as PXDS_ERR_BUSY.
      */
     pxds_status status;
     /** 0. */
@@ -1494,17 +1516,20 @@ typedef struct {
     /** PXDS_GC_... */
     uint32_t flags;
     /**
-     * Minutes without a touch after which a chunk may go, 1 to 2880; 0 for 1445, a day and five minutes: file systems may
-     * store access times a day late.
+     * Minutes without a touch after which a chunk may go, 1 to 2880; 0 for 1445, a day and five minutes: file systems
+     * may store access times a day late.
      */
     uint32_t cutoff_minutes;
-    /** Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64 bytes. */
+    /**
+     * Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64
+     * bytes.
+     */
     uint64_t remembered;
 } pxds_gc_options;
 
 /**
- * What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication see
- * pxds_dedup_factor().
+ * What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication
+ * see pxds_dedup_factor().
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_GC_STATUS_INIT. */
@@ -1544,15 +1569,24 @@ typedef struct {
     uint64_t removed_temporaries;
     /** Bytes of these. */
     uint64_t removed_temporary_bytes;
-    /** Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once, say. */
+    /**
+     * Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once,
+     * say.
+     */
     uint64_t future_files;
     /** Bytes of these. */
     uint64_t future_bytes;
-    /** The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are none. */
+    /**
+     * The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are
+     * none.
+     */
     int64_t future_until;
 } pxds_gc_status;
 
-/** What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at. */
+/**
+ * What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed
+ * at.
+ */
 typedef struct {
     /** Bytes of this structure. */
     size_t struct_size;
@@ -1570,7 +1604,8 @@ typedef struct {
     uint8_t digest[32];
     /**
      * Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT or AUTH; PXDS_ERR_CRYPT_MODE if it is encrypted and should not
-     * be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its content.
+     * be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its
+     * content.
      */
     pxds_status status;
     /** PXDS_VERIFY_CHUNK, RENAMED, REPAIRED. */
@@ -1612,9 +1647,10 @@ typedef struct {
     /** For PXDS_VERIFY_SKIP_VERIFIED; whole days. */
     uint64_t skip_days;
     /**
-     * Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has its
-     * fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out
-     * as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
+     * Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has
+     * its fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed
+     * comes out as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
+     * snapshot, is damage.
      */
     const pxds_key *key;
     /** Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first. */
@@ -1662,8 +1698,8 @@ typedef struct {
     /** Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`. */
     uint64_t unfinished;
     /**
-     * Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why. That
-     * changes nothing of the outcome.
+     * Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
+     * That changes nothing of the outcome.
      */
     uint64_t unnoted;
     /** PXDS_VERIFY_INCOMPLETE. */
@@ -1795,8 +1831,8 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
     /**
-     * The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or one of
-     * this time is there, pxds_backup_new() waits, for a few seconds at most.
+     * The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or
+     * one of this time is there, pxds_backup_new() waits, for a few seconds at most.
      */
     const int64_t *time;
     /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
@@ -2058,15 +2094,12 @@ void pxds_buffer_free(pxds_buffer *buffer);
  * Writes a file of these bytes and no others to `path`, as pxds_restorer_write_file() does: it appears whole and is on
  * the disk when this returns, or nothing is changed.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing), PXDS_ERR_EXISTS (a directory;
- * or a file that a store has made for itself), PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing), PXDS_ERR_EXISTS (a
+ * directory; or a file that a store has made for itself), PXDS_ERR_IO.
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_file_write(const char *path,
-                            const void *data,
-                            size_t data_len,
-                            pxds_error **err);
+pxds_status pxds_file_write(const char *path, const void *data, size_t data_len, pxds_error **err);
 
 /**
  * Writes the digest of `data_len` bytes to the 32 bytes at `digest`.
@@ -2243,19 +2276,17 @@ pxds_status pxds_key_random(pxds_key **out, pxds_error **err);
  * Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
  * PXDS_BLOB_CODEC_LONG_HEADER, or both.
  *
- * It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
- * or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's manifests
- * cannot be checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
+ * It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
+ * snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's
+ * manifests cannot be checked: a manifest that names the key as that package does counts as unsigned. See
+ * docs/format.md, 2.7.
  *
  * Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_key_tolerant(const pxds_key *key,
-                              uint32_t flags,
-                              pxds_key **out,
-                              pxds_error **err);
+pxds_status pxds_key_tolerant(const pxds_key *key, uint32_t flags, pxds_key **out, pxds_error **err);
 
 /**
  * Writes the 32 bytes of the key's fingerprint to `fingerprint`. It tells keys apart and gives nothing away.
@@ -2267,7 +2298,8 @@ pxds_status pxds_key_tolerant(const pxds_key *key,
 pxds_status pxds_key_fingerprint(const pxds_key *key, uint8_t *fingerprint, pxds_error **err);
 
 /**
- * Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md, 3.2.
+ * Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md,
+ * 3.2.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
@@ -2387,17 +2419,14 @@ pxds_status pxds_keyfile_to_json(const pxds_keyfile *keyfile, pxds_buffer **out,
 /**
  * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
  *
- * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as far
- * as the process may.
+ * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
+ * far as the process may.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile,
-                              const char *path,
-                              uint32_t flags,
-                              pxds_error **err);
+pxds_status pxds_keyfile_save(const pxds_keyfile *keyfile, const char *path, uint32_t flags, pxds_error **err);
 
 /**
  * Frees a key file. NULL is fine.
@@ -2410,9 +2439,9 @@ void pxds_keyfile_free(pxds_keyfile *keyfile);
 /**
  * Seals `key` for the holder of a master key, whose public half is the PEM at `public_pem`, "BEGIN PUBLIC KEY".
  *
- * `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes into
- * snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server have
- * 4096.
+ * `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes
+ * into snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server
+ * have 4096.
  *
  * Master keys are part of a build with the Cargo feature `master-key`; without it this is PXDS_ERR_UNSUPPORTED, and a
  * key can still be sealed by other means: docs/format.md, 3.6.
@@ -2434,9 +2463,9 @@ pxds_status pxds_master_seal(const pxds_key *key,
  * Opens a sealed key with the private half of the master key, the PEM at `private_pem`: "BEGIN PRIVATE KEY", "BEGIN
  * ENCRYPTED PRIVATE KEY" or "BEGIN RSA PRIVATE KEY".
  *
- * `sealed` is the content of a snapshot's rsa-encrypted.key.blob, or that file as it is. `password` is that of the PEM;
- * NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out and
- * verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
+ * `sealed` is the content of a snapshot's rsa-encrypted.key.blob, or that file as it is. `password` is that of the
+ * PEM; NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out
+ * and verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
  *
  * RSA is not constant time here: not for a service that opens what strangers send. What a password may cost is bounded
  * as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
@@ -2826,15 +2855,17 @@ pxds_status pxds_buzhash_reset(pxds_buzhash *hash, pxds_error **err);
 void pxds_buzhash_free(pxds_buzhash *hash);
 
 /**
- * Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has mode
- * 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
+ * Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has
+ * mode 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
  *
- * `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories of
- * PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure leaves no
- * store. See docs/format.md, 5.1.
+ * `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories
+ * of PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure
+ * leaves no store. See docs/format.md, 5.1.
  *
  * Owns: the caller owns `*out` and frees it with pxds_store_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+ * Errors: PXDS_ERR_ARGUMENT (also with PXDS_STORE_READ_ONLY or PXDS_STORE_S3_CACHE), PXDS_ERR_EXISTS,
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_UNSUPPORTED (the file system does not keep access times), PXDS_ERR_IO,
+ * PXDS_ERR_CANCELLED.
  * Threads: any.
  * Since: 0.1
  */
@@ -2920,9 +2951,10 @@ pxds_status pxds_store_chunk_path(const pxds_store *store,
  * the first insert until an index names the chunks. `result` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
- * PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid,
- * or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
- * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored).
+ * PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be
+ * valid, or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored); PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2985,7 +3017,8 @@ pxds_status pxds_store_has(const pxds_store *store, const uint8_t *digest, uint6
 /**
  * Sets the access time of chunk `digest` to now, which keeps garbage collection off it. The modification time stays.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's; PXDS_ERR_STATE
+ * and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -2997,7 +3030,7 @@ pxds_status pxds_store_touch(const pxds_store *store, const uint8_t *digest, pxd
  * N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns
  * PXDS_NONE if there is no such chunk. See docs/format.md, 5.8.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3045,17 +3078,18 @@ void pxds_chunk_iter_free(pxds_chunk_iter *iter);
 /**
  * Brings the store at `path` into `layout`, PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4, in place, by renames.
  *
- * No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED opens,
- * and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they find no
- * chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made that PBS
- * wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
+ * No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED
+ * opens, and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they
+ * find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made
+ * that PBS wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
  *
  * `options` may be NULL; its layout is not looked at. `progress` may be NULL; it is called at most ten times a second,
  * and at the beginning and end of each phase, PXDS_CONVERT_LOOK to PXDS_CONVERT_REMOVE. `result` may be NULL.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link or
- * a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the path, if
- * two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link
+ * or a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the
+ * path, if two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: any.
  * Since: 0.1
  */
@@ -3172,9 +3206,9 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
  * PXDS_BLOB_MAX_SIZE.
  *
  * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
- * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks may
- * be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no
- * other `chunk_size` than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+ * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks
+ * may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size` than 4
+ * MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -3261,35 +3295,32 @@ pxds_status pxds_index_writer_get_info(pxds_index_writer *writer, pxds_index_inf
 pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
- * Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that belongs
- * to a snapshot. For callers who would rather know before the work than behind it.
+ * Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that
+ * belongs to a snapshot. For callers who would rather know before the work than behind it.
  *
  * Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
  * PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_index_check_path(const char *path,
-                                  pxds_error **err);
+pxds_status pxds_index_check_path(const char *path, pxds_error **err);
 
 /**
- * Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can be.
+ * Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can
+ * be.
  *
- * A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is on
- * the disk. A writer that came out of an ingest or image
- * follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
- * the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
- * knows no store: call pxds_store_sync() first.
+ * A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is
+ * on the disk. A writer that came out of an ingest or image follows the store's sync level in this, brings the chunks
+ * to the disk before the file gets its name, and lets go of the store when it succeeds; an empty index below the
+ * store's directory brings a notice first. A writer of your own knows no store: call pxds_store_sync() first.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such
- * directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
- * of the store has failed before).
+ * directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE
+ * (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_save(pxds_index_writer *writer,
-                                   const char *path,
-                                   pxds_error **err);
+pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, pxds_error **err);
 
 /**
  * Frees a writer. NULL is fine. An index that was not saved leaves no trace.
@@ -3307,7 +3338,8 @@ void pxds_index_writer_free(pxds_index_writer *writer);
  * ingest takes a shared lock by itself. See docs/format.md, 5.9.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO; PXDS_ERR_STATE
+ * and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3320,7 +3352,8 @@ pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **
  * pxds_store_options.store_name; see docs/format.md, 7.8.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3330,7 +3363,8 @@ pxds_status pxds_group_lock(const pxds_store *store, const char *group, pxds_loc
  * Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read, with PXDS_LOCK_EXCLUSIVE.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3352,7 +3386,8 @@ void pxds_lock_free(pxds_lock *lock);
  * Starts a stream into `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_ingest_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO; PXDS_ERR_STATE
+ * and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3376,17 +3411,15 @@ pxds_status pxds_ingest_write(pxds_ingest *ingest, const void *data, size_t data
 /**
  * Takes what can be read from the descriptor `fd`, to its end.
  *
- * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
- * the start brings a notice of the store's.
+ * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than
+ * at the start brings a notice of the store's.
  *
- * Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file that
- * has changed.
+ * Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file
+ * that has changed.
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_ingest_read_fd(pxds_ingest *ingest,
-                                int32_t fd,
-                                pxds_error **err);
+pxds_status pxds_ingest_read_fd(pxds_ingest *ingest, int32_t fd, pxds_error **err);
 
 /**
  * Takes what `read` gives, to the end of its stream.
@@ -3439,7 +3472,7 @@ void pxds_ingest_free(pxds_ingest *ingest);
  *
  * Owns: the caller owns `*out` and frees it with pxds_image_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
- * collected; PXDS_ERR_NOMEM, PXDS_ERR_IO.
+ * collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3493,8 +3526,8 @@ pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, px
  * was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
  * its end.
  *
- * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
- * the start brings a notice of the store's.
+ * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than
+ * at the start brings a notice of the store's.
  *
  * Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
  * device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,
@@ -3503,9 +3536,7 @@ pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, px
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_image_read_fd(pxds_image *image,
-                               int32_t fd,
-                               pxds_error **err);
+pxds_status pxds_image_read_fd(pxds_image *image, int32_t fd, pxds_error **err);
 
 /**
  * Takes from `earlier`, a fixed index of the same chunk size, the chunks that have not changed since.
@@ -3623,17 +3654,17 @@ void pxds_source_free(pxds_source *source);
 /**
  * Brings every chunk that `index` names into `store`: touches those that it has, and loads the others from `source`.
  *
- * Chunks are copied as they are encoded. Before one is inserted its structure and CRC are checked, its digest and length
- * too unless it is encrypted and there is no key, and, of an index that was opened in a snapshot, whether it is encrypted
- * as the manifest says. `*out` gets the same index, to be saved with pxds_index_writer_save(); as one that comes out of an
- * ingest it holds the store's process lock until then, and is saved behind its chunks. It can be added to a backup if it
- * was opened in a snapshot, and if there is a key where its chunks are encrypted. `options` and `stats` may be NULL. After
- * a failure the chunks that were copied stay, for garbage collection to take.
+ * Chunks are copied as they are encoded. Before one is inserted its structure and CRC are checked, its digest and
+ * length too unless it is encrypted and there is no key, and, of an index that was opened in a snapshot, whether it is
+ * encrypted as the manifest says. `*out` gets the same index, to be saved with pxds_index_writer_save(); as one that
+ * comes out of an ingest it holds the store's process lock until then, and is saved behind its chunks. It can be added
+ * to a backup if it was opened in a snapshot, and if there is a key where its chunks are encrypted. `options` and
+ * `stats` may be NULL. After a failure the chunks that were copied stay, for garbage collection to take.
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
  * Errors: PXDS_ERR_ARGUMENT (also for an index that no writer makes), PXDS_ERR_BUSY (the store is collected),
- * PXDS_ERR_CANCELLED; of the source what pxds_restorer_write_fd() may give, of the store what pxds_store_insert() may; the
- * error has the chunk's digest and its offset.
+ * PXDS_ERR_CANCELLED; of the source what pxds_restorer_write_fd() may give, of the store what pxds_store_insert() may;
+ * the error has the chunk's digest and its offset.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3646,8 +3677,8 @@ pxds_status pxds_store_copy_chunks(const pxds_store *store,
                                    pxds_error **err);
 
 /**
- * Brings the chunk `digest` into `store`, as pxds_store_copy_chunks() does each: touches it if it is there, and else, or
- * if its file is too short to be one, loads it from `source`.
+ * Brings the chunk `digest` into `store`, as pxds_store_copy_chunks() does each: touches it if it is there, and else,
+ * or if its file is too short to be one, loads it from `source`.
  *
  * `key` and `result` may be NULL. Hold a lock, see pxds_store_lock(), until an index names the chunk.
  *
@@ -3692,15 +3723,15 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
  *
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
- * written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular file
- * that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
- * written, also by a failure; of what comes behind that some may have been written then. A block device that has not room
- * for all is found out before anything is written.
+ * written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
+ * file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
+ * what was written, also by a failure; of what comes behind that some may have been written then. A block device that
+ * has not room for all is found out before anything is written.
  *
- * Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
- * PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
- * otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
- * chunk's digest and its offset in the file.
+ * Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a
+ * chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or
+ * damage), PXDS_ERR_CRYPT_MODE (encrypted otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO,
+ * PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the chunk's digest and its offset in the file.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -3729,14 +3760,15 @@ pxds_status pxds_restorer_write(pxds_restorer *restorer,
  * Writes the whole file of `index` to `path`.
  *
  * A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
- * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions, and
- * its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
- * descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with pxds_restorer_write_fd().
- * `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
- * too.
+ * comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions,
+ * and its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
+ * descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with
+ * pxds_restorer_write_fd(). It has to be one that the caller has opened: a number that is free may by then be that of
+ * a file of the library's. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a
+ * failure too.
  *
- * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or a
- * file that a store has made for itself.
+ * Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or
+ * a file that a store has made for itself.
  * Threads: exclusive for the restorer, shared for the index.
  * Since: 0.1
  */
@@ -4081,8 +4113,8 @@ pxds_status pxds_manifest_set_unprotected(pxds_manifest *manifest,
 pxds_status pxds_manifest_get_signature(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
 
 /**
- * Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint
- * is noted. See docs/format.md, 8.5.
+ * Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's
+ * fingerprint is noted. See docs/format.md, 8.5.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (a member that is not known here cannot be signed), PXDS_ERR_LIMIT,
  * PXDS_ERR_NOMEM.
@@ -4125,9 +4157,9 @@ void pxds_manifest_free(pxds_manifest *manifest);
 /**
  * Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
  *
- * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's. What
- * cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be listed or
- * opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
+ * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+ * What cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be
+ * listed or opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
  *
  * Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -4176,8 +4208,8 @@ pxds_status pxds_store_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in it
- * see pxds_store_namespaces().
+ * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in
+ * it see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
@@ -4209,7 +4241,8 @@ pxds_status pxds_snapshot_files(const pxds_store *store, const char *snapshot, p
 size_t pxds_namespace_list_count(const pxds_namespace_list *list);
 
 /**
- * 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+ * 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for
+ * NULL.
  *
  * Threads: shared.
  * Since: 0.1
@@ -4276,7 +4309,8 @@ void pxds_group_list_free(pxds_group_list *list);
 size_t pxds_snapshot_list_count(const pxds_snapshot_list *list);
 
 /**
- * 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+ * 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for
+ * NULL.
  *
  * Threads: shared.
  * Since: 0.1
@@ -4355,7 +4389,8 @@ pxds_status pxds_store_full_path(const pxds_store *store,
  * belong to `owner`, or to a token of his; NULL takes any.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
- * (something that is no directory is in the way), PXDS_ERR_IO.
+ * (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
+ * that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4365,8 +4400,8 @@ pxds_status pxds_group_create(const pxds_store *store, const char *group, const 
  * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names nobody);
- * PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names
+ * nobody); PXDS_ERR_LIMIT, PXDS_ERR_IO.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4376,7 +4411,7 @@ pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxd
  * Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
- * PXDS_ERR_IO.
+ * PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4395,8 +4430,8 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 /**
  * Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds the
- * group; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds
+ * the group; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4404,16 +4439,17 @@ pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, con
 
 /**
  * Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
- * success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which is a
- * notice.
+ * success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
+ * is a notice.
  *
- * `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what was
- * done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
+ * `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what
+ * was done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage
+ * collection.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
  * the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
  * PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
- * `progress` or the notice callback).
+ * `progress` or the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4443,8 +4479,8 @@ pxds_status pxds_prune_mark(const pxds_prune_row *rows,
                             pxds_error **err);
 
 /**
- * The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that is
- * none.
+ * The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that
+ * is none.
  *
  * Owns: the string is the library's and lasts for ever.
  * Threads: any.
@@ -4453,18 +4489,19 @@ pxds_status pxds_prune_mark(const pxds_prune_row *rows,
 const char *pxds_prune_mark_name(uint32_t mark);
 
 /**
- * Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options` may
- * be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
+ * Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options`
+ * may be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
  *
  * The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
  * said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
  *
- * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
- * crashes of older versions have left in the group goes too, if nobody holds it.
+ * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+ * What crashes of older versions have left in the group goes too, if nobody holds it.
  *
  * Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
- * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
- * PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed by then).
+ * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file),
+ * PXDS_ERR_FORMAT, PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed
+ * by then); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_PRUNE_DRY_RUN.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4502,37 +4539,39 @@ pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prun
 void pxds_prune_list_free(pxds_prune_list *list);
 
 /**
- * Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has touched
- * lately.
+ * Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has
+ * touched lately.
  *
- * It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or not,
- * but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
+ * It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or
+ * not, but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
  *
  * Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
- * removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping it, by
- * `progress` or otherwise, loses nothing.
+ * removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping
+ * it, by `progress` or otherwise, loses nothing.
  *
- * Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be listed;
- * if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the name of an
- * index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that in the manifest
- * of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be needed, is not removed
- * whatever its access time.
+ * Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
+ * listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
+ * name of an index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that
+ * in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be
+ * needed, is not removed whatever its access time.
  *
- * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that Proxmox
- * Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through the same handle
- * writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
- * written, if there is room on the disk, without which all else does. See docs/format.md, 11.
+ * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that
+ * Proxmox Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through
+ * the same handle writers may go on. Whether the file system keeps access times is tried out first. At the end
+ * `.gc-status` is written, if there is room on the disk, without which all else does. See docs/format.md, 11.
  *
- * It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
- * each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the indexes again for each million chunks in use.
+ * It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150
+ * bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
+ * indexes again for each million chunks in use.
  *
- * `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at most.
- * `status` may be NULL.
+ * `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at
+ * most. `status` may be NULL.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not keep
- * access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the path of
- * what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing); PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
- * PXDS_ERR_CANCELLED.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not
+ * keep access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the
+ * path of what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing);
+ * PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
+ * that can only be read, without PXDS_GC_DRY_RUN.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4559,24 +4598,25 @@ pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status
  * Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
  * `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
  *
- * Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
- * then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of many
- * snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
- * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends; so
- * do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
+ * Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again,
+ * and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
+ * many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
+ * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends;
+ * so do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
  *
  * Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
  * are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
  *
- * Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made chunks
- * of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of
- * 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again where it is named
- * again.
+ * Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made
+ * chunks of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB
+ * in chunks of 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again
+ * where it is named again.
  *
- * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
- * (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a
- * whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
- * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
+ * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
+ * PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
+ * listed, which of a whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
+ * PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
+ * PXDS_VERIFY_READ_ONLY.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4587,26 +4627,27 @@ pxds_status pxds_store_verify(const pxds_store *store,
                               pxds_error **err);
 
 /**
- * Reads what Proxmox Backup Server is configured to do with the store in the directory `store`, from its file `config`,
- * which is /etc/proxmox-backup/datastore.cfg there. Returns PXDS_NONE, and changes nothing, if no store in that file has
- * this directory.
+ * Reads what Proxmox Backup Server is configured to do with the store in the directory `store`, from its file
+ * `config`, which is /etc/proxmox-backup/datastore.cfg there. Returns PXDS_NONE, and changes nothing, if no store in
+ * that file has this directory.
  *
- * `name` gets the store's name with a NUL; PXDS_STORE_NAME_SIZE bytes are enough. The options become what is configured,
- * where they are still 0; each may be NULL, and the others stay as they are.
+ * `name` gets the store's name with a NUL; PXDS_STORE_NAME_SIZE bytes are enough. The options become what is
+ * configured, where they are still 0; each may be NULL, and the others stay as they are. To read the file again
+ * initialise them anew.
  *
- * - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
- *   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
+ * - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must
+ *   be this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
  *   `notice`; a store in S3 is PXDS_STORE_S3_CACHE, any other PXDS_STORE_NOT_S3_CACHE.
- * - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
- *   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
+ * - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to
+ *   collect garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
  * - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
  *
  * Nothing else in the library reads this file, or any other that it was not given. See docs/format.md, 7.10.
  *
- * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a maintenance
- * mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known; see above);
- * PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL, PXDS_ERR_NOT_FOUND,
- * PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a
+ * maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
+ * see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
  * Threads: any.
  * Since: 0.1
  */
@@ -4623,21 +4664,22 @@ pxds_status pxds_pbs_config_read(const char *config,
  * Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
  * the disk.
  *
- * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
- * its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
- * read brings a notice of the store's and is counted as such, and the total says that it is not complete; it does not
- * fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
+ * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component
+ * of its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that
+ * cannot be read brings a notice of the store's and is counted as such, and the total says that it is not complete; it
+ * does not fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
  * different lengths, which damage alone can do, one of them counts.
  *
- * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
- * the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
+ * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
+ * it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
  *
- * `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes (directories);
- * 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the bytes they describe).
+ * `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes
+ * (directories); 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the
+ * bytes they describe).
  *
  * Owns: the caller owns `*out` and frees it with pxds_stats_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32 chunks);
- * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32
+ * chunks); PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4666,18 +4708,15 @@ pxds_status pxds_stats_get_total(const pxds_stats *stats, pxds_stats_total *tota
 size_t pxds_stats_group_count(const pxds_stats *stats);
 
 /**
- * Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is no
- * such one.
+ * Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is
+ * no such one.
  *
  * Owns: the string is the statistics'.
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_stats_get_group(const pxds_stats *stats,
-                                 size_t i,
-                                 pxds_stats_group *group,
-                                 pxds_error **err);
+pxds_status pxds_stats_get_group(const pxds_stats *stats, size_t i, pxds_stats_group *group, pxds_error **err);
 
 /**
  * How many snapshots; 0 for NULL.
@@ -4712,8 +4751,8 @@ pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stat
 pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *size, pxds_error **err);
 
 /**
- * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So it
- * counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+ * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
+ * it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
  *
  * Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
  * `index_data_bytes` and `disk_bytes`.
@@ -4721,8 +4760,7 @@ pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, u
  * Threads: any.
  * Since: 0.1
  */
-double pxds_dedup_factor(uint64_t logical_size,
-                         uint64_t stored_size);
+double pxds_dedup_factor(uint64_t logical_size, uint64_t stored_size);
 
 /**
  * Frees statistics. NULL is fine.
@@ -4751,7 +4789,8 @@ pxds_status pxds_snapshot_get_info(const pxds_store *store,
  * pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4764,7 +4803,8 @@ pxds_status pxds_snapshot_create(const pxds_store *store,
 /**
  * Protects a snapshot from being removed, by whatever program. To do so twice is fine.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4773,7 +4813,8 @@ pxds_status pxds_snapshot_protect(const pxds_store *store, const char *snapshot,
 /**
  * Undoes pxds_snapshot_protect(). To do so twice is fine.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4782,18 +4823,17 @@ pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapsho
 /**
  * Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
  *
- * What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it has
- * lost its name bring a notice, and are garbage collection's.
+ * What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
+ * has lost its name bring a notice, and are garbage collection's.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it, or if something
  * is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
- * PXDS_ERR_CANCELLED (by the notice callback).
+ * PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be
+ * read.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_destroy(const pxds_store *store,
-                                  const char *snapshot,
-                                  pxds_error **err);
+pxds_status pxds_snapshot_destroy(const pxds_store *store, const char *snapshot, pxds_error **err);
 
 /**
  * Gives the manifest of a snapshot.
@@ -4817,7 +4857,8 @@ pxds_status pxds_snapshot_get_manifest(const pxds_store *store,
  * under one lock.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
- * PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO.
+ * PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared for the store, exclusive for the manifest.
  * Since: 0.1
  */
@@ -4839,7 +4880,8 @@ pxds_status pxds_snapshot_get_notes(const pxds_store *store, const char *snapsho
 /**
  * Replaces the notes of a snapshot. NULL and "" remove them.
  *
- * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT.
+ * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4955,10 +4997,11 @@ void pxds_snapshot_free(pxds_snapshot *snapshot);
  *
  * Owns: the caller owns `*out` and frees it with pxds_backup_free().
  * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
- * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time
- * is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
- * snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
- * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback).
+ * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no
+ * time is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the
+ * path, while somebody else makes a snapshot of the group, removes the last one, or collects garbage;
+ * PXDS_ERR_NOT_FOUND (a store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4980,6 +5023,9 @@ const char *pxds_backup_snapshot(const pxds_backup *backup);
 /**
  * The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
  * verification has failed or its manifest cannot be read.
+ *
+ * With a key nobody has checked yet that it is signed with that: open it with the key, pxds_snapshot_open(), before
+ * anything of it is used.
  *
  * Owns: the string is the backup's.
  * Threads: any, also beside another call on the handle.
@@ -5036,9 +5082,10 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  * (.fidx), or a blob.
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
- * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its bytes
- * are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The descriptor is the caller's and stays open; an image that can be is read by
- * position. A cancel ends the backup, as any failure does.
+ * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
+ * bytes are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
+ * descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
+ * any failure does.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
  * Threads: exclusive.

@@ -100,9 +100,9 @@ impl Backup {
     /// Starts a snapshot of `group`.
     ///
     /// Errors: `Argument` for a time before 1970 or after 9999, or an owner who is none, or not the group's; `State` if
-    /// the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if there is another
-    /// of that time; `Busy`, with the path, if somebody else is writing into the group, removing the snapshot before, or
-    /// collecting garbage; `Io`; that of the callback.
+    /// the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if there is
+    /// another of that time; `Busy`, with the path, if somebody else is writing into the group, removing the snapshot
+    /// before, or collecting garbage; `Io`; that of the callback.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
         let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, on_progress } = options;
         check_key(crypt_mode, key.is_some())?;

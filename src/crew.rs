@@ -106,9 +106,9 @@ pub fn thread_count(option: usize) -> Result<usize> {
 
 /// Does what `take` gives by `work`, and hands it to `receiver`.
 ///
-/// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on any
-/// thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again. Work that has
-/// failed for lack of memory is called once more for the same job, which it may have done in part.
+/// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on
+/// any thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again.
+/// Work that has failed for lack of memory is called once more for the same job, which it may have done in part.
 ///
 /// Errors: the first of any of the three. When it is one of `take`'s, all that was taken before has been delivered.
 pub fn run<D, J, T, W>(desks: &mut [D], max_jobs: usize, take: T, work: W, receiver: &mut dyn Receiver<J>) -> Result<()>

@@ -342,7 +342,8 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         Ok(OutStruct { pointer, stated, lives: PhantomData })
     }
 
-    /// A structure that the call adds to, and what is in it; the pointer may be NULL. It stays as it is until it is set.
+    /// A structure that the call adds to, and what is in it; the pointer may be NULL. It stays as it is until it is
+    /// set.
     pub(super) unsafe fn amend(pointer: *mut T) -> Result<Option<(Self, T)>> {
         if pointer.is_null() {
             return Ok(None);

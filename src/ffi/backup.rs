@@ -19,8 +19,8 @@ use crate::backup::{Backup, BackupOptions};
 use crate::error::{Error, Kind, Result};
 use crate::sys::CallerFd;
 
-/// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server after
-/// 4.2.3 cannot read them, and their garbage collection stops at one.
+/// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server
+/// after 4.2.3 cannot read them, and their garbage collection stops at one.
 pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
 
 /// pxds_backup_add_blob() flag: do not compress.
@@ -29,8 +29,8 @@ pub const PXDS_BACKUP_NO_COMPRESS: u32 = 1;
 /// pxds_progress.phase of a backup that waits for its time; done: seconds.
 pub const PXDS_BACKUP_PHASE_WAIT: u32 = 0;
 
-/// pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk, or
-/// 1 where the whole file system is at once, which no cancel interrupts.
+/// pxds_progress.phase of a backup that is being finished; done and total: directories of chunks brought to the disk,
+/// or 1 where the whole file system is at once, which no cancel interrupts.
 pub const PXDS_BACKUP_PHASE_FINISH: u32 = 1;
 
 /// How a snapshot is made.
@@ -43,8 +43,8 @@ pub struct pxds_backup_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or one of
-    /// this time is there, pxds_backup_new() waits, for a few seconds at most.
+    /// The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or
+    /// one of this time is there, pxds_backup_new() waits, for a few seconds at most.
     pub time: *const i64,
     /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
     pub owner: *const c_char,
@@ -110,10 +110,11 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_backup_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
-/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time
-/// is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path, while somebody else makes a
-/// snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a store without chunks),
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback).
+/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no
+/// time is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the
+/// path, while somebody else makes a snapshot of the group, removes the last one, or collects garbage;
+/// PXDS_ERR_NOT_FOUND (a store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -152,6 +153,9 @@ pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *co
 
 /// The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
 /// verification has failed or its manifest cannot be read.
+///
+/// With a key nobody has checked yet that it is signed with that: open it with the key, pxds_snapshot_open(), before
+/// anything of it is used.
 ///
 /// Owns: the string is the backup's.
 /// Threads: any, also beside another call on the handle.
@@ -246,9 +250,10 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 /// (.fidx), or a blob.
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
-/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its bytes
-/// are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The descriptor is the caller's and stays open; an image that can be is read by
-/// position. A cancel ends the backup, as any failure does.
+/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
+/// bytes are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
+/// descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
+/// any failure does.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
 /// Threads: exclusive.

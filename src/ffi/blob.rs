@@ -40,11 +40,11 @@ pub const PXDS_BLOB_ENCRYPTED: u32 = 2;
 pub const PXDS_BLOB_ENCODE_COMPRESS: u32 = 1;
 /// Encoding flag: encrypt with the codec's key.
 pub const PXDS_BLOB_ENCODE_ENCRYPT: u32 = 2;
-/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as the
-/// Go package has written them, and accept the digests that it has made of their data.
+/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as
+/// the Go package has written them, and accept the digests that it has made of their data.
 pub const PXDS_BLOB_CODEC_SHORT_IV: u32 = 1;
-/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes too
-/// long too, as the Go package has written them.
+/// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes
+/// too long too, as the Go package has written them.
 pub const PXDS_BLOB_CODEC_LONG_HEADER: u32 = 2;
 /// Decoding flag: do not compare the CRC.
 pub const PXDS_BLOB_DECODE_SKIP_CRC: u32 = 1;

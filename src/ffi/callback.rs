@@ -17,8 +17,8 @@ pub const PXDS_NOTICE_INFO: u32 = 1;
 /// Something is off, and the work goes on.
 pub const PXDS_NOTICE_WARNING: u32 = 2;
 
-/// Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message(); `path`
-/// has its bytes, and may be NULL.
+/// Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message();
+/// `path` has its bytes, and may be NULL.
 ///
 /// A result other than 0 stops the call with PXDS_ERR_CANCELLED.
 pub type pxds_notice_fn =
@@ -79,7 +79,8 @@ pub struct pxds_bad_chunk {
     pub message: *const c_char,
 }
 
-/// Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+/// Is told of each bad chunk before zeros take its place. A result other than 0 stops the call with
+/// PXDS_ERR_CANCELLED.
 pub type pxds_bad_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, bad: *const pxds_bad_chunk) -> i32>;
 
 /// A caller's user pointer. It is only handed back.
@@ -139,7 +140,8 @@ pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut
     })
 }
 
-/// What a restorer or reader does about bad chunks: tells `callback`, or, if there is none, nobody when `skip` is set.
+/// What a restorer or reader does about bad chunks: tells `callback`, or, if there is none, nobody when `skip` is
+/// set.
 pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
     let Some(callback) = callback else { return skip.then(|| -> OnBad { Arc::new(|_| Ok(())) }) };
     let user = User::new(user);

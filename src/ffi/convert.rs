@@ -37,7 +37,8 @@ pub struct pxds_convert_result {
     pub made: u64,
     /// Directories that were removed.
     pub removed: u64,
-    /// Files among those moved that got the name of a bad chunk, because a file of their name was there. 0 in a dry run.
+    /// Files among those moved that got the name of a bad chunk, because a file of their name was there. 0 in a dry
+    /// run.
     pub set_aside: u64,
 }
 
@@ -48,17 +49,18 @@ unsafe impl SizeFirst for pxds_convert_result {
 
 /// Brings the store at `path` into `layout`, PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4, in place, by renames.
 ///
-/// No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED opens,
-/// and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they find no
-/// chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made that PBS
-/// wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
+/// No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED
+/// opens, and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they
+/// find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made
+/// that PBS wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
 ///
 /// `options` may be NULL; its layout is not looked at. `progress` may be NULL; it is called at most ten times a second,
 /// and at the beginning and end of each phase, PXDS_CONVERT_LOOK to PXDS_CONVERT_REMOVE. `result` may be NULL.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link or
-/// a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the path, if
-/// two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link
+/// or a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the
+/// path, if two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -31,12 +31,13 @@ pub struct pxds_copy_options {
     /// when the call returns. A source that is a callback is asked on the calling thread alone. Memory: for each thread
     /// one chunk, encoded and decoded.
     pub threads: u32,
-    /// What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not compared.
+    /// What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not
+    /// compared.
     pub key: *const pxds_key,
     /// Is told of each chunk, in order, after the store has it; NULL for none.
     pub on_chunk: pxds_ingest_chunk_fn,
-    /// Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks, bytes
-    /// their plain bytes.
+    /// Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks,
+    /// bytes their plain bytes.
     pub on_progress: pxds_progress_fn,
     /// Handed to `on_chunk` and `on_progress`.
     pub user: *mut c_void,
@@ -64,17 +65,17 @@ unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions>
 
 /// Brings every chunk that `index` names into `store`: touches those that it has, and loads the others from `source`.
 ///
-/// Chunks are copied as they are encoded. Before one is inserted its structure and CRC are checked, its digest and length
-/// too unless it is encrypted and there is no key, and, of an index that was opened in a snapshot, whether it is encrypted
-/// as the manifest says. `*out` gets the same index, to be saved with pxds_index_writer_save(); as one that comes out of an
-/// ingest it holds the store's process lock until then, and is saved behind its chunks. It can be added to a backup if it
-/// was opened in a snapshot, and if there is a key where its chunks are encrypted. `options` and `stats` may be NULL. After
-/// a failure the chunks that were copied stay, for garbage collection to take.
+/// Chunks are copied as they are encoded. Before one is inserted its structure and CRC are checked, its digest and
+/// length too unless it is encrypted and there is no key, and, of an index that was opened in a snapshot, whether it is
+/// encrypted as the manifest says. `*out` gets the same index, to be saved with pxds_index_writer_save(); as one that
+/// comes out of an ingest it holds the store's process lock until then, and is saved behind its chunks. It can be added
+/// to a backup if it was opened in a snapshot, and if there is a key where its chunks are encrypted. `options` and
+/// `stats` may be NULL. After a failure the chunks that were copied stay, for garbage collection to take.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also for an index that no writer makes), PXDS_ERR_BUSY (the store is collected),
-/// PXDS_ERR_CANCELLED; of the source what pxds_restorer_write_fd() may give, of the store what pxds_store_insert() may; the
-/// error has the chunk's digest and its offset.
+/// PXDS_ERR_CANCELLED; of the source what pxds_restorer_write_fd() may give, of the store what pxds_store_insert() may;
+/// the error has the chunk's digest and its offset.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -111,8 +112,8 @@ pub unsafe extern "C" fn pxds_store_copy_chunks(
     })
 }
 
-/// Brings the chunk `digest` into `store`, as pxds_store_copy_chunks() does each: touches it if it is there, and else, or
-/// if its file is too short to be one, loads it from `source`.
+/// Brings the chunk `digest` into `store`, as pxds_store_copy_chunks() does each: touches it if it is there, and else,
+/// or if its file is too short to be one, loads it from `source`.
 ///
 /// `key` and `result` may be NULL. Hold a lock, see pxds_store_lock(), until an index names the chunk.
 ///

@@ -14,8 +14,8 @@ const MODE: u32 = 0o666;
 /// Writes a file of these bytes and no others to `path`, as pxds_restorer_write_file() does: it appears whole and is on
 /// the disk when this returns, or nothing is changed.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing), PXDS_ERR_EXISTS (a directory;
-/// or a file that a store has made for itself), PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing), PXDS_ERR_EXISTS (a
+/// directory; or a file that a store has made for itself), PXDS_ERR_IO.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

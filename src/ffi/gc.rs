@@ -15,19 +15,19 @@ use crate::progress::{Progress, Stage};
 
 /// pxds_gc_options.flags: say what would be done, and lock, touch and remove nothing.
 pub const PXDS_GC_DRY_RUN: u32 = 1;
-/// pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in use
-/// are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
+/// pxds_gc_options.flags: collect even if the file system may not keep access times. If it does not, chunks that are in
+/// use are removed. Not with PXDS_GC_DRY_RUN, which probes nothing.
 pub const PXDS_GC_NO_ATIME_PROBE: u32 = 2;
-/// pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the manifest
-/// of its snapshot. Chunks that only its lost entries name are removed.
+/// pxds_gc_options.flags: take an index as it is whose entries have neither the csum in its header nor that in the
+/// manifest of its snapshot. Chunks that only its lost entries name are removed.
 pub const PXDS_GC_ANY_CSUM: u32 = 4;
 /// pxds_gc_options.flags: remember no digests, so that a chunk is touched for every reference to it.
 pub const PXDS_GC_NO_CACHE: u32 = 8;
 
 /// pxds_progress.phase of pxds_store_gc(): chunks are marked. Units are indexes, bytes those that they describe.
 pub const PXDS_GC_PHASE_MARK: u32 = 0;
-/// pxds_progress.phase of pxds_store_gc(): chunks are removed. Units are directories of chunks, bytes those of the files
-/// that were looked at.
+/// pxds_progress.phase of pxds_store_gc(): chunks are removed. Units are directories of chunks, bytes those of the
+/// files that were looked at.
 pub const PXDS_GC_PHASE_SWEEP: u32 = 1;
 
 /// How garbage is collected.
@@ -38,10 +38,11 @@ pub struct pxds_gc_options {
     pub struct_size: usize,
     /// PXDS_GC_...
     pub flags: u32,
-    /// Minutes without a touch after which a chunk may go, 1 to 2880; 0 for 1445, a day and five minutes: file systems may
-    /// store access times a day late.
+    /// Minutes without a touch after which a chunk may go, 1 to 2880; 0 for 1445, a day and five minutes: file systems
+    /// may store access times a day late.
     pub cutoff_minutes: u32,
-    /// Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64 bytes.
+    /// Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64
+    /// bytes.
     pub remembered: u64,
 }
 
@@ -50,8 +51,8 @@ unsafe impl SizeFirst for pxds_gc_options {
     const NAME: &'static str = "pxds_gc_options";
 }
 
-/// What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication see
-/// pxds_dedup_factor().
+/// What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication
+/// see pxds_dedup_factor().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_gc_status {
@@ -90,11 +91,13 @@ pub struct pxds_gc_status {
     pub removed_temporaries: u64,
     /// Bytes of these.
     pub removed_temporary_bytes: u64,
-    /// Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once, say.
+    /// Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once,
+    /// say.
     pub future_files: u64,
     /// Bytes of these.
     pub future_bytes: u64,
-    /// The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are none.
+    /// The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are
+    /// none.
     pub future_until: i64,
 }
 
@@ -150,37 +153,39 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
     })
 }
 
-/// Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has touched
-/// lately.
+/// Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has
+/// touched lately.
 ///
-/// It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or not,
-/// but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
+/// It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or
+/// not, but not below a name that begins with a dot. Links are not followed. An index kept elsewhere loses its chunks.
 ///
 /// Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
-/// removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping it, by
-/// `progress` or otherwise, loses nothing.
+/// removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping
+/// it, by `progress` or otherwise, loses nothing.
 ///
-/// Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be listed;
-/// if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the name of an
-/// index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that in the manifest
-/// of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be needed, is not removed
-/// whatever its access time.
+/// Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
+/// listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
+/// name of an index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that
+/// in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be
+/// needed, is not removed whatever its access time.
 ///
-/// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that Proxmox
-/// Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through the same handle
-/// writers may go on. Whether the file system keeps access times is tried out first. At the end `.gc-status` is
-/// written, if there is room on the disk, without which all else does. See docs/format.md, 11.
+/// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that
+/// Proxmox Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through
+/// the same handle writers may go on. Whether the file system keeps access times is tried out first. At the end
+/// `.gc-status` is written, if there is room on the disk, without which all else does. See docs/format.md, 11.
 ///
-/// It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150 bytes for
-/// each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the indexes again for each million chunks in use.
+/// It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150
+/// bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
+/// indexes again for each million chunks in use.
 ///
-/// `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at most.
-/// `status` may be NULL.
+/// `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at
+/// most. `status` may be NULL.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not keep
-/// access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the path of
-/// what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing); PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO,
-/// PXDS_ERR_CANCELLED.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not
+/// keep access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the
+/// path of what keeps it from knowing all indexes; PXDS_ERR_LIMIT (more than half a million chunks are missing);
+/// PXDS_ERR_NOT_FOUND (no chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
+/// that can only be read, without PXDS_GC_DRY_RUN.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -82,7 +82,8 @@ pub unsafe extern "C" fn pxds_store_full_path(
 /// belong to `owner`, or to a token of his; NULL takes any.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
-/// (something that is no directory is in the way), PXDS_ERR_IO.
+/// (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
+/// that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -102,8 +103,8 @@ pub unsafe extern "C" fn pxds_group_create(
 /// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names nobody);
-/// PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names
+/// nobody); PXDS_ERR_LIMIT, PXDS_ERR_IO.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -125,7 +126,7 @@ pub unsafe extern "C" fn pxds_group_get_owner(
 /// Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
-/// PXDS_ERR_IO.
+/// PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -165,8 +166,8 @@ pub unsafe extern "C" fn pxds_group_get_notes(
 
 /// Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds the
-/// group; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds
+/// the group; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -184,16 +185,17 @@ pub unsafe extern "C" fn pxds_group_set_notes(
 }
 
 /// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
-/// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which is a
-/// notice.
+/// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
+/// is a notice.
 ///
-/// `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what was
-/// done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage collection.
+/// `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what
+/// was done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage
+/// collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
 /// the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
 /// PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
-/// `progress` or the notice callback).
+/// `progress` or the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

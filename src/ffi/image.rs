@@ -22,8 +22,8 @@ pub const PXDS_IMAGE_SIZE_UNKNOWN: u64 = u64::MAX;
 /// pxds_image_options.flags: store chunks uncompressed.
 pub const PXDS_IMAGE_NO_COMPRESS: u32 = 1;
 
-/// pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and not
-/// only a notice of the store's.
+/// pxds_image_options.flags: a regular file that has changed while pxds_image_read_fd() read it is PXDS_ERR_STATE, and
+/// not only a notice of the store's.
 pub const PXDS_IMAGE_STRICT: u32 = 2;
 
 /// How an image is ingested.
@@ -108,7 +108,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_image_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
-/// collected; PXDS_ERR_NOMEM, PXDS_ERR_IO.
+/// collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -200,8 +200,8 @@ pub unsafe extern "C" fn pxds_image_read(
 /// was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
 /// its end.
 ///
-/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
-/// the start brings a notice of the store's.
+/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than
+/// at the start brings a notice of the store's.
 ///
 /// Errors: as pxds_image_write(), and PXDS_ERR_IO of the reading; PXDS_ERR_CORRUPT, with the offset, if the file,
 /// device or stream ends before the image, because it shrinks, say; PXDS_ERR_STATE, after which nothing has changed,

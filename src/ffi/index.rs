@@ -404,9 +404,9 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
 /// PXDS_BLOB_MAX_SIZE.
 ///
 /// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
-/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks may
-/// be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no
-/// other `chunk_size` than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks
+/// may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size` than 4
+/// MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -578,8 +578,8 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
     })
 }
 
-/// Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that belongs
-/// to a snapshot. For callers who would rather know before the work than behind it.
+/// Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that
+/// belongs to a snapshot. For callers who would rather know before the work than behind it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
 /// PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.
@@ -593,17 +593,17 @@ pub unsafe extern "C" fn pxds_index_check_path(path: *const c_char, err: *mut *m
     })
 }
 
-/// Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can be.
+/// Completes the index and writes it to `path`, whole or not at all, where pxds_index_check_path() finds that it can
+/// be.
 ///
-/// A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is on
-/// the disk. A writer that came out of an ingest or image
-/// follows the store's sync level in this, brings the chunks to the disk before the file gets its name, and lets go of
-/// the store when it succeeds; an empty index below the store's directory brings a notice first. A writer of your own
-/// knows no store: call pxds_store_sync() first.
+/// A symbolic link is followed; a file that is replaced keeps its owner and permissions. When this returns the file is
+/// on the disk. A writer that came out of an ingest or image follows the store's sync level in this, brings the chunks
+/// to the disk before the file gets its name, and lets go of the store when it succeeds; an empty index below the
+/// store's directory brings a notice first. A writer of your own knows no store: call pxds_store_sync() first.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such
-/// directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or incomplete; saved before and no longer holding the store; or a sync
-/// of the store has failed before).
+/// directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE
+/// (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

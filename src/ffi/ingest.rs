@@ -44,8 +44,8 @@ pub type pxds_ingest_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, c
 /// pxds_ingest_options.flags: store chunks uncompressed.
 pub const PXDS_INGEST_NO_COMPRESS: u32 = 1;
 
-/// pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE, and
-/// not only a notice of the store's.
+/// pxds_ingest_options.flags: a regular file that has changed while pxds_ingest_read_fd() read it is PXDS_ERR_STATE,
+/// and not only a notice of the store's.
 pub const PXDS_INGEST_STRICT: u32 = 2;
 
 /// How a stream is ingested.
@@ -56,9 +56,9 @@ pub struct pxds_ingest_options {
     pub struct_size: usize,
     /// PXDS_INGEST_...
     pub flags: u32,
-    /// Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
-    /// ended when the function returns that has started them. Memory: for each thread a batch, which is four to eight
-    /// times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
+    /// Threads that store chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All
+    /// have ended when the function returns that has started them. Memory: for each thread a batch, which is four to
+    /// eight times the average chunk size or 2 MiB, and two chunks; 1 MiB besides.
     pub threads: u32,
     /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
     /// average that is unusual for Proxmox Backup Server brings a notice of the store's.
@@ -70,8 +70,8 @@ pub struct pxds_ingest_options {
     /// Is told of each chunk; NULL for none. Valid while the ingest lives.
     pub on_chunk: pxds_ingest_chunk_fn,
     /// Is told how far the ingest is, over all its calls, at most ten times a second, also while a descriptor gives
-    /// nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their plain
-    /// bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+    /// nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their
+    /// plain bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
     pub on_progress: pxds_progress_fn,
     /// Handed to `on_chunk` and `on_progress`.
     pub user: *mut c_void,
@@ -169,7 +169,8 @@ pub(super) fn c_stats(stats: IngestStats) -> pxds_ingest_stats {
 /// Starts a stream into `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_ingest_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO; PXDS_ERR_STATE
+/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -212,11 +213,11 @@ pub unsafe extern "C" fn pxds_ingest_write(
 
 /// Takes what can be read from the descriptor `fd`, to its end.
 ///
-/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than at
-/// the start brings a notice of the store's.
+/// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than
+/// at the start brings a notice of the store's.
 ///
-/// Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file that
-/// has changed.
+/// Errors: as pxds_ingest_write(), PXDS_ERR_IO of the reading, and with PXDS_INGEST_STRICT PXDS_ERR_STATE for a file
+/// that has changed.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

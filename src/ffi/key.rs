@@ -25,9 +25,9 @@ pub const PXDS_FINGERPRINT_SHORT: u32 = 1;
 
 /// An encryption key. Shared.
 ///
-/// What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what was
-/// derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector registers.
-/// So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
+/// What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what
+/// was derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector
+/// registers. So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
 pub struct pxds_key(Shared<Arc<CryptKey>>);
 
 impl pxds_key {
@@ -87,9 +87,10 @@ pub unsafe extern "C" fn pxds_key_random(out: *mut *mut pxds_key, err: *mut *mut
 /// Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
 /// PXDS_BLOB_CODEC_LONG_HEADER, or both.
 ///
-/// It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
-/// or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's manifests
-/// cannot be checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
+/// It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
+/// snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's
+/// manifests cannot be checked: a manifest that names the key as that package does counts as unsigned. See
+/// docs/format.md, 2.7.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
 /// Errors: PXDS_ERR_ARGUMENT.
@@ -128,7 +129,8 @@ pub unsafe extern "C" fn pxds_key_fingerprint(
     })
 }
 
-/// Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md, 3.2.
+/// Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md,
+/// 3.2.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.

@@ -40,7 +40,8 @@ pub struct pxds_keyfile_options {
     pub kdf: u32,
     /// 0.
     pub reserved: u32,
-    /// When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for now.
+    /// When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for
+    /// now.
     pub created: *const i64,
     /// What reminds of the password, 1 to 64 characters; may be NULL.
     pub hint: *const c_char,
@@ -264,8 +265,8 @@ pub unsafe extern "C" fn pxds_keyfile_to_json(
 
 /// Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
 ///
-/// `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as far
-/// as the process may.
+/// `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
+/// far as the process may.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
 /// Threads: shared.

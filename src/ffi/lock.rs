@@ -43,7 +43,8 @@ fn read_mode(mode: u32) -> Result<LockMode> {
 /// ingest takes a shared lock by itself. See docs/format.md, 5.9.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO; PXDS_ERR_STATE
+/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -70,7 +71,8 @@ pub unsafe extern "C" fn pxds_store_lock(
 /// pxds_store_options.store_name; see docs/format.md, 7.8.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -92,7 +94,8 @@ pub unsafe extern "C" fn pxds_group_lock(
 /// Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read, with PXDS_LOCK_EXCLUSIVE.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

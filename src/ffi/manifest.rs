@@ -481,8 +481,8 @@ pub unsafe extern "C" fn pxds_manifest_get_signature(
     })
 }
 
-/// Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's fingerprint
-/// is noted. See docs/format.md, 8.5.
+/// Signs a manifest with `key`: all but the notes and other members of the unprotected part, where the key's
+/// fingerprint is noted. See docs/format.md, 8.5.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT (a member that is not known here cannot be signed), PXDS_ERR_LIMIT,
 /// PXDS_ERR_NOMEM.

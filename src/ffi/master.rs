@@ -13,9 +13,9 @@ use crate::{master, sys};
 
 /// Seals `key` for the holder of a master key, whose public half is the PEM at `public_pem`, "BEGIN PUBLIC KEY".
 ///
-/// `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes into
-/// snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server have
-/// 4096.
+/// `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes
+/// into snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server
+/// have 4096.
 ///
 /// Master keys are part of a build with the Cargo feature `master-key`; without it this is PXDS_ERR_UNSUPPORTED, and a
 /// key can still be sealed by other means: docs/format.md, 3.6.
@@ -52,9 +52,9 @@ pub unsafe extern "C" fn pxds_master_seal(
 /// Opens a sealed key with the private half of the master key, the PEM at `private_pem`: "BEGIN PRIVATE KEY", "BEGIN
 /// ENCRYPTED PRIVATE KEY" or "BEGIN RSA PRIVATE KEY".
 ///
-/// `sealed` is the content of a snapshot's rsa-encrypted.key.blob, or that file as it is. `password` is that of the PEM;
-/// NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out and
-/// verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
+/// `sealed` is the content of a snapshot's rsa-encrypted.key.blob, or that file as it is. `password` is that of the
+/// PEM; NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out
+/// and verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
 ///
 /// RSA is not constant time here: not for a service that opens what strangers send. What a password may cost is bounded
 /// as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.

@@ -21,26 +21,27 @@ use crate::store::{NoticeLevel, SyncLevel};
 /// Bytes that are always enough for the name of a store with its NUL.
 pub const PXDS_STORE_NAME_SIZE: usize = 256;
 
-/// Reads what Proxmox Backup Server is configured to do with the store in the directory `store`, from its file `config`,
-/// which is /etc/proxmox-backup/datastore.cfg there. Returns PXDS_NONE, and changes nothing, if no store in that file has
-/// this directory.
+/// Reads what Proxmox Backup Server is configured to do with the store in the directory `store`, from its file
+/// `config`, which is /etc/proxmox-backup/datastore.cfg there. Returns PXDS_NONE, and changes nothing, if no store in
+/// that file has this directory.
 ///
-/// `name` gets the store's name with a NUL; PXDS_STORE_NAME_SIZE bytes are enough. The options become what is configured,
-/// where they are still 0; each may be NULL, and the others stay as they are.
+/// `name` gets the store's name with a NUL; PXDS_STORE_NAME_SIZE bytes are enough. The options become what is
+/// configured, where they are still 0; each may be NULL, and the others stay as they are. To read the file again
+/// initialise them anew.
 ///
-/// - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must be
-///   this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
+/// - `store_options`: `store_name` becomes `name`, which has to stay while the options are used; one that is given must
+///   be this name. `sync` is the configured one. Maintenance mode "read-only" is PXDS_STORE_READ_ONLY, and a notice to
 ///   `notice`; a store in S3 is PXDS_STORE_S3_CACHE, any other PXDS_STORE_NOT_S3_CACHE.
-/// - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to collect
-///   garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
+/// - `gc_options`: `cutoff_minutes`, `remembered` or PXDS_GC_NO_CACHE, PXDS_GC_NO_ATIME_PROBE. Pass them only to
+///   collect garbage: while another store lies in this one, or this one in it, that is PXDS_ERR_UNSUPPORTED.
 /// - `verify_options`: PXDS_VERIFY_INDEX_ORDER, `threads`.
 ///
 /// Nothing else in the library reads this file, or any other that it was not given. See docs/format.md, 7.10.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a maintenance
-/// mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known; see above);
-/// PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL, PXDS_ERR_NOT_FOUND,
-/// PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a
+/// maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
+/// see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -32,8 +32,8 @@ pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
 
 /// What is kept. If all counts are 0 everything is.
 ///
-/// The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in which
-/// an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+/// The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in
+/// which an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_prune_options {
@@ -51,12 +51,12 @@ pub struct pxds_prune_options {
     pub keep_monthly: u64,
     /// Years.
     pub keep_yearly: u64,
-    /// Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built in,
-    /// `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+    /// Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built
+    /// in, `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
     /// `/etc/localtime`. The environment is not looked at.
     pub zone: *const c_char,
-    /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most. May be
-    /// NULL. A call that it stops has removed some of them whole, and gives no list.
+    /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most.
+    /// May be NULL. A call that it stops has removed some of them whole, and gives no list.
     pub on_progress: pxds_progress_fn,
     /// Handed to the callback.
     pub user: *mut c_void,
@@ -96,8 +96,8 @@ pub struct pxds_prune_entry {
     /// PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
     /// before it was reached, is kept, and marked so.
     pub mark: u32,
-    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that failed,
-    /// such as PXDS_ERR_BUSY.
+    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that
+    /// failed, such as PXDS_ERR_BUSY.
     pub status: pxds_status,
     /// 0.
     pub reserved: u32,
@@ -213,8 +213,8 @@ pub unsafe extern "C" fn pxds_prune_mark(
     })
 }
 
-/// The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that is
-/// none.
+/// The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that
+/// is none.
 ///
 /// Owns: the string is the library's and lasts for ever.
 /// Threads: any.
@@ -233,18 +233,19 @@ pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
     guard_value(c"unknown".as_ptr(), || name(mark).as_ptr())
 }
 
-/// Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options` may
-/// be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
+/// Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options`
+/// may be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
 ///
 /// The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
 /// said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
 ///
-/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again. What
-/// crashes of older versions have left in the group goes too, if nobody holds it.
+/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
+/// What crashes of older versions have left in the group goes too, if nobody holds it.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
-/// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file), PXDS_ERR_FORMAT,
-/// PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed by then).
+/// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file),
+/// PXDS_ERR_FORMAT, PXDS_ERR_LIMIT (of that file), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback; some may be removed
+/// by then); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_PRUNE_DRY_RUN.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -23,8 +23,8 @@ use crate::sys::CallerFd;
 /// Turns indexes back into the bytes that they describe. Exclusive.
 ///
 /// The csum of an index is checked before anything is given out, and every chunk's CRC, digest and length before a byte
-/// of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on the
-/// calling thread, and what fails first in the order of the file is what the call fails with.
+/// of it is. Chunks are loaded on several threads, see pxds_restorer_options.threads; callbacks come in order and on
+/// the calling thread, and what fails first in the order of the file is what the call fails with.
 pub struct pxds_restorer(Exclusive<Restorer>);
 
 /// Runs a restore and reports how far it came, however it ends.
@@ -60,18 +60,18 @@ pub struct pxds_restorer_options {
     pub flags: u32,
     /// Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
     /// ended when the function returns that has started them; for a small range none is started, and none for a source
-    /// that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call: for
-    /// each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
-    /// may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+    /// that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call:
+    /// for each thread four chunks, three of them decoded; seven where the output is not a regular file, so that
+    /// threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
     pub threads: u32,
     /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
     /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
     /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
     pub on_bad: pxds_bad_chunk_fn,
-    /// Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks that
-    /// the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops the call
-    /// and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while the
-    /// restorer lives.
+    /// Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks
+    /// that the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops
+    /// the call and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while
+    /// the restorer lives.
     pub on_progress: pxds_progress_fn,
     /// Handed to `on_bad` and `on_progress`.
     pub user: *mut c_void,
@@ -150,15 +150,15 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// Writes the whole file of `index` to the descriptor `fd`, from where it stands.
 ///
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
-/// written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular file
-/// that is not opened for appending is written by position, and its descriptor is moved only at the end, behind what was
-/// written, also by a failure; of what comes behind that some may have been written then. A block device that has not room
-/// for all is found out before anything is written.
+/// written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
+/// file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
+/// what was written, also by a failure; of what comes behind that some may have been written then. A block device that
+/// has not room for all is found out before anything is written.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a chunk or the csum), PXDS_ERR_FORMAT,
-/// PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or damage), PXDS_ERR_CRYPT_MODE (encrypted
-/// otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the
-/// chunk's digest and its offset in the file.
+/// Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a
+/// chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or
+/// damage), PXDS_ERR_CRYPT_MODE (encrypted otherwise than the manifest says), PXDS_ERR_LIMIT, PXDS_ERR_IO,
+/// PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED; the error has the chunk's digest and its offset in the file.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -232,14 +232,15 @@ fn rest_of(data: &[u8], taken: usize) -> Result<&[u8]> {
 /// Writes the whole file of `index` to `path`.
 ///
 /// A new or regular file gets its name when all of it is there, on the disk unless the sync level of the store that it
-/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions, and
-/// its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
-/// descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with pxds_restorer_write_fd().
-/// `written`, which may be NULL, gets the bytes of the chunks that were restored, after a failure
-/// too.
+/// comes from is PXDS_SYNC_NONE; a failure leaves what was there before. One that is replaced keeps its permissions,
+/// and its owner as far as the process may. A symbolic link is followed. A device or fifo is written in place; so is a
+/// descriptor of this process that `path` stands for, as /dev/stdout or /dev/fd/N does: as with
+/// pxds_restorer_write_fd(). It has to be one that the caller has opened: a number that is free may by then be that of
+/// a file of the library's. `written`, which may be NULL, gets the bytes of the chunks that were restored, after a
+/// failure too.
 ///
-/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or a
-/// file that a store has made for itself.
+/// Errors: as pxds_restorer_write_fd(); PXDS_ERR_NOT_FOUND also for the directory; PXDS_ERR_EXISTS if `path` is one, or
+/// a file that a store has made for itself.
 /// Threads: exclusive for the restorer, shared for the index.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -71,7 +71,8 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
 /// pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -94,7 +95,8 @@ pub unsafe extern "C" fn pxds_snapshot_create(
 
 /// Protects a snapshot from being removed, by whatever program. To do so twice is fine.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -112,7 +114,8 @@ pub unsafe extern "C" fn pxds_snapshot_protect(
 
 /// Undoes pxds_snapshot_protect(). To do so twice is fine.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -130,12 +133,13 @@ pub unsafe extern "C" fn pxds_snapshot_unprotect(
 
 /// Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
 ///
-/// What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it has
-/// lost its name bring a notice, and are garbage collection's.
+/// What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
+/// has lost its name bring a notice, and are garbage collection's.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it, or if something
 /// is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
-/// PXDS_ERR_CANCELLED (by the notice callback).
+/// PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be
+/// read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -180,7 +184,8 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
 /// under one lock.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
-/// PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO.
+/// PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared for the store, exclusive for the manifest.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -222,7 +227,8 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
 
 /// Replaces the notes of a snapshot. NULL and "" remove them.
 ///
-/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT.
+/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -185,21 +185,22 @@ fn described(described: &Described) -> pxds_stats_described {
 /// Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
 /// the disk.
 ///
-/// As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component of
-/// its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that cannot be
-/// read brings a notice of the store's and is counted as such, and the total says that it is not complete; it does not
-/// fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
+/// As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component
+/// of its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that
+/// cannot be read brings a notice of the store's and is counted as such, and the total says that it is not complete; it
+/// does not fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
 /// different lengths, which damage alone can do, one of them counts.
 ///
-/// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find it;
-/// the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
+/// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
+/// it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
 ///
-/// `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes (directories);
-/// 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the bytes they describe).
+/// `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes
+/// (directories); 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the
+/// bytes they describe).
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_stats_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32 chunks);
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32
+/// chunks); PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback too).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -270,8 +271,8 @@ pub unsafe extern "C" fn pxds_stats_group_count(stats: *const pxds_stats) -> usi
     guard_value(0, || unsafe { args::opt(stats) }.map_or(0, |stats| stats.0.groups.len()))
 }
 
-/// Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is no
-/// such one.
+/// Writes the numbers of group `i`, from 0, to `*group`, in the order of pxds_group_list. Returns PXDS_NONE if there is
+/// no such one.
 ///
 /// Owns: the string is the statistics'.
 /// Errors: PXDS_ERR_ARGUMENT.
@@ -377,8 +378,8 @@ pub unsafe extern "C" fn pxds_stats_get_shared(
     })
 }
 
-/// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So it
-/// counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+/// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
+/// it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
 ///
 /// Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
 /// `index_data_bytes` and `disk_bytes`.

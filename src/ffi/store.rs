@@ -37,8 +37,9 @@ pub const PXDS_LAYOUT_HEX4_DIRS: u32 = 65536;
 pub const PXDS_SYNC_DEFAULT: u32 = 0;
 /// Sync level: nothing is brought to the disk.
 pub const PXDS_SYNC_NONE: u32 = 1;
-/// Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is saved,
-/// then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file system.
+/// Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is
+/// saved, then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file
+/// system.
 pub const PXDS_SYNC_FILE: u32 = 2;
 /// Sync level: the whole file system of the store once before an index is saved, or a snapshot finished; then the
 /// index, or the snapshot's name.
@@ -51,21 +52,21 @@ pub const PXDS_STORE_MIXED: u32 = 2;
 /// pxds_store_options.flags, for pxds_store_open(): accept a directory without `.chunks`. Its snapshots can be listed;
 /// what needs chunks is PXDS_ERR_NOT_FOUND.
 pub const PXDS_STORE_BARE: u32 = 4;
-/// pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is not
-/// safe there.
+/// pxds_store_options.flags: make a store also where the file system may not keep access times. Garbage collection is
+/// not safe there.
 pub const PXDS_STORE_NO_ATIME_PROBE: u32 = 8;
 /// pxds_store_options.flags: make the directory of a new store with mode 0755, as Proxmox Backup Server does, and not
 /// 0700. What lies below has the server's modes either way: others may read owners, notes and small files there.
 pub const PXDS_STORE_SHARED: u32 = 16;
-/// pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and every
-/// lock that only writers need, is PXDS_ERR_STATE.
+/// pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and
+/// every lock that only writers need, is PXDS_ERR_STATE.
 pub const PXDS_STORE_READ_ONLY: u32 = 32;
 /// pxds_store_options.flags, for pxds_store_open(): the directory is the local cache of a store in S3. It is opened for
 /// reading only, and whatever would change it is PXDS_ERR_UNSUPPORTED.
 pub const PXDS_STORE_S3_CACHE: u32 = 64;
-/// pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other one a
-/// store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of 256 that are
-/// looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
+/// pxds_store_options.flags: the directory is no such cache, whatever it looks like. Without this flag and the other
+/// one a store of PXDS_LAYOUT_HEX4 is looked at before its first change: if at least 3 chunks of finished snapshots, of
+/// 256 that are looked at, are empty files, or Proxmox Backup Server's mark `.using` stands for one, every change is
 /// PXDS_ERR_UNSUPPORTED.
 pub const PXDS_STORE_NOT_S3_CACHE: u32 = 128;
 
@@ -161,8 +162,8 @@ unsafe impl SizeFirst for pxds_chunk_entry {
     const NAME: &'static str = "pxds_chunk_entry";
 }
 
-/// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if they
-/// begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
+/// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
+/// they begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
 pub const PXDS_INSERT_RAW: u32 = 1;
 /// Loading flag: give any bytes, for salvage; neither structure nor CRC are checked.
 pub const PXDS_LOAD_UNCHECKED: u32 = 1;
@@ -256,15 +257,17 @@ unsafe fn read_tree_locks(options: &pxds_store_options) -> Result<TreeLocks> {
     Ok(TreeLocks::Files { dir: sys::absolute(dir)?, store: store.to_owned() })
 }
 
-/// Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has mode
-/// 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
+/// Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has
+/// mode 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
 ///
-/// `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories of
-/// PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure leaves no
-/// store. See docs/format.md, 5.1.
+/// `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories
+/// of PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure
+/// leaves no store. See docs/format.md, 5.1.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_store_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+/// Errors: PXDS_ERR_ARGUMENT (also with PXDS_STORE_READ_ONLY or PXDS_STORE_S3_CACHE), PXDS_ERR_EXISTS,
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_UNSUPPORTED (the file system does not keep access times), PXDS_ERR_IO,
+/// PXDS_ERR_CANCELLED.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -408,9 +411,10 @@ pub unsafe extern "C" fn pxds_store_chunk_path(
 /// the first insert until an index names the chunks. `result` may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
-/// PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be valid,
-/// or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored).
+/// PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be
+/// valid, or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored); PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -543,7 +547,8 @@ pub unsafe extern "C" fn pxds_store_has(
 
 /// Sets the access time of chunk `digest` to now, which keeps garbage collection off it. The modification time stays.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's; PXDS_ERR_STATE
+/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -564,7 +569,7 @@ pub unsafe extern "C" fn pxds_store_touch(
 /// N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns
 /// PXDS_NONE if there is no such chunk. See docs/format.md, 5.8.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

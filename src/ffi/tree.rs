@@ -148,9 +148,9 @@ pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
 
 /// Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
 ///
-/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's. What
-/// cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be listed or
-/// opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
+/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
+/// What cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be
+/// listed or opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -253,8 +253,8 @@ pub unsafe extern "C" fn pxds_store_snapshots(
     })
 }
 
-/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in it
-/// see pxds_store_namespaces().
+/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in
+/// it see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
@@ -317,7 +317,8 @@ pub unsafe extern "C" fn pxds_namespace_list_count(list: *const pxds_namespace_l
     guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.names.len()))
 }
 
-/// 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+/// 1 if the list has every namespace there is; 0 if something could not be seen, of which there was a notice, and for
+/// NULL.
 ///
 /// Threads: shared.
 /// Since: 0.1
@@ -421,7 +422,8 @@ pub unsafe extern "C" fn pxds_snapshot_list_count(list: *const pxds_snapshot_lis
     guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.snapshots.len()))
 }
 
-/// 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for NULL.
+/// 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for
+/// NULL.
 ///
 /// Threads: shared.
 /// Since: 0.1

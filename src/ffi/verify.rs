@@ -20,15 +20,16 @@ pub const PXDS_VERIFY_READ_ONLY: u32 = 1;
 /// pxds_verify_options.flags: read chunks as an index lists them. By default they are read in the order of their inode
 /// numbers, which spares a disk that turns.
 pub const PXDS_VERIFY_INDEX_ORDER: u32 = 2;
-/// pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days ago.
+/// pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days
+/// ago.
 pub const PXDS_VERIFY_SKIP_VERIFIED: u32 = 4;
 /// pxds_verify_options.flags, with a key: take a snapshot that is not signed for as good as one that is.
 pub const PXDS_VERIFY_ALLOW_UNSIGNED: u32 = 8;
 
 /// pxds_progress.phase: snapshots are listed; `done` says how many.
 pub const PXDS_VERIFY_PHASE_LIST: u32 = 0;
-/// pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of the
-/// chunks so far.
+/// pxds_progress.phase: snapshots are checked; `done` says how many of `total` have been, `bytes` the plain bytes of
+/// the chunks so far.
 pub const PXDS_VERIFY_PHASE_CHECK: u32 = 1;
 
 /// pxds_verify_damage.flags: it is a place in an index: `offset`, `length` and `digest` are set.
@@ -38,8 +39,8 @@ pub const PXDS_VERIFY_RENAMED: u32 = 2;
 /// pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot.
 pub const PXDS_VERIFY_REPAIRED: u32 = 4;
 
-/// pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice for
-/// each.
+/// pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice
+/// for each.
 pub const PXDS_VERIFY_INCOMPLETE: u32 = 1;
 
 /// How a snapshot came out: all was well, or has been repaired.
@@ -52,14 +53,15 @@ pub const PXDS_VERIFY_BUSY: u32 = 3;
 pub const PXDS_VERIFY_GONE: u32 = 4;
 /// How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED.
 pub const PXDS_VERIFY_RECENT: u32 = 5;
-/// How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does not
-/// vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
+/// How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does
+/// not vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
 pub const PXDS_VERIFY_UNVOUCHED: u32 = 6;
-/// How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished, or
-/// its manifest is lost.
+/// How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
+/// or its manifest is lost.
 pub const PXDS_VERIFY_UNFINISHED: u32 = 7;
 
-/// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed at.
+/// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed
+/// at.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_verify_damage {
@@ -78,7 +80,8 @@ pub struct pxds_verify_damage {
     /// Its name.
     pub digest: [u8; 32],
     /// Why: PXDS_ERR_NOT_FOUND, CORRUPT, FORMAT, LIMIT or AUTH; PXDS_ERR_CRYPT_MODE if it is encrypted and should not
-    /// be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its content.
+    /// be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its
+    /// content.
     pub status: pxds_status,
     /// PXDS_VERIFY_CHUNK, RENAMED, REPAIRED.
     pub flags: u32,
@@ -123,9 +126,10 @@ pub struct pxds_verify_options {
     pub threads: u32,
     /// For PXDS_VERIFY_SKIP_VERIFIED; whole days.
     pub skip_days: u64,
-    /// Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has its
-    /// fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed comes out
-    /// as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another snapshot, is damage.
+    /// Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has
+    /// its fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed
+    /// comes out as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
+    /// snapshot, is damage.
     pub key: *const pxds_key,
     /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
     pub repair_from: *const pxds_store,
@@ -178,8 +182,8 @@ pub struct pxds_verify_result {
     pub unvouched: u64,
     /// Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`.
     pub unfinished: u64,
-    /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why. That
-    /// changes nothing of the outcome.
+    /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
+    /// That changes nothing of the outcome.
     pub unnoted: u64,
     /// PXDS_VERIFY_INCOMPLETE.
     pub flags: u32,
@@ -291,24 +295,25 @@ fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Resu
 /// Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
 /// `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
 ///
-/// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again, and
-/// then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of many
-/// snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
-/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends; so
-/// do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
+/// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again,
+/// and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
+/// many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
+/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends;
+/// so do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
 ///
 /// Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
 /// are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
 ///
-/// Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made chunks
-/// of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of
-/// 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again where it is named
-/// again.
+/// Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made
+/// chunks of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB
+/// in chunks of 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again
+/// where it is named again.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND
-/// (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a
-/// whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
-/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
+/// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
+/// PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
+/// listed, which of a whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
+/// PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
+/// PXDS_VERIFY_READ_ONLY.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

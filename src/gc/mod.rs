@@ -19,10 +19,10 @@
 //!
 //! # What keeps operations out of each other's way
 //!
-//! *Writer*: ingest and backup, which hold the process lock shared. *Reader*: restore, verify and statistics. *Set aside*: a
-//! bad chunk renamed, by verify; one that it stores in its place comes new, or is touched, as a writer's does, and so stays.
-//! *Prune*: also forgetting a snapshot, and removing a group. *Dry run*: of this module. *Conversion*: from one layout to the
-//! other. `tests/gc_locking.rs` has one test for each cell, of the same name.
+//! *Writer*: ingest and backup, which hold the process lock shared. *Reader*: restore, verify and statistics. *Set
+//! aside*: a bad chunk renamed, by verify; one that it stores in its place comes new, or is touched, as a writer's
+//! does, and so stays. *Prune*: also forgetting a snapshot, and removing a group. *Dry run*: of this module.
+//! *Conversion*: from one layout to the other. `tests/gc_locking.rs` has one test for each cell, of the same name.
 //!
 //! | | writer | reader | set aside | prune | collection | dry run | conversion |
 //! |---|---|---|---|---|---|---|---|

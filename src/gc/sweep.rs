@@ -116,8 +116,9 @@ fn temporaries(
     Ok(())
 }
 
-/// Removes what crashes have left beside owners, notes, files of snapshots and `.gc-status`; `paths` are below the store's
-/// directory. Who writes such a file renames it in a moment, or holds the process lock, so that a stale one is nobody's. One that cannot be removed does no harm.
+/// Removes what crashes have left beside owners, notes, files of snapshots and `.gc-status`; `paths` are below the
+/// store's directory. Who writes such a file renames it in a moment, or holds the process lock, so that a stale one is
+/// nobody's. One that cannot be removed does no harm.
 pub(super) fn temporaries_of_the_tree(
     store: &Store,
     paths: &[Vec<u8>],
@@ -142,7 +143,8 @@ pub(super) fn temporaries_of_the_tree(
     Ok(())
 }
 
-/// Sweeps what crashed backups and removals have left. Who is at work holds it, so that a stale one that is free is nobody's.
+/// Sweeps what crashed backups and removals have left. Who is at work holds it, so that a stale one that is free is
+/// nobody's.
 pub(super) fn work(
     store: &Store,
     sweep: Sweep,

@@ -224,7 +224,8 @@ impl FixedWriter {
 
     /// Completes the index and gives the bytes of its file, the same at every call.
     ///
-    /// Errors: `State` if a digest is missing; `Limit` above `max_len` bytes, or if more are missing than may be; `NoMemory`.
+    /// Errors: `State` if a digest is missing; `Limit` above `max_len` bytes, or if more are missing than may be;
+    /// `NoMemory`.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         self.complete()?;
         let len = INDEX_HEADER_SIZE + self.digests.len();

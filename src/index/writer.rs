@@ -74,8 +74,8 @@ impl DynamicWriter {
 
     /// Appends the chunk `digest`, which reaches from the end of the one before to `end`.
     ///
-    /// Errors: `Argument` if it would be empty, longer than a blob can be, or beyond 2^63 − 1, after which the writer can only
-    /// be freed; `State` after that, or when the index is finished.
+    /// Errors: `Argument` if it would be empty, longer than a blob can be, or beyond 2^63 − 1, after which the writer
+    /// can only be freed; `State` after that, or when the index is finished.
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self.state {
             State::Open => {}

@@ -227,7 +227,8 @@ impl Store {
 
     /// The newest finished snapshot of `group`, if there is one.
     ///
-    /// Errors: `NotFound` if the group is not there; `Io`, also for a snapshot that may not be looked into; that of the notice.
+    /// Errors: `NotFound` if the group is not there; `Io`, also for a snapshot that may not be looked into; that of the
+    /// notice.
     pub fn last_finished(&self, group: &Group) -> Result<Option<Snapshot>> {
         let (dir, names) = self.named_snapshots(group)?;
         for snapshot in names.found.into_iter().rev() {
@@ -261,8 +262,8 @@ impl Store {
     }
 
     /// Adds what `parse` makes of the name of each directory in `dir`, if anything. What it refuses is skipped with a
-    /// notice. What is neither directory nor file, and has a name that a directory might have, is something that could not be
-    /// seen.
+    /// notice. What is neither directory nor file, and has a name that a directory might have, is something that could
+    /// not be seen.
     ///
     /// Errors: `Io`; that of the notice.
     fn each_dir<T>(

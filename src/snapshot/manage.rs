@@ -420,13 +420,13 @@ impl Store {
     }
 }
 
-/// Checks the time of a snapshot that is to be made; PBS makes none before 1970.
+/// Checks the time of a snapshot that is to be made; PBS makes none before 1970, nor of its first second.
 ///
 /// Errors: `Argument`.
 pub fn check_time(time: i64) -> Result<()> {
     match time {
         1.. => Ok(()),
-        _ => Err(Error::new(Kind::Argument, format!("no backup can be made of the time {time}, before 1970"))),
+        _ => Err(Error::new(Kind::Argument, format!("no backup can be made of the time {time}: it must be from 1 on"))),
     }
 }
 

@@ -6,7 +6,8 @@
 //!   writes outside the store's directory.
 //! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it. What cannot be
 //!   seen, or is no directory in the place of one, is a notice, and the listing says that it is not whole.
-//! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the tree.
+//! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the
+//!   tree.
 //! - What is mounted below a snapshot or group is not removed with it, and neither is the snapshot then.
 //! - Protected snapshots are never removed.
 //!

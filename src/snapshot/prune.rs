@@ -37,9 +37,9 @@ impl Store {
     /// Removes the snapshots of `group` that `keep` does not keep, the oldest first, or with `dry_run` only says which. What
     /// the periods of `keep` are is said by `zone`. Gives all that were there, the newest first.
     ///
-    /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go. The
-    /// group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it goes. What
-    /// crashes of older versions have left in the group goes too, if nobody holds it.
+    /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go.
+    /// The group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it
+    /// goes. What crashes of older versions have left in the group goes too, if nobody holds it.
     ///
     /// `on_progress` is told of the snapshots that are to go. Stopped, it has removed some of them whole.
     ///

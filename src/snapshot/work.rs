@@ -276,8 +276,8 @@ impl Store {
         Ok(sweeper.sum)
     }
 
-    /// Removes what crashes of older versions have left in a group, whose lock the caller holds. What cannot be removed brings
-    /// a notice.
+    /// Removes what crashes of older versions have left in a group, whose lock the caller holds. What cannot be removed
+    /// brings a notice.
     ///
     /// Errors: that of the notice.
     pub(super) fn sweep_held_group(&self, group: &Group) -> Result<()> {

@@ -58,8 +58,9 @@ impl Store {
     ///
     /// That the two belong together is not checked; see [`Store::insert_verified`].
     ///
-    /// Errors: `Format` if `blob` is no blob, or too short for one; `Limit` if it is too long; `Exists` if something that is not a file has
-    /// the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be valid; `Io`.
+    /// Errors: `Format` if `blob` is no blob, or too short for one; `Limit` if it is too long; `Exists` if something
+    /// that is not a file has the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be
+    /// valid; `Io`.
     pub fn insert(&self, digest: &Digest, blob: &[u8], options: InsertOptions) -> Result<Inserted> {
         check_len(digest, blob)?;
         let form = match Blob::parse(blob) {

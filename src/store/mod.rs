@@ -174,8 +174,8 @@ struct Inner {
 impl Store {
     /// Opens the store at `path`.
     ///
-    /// Errors: `NotFound` if there is no `.chunks`, unless [`StoreOptions::bare`] does without; `Io`; `Format` if both layouts
-    /// are there and [`StoreOptions::mixed`] is off.
+    /// Errors: `NotFound` if there is no `.chunks`, unless [`StoreOptions::bare`] does without; `Io`; `Format` if both
+    /// layouts are there and [`StoreOptions::mixed`] is off.
     pub fn open(path: &Path, options: &StoreOptions) -> Result<Self> {
         Self::with_base(Dir::open(&sys::absolute(path)?)?, options)
     }
