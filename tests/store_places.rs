@@ -118,7 +118,7 @@ fn in_time(action: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
     let (done, wait) = mpsc::channel();
     thread::scope(|scope| {
         scope.spawn(move || done.send(action()));
-        match wait.recv_timeout(Duration::from_secs(60)) {
+        match wait.recv_timeout(Duration::from_secs(300)) {
             Ok(result) => result,
             // The thread cannot be ended, and the scope would wait for it.
             Err(_) => {

@@ -57,12 +57,12 @@ class Processes(backups.BackupCase):
         self.addCleanup(process.kill)
         if process.stdout.readline() == "held\n":
             return process
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         return None
 
     def let_go(self, holder):
         self.assertIsNotNone(holder, "somebody else holds it")
-        holder.communicate(timeout=60)
+        holder.communicate(timeout=300)
 
     def assert_busy(self, message, path):
         self.assertIn("PXDS_ERR_BUSY", message)
@@ -144,7 +144,7 @@ class Processes(backups.BackupCase):
         for locks, group in self.ways():
             backup = self.started(group, TIME, locks=locks)
             backup.kill()
-            backup.wait(timeout=60)
+            backup.wait(timeout=300)
             self.assertEqual([path for path in self.listing() if path.startswith(group)], [])
             self.run_program("make", group, TIME + 1, self.input, locks=locks)
             self.assert_swept()

@@ -244,7 +244,7 @@ class Gc(support.TestCase):
         for limit in range(4, 16):
             few = lambda limit=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
             run = lambda *command, few=few: subprocess.run(
-                [TOOL, *command], capture_output=True, check=False, timeout=60, preexec_fn=few)
+                [TOOL, *command], capture_output=True, check=False, timeout=300, preexec_fn=few)
             listed = run("list", store, "--json")
             rows = [row for row in map(json.loads, listed.stdout.splitlines()) if "id" in row]
             counted = run("stat", store, "--json")

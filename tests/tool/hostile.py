@@ -138,7 +138,7 @@ class Hostile(support.TestCase):
     def store(self, name, index, index_len=None, chunk=None, chunk_len=None):
         """A store with a snapshot of one archive, and the chunk that is named 07... if one is given."""
         store = self.path("store")
-        subprocess.run(["rm", "-rf", store], check=True, timeout=100)
+        subprocess.run(["rm", "-rf", store], check=True, timeout=300)
         self.pxds("init", store)
         self.snapshot = os.path.join(store, SNAPSHOT)
         os.makedirs(self.snapshot)

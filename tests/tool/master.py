@@ -158,7 +158,7 @@ class With(MasterCase):
 @unittest.skipIf(shutil.which("openssl") is None, "no openssl (Debian: openssl)")
 class WithOpenssl(MasterCase):
     def openssl(self, *args):
-        done = subprocess.run(["openssl", *args], capture_output=True, check=False, timeout=100)
+        done = subprocess.run(["openssl", *args], capture_output=True, check=False, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 

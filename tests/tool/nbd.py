@@ -101,7 +101,7 @@ class Nbd(TestCase):
             self.assertIsNone(process.poll(), "it goes on serving")
         finally:
             process.terminate()
-            code = process.wait(timeout=60)
+            code = process.wait(timeout=300)
             for path in (socket, pid_file):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(path)
