@@ -98,13 +98,7 @@ class Base(support.TestCase):
 
 @support.needs_strace
 class Scene(Base):
-    def setUp(self):
-        super().setUp()
-        if os.path.isdir("/dev/shm"):
-            shutil.rmtree(self.dir)
-            self.dir = self.dir.replace(os.path.dirname(self.dir), "/dev/shm", 1)
-            os.mkdir(self.dir)
-            self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+    in_memory = True
 
     def start(self, layout):
         """A store of the other layout, kept as a template, and what converts it."""

@@ -10,6 +10,8 @@ from support import random_data, read, write
 class Pbs(mounts.MountCase):
     """A /run of our own, and an /etc where that is needed: the names below them are PBS's."""
 
+    notice_of_pbs = True
+
     def setUp(self):
         super().setUp()
         self.mount("-t", "tmpfs", "none", "/run")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ NOBODY = 65534  # the user, and the group
 TEST_LIMIT = float(os.environ.get("PXDS_TEST_LIMIT") or 900)
 # Then as many for each thing that it still goes on to.
 THEN = 30
+# Where files are in memory; tests/run says so, and removes what a program that it stops has left there.
+MEMORY = os.environ.get("PXDS_TEST_MEMORY") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
 
 
 def default_signals():
@@ -29,6 +32,11 @@ def default_signals():
             signal.signal(number, lambda *_: None)  # a handler does not outlive exec
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def without_notice_of_pbs(stderr):
+    """What the tool says but for its notice that Proxmox Backup Server runs on this machine, which it does or does not."""
+    return re.sub(rb"^pxds: note: PBS runs here, .*\n", b"", stderr, flags=re.MULTILINE)
 
 
 def time_is_up(*_):
@@ -73,6 +81,11 @@ class TestCase(unittest.TestCase):
     """A test with a directory of its own, `self.dir`, and the tool at hand."""
 
     maxDiff = 2000
+    # Whether the test is about the notice of PBS; see without_notice_of_pbs().
+    notice_of_pbs = False
+    # Whether its files are in memory, where there is room: for tests of very many commands that write. Others are there
+    # to write the same to the disk.
+    in_memory = False
 
     def run(self, result=None):
         signal.signal(signal.SIGALRM, time_is_up)
@@ -83,7 +96,7 @@ class TestCase(unittest.TestCase):
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def setUp(self):
-        self.dir = tempfile.mkdtemp(prefix="pxds-test-")
+        self.dir = tempfile.mkdtemp(prefix="pxds-test-", dir=MEMORY if self.in_memory else None)
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
 
     def path(self, *names):
@@ -94,6 +107,8 @@ class TestCase(unittest.TestCase):
         done = subprocess.run(
             [*under, TOOL, *args], capture_output=True, timeout=300, check=False, **options
         )
+        if done.stderr is not None and not self.notice_of_pbs:
+            done.stderr = without_notice_of_pbs(done.stderr)
         if done.returncode != code:
             self.fail(
                 f"pxds {' '.join(map(str, args))}: exit status {done.returncode}, not {code}\n"

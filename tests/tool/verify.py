@@ -16,6 +16,8 @@ TAG_FLIP = "host/encrypted-tag-flip/2020-06-26T13:56:17Z"
 
 
 class Damaged(TestCase):
+    in_memory = True
+
     def setUp(self):
         super().setUp()
         self.store = self.path("store")
@@ -121,6 +123,8 @@ class Notes(TestCase):
 
 
 class Cache(TestCase):
+    in_memory = True
+
     def test_the_cache_of_a_store_in_s3(self):
         store, source = self.path("store"), "a.didx=" + self.path("file")
         write(self.path("file"), random_data(100000))
