@@ -600,6 +600,17 @@ fn what_crashes_have_left_goes_unless_somebody_holds_the_group() {
     assert!(scene.notices.lock().unwrap().is_empty());
 }
 
+/// PBS reads a manifest through a link, so that the snapshot is no unfinished one, though it cannot be read here.
+#[test]
+fn a_manifest_that_is_a_link() {
+    let scene = Scene::new(3);
+    let (manifest, outside) = (scene.dir(1).join("index.json.blob"), scene.scratch.join("outside"));
+    fs::rename(&manifest, &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, &manifest).unwrap();
+    assert_eq!(shown(&scene.prune(3, false).unwrap()), ["03 keep", "02 keep", "01 keep"]);
+    assert!(manifest.is_file());
+}
+
 #[test]
 fn links_are_no_snapshots() {
     let scene = Scene::new(3);

@@ -18,7 +18,7 @@ pub struct SnapshotInfo {
     pub snapshot: Snapshot,
     /// It is not to be removed.
     pub protected: bool,
-    /// It has a manifest.
+    /// It has a manifest, or something else of that name.
     pub finished: bool,
 }
 
@@ -325,7 +325,8 @@ fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo
     let time = snapshot.time_name();
     let stat = |name: &str| group.lstat(&c_name(name)?);
     let protected = stat(&format!("{time}/{PROTECTED_NAME}"))?.is_some();
-    let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some_and(|stat| stat.kind == FileKind::File);
+    // Whatever it is: what is taken for unfinished is pruned, and a link may lead to a manifest that PBS reads.
+    let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some();
     // One that has just been removed looks as if it were unfinished.
     let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);
     Ok(is_there.then(|| SnapshotInfo { snapshot: snapshot.clone(), protected, finished }))
