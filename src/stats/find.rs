@@ -166,7 +166,15 @@ impl Walk<'_> {
                 push(children, entry.name)?;
                 continue;
             }
-            let Some(archive) = archive_kind(&entry.name).filter(|_| kind == Some(FileKind::File)) else { continue };
+            let Some(archive) = archive_kind(&entry.name) else { continue };
+            if kind == Some(FileKind::Other) && archive != ArchiveKind::Blob {
+                let full = dir.join(&entry.name);
+                left_out(self.store, &full, &format!("{} is not a regular file", full.display()))?;
+                place.unreadable += 1;
+            }
+            if kind != Some(FileKind::File) {
+                continue;
+            }
             // Gone meanwhile.
             let Some(stat) = dir.lstat(&entry.name)? else { continue };
             let index = match archive {
