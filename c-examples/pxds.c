@@ -387,8 +387,8 @@ static const struct command commands[] = {
      cmd_restore},
     {"list", "STORE", 1, 1, BIT(OPT_PBS_CONFIG) | BIT(OPT_NS) | BIT(OPT_JSON), "list the snapshots",
      "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
-     "BYTES are those of all archives together. Exit status 4 if something could not be seen;\n"
-     "--json then ends with {\"complete\":false}.\n",
+     "BYTES are those of all archives together. Exit status 4 if something could not be seen\n"
+     "or read; --json then ends with {\"complete\":false}.\n",
      cmd_list},
     {"files", "STORE SNAPSHOT", 2, 2, BIT(OPT_JSON) | BIT(OPT_PBS_CONFIG),
      "list the archives of a snapshot",

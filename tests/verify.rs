@@ -678,7 +678,7 @@ fn a_state_that_cannot_be_written_is_told_and_is_no_failure() {
     let report = verify(&other, with_upid());
     assert_eq!((report.sums.ok, report.sums.failed, report.sums.unnoted, report.rows.len()), (2, 0, 1, 0));
     let said = said.lock().unwrap();
-    assert!(said.len() == 1 && said[0].starts_with("the outcome of 1 snapshots is not noted: "), "{said:?}");
+    assert!(said.len() == 1 && said[0].starts_with("the outcome of 1 snapshot is not noted: "), "{said:?}");
     assert_eq!(state_of(&store, &snapshot.path()), None);
     assert!(state_of(&store, &second.path()).unwrap().ok);
     for snapshot in [&snapshot, &second] {

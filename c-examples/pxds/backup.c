@@ -193,10 +193,13 @@ static void print_snapshot(const char *path, const struct archive *archives, int
     for (int i = 0; i < count; i++) {
         const pxds_ingest_stats *stats = &archives[i].stats;
 
-        printf("  %s: %" PRIu64 " bytes", archives[i].name, stats->size);
+        printf("  %s: %" PRIu64 " byte%s", archives[i].name, stats->size,
+               plural(stats->size, "s"));
         if (archives[i].kind != PXDS_ARCHIVE_BLOB)
-            printf(", %" PRIu64 " chunks: %" PRIu64 " new, %" PRIu64 " duplicates", stats->chunks,
-                   stats->new_chunks, stats->chunks - stats->new_chunks);
+            printf(", %" PRIu64 " chunk%s: %" PRIu64 " new, %" PRIu64 " duplicate%s", stats->chunks,
+                   plural(stats->chunks, "s"), stats->new_chunks,
+                   stats->chunks - stats->new_chunks,
+                   plural(stats->chunks - stats->new_chunks, "s"));
         putchar('\n');
     }
 }

@@ -10,11 +10,12 @@ static void print_result(const pxds_convert_result *result, bool json, bool dry_
                result->set_aside);
         return;
     }
-    printf("%s%" PRIu64 " files moved, %" PRIu64 " directories made, %" PRIu64 " removed\n",
-           dry_run ? "would be: " : "", result->files, result->made, result->removed);
+    printf("%s%" PRIu64 " file%s moved, %" PRIu64 " director%s made, %" PRIu64 " removed\n",
+           dry_run ? "would be: " : "", result->files, plural(result->files, "s"), result->made,
+           result->made == 1 ? "y" : "ies", result->removed);
     if (result->set_aside > 0)
-        printf("%" PRIu64 " of the files were there twice, and are kept as .bad\n",
-               result->set_aside);
+        printf("%" PRIu64 " of the files %s there twice, and %s kept as .bad\n", result->set_aside,
+               result->set_aside == 1 ? "was" : "were", result->set_aside == 1 ? "is" : "are");
 }
 
 int cmd_convert(const struct args *args)

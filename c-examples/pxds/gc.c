@@ -29,32 +29,38 @@ static void print_status_json(const pxds_gc_status *status)
 
 static void print_count(const char *what, uint64_t count, const char *unit, uint64_t bytes)
 {
-    printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes\n", what, count, unit, bytes);
+    char units[16];
+
+    snprintf(units, sizeof units, "%s%s", unit, plural(count, "s"));
+    printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes\n", what, count, units, bytes);
 }
 
 static void print_status(const pxds_gc_status *status, bool dry_run)
 {
-    print_count("indexes", status->index_file_count, "files", status->index_data_bytes);
-    print_count("in use", status->disk_chunks, "chunks", status->disk_bytes);
-    print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunks",
+    print_count("indexes", status->index_file_count, "file", status->index_data_bytes);
+    print_count("in use", status->disk_chunks, "chunk", status->disk_bytes);
+    print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunk",
                 status->removed_bytes);
-    print_count("pending", status->pending_chunks, "chunks", status->pending_bytes);
+    print_count("pending", status->pending_chunks, "chunk", status->pending_bytes);
     if (status->future_files > 0) {
         printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes, pending until ", "  future",
-               status->future_files, "files", status->future_bytes);
+               status->future_files, status->future_files == 1 ? "file" : "files",
+               status->future_bytes);
         print_time(status->future_until);
         putchar('\n');
     }
     if (status->removed_temporaries > 0)
-        print_count("leftovers", status->removed_temporaries, "files",
+        print_count("leftovers", status->removed_temporaries, "file",
                     status->removed_temporary_bytes);
     if (status->removed_bad + status->still_bad > 0)
         printf("%-10s %12" PRIu64 " removed, %" PRIu64 " pending\n", "bad copies",
                status->removed_bad, status->still_bad);
     if (status->missing_chunks > 0)
-        printf("%-10s %12" PRIu64 " chunks\n", "missing", status->missing_chunks);
+        printf("%-10s %12" PRIu64 " chunk%s\n", "missing", status->missing_chunks,
+               plural(status->missing_chunks, "s"));
     if (status->strange_indexes > 0)
-        printf("%-10s %12" PRIu64 " indexes\n", "no snapshot", status->strange_indexes);
+        printf("%-10s %12" PRIu64 " index%s\n", "no snapshot", status->strange_indexes,
+               plural(status->strange_indexes, "es"));
     printf("%-12s %10.2f\n", "dedup factor",
            pxds_dedup_factor(status->index_data_bytes, status->disk_bytes));
 }

@@ -74,7 +74,8 @@ static const char *crypt_mode(uint32_t mode)
 /* The owner of the group that the snapshot before was in, since most follow one of their own. */
 struct owner {
     char group[1024];
-    pxds_buffer *text; /* NULL: nobody */
+    pxds_buffer *text; /* NULL: nobody, or it cannot be read */
+    bool unreadable;   /* of any group so far */
 };
 
 static int load_owner(const pxds_store *store, const char *snapshot, struct owner *owner)
@@ -91,8 +92,10 @@ static int load_owner(const pxds_store *store, const char *snapshot, struct owne
     status = pxds_group_get_owner(store, owner->group, &owner->text, &err);
     if (status == PXDS_ERR_NOMEM)
         return fail(err);
-    if (status < 0 && status != PXDS_ERR_NOT_FOUND)
+    if (status < 0 && status != PXDS_ERR_NOT_FOUND) {
         say("warning: %s", err != NULL ? pxds_error_message(err) : "out of memory");
+        owner->unreadable = true;
+    }
     pxds_error_free(err);
     return 0;
 }
@@ -146,7 +149,8 @@ static void print_json_row(const struct row *row, const struct owner *owner)
 
 static int list_json(const pxds_store *store, const pxds_snapshot_list *list)
 {
-    struct owner owner = {"", NULL};
+    bool complete = pxds_snapshot_list_is_complete(list);
+    struct owner owner = {"", NULL, false};
     struct row row;
     int rc = 0;
 
@@ -154,12 +158,14 @@ static int list_json(const pxds_store *store, const pxds_snapshot_list *list)
         rc = load_row(store, list, i, &row) || load_owner(store, row.entry.path, &owner);
         if (rc == 0)
             print_json_row(&row, &owner);
+        complete = complete && row.status >= 0;
         free_row(&row);
     }
     pxds_buffer_free(owner.text);
-    if (!pxds_snapshot_list_is_complete(list))
-        puts("{\"complete\":false}");
-    return rc;
+    if (complete && !owner.unreadable)
+        return rc;
+    puts("{\"complete\":false}");
+    return rc != 0 ? rc : EXIT_INCOMPLETE;
 }
 
 /* ---- list ---- */
@@ -198,6 +204,7 @@ static int list_table(const pxds_store *store, const pxds_snapshot_list *list)
 {
     const size_t count = pxds_snapshot_list_count(list);
     pxds_snapshot_entry entry = PXDS_SNAPSHOT_ENTRY_INIT;
+    bool complete = pxds_snapshot_list_is_complete(list);
     struct row row;
     int width = 0, rc = 0;
 
@@ -213,9 +220,10 @@ static int list_table(const pxds_store *store, const pxds_snapshot_list *list)
         rc = load_row(store, list, i, &row);
         if (rc == 0)
             print_row(&row, width);
+        complete = complete && row.status >= 0;
         free_row(&row);
     }
-    return rc;
+    return rc == 0 && !complete ? EXIT_INCOMPLETE : rc;
 }
 
 int cmd_list(const struct args *args)
@@ -234,8 +242,6 @@ int cmd_list(const struct args *args)
         rc = list_json(store, list);
     else
         rc = list_table(store, list);
-    if (rc == 0 && !pxds_snapshot_list_is_complete(list))
-        rc = EXIT_INCOMPLETE;
     pxds_snapshot_list_free(list);
     pxds_store_free(store);
     return rc;

@@ -174,6 +174,11 @@ const char *hex(const uint8_t *digest)
     return text;
 }
 
+const char *plural(uint64_t count, const char *ending)
+{
+    return count == 1 ? "" : ending;
+}
+
 const char *size_text(uint64_t bytes, char *text)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

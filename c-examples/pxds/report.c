@@ -196,11 +196,6 @@ static void close_tile(FILE *out, const char *format, ...)
     fputs("</small></dd></div>\n", out);
 }
 
-static const char *plural(uint64_t count, const char *ending)
-{
-    return count == 1 ? "" : ending;
-}
-
 static void put_tiles(FILE *out, const struct report *report)
 {
     const pxds_stats_total *total = &report->total;

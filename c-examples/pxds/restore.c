@@ -106,8 +106,9 @@ static int restore_index(const struct args *args, const pxds_store *store,
         write_index(args, restorer, index, &err) < 0)
         rc = fail(err);
     else if (restore.bad_chunks > 0)
-        say("note: %" PRIu64 " bad chunks, %" PRIu64 " bytes, were filled with zeros",
-            restore.bad_chunks, restore.bad_bytes);
+        say("note: %" PRIu64 " bad chunk%s, %" PRIu64 " bytes, %s filled with zeros",
+            restore.bad_chunks, plural(restore.bad_chunks, "s"), restore.bad_bytes,
+            restore.bad_chunks == 1 ? "was" : "were");
     clear_line();
     pxds_restorer_free(restorer);
     pxds_index_free(index);

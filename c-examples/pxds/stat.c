@@ -137,7 +137,7 @@ static void line_of_bytes(const char *name, uint64_t bytes)
 static void line_of_chunks(const char *name, uint64_t chunks, uint64_t bytes)
 {
     line_of_bytes(name, bytes);
-    printf(" in %" PRIu64 " chunks\n", chunks);
+    printf(" in %" PRIu64 " chunk%s\n", chunks, plural(chunks, "s"));
 }
 
 static void print_sizes(const uint64_t *sizes, const uint64_t *bytes)
@@ -160,16 +160,17 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
 {
     const pxds_stats_described *all = &total->described;
 
-    printf("%-20s %zu in %zu groups\n", "snapshots:", pxds_stats_snapshot_count(stats),
-           pxds_stats_group_count(stats));
+    printf("%-20s %zu in %zu group%s\n", "snapshots:", pxds_stats_snapshot_count(stats),
+           pxds_stats_group_count(stats), plural(pxds_stats_group_count(stats), "s"));
     line_of_bytes("logical size:", all->logical_size);
-    printf(" in %" PRIu64 " indexes\n", all->indexes);
+    printf(" in %" PRIu64 " index%s\n", all->indexes, plural(all->indexes, "es"));
     if (total->others.indexes > 0) {
         line_of_bytes("  in no snapshot:", total->others.logical_size);
-        printf(" in %" PRIu64 " indexes\n", total->others.indexes);
+        printf(" in %" PRIu64 " index%s\n", total->others.indexes,
+               plural(total->others.indexes, "es"));
     }
     line_of_bytes("blobs:", all->blob_size);
-    printf(" in %" PRIu64 " files\n", all->blobs);
+    printf(" in %" PRIu64 " file%s\n", all->blobs, plural(all->blobs, "s"));
     line_of_chunks("deduplicated:", total->used.chunks, total->used.size);
     line_of_chunks("  shared:", total->shared.chunks, total->shared.size);
     line_of_chunks("  between groups:", total->across_groups.chunks, total->across_groups.size);
@@ -183,10 +184,11 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
         line_of_chunks("unreferenced:", total->unreferenced_chunks, total->unreferenced_size);
         line_of_chunks("missing:", total->used.missing_chunks, total->used.missing_size);
         line_of_bytes("broken:", total->broken_size);
-        printf(" in %" PRIu64 " files\n", total->broken_files);
+        printf(" in %" PRIu64 " file%s\n", total->broken_files, plural(total->broken_files, "s"));
     }
     if (all->unreadable > 0)
-        printf("%-20s %" PRIu64 " indexes or directories\n", "not readable:", all->unreadable);
+        printf("%-20s %" PRIu64 " %s\n", "not readable:", all->unreadable,
+               all->unreadable == 1 ? "index or directory" : "indexes or directories");
     if (total->flags & PXDS_STATS_INCOMPLETE)
         puts("not complete:        something could not be seen or read, and is in no number");
     print_sizes(total->sizes, total->size_bytes);

@@ -155,6 +155,9 @@ int32_t on_bytes(void *user, const pxds_progress *progress);
 /* A digest in hexadecimal, until the next call. */
 const char *hex(const uint8_t *digest);
 
+/* The ending of a word of which there are `count`. */
+const char *plural(uint64_t count, const char *ending);
+
 /* A number of bytes with a unit; `text` has room for SIZE_TEXT_MAX characters, and is returned. */
 #define SIZE_TEXT_MAX 32
 const char *size_text(uint64_t bytes, char *text);

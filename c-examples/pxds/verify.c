@@ -126,21 +126,24 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
 static int sum_up(const pxds_verify_result *result)
 {
     const uint64_t verified = result->ok + result->failed + result->unvouched;
+    const uint64_t skipped = result->skipped + result->unfinished;
 
     if (result->failed > 0)
-        say("%" PRIu64 " of %" PRIu64 " snapshots failed; of %" PRIu64 " chunks %" PRIu64
-            " are bad, %" PRIu64 " missing, %" PRIu64 " unreadable, %" PRIu64 " of these repaired",
-            result->failed, verified, result->chunks, result->bad, result->missing,
-            result->unreadable, result->repaired);
+        say("%" PRIu64 " of %" PRIu64 " snapshot%s failed; of %" PRIu64 " chunk%s %" PRIu64
+            " %s bad, %" PRIu64 " missing, %" PRIu64 " unreadable, %" PRIu64 " of these repaired",
+            result->failed, verified, plural(verified, "s"), result->chunks,
+            plural(result->chunks, "s"), result->bad, result->bad == 1 ? "is" : "are",
+            result->missing, result->unreadable, result->repaired);
     if (result->unvouched > 0)
-        say("%" PRIu64 " of %" PRIu64 " snapshots are good as far as can be seen, but not signed with the "
-            "key of --key",
-            result->unvouched, verified);
+        say("%" PRIu64 " of %" PRIu64 " snapshot%s %s good as far as can be seen, but not signed with "
+            "the key of --key",
+            result->unvouched, verified, plural(verified, "s"), result->unvouched == 1 ? "is" : "are");
     if (result->unfinished > 0)
-        say("%" PRIu64 " snapshots have no manifest, and were not verified", result->unfinished);
+        say("%" PRIu64 " snapshot%s no manifest, and %s not verified", result->unfinished,
+            result->unfinished == 1 ? " has" : "s have", result->unfinished == 1 ? "was" : "were");
     if (verified == 0)
-        say("note: nothing was verified, %" PRIu64 " snapshots were skipped",
-            result->skipped + result->unfinished);
+        say("note: nothing was verified, %" PRIu64 " snapshot%s skipped", skipped,
+            skipped == 1 ? " was" : "s were");
     if (result->failed > 0)
         return 1;
     if (result->unvouched > 0)

@@ -66,9 +66,10 @@ pub(super) fn tell_of_future(store: &Store, status: &GcStatus) -> Result<()> {
         return Ok(());
     }
     let until = format_time(future_until).unwrap_or_else(|_| format!("second {future_until}"));
+    let (ending, were) = if future_files == 1 { ("", "was") } else { ("s", "were") };
     let message = format!(
-        "{future_files} files of chunks that nothing refers to, {future_bytes} bytes, were last accessed in the future, \
-         as late as {until}: none is removed before its time has come"
+        "{future_files} file{ending} of chunks that nothing refers to, {future_bytes} bytes, {were} last accessed in the \
+         future, as late as {until}: none is removed before its time has come"
     );
     store.notice(NoticeLevel::Warning, &message, None)
 }

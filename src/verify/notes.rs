@@ -95,7 +95,8 @@ impl Notes {
     /// Errors: that of the notice.
     pub(super) fn tell_lost(&mut self, store: &Store) -> Result<()> {
         let Some(why) = self.why.take() else { return Ok(()) };
-        let message = format!("the outcome of {} snapshots is not noted: {}", self.lost, why.message());
+        let ending = if self.lost == 1 { "" } else { "s" };
+        let message = format!("the outcome of {} snapshot{ending} is not noted: {}", self.lost, why.message());
         store.notice(NoticeLevel::Warning, &message, why.path())
     }
 }

@@ -503,7 +503,7 @@ class Encryption(KeyCase):
         unsigned = f"{plain} not vouched for: it is not signed\n"
         done = self.pxds("verify", self.store, *self.with_key, code=5)
         self.assertEqual(done.stdout.decode(), f"{unsigned}{sealed} ok\n")
-        self.assertIn(b"1 of 2 snapshots are good as far as can be seen, but not signed", done.stderr)
+        self.assertIn(b"1 of 2 snapshots is good as far as can be seen, but not signed", done.stderr)
         done = self.pxds("verify", self.store, *self.with_key, "--allow-unsigned")
         self.assertEqual((done.stdout.decode(), done.stderr), (f"{plain} ok\n{sealed} ok\n", b""))
         for options in ([], ["--allow-unsigned"]):

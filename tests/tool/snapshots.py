@@ -228,7 +228,7 @@ class Backup(SnapshotCase):
         first, *lines = done.stdout.decode().splitlines()
         self.assertRegex(first, r"\Avm/100/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
         self.assertEqual(lines, [
-            "  root.pxar.didx: 300000 bytes, 1 chunks: 1 new, 0 duplicates",
+            "  root.pxar.didx: 300000 bytes, 1 chunk: 1 new, 0 duplicates",
             "  disk.img.fidx: 14680067 bytes, 4 chunks: 4 new, 0 duplicates",
             "  etc.conf.blob: 5 bytes",
         ])
@@ -528,12 +528,13 @@ class Lists(SnapshotCase):
         blob = self.pxds("blob", "encode", "-", input=b'{"files": "\\n"}').stdout
         for data in (b"", b"no blob at all", blob[:-1] + b"!", blob):
             write(path, data)
-            done = self.pxds("list", self.store, "--json")
-            listed = json.loads(done.stdout)
+            done = self.pxds("list", self.store, "--json", code=4)
+            listed, end = map(json.loads, done.stdout.splitlines())
+            self.assertEqual(end, {"complete": False})
             self.assertEqual(list(listed), [*KEYS, "error"])
             self.assertIsNone(listed["files"])
             self.assertIn("index.json.blob", listed["error"])
-            done = self.pxds("list", self.store)
+            done = self.pxds("list", self.store, code=4)
             self.assertIn(b" unreadable\n", done.stdout)
             self.assertIn(b"index.json.blob", done.stderr)
             done = self.pxds("files", self.store, f"host/x/{TIME}", code=1)
@@ -566,7 +567,8 @@ class Lists(SnapshotCase):
             "backup-type": "host", "backup-id": "x", "backup-time": EPOCH,
             "files": [{"filename": "a\x00b", "size": 1, "csum": "5a" * 32}],
         }))
-        listed = self.listed()[0]
+        done = self.pxds("list", self.store, "--json", code=4)
+        listed = json.loads(done.stdout.splitlines()[0])
         self.assertIsNone(listed["files"])
         self.assertIn("NUL", listed["error"])
 
@@ -576,8 +578,10 @@ class Lists(SnapshotCase):
         os.unlink(owner)
         self.assertIsNone(self.listed()[0]["owner"])
         write(owner, b"\xff\n")
-        done = self.pxds("list", self.store, "--json")
-        self.assertIsNone(json.loads(done.stdout)["owner"])
+        done = self.pxds("list", self.store, "--json", code=4)
+        listed, end = map(json.loads, done.stdout.splitlines())
+        self.assertIsNone(listed["owner"])
+        self.assertEqual(end, {"complete": False})
         self.assertIn(b"owner", done.stderr)
 
     def test_nothing(self):

@@ -74,7 +74,7 @@ class Damaged(TestCase):
         os.makedirs(os.path.join(self.store, "host/good/2020-06-26T14:56:05Z"))
         done = self.pxds("verify", self.store, "host/good", code=4)
         self.assertEqual(done.stdout.decode(), f"host/good/2020-06-26T14:56:05Z skipped: unfinished\n{good} ok\n")
-        self.assertIn(b"1 snapshots have no manifest", done.stderr)
+        self.assertIn(b"1 snapshot has no manifest, and was not verified", done.stderr)
         row = self.verify("host/good", code=4)[0]
         self.assertEqual((row["ok"], row["errors"], row["skipped"]), (None, [], "unfinished"))
         self.assertIn("no manifest", self.error("verify", self.store, "host/good/2020-06-26T14:56:05Z"))
@@ -177,7 +177,7 @@ class Full(mounts.MountCase):
         write(os.path.join(place, "filler"), bytes(free.f_bavail * free.f_frsize))
         done = self.pxds("verify", store)
         self.assertEqual(done.stdout.decode(), f"{snapshot} ok\n")
-        self.assertIn(b"the outcome of 1 snapshots is not noted: ", done.stderr)
+        self.assertIn(b"the outcome of 1 snapshot is not noted: ", done.stderr)
         self.assertIn(b"No space left on device", done.stderr)
         self.assertEqual(read(manifest), before)
         self.assertEqual(sorted(os.listdir(os.path.dirname(manifest))), ["a.didx", "index.json.blob"])
