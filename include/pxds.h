@@ -3314,9 +3314,10 @@ pxds_status pxds_index_check_path(const char *path, pxds_error **err);
  * to the disk before the file gets its name, and lets go of the store when it succeeds; an empty index below the
  * store's directory brings a notice first. A writer of your own knows no store: call pxds_store_sync() first.
  *
- * Errors: PXDS_ERR_ARGUMENT (also if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such
- * directory), PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE
- * (spoiled or incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
+ * Errors: PXDS_ERR_ARGUMENT (also for NAME.fidx of a dynamic index or NAME.didx of a fixed one, at which garbage
+ * collection would stop, and if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such directory),
+ * PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or
+ * incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
  * Threads: exclusive.
  * Since: 0.1
  */

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use common::{Scratch, quick};
 use pxds::error::Kind;
-use pxds::index::{DynamicWriter, Index};
+use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::Store;
@@ -253,6 +253,25 @@ fn an_index_replaces_nothing_but_an_index() {
         assert!(fs::read(&path).unwrap() == if replaced { &index } else { content });
     }
     assert_eq!(common::names(scratch.path()), ["file"], "no temporary file stays");
+}
+
+/// Garbage collection goes by the name, and stops at an index of the other kind.
+#[test]
+fn the_name_of_an_index_tells_its_kind() {
+    let scratch = Scratch::new();
+    let dynamic = |path: &Path| save(path);
+    let fixed = |path: &Path| FixedWriter::growing(0, Some([7; 16]), 4 << 20).unwrap().save(path, false);
+    for (name, is_dynamic, is_fixed) in
+        [("a.didx", true, false), ("a.fidx", false, true), ("a.idx", true, true), ("fidx", true, true)]
+    {
+        let path = scratch.join(name);
+        for (result, expected) in [(dynamic(&path), is_dynamic), (fixed(&path), is_fixed)] {
+            assert_eq!(result.map_err(|error| error.kind()), if expected { Ok(()) } else { Err(Kind::Argument) });
+        }
+        assert!(path.exists());
+    }
+    symlink("a.didx", scratch.join("link.fidx")).unwrap();
+    dynamic(&scratch.join("link.fidx")).expect("the name of the file counts");
 }
 
 #[test]
