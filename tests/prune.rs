@@ -3,12 +3,11 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::os::fd::AsRawFd;
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use common::{Json, Rng, Scratch, failure, kind, vector_json};
+use common::{Json, Rng, Scratch, failure, flock, kind, vector_json};
 use pxds::error::{Error, Kind};
 use pxds::name::{Group, format_time, parse_time};
 use pxds::progress::{OnProgress, Stage};
@@ -506,21 +505,12 @@ fn groups_that_are_empty_or_missing() {
     assert!(scene.scratch.join(GROUP).is_dir());
 }
 
-fn flock(path: &Path, operation: i32) -> File {
-    let file = File::open(path).unwrap();
-    // SAFETY: the descriptor is the file's.
-    #[allow(unsafe_code)]
-    let result = unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) };
-    assert_eq!(result, 0);
-    file
-}
-
 #[test]
 fn what_is_in_use_stays_and_the_others_go() {
     let scene = Scene::new(5);
-    let reader = flock(&scene.dir(2), libc::LOCK_SH);
+    let reader = flock(&scene.dir(2), false).unwrap();
     // A backup may be running.
-    let group = flock(&scene.scratch.join(GROUP), libc::LOCK_EX);
+    let group = flock(&scene.scratch.join(GROUP), true).unwrap();
     let done = scene.prune(2, false).unwrap();
     assert_eq!(shown(&done), ["05 keep", "04 keep", "03 remove, removed", "02 remove, Busy", "01 remove, removed"]);
     assert_eq!(scene.left(), [2, 4, 5]);
@@ -536,7 +526,7 @@ fn what_is_in_use_stays_and_the_others_go() {
 fn what_has_changed_meanwhile() {
     let scene = Scene::new(6);
     fs::remove_file(scene.dir(3).join("index.json.blob")).unwrap();
-    let _reader = flock(&scene.dir(1), libc::LOCK_SH);
+    let _reader = flock(&scene.dir(1), false).unwrap();
     let dirs: Vec<_> = (0..=6).map(|number| scene.dir(number)).collect();
     let meanwhile: OnNotice = Arc::new(move |_| {
         fs::write(dirs[2].join(".protected"), "").unwrap();
@@ -554,7 +544,7 @@ fn what_has_changed_meanwhile() {
 #[test]
 fn a_notice_can_stop_it() {
     let scene = Scene::new(5);
-    let _reader = flock(&scene.dir(2), libc::LOCK_SH);
+    let _reader = flock(&scene.dir(2), false).unwrap();
     assert!(scene.on_notice.set(Arc::new(|_| 7)).is_ok());
     let error = failure(scene.prune(1, false));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
@@ -588,7 +578,7 @@ fn what_crashes_have_left_goes_unless_somebody_holds_the_group() {
     let left = scene.dir(1).with_extension("tmp_AbC123");
     fs::create_dir_all(left.join("below")).unwrap();
     fs::write(left.join("a.didx"), "half").unwrap();
-    let backup = flock(&scene.scratch.join(GROUP), libc::LOCK_EX);
+    let backup = flock(&scene.scratch.join(GROUP), true).unwrap();
     scene.prune(1, false).unwrap();
     assert_eq!(scene.left(), [2]);
     assert!(left.join("a.didx").exists(), "a backup may be making it");

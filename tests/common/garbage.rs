@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use pxds::digest::Digest;
 use pxds::error::Result;
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
-use pxds::gc::{GcOptions, GcStatus, collect};
+use pxds::gc::{Clock, GcOptions, GcStatus, collect};
 use pxds::hash::sha256;
 use pxds::name::Snapshot;
 use pxds::progress::Stage;
@@ -162,4 +162,31 @@ pub(crate) fn collect_and(scene: &Scene, phase: u32, action: impl FnOnce()) -> R
         }
         Ok(())
     })
+}
+
+/// The files below a directory; reading them would move their access times.
+pub(crate) fn files_below(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut dirs = vec![String::new()];
+    while let Some(at) = dirs.pop() {
+        for entry in fs::read_dir(dir.join(&at)).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{at}{}", entry.file_name().to_str().unwrap());
+            if entry.file_type().unwrap().is_dir() { dirs.push(format!("{path}/")) } else { found.push(path) }
+        }
+    }
+    found.sort();
+    found
+}
+
+pub(crate) fn chunk_files(scene: &Scene) -> Vec<String> {
+    files_below(&scene.store.path().join(".chunks"))
+}
+
+pub(crate) fn clock(now: impl Fn() -> i64 + Send + Sync + 'static) -> Clock {
+    Arc::new(now)
+}
+
+pub(crate) fn real() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, FileTimes};
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -364,6 +365,16 @@ pub(crate) fn is_fresh(path: &Path) -> bool {
 }
 
 // ---- other processes ----
+
+/// Another program's hold on a directory or file.
+pub(crate) fn flock(path: &Path, exclusive: bool) -> Option<File> {
+    let file = File::open(path).unwrap();
+    let operation = if exclusive { libc::LOCK_EX } else { libc::LOCK_SH };
+    #[allow(unsafe_code)]
+    // SAFETY: plain call on an open descriptor.
+    let result = unsafe { libc::flock(file.as_raw_fd(), operation | libc::LOCK_NB) };
+    (result == 0).then_some(file)
+}
 
 /// A child process that holds a POSIX record lock on a file, as Proxmox Backup Server does.
 pub(crate) struct PosixLock(Child);
