@@ -179,10 +179,12 @@ fn what_is_no_configuration_is_refused() {
             with(&[&format!("tuning {}", (0..65).map(|i| format!("k{i}=1,")).collect::<String>())]),
             "line 3: too many parts",
         ),
+        (with(&[&format!("comment {}", "x".repeat(5112))]), "line 3: 5121 bytes are more than the 5120 of a line"),
     ] {
         let error = failure(PbsStore::parse(text.as_bytes(), Path::new(STORE)));
         assert_eq!((error.kind(), error.message()), (Kind::Format, expected), "{text:?}");
     }
+    assert!(parse(&with(&[&format!("comment {}", "x".repeat(5111))])).is_some());
     for name in ["../x", ".x", "-x", "a/b", "\u{e4}"] {
         let text = format!("datastore: {name}\n\tpath {STORE}\n");
         assert_eq!(kind(PbsStore::parse(text.as_bytes(), Path::new(STORE))), Kind::Format, "{name}");

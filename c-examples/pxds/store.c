@@ -28,6 +28,10 @@ int heed_pbs(const struct args *args, const char *path, char *name, pxds_store_o
         return 0;
     if (config->given || (status != PXDS_ERR_NOT_FOUND && pxds_error_errno(err) != EACCES))
         return fail(err);
+    if (store->store_name != NULL && status != PXDS_ERR_NOT_FOUND)
+        say("note: %s; that PBS calls the store %s %s is believed, and none of its maintenance"
+            " modes is known",
+            pxds_error_message(err), path, store->store_name);
     pxds_error_free(err);
     if (store->store_name == NULL && takes_option(args, OPT_PBS_STORE) &&
         stat("/run/proxmox-backup/locks", &locks) == 0)

@@ -87,12 +87,14 @@ impl PbsStore {
             }
             check_store(section.name).map_err(|error| section.line.error(error.message()))?;
             let path = place(&section)?;
+            sys::check_memory()?;
             push(&mut places, (section, path))?;
         }
         let Some(ours) = find(&places, store)? else { return Ok(None) };
         let (section, path) = places.swap_remove(ours);
         let mut found = PbsStore { name: section.name.to_owned(), path, ..PbsStore::default() };
         for (other, path) in places {
+            sys::check_memory()?;
             push(&mut found.others, (other.name.to_owned(), path))?;
         }
         found.heed(&section)?;

@@ -7,6 +7,10 @@ use crate::error::{Error, Kind, Result};
 /// Most parts of a value: PBS knows a dozen.
 const MAX_PROPERTIES: usize = 64;
 
+/// Bytes of a line, at most: a path has up to 4095, and whatever else PBS writes less. What is kept of a line, and what is
+/// said of it, is so short that it need not be reserved first.
+const MAX_LINE: usize = 5 << 10;
+
 /// A key and its value, and where they are.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {
@@ -65,15 +69,18 @@ impl<'a> Section<'a> {
 /// The sections of a configuration. A section begins at the margin, its lines are indented, and an empty line, or the next
 /// section, ends it. A line that begins with `#` is a comment.
 ///
-/// Errors: `Format` for a line that is neither, and for two sections of one kind and name.
+/// Errors: `Format` for a line that is neither, or too long, and for two sections of one kind and name.
 pub(super) fn sections(text: &str) -> Result<Vec<Section<'_>>> {
     let mut sections: Vec<Section<'_>> = Vec::new();
     let mut open = false;
     for (number, text) in (1..).zip(text.lines()) {
-        let trimmed = text.trim();
         if text.starts_with('#') {
             continue;
         }
+        if text.len() > MAX_LINE {
+            return Err(wrong(number, &format!("{} bytes are more than the {MAX_LINE} of a line", text.len())));
+        }
+        let trimmed = text.trim();
         if trimmed.is_empty() {
             open = false;
         } else if text.starts_with([' ', '\t']) {

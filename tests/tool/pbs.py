@@ -1,10 +1,20 @@
 """The tool beside Proxmox Backup Server: what that is configured to do with a store."""
 
+import ctypes
 import os
+import subprocess
 
 import mounts
 import support
-from support import random_data, read, write
+from support import TOOL, random_data, read, write
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def heed_modes():
+    """For root, too, a file of mode 0 may not be read after this and an exec."""
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 class Pbs(mounts.MountCase):
@@ -50,6 +60,24 @@ class Pbs(mounts.MountCase):
         self.assertIn("maintenance mode offline", self.error("list", self.store))
         os.unlink("/etc/proxmox-backup/datastore.cfg")
         self.pxds("list", self.store)
+
+    def test_a_file_that_may_not_be_read_is_told_of(self):
+        self.mount("-t", "tmpfs", "none", "/etc")
+        os.mkdir("/etc/proxmox-backup")
+        config = "/etc/proxmox-backup/datastore.cfg"
+        self.configure("maintenance-mode offline", path=config)
+        os.chmod(config, 0)
+
+        def protect(*options):
+            return subprocess.run([TOOL, "protect", self.store, self.snapshot, *options], capture_output=True,
+                                  check=False, preexec_fn=heed_modes)
+
+        done = protect("--pbs-store", "s2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr.decode(), f"^pxds: note: cannot open {config}: .*the store {self.store} s2 is bel")
+        self.assertEqual(os.listdir("/run/proxmox-backup/locks"), ["s2"])
+        # Whoever names the file wants it heeded.
+        self.assertEqual(protect("--pbs-store", "s2", "--pbs-config", config).returncode, 1)
 
     def test_a_name_that_is_missing_is_told_of(self):
         os.makedirs("/run/proxmox-backup/locks")
