@@ -143,7 +143,7 @@ where
         let mut helpers = Helpers { scope, handles };
         let result = crew.lead(&mut helpers, &mut Place { desk, is_used: false }, receiver);
         helpers.join();
-        result
+        result.inspect(|()| sys::memory_is_back())
     })
 }
 

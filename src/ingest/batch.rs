@@ -249,13 +249,16 @@ impl Keeper {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
         };
+        // Before it is there: who begins again would take it for one that was.
+        sys::check_memory()?;
         let (inserted, leftover) = self.store.insert_for_index(digest, &encoded[..len])?;
-        leftovers.extend(leftover.map(|leftover| (*digest, leftover)));
         let Inserted { existed, stored_size } = inserted;
         **reused |= existed;
         if !existed {
-            sys::check_memory()?;
             self.in_order().fresh.insert(*digest);
+        }
+        if let Some(leftover) = leftover {
+            push(leftovers, (*digest, leftover))?;
         }
         Ok(ChunkResult { digest: *digest, offset: 0, size: chunk.len() as u64, stored_size, existed })
     }

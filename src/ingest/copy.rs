@@ -250,7 +250,9 @@ impl Work<'_> {
             codec.decode_exact(blob, &digest, len, decoded)?;
         }
         let (inserted, leftover) = self.target.insert_for_index(&digest, blob.raw())?;
-        leftovers.extend(leftover.map(|leftover| (digest, leftover)));
+        if let Some(leftover) = leftover {
+            push(leftovers, (digest, leftover))?;
+        }
         Ok(result(inserted))
     }
 

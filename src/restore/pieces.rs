@@ -185,6 +185,19 @@ impl Work<'_> {
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
     pub(super) fn run(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
+        if job.was_short {
+            // Others have been delivered since, and have left theirs.
+            self.rooms.shed();
+        }
+        self.find_all(loader, job, pause).inspect_err(|error| {
+            if error.kind() == Kind::NoMemory {
+                job.rooms = Vec::new();
+                self.rooms.shed();
+            }
+        })
+    }
+
+    fn find_all(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
         job.found.clear();
         job.rooms = self.rooms.take();
         // The next room to use; the first chunk and the first room of the group that is to be proved together.
@@ -226,7 +239,7 @@ impl Work<'_> {
             push(rooms, Room::default())?;
         }
         let loaded = loader.load_unproved(self.source, chunk, self.required_form, &mut rooms[room]);
-        let kept = crew::keep(loaded, was_short).inspect_err(|_| self.rooms.shed())?;
+        let kept = crew::keep(loaded, was_short)?;
         Ok(kept.map_or_else(Found::Lost, |()| Found::Data(room)))
     }
 

@@ -34,7 +34,7 @@ pub use output::{Destination, InPlace, Output};
 pub use process::{ProcessMark, host_name, process_start};
 pub use random::{HashSeed, random};
 pub use removal::{Removed, is_random_name, random_name};
-pub use reserve::{begin_call, check_memory};
+pub use reserve::{begin_call, check_memory, memory_is_back};
 pub use secret::without_traces;
 pub use signals::SignalsBlocked;
 use signals::without_signals;

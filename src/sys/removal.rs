@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use super::dir::{Dir, FileKind, Stat, open_at};
 use super::{random, retry};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push};
 
 /// Bytes of a path above which messages name the directory that it leads through.
 const PATH_MAX: usize = 4096;
@@ -54,14 +54,15 @@ impl Dir {
     pub fn check_removable(&self, name: &CStr) -> Result<()> {
         self.check_entry(name)?;
         let Some(mut dir) = self.open_child(name)? else { return Ok(()) };
-        let mut levels = vec![Level::of(&dir)?];
+        let mut levels = Vec::new();
+        push(&mut levels, Level::of(&dir)?)?;
         while let Some(level) = levels.last_mut() {
             if let Some(name) = level.below.pop() {
                 if let Some(child) = dir.open_child(&name)? {
                     let shown = if child.path().as_os_str().len() > PATH_MAX { dir.path() } else { child.path() };
                     let shown = shown.to_path_buf();
                     dir = Dir::from_parts(child.into_fd(), shown);
-                    levels.push(Level::of(&dir)?);
+                    push(&mut levels, Level::of(&dir)?)?;
                 }
                 continue;
             }
@@ -194,7 +195,7 @@ impl Level {
         for entry in dir.entries()? {
             let name = entry?.name;
             if dir.check_entry(&name)?.is_some_and(|traits| traits.is_dir) {
-                below.push(name);
+                push(&mut below, name)?;
             }
         }
         dir.check_changeable()?;

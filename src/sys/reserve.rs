@@ -62,6 +62,14 @@ pub fn begin_call() {
     }
 }
 
+/// After work that others have done beside this thread, and that has ended well: they have given back what this thread
+/// was short of meanwhile, or it is told of the next time.
+pub fn memory_is_back() {
+    if IN_USE.load(Ordering::Relaxed) {
+        GIVEN.set(0);
+    }
+}
+
 /// The memory, and which granules of it are given out.
 #[repr(C, align(64))]
 pub(super) struct Reserve {

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::ends_all;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push, reserve};
 use crate::manifest::VerifyState;
 use crate::name::Snapshot;
 use crate::store::{NoticeLevel, Store, SyncLevel};
@@ -43,7 +43,7 @@ impl Notes {
     ///
     /// Errors: what ends a run.
     pub(super) fn add(&mut self, store: &Store, snapshot: &Snapshot, ok: bool) -> Result<()> {
-        self.waiting.push((snapshot.clone(), ok));
+        push(&mut self.waiting, (snapshot.clone(), ok))?;
         let since = *self.since.get_or_insert_with(Instant::now);
         match self.waiting.len() >= MAX_WAITING || since.elapsed() >= MAX_WAIT {
             true => self.write(store),
@@ -56,7 +56,8 @@ impl Notes {
     /// Errors: what ends a run; that something else could not be noted is only counted.
     pub(super) fn write(&mut self, store: &Store) -> Result<()> {
         self.since = None;
-        let mut drafts = Vec::with_capacity(self.waiting.len());
+        let mut drafts = Vec::new();
+        reserve(&mut drafts, self.waiting.len())?;
         for (snapshot, ok) in std::mem::take(&mut self.waiting) {
             let state = VerifyState { ok, upid: self.upid.clone() };
             match store.draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))) {

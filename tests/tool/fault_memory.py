@@ -151,6 +151,7 @@ class Memory(TestCase):
         self.check("gc", self.store, "--cutoff", "1441", changes=True, after=store_is_good)
         self.check("prune", self.store, "vm/1", "--keep-last", "3", changes=True, after=store_is_good)
         self.check("notes", self.store, SNAPSHOT, "--set", "x" * 50_000, changes=True, after=store_is_good)
+        self.check("verify", self.store, "host/x", "--threads", "2", changes=True, after=store_is_good)
         self.check("forget", self.store, SNAPSHOT, changes=True)
         self.check("put", self.store, self.path("data"), self.path("new.didx"), "--threads", "3", changes=True,
                    after=store_is_good)
