@@ -335,7 +335,11 @@ impl Store {
         if !may_go(&info) {
             return Ok(false);
         }
-        let _manifest = if info.finished { Some(self.lock_manifest(snapshot)?) } else { None };
+        let _manifest = match info.finished.then(|| self.lock_manifest(snapshot)) {
+            // What is no file cannot be locked by anybody.
+            Some(Err(error)) if error.kind() == Kind::Format => None,
+            lock => lock.transpose()?,
+        };
         let (group, time, is_held) = (snapshot.group().path(), snapshot.time_name(), lock.is_on_directory());
         let Some(doomed) = WorkDir::take_out(self, &group, &time, is_held, self.syncs())? else { return Ok(false) };
         // It is gone, whatever comes now. Lock files that stay are made again by the next who locks.
