@@ -31,9 +31,10 @@
  * Memory.    What grows with data, with a listing or with a size that is read from outside is asked for first, and is
  *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system
  *            has none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps.
- *            What the JSON parser may need is asked for before, all at once. A failed allocation still ends the process
- *            where others take that meanwhile, where the reserve is used up too, where the table of a reader's cache
- *            cannot grow, and for the 48 bytes that Rust's runtime keeps of each thread.
+ *            Where there is little, threads give their buffers back, and fewer of them go on with smaller ones. What
+ *            the JSON parser may need is asked for before, all at once, unless it is small. A failed allocation still
+ *            ends the process where others take that meanwhile, where the reserve is used up too, where the table of a
+ *            reader's cache cannot grow, and for the 48 bytes that Rust's runtime keeps of each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK
@@ -1309,18 +1310,14 @@ typedef struct {
     uint32_t flags;
     /**
      * Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at
-     * most
-     * 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on where
-     * the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has room.
-     * None is started for a small read, nor for a source that is a callback.
+     * most 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on
+     * where the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has
+     * room. None is started for a small read, nor for a source that is a callback.
      */
     uint32_t threads;
     /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
     size_t cache_size;
-    /**
-     * A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked
-     * at.
-     */
+    /** A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own. */
     const pxds_cache *cache;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that

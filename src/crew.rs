@@ -10,8 +10,8 @@
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
 //! - A receiver that asks for it is called again while nothing is ready: at each pause of the caller's thread, and before
 //!   that has waited longer than the receiver's patience.
-//! - Where memory runs out, fewer threads work: who had none begins again when all others rest, after which the caller's
-//!   thread alone takes what is left. Only what fails then too has failed.
+//! - Where memory runs out, fewer threads work. A thread that had none begins its job again when all others rest; from
+//!   then on the caller's thread alone takes jobs. A job has failed if the second attempt fails.
 
 use std::collections::VecDeque;
 use std::panic::resume_unwind;
@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What one thread works with.
 pub trait Desk: Send {
-    /// Memory has run out: gives back what is kept to be used again; with `has_job` not what the job under way is in.
+    /// Gives back the memory that is kept to be used again, since it has run out. With `has_job` the data of the job under
+    /// way stays.
     fn shed(&mut self, has_job: bool);
 }
 
@@ -40,8 +41,8 @@ impl Desk for () {
     fn shed(&mut self, _: bool) {}
 }
 
-/// A result that is kept with its job, for whoever comes to it in order. The first lack of memory is none: it is returned
-/// from the work, which is then called again.
+/// Keeps a result with its job, so that a failure is met in the order of the jobs. The first time that memory has run out
+/// is an error instead, for `work` to return, which is then called again.
 ///
 /// Errors: `NoMemory`.
 pub fn keep<T>(result: Result<T>, was_short: &mut bool) -> Result<Result<T>> {
@@ -356,13 +357,11 @@ where
         let mut job = state.idle.pop().unwrap_or_default();
         state.occupy(place);
         drop(state);
-        let taken = self.with_memory(place, pause, &mut |desk, pause| {
+        // A failure of `take`'s own is no lack of memory here: some of the job may have been taken.
+        let taken = self.with_memory(place, false, pause, &mut |desk, pause| {
             sys::check_memory()?;
             match take(desk, &mut job, pause) {
-                Ok(Taken::NoMemory) => {
-                    Err(Error::new(Kind::NoMemory, "there is no memory for the next part of the work"))
-                }
-                // What has failed otherwise cannot be asked again: some of it may have been taken.
+                Ok(Taken::NoMemory) => Err(none_for_a_job()),
                 taken => Ok(taken),
             }
         });
@@ -376,7 +375,8 @@ where
         let number = state.taken;
         match taken {
             Ok(Taken::More) => {}
-            Ok(Taken::Last | Taken::Nothing | Taken::NoMemory) => state.phase = Phase::Ended(Ok(())),
+            Ok(Taken::Last | Taken::Nothing) => state.phase = Phase::Ended(Ok(())),
+            Ok(Taken::NoMemory) => state.phase = Phase::Ended(Err(none_for_a_job())),
             Err(ref error) => state.phase = Phase::Ended(Err(error.clone())),
         }
         let got_one = matches!(taken, Ok(Taken::More | Taken::Last));
@@ -388,22 +388,24 @@ where
         self.changed.notify_all();
         if got_one {
             // The caller's thread starts another before it begins.
-            let result = pause()
-                .and_then(|()| self.with_memory(place, pause, &mut |desk, pause| (self.work)(desk, &mut job, pause)));
+            let mut work = |desk: &mut D, pause: &mut Pause<'_>| (self.work)(desk, &mut job, pause);
+            let result = pause().and_then(|()| self.with_memory(place, true, pause, &mut work));
             self.finish(number, job, result);
         }
     }
 
-    /// Does `step`; a second time, when all others rest, if there was no memory for the first.
+    /// Does `step`; a second time, when all others rest, if there was no memory for the first. `has_job`: a job has been
+    /// taken, and may be on the desk.
     fn with_memory<R>(
         &self,
         place: &mut Place<'_, D>,
+        has_job: bool,
         pause: &mut Pause<'_>,
         step: &mut dyn FnMut(&mut D, &mut Pause<'_>) -> Result<R>,
     ) -> Result<R> {
         match step(place.desk, pause) {
             Err(error) if error.kind() == Kind::NoMemory && self.check().is_ok() => {
-                self.clear(place, true);
+                self.clear(place, has_job);
                 let result = self.await_memory(place, pause).and_then(|()| step(place.desk, pause));
                 self.state().short -= 1;
                 self.changed.notify_all();
@@ -431,7 +433,7 @@ where
         Ok(())
     }
 
-    /// Gives back the memory of a desk.
+    /// Gives back the memory of a desk; see [`Desk::shed`].
     fn clear(&self, place: &mut Place<'_, D>, has_job: bool) {
         place.desk.shed(has_job);
         if place.is_used {
@@ -491,6 +493,10 @@ where
             _ => Ok(()),
         }
     }
+}
+
+fn none_for_a_job() -> Error {
+    Error::new(Kind::NoMemory, "there is no memory for the next part of the work")
 }
 
 /// Stops the others when a thread panics: they would wait for it for ever.

@@ -29,7 +29,7 @@ pub fn parse(text: &[u8]) -> Result<Value> {
         let message = format!("{} bytes of JSON are more than the {JSON_MAX_SIZE} that are read", text.len());
         return Err(Error::new(Kind::Limit, message));
     }
-    let mut values = most_separators(text) + 1;
+    let mut values = separators(text) + 1;
     if values > SMALL_TREE {
         values = most_values(text);
     }
@@ -47,8 +47,8 @@ pub fn parse(text: &[u8]) -> Result<Value> {
     serde_json::from_slice(text).map_err(|error| Error::new(Kind::Format, format!("it is no JSON: {error}")))
 }
 
-/// No fewer than there are commas and opening brackets in `text`, counting those in strings too.
-fn most_separators(text: &[u8]) -> usize {
+/// The commas and opening brackets in `text`, those in strings too. Each value but the first is behind one.
+fn separators(text: &[u8]) -> usize {
     text.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
 }
 

@@ -108,6 +108,13 @@ fn temporary_files_go_when_they_are_stale() {
     assert_eq!(status.removed_bytes, common::plain_blob(b"x").len() as u64, "these are not counted as PBS counts");
 }
 
+/// Makes what has just been written look as if a crash had left it long ago.
+fn old(path: PathBuf) -> PathBuf {
+    set_mtime(&path, OLD);
+    set_atime(&path, OLD);
+    path
+}
+
 /// What was to replace an owner, notes, a manifest or the status goes too, by its exact name and place alone.
 #[test]
 fn temporary_files_of_the_tree_go_when_they_are_stale() {
@@ -117,9 +124,7 @@ fn temporary_files_of_the_tree_go_when_they_are_stale() {
         let full = scene.dir(path);
         fs::create_dir_all(full.parent().unwrap()).unwrap();
         fs::write(&full, "12345").unwrap();
-        set_mtime(&full, OLD);
-        set_atime(&full, OLD);
-        full
+        old(full)
     };
     let stale = [
         "host/x/owner.tmp_AbC123",
@@ -193,9 +198,7 @@ fn work_that_nobody_holds_goes_when_it_is_stale() {
         fs::create_dir_all(full.join("below")).unwrap();
         fs::write(full.join("below/a.blob"), "12345").unwrap();
         fs::write(full.join("index.json.blob"), "123").unwrap();
-        set_mtime(&full, OLD);
-        set_atime(&full, OLD);
-        full
+        old(full)
     };
     let stale = [
         ".pxds-tmp/0123456789abcdef",

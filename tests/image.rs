@@ -8,10 +8,10 @@ use std::fs;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use common::{Rng, Scratch, age, assert_only_chunks, failure, is_fresh, kind, mode, names, quick, reopen};
+use common::{Rng, Scratch, age, assert_only_chunks, failure, is_fresh, kind, mode, names, quick, reader, reopen};
 use image::{
     C, SIZES, bytes_of, check, disk, file_of, finish, growing, image, interrupting, model, options, options_of,
-    read_file, reader, stored,
+    read_file, stored,
 };
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};

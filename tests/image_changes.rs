@@ -7,10 +7,8 @@ mod image;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
-use common::{Rng, Scratch, age, failure, is_fresh, kind};
-use image::{
-    C, bytes_of, check, disk, file_of, finish, growing, image, model, options, options_of, read_file, reader, stored,
-};
+use common::{Rng, Scratch, age, failure, is_fresh, kind, reader};
+use image::{C, bytes_of, check, disk, file_of, finish, growing, image, model, options, options_of, read_file, stored};
 use pxds::error::Kind;
 use pxds::hash::sha256;
 use pxds::index::{FixedWriter, Index};

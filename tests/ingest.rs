@@ -6,8 +6,8 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use common::{
-    Json, Rng, Scratch, age, assert_only_chunks, failure, generate, is_fresh, kind, mode, names, plant, quick, reopen,
-    tree, vector_json,
+    Json, Rng, Scratch, age, assert_only_chunks, failure, generate, is_fresh, kind, mode, names, plant, quick, reader,
+    reopen, tree, vector_json,
 };
 use pxds::blob::Codec;
 use pxds::chunker::Config;
@@ -62,17 +62,6 @@ fn check(store: &Store, index: &[u8], data: &[u8]) {
         at = end;
     }
     assert_eq!(at, data.len() as u64);
-}
-
-/// A reader of `data` in steps of at most `step` bytes, less where the buffer has no room.
-fn reader(data: &[u8], step: usize) -> impl FnMut(&mut [u8]) -> Result<usize> {
-    let mut rest = data;
-    move |buffer| {
-        let (now, later) = rest.split_at(step.min(rest.len()).min(buffer.len()));
-        buffer[..now.len()].copy_from_slice(now);
-        rest = later;
-        Ok(now.len())
-    }
 }
 
 // ---- what comes of a stream ----

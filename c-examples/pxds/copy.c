@@ -29,6 +29,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
 {
     pxds_copy_options options = PXDS_COPY_OPTIONS_INIT;
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
+    pxds_index_info info = PXDS_INDEX_INFO_INIT;
     struct meter meter = {NULL, now(), 0, 0};
     pxds_store *from = NULL, *to = NULL;
     pxds_index_writer *writer = NULL;
@@ -49,7 +50,12 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
         rc = 1;
     } else if (pxds_source_from_store(from, &source, &err) < 0 ||
                pxds_index_open(args->operand[1], PXDS_INDEX_ANY, &index, &err) < 0 ||
-               pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
+               pxds_index_get_info(index, &info, &err) < 0) {
+        rc = fail(err);
+    } else if (is_name_of_other(index_path, info.kind == PXDS_INDEX_FIXED)) {
+        say("%s is the name of an index of the other kind", index_path);
+        rc = 1;
+    } else if (pxds_store_copy_chunks(to, source, index, &options, &stats, &writer, &err) < 0 ||
                stop_signal() != 0 || pxds_index_writer_save(writer, index_path, &err) < 0) {
         rc = fail(err);
     } else {

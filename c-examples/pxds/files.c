@@ -179,9 +179,9 @@ static bool ends_in(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-bool is_fixed_name(const char *index)
+bool is_name_of_other(const char *index, bool fixed)
 {
-    return ends_in(index, ".fidx");
+    return ends_in(index, fixed ? ".didx" : ".fidx");
 }
 
 /* By the rules of pxds_store_gc(). */

@@ -183,7 +183,7 @@ int cmd_put(const struct args *args)
         rc = check_output(args->operand[1], index_path);
     if (rc == 0)
         rc = check_index_path(index_path);
-    if (rc == 0 && is_fixed_name(index_path))
+    if (rc == 0 && is_name_of_other(index_path, false))
         rc = usage_error(args->command, "'%s': this makes a dynamic index, NAME.didx", index_path);
     if (rc == 0)
         rc = load_key(args, &key);

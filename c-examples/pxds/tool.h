@@ -219,8 +219,8 @@ int check_index_path(const char *path);
 /* The directory of a file, with links resolved, to be freed; NULL and errno if there is none. */
 char *directory_of(const char *path);
 
-/* Whether the name ends in .fidx. Garbage collection stops at a dynamic index that is called so. */
-bool is_fixed_name(const char *index);
+/* Whether a fixed index would have the name of a dynamic one, or the reverse: garbage collection stops at it. */
+bool is_name_of_other(const char *index, bool fixed);
 
 /* Says of an index that was written if garbage collection does not find it. */
 void note_unprotected(const char *index, const pxds_store *store);

@@ -31,15 +31,13 @@ pub struct pxds_reader_options {
     /// PXDS_READER_...
     pub flags: u32,
     /// Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at
-    /// most
-    /// 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on where
-    /// the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has room.
-    /// None is started for a small read, nor for a source that is a callback.
+    /// most 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on
+    /// where the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has
+    /// room. None is started for a small read, nor for a source that is a callback.
     pub threads: u32,
     /// Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large.
     pub cache_size: usize,
-    /// A cache to be used instead, with others; NULL for one of the reader's own. `cache_size` is then not looked
-    /// at.
+    /// A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
     pub cache: *const pxds_cache,
     /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
     /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.

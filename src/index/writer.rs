@@ -1,14 +1,13 @@
 //! Making dynamic indexes (docs/format.md, 6.6).
 
 use std::ffi::CStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::is_magic;
 use super::spool::Spool;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
-use crate::format::{DYNAMIC_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
+use crate::format::{DYNAMIC_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_DYNAMIC_INDEX};
 use crate::hash::Hasher;
 use crate::limits::{BLOB_MAX_SIZE, INDEX_MAX_SIZE};
 use crate::sys::{self, Dir, Output, Owner, TempFile};
@@ -168,8 +167,7 @@ impl DynamicWriter {
 
 /// Writes an index file, header and `entries`, where `output` says. One that is new gets this owner.
 ///
-/// Errors: `Argument` for the name of an index of the other kind: garbage collection goes by the name, and stops at the
-/// file (docs/format.md, 11.2).
+/// Errors: `Argument` for the name of an index of the other kind.
 pub(super) fn write_output(
     output: &Output,
     sync: bool,
@@ -178,22 +176,25 @@ pub(super) fn write_output(
     entries: impl FnOnce(&mut TempFile<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut file = output.replace_index(is_magic, TEMP_MODE)?;
-    let path = output.path();
-    let magic_of_name = match path.extension().map(|extension| extension.as_bytes()) {
-        Some(b"didx") => MAGIC_DYNAMIC_INDEX,
-        Some(b"fidx") => MAGIC_FIXED_INDEX,
-        _ => header.magic,
-    };
-    if magic_of_name != header.magic {
-        let message = format!("{} is the name of an index of the other kind", path.display());
-        return Err(Error::new(Kind::Argument, message).with_path(&path));
-    }
+    check_name(&output.path(), header)?;
     file.write(&header.to_bytes())?;
     entries(&mut file)?;
     if !output.keep_permissions(&file, 0o777)? {
         file.set_owner_and_mode(owner, MODE)?;
     }
     file.commit_or_undo(sync)
+}
+
+/// Checks that `path` is not the name of an index of the other kind: garbage collection goes by the name, and stops at
+/// such a file (docs/format.md, 11.2).
+fn check_name(path: &Path, header: &IndexHeader) -> Result<()> {
+    let is_dynamic = header.magic == MAGIC_DYNAMIC_INDEX;
+    let (kind, other) = if is_dynamic { ("dynamic", "fidx") } else { ("fixed", "didx") };
+    if path.extension().is_none_or(|extension| extension != other) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Argument, format!("{}: a {kind} index has no name in .{other}", path.display()))
+        .with_path(path))
 }
 
 /// Writes an index file, header and `entries`, under its name when it is whole.

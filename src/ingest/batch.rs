@@ -88,7 +88,7 @@ pub(super) struct Desk {
     codec: Codec,
     /// As long as the largest encoded chunk so far.
     encoded: Vec<u8>,
-    /// There has been no memory.
+    /// Memory has run out.
     is_short: bool,
 }
 
@@ -104,8 +104,8 @@ impl crew::Desk for Desk {
 }
 
 impl Desk {
-    /// Gets what a chunk of `chunk` bytes takes, and a buffer for `input` bytes, before any of it is read. Whoever has had
-    /// no memory once gets it as far as there is some.
+    /// Gets the memory that storing a chunk of `chunk` bytes takes, and a buffer for `input` bytes, before any of it is
+    /// read. A desk that has been short of memory gets none in advance.
     ///
     /// Errors: `NoMemory`.
     pub(super) fn furnish(&mut self, input: usize, chunk: usize) -> Result<()> {
@@ -114,7 +114,7 @@ impl Desk {
         }
         let encoded = chunk.saturating_add(ENCRYPTED_BLOB_HEADER_SIZE);
         make_room(&mut self.encoded, encoded, encoded)?;
-        make_room(&mut self.buffer, input, input.next_multiple_of(BUFFER_STEP))
+        make_room(&mut self.buffer, input, whole_batches(input))
     }
 }
 
@@ -243,8 +243,7 @@ impl Keeper {
     fn insert(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
         let Press { codec, encoded, leftovers, reused } = press;
         let room = chunk.len() + ENCRYPTED_BLOB_HEADER_SIZE;
-        make_room(encoded, room, room)?;
-        encoded.resize(room.max(encoded.len()), 0);
+        lengthen(encoded, room, room)?;
         let len = match self.key {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
@@ -326,9 +325,19 @@ fn read_spans(fd: CallerFd<'_>, size: u64, spans: &[Span], buffer: &mut Vec<u8>,
 
 /// Makes a buffer at least `len` bytes long. One that is not small gets room for a whole batch at once.
 pub(super) fn grow(buffer: &mut Vec<u8>, len: usize) -> Result<()> {
-    make_room(buffer, len, if len > SMALL_BUFFER { len.next_multiple_of(BUFFER_STEP) } else { len })?;
+    lengthen(buffer, len, whole_batches(len))
+}
+
+/// As [`grow`], with room for `wanted` bytes if there is so much memory.
+fn lengthen(buffer: &mut Vec<u8>, len: usize, wanted: usize) -> Result<()> {
+    make_room(buffer, len, wanted)?;
     buffer.resize(len.max(buffer.len()), 0);
     Ok(())
+}
+
+/// The room that a buffer of `len` bytes should have.
+fn whole_batches(len: usize) -> usize {
+    if len > SMALL_BUFFER { len.checked_next_multiple_of(BUFFER_STEP).unwrap_or(len) } else { len }
 }
 
 /// Gives a buffer room for `wanted` bytes, or where there is not so much memory for `needed` ones at least.

@@ -17,6 +17,7 @@ pub(super) struct Pace {
     pub(super) batch_size: usize,
     /// The average chunk: no batch aims at less.
     pub(super) avg: usize,
+    /// The largest chunk.
     pub(super) max_chunk: usize,
     pub(super) threads: usize,
 }
@@ -99,7 +100,7 @@ pub(super) struct FdInput<'a, 'b> {
     pub(super) rest: Option<u64>,
     /// What the next call has to say.
     pub(super) failure: Option<Error>,
-    /// There has been no memory: only what is needed is asked for.
+    /// Memory has run out: from then on only what is needed is asked for.
     pub(super) is_short: bool,
 }
 
@@ -113,8 +114,8 @@ impl FdInput<'_, '_> {
 }
 
 impl<'a> Input<'a> for FdInput<'a, '_> {
-    fn room(&self, max_chunk: usize) -> usize {
-        max_chunk + STEP
+    fn room(&self) -> usize {
+        self.pace.max_chunk + STEP
     }
 
     fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken> {
@@ -123,11 +124,10 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         }
         batch.reset(Data::Buffer);
         let (mut start, mut filled) = (0, self.pending.len());
-        // Nothing is read that there may be no room for.
-        let rest = if self.is_short { filled } else { self.pace.max_chunk + STEP };
-        if self.pending.reserve(rest).is_err() || grow(buffer, filled + STEP).is_err() {
+        // Before anything is read that there may be no room for.
+        let most_left = if self.is_short { filled } else { self.room() };
+        if self.pending.reserve(most_left).is_err() || grow(buffer, filled + STEP).is_err() {
             self.is_short = true;
-            *buffer = Vec::new();
             return Ok(Taken::NoMemory);
         }
         buffer[..filled].copy_from_slice(self.pending.bytes());
@@ -139,7 +139,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
                     break;
                 }
                 Ok(count) => count,
-                // A smaller batch.
+                // The batch is smaller then.
                 Err(error) if error.kind() == Kind::NoMemory && start > 0 => break,
                 Err(error) if start == 0 => return Err(error),
                 // What was read before comes first.

@@ -18,8 +18,8 @@ const MAX_AHEAD: usize = 4;
 
 /// Where batches come from.
 pub(super) trait Input<'a> {
-    /// Bytes of the buffer that a chunk of `max_chunk` bytes takes, before it is stored.
-    fn room(&self, _max_chunk: usize) -> usize {
+    /// Bytes of the buffer without which [`Input::take`] cannot be sure of a chunk.
+    fn room(&self) -> usize {
         0
     }
 
@@ -192,7 +192,7 @@ impl Engine {
         crew::run(
             desks,
             max_jobs,
-            |desk: &mut Desk, batch: &mut Batch<'a>, pause| match desk.furnish(input.room(*max_chunk), *max_chunk) {
+            |desk: &mut Desk, batch: &mut Batch<'a>, pause| match desk.furnish(input.room(), *max_chunk) {
                 Ok(()) => input.take(&mut desk.buffer, batch, pause),
                 Err(_) => Ok(Taken::NoMemory),
             },

@@ -83,7 +83,7 @@ impl Rooms {
         self.idle().push(rooms);
     }
 
-    /// Gives the memory of those back.
+    /// Gives their memory back.
     fn shed(&self) {
         self.idle().clear();
     }
@@ -186,7 +186,7 @@ impl Work<'_> {
     /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
     pub(super) fn run(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
         if job.was_short {
-            // Others have been delivered since, and have left theirs.
+            // Jobs that have been delivered since have left their rooms.
             self.rooms.shed();
         }
         self.find_all(loader, job, pause).inspect_err(|error| {
@@ -197,6 +197,7 @@ impl Work<'_> {
         })
     }
 
+    /// As [`Work::run`], once.
     fn find_all(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
         job.found.clear();
         job.rooms = self.rooms.take();

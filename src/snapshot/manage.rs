@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
+use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Snapshot, check_owner, parse_time};
 use crate::progress::{OnProgress, Progress};
 use crate::store::{NoticeLevel, Store, SyncLevel};
@@ -335,16 +336,21 @@ impl Store {
         if !may_go(&info) {
             return Ok(false);
         }
-        let _manifest = match info.finished.then(|| self.lock_manifest(snapshot)) {
-            // What is no file cannot be locked by anybody.
-            Some(Err(error)) if error.kind() == Kind::Format => None,
-            lock => lock.transpose()?,
-        };
+        let _manifest = if info.finished { self.lock_manifest_if_any(snapshot)? } else { None };
         let (group, time, is_held) = (snapshot.group().path(), snapshot.time_name(), lock.is_on_directory());
         let Some(doomed) = WorkDir::take_out(self, &group, &time, is_held, self.syncs())? else { return Ok(false) };
         // It is gone, whatever comes now. Lock files that stay are made again by the next who locks.
         let _ = self.remove_lock_files(snapshot);
         doomed.remove(self).map(|()| true)
+    }
+
+    /// As [`Store::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can then.
+    fn lock_manifest_if_any(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
+        let manifest = self.path().join(snapshot.path()).join(MANIFEST_NAME);
+        match self.lock_manifest(snapshot) {
+            Err(error) if error.kind() == Kind::Format && error.path() == Some(&manifest) => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a notice.

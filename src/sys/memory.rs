@@ -6,7 +6,7 @@ use crate::error::{Result, reserve};
 const PAGE: usize = 4096;
 
 /// An empty buffer with room for `wanted` bytes, on huge pages where the system has them for those who ask. Where there is
-/// no such room it is smaller, down to `needed` bytes.
+/// no such room it is smaller, down to `needed` bytes, and if it can be leaves as much again for all else.
 ///
 /// The first touch of a page costs about a microsecond, of 2 MiB hardly more than of 4 KiB: in a run that ends within a
 /// second that is a twentieth of it.
@@ -20,6 +20,10 @@ pub fn large_buffer(needed: usize, wanted: usize) -> Result<Vec<u8>> {
             return Err(error);
         }
         capacity = needed.max(capacity / 2);
+    }
+    if capacity < wanted {
+        buffer = Vec::new();
+        reserve(&mut buffer, needed.max(capacity / 2))?;
     }
     let room = buffer.spare_capacity_mut();
     let address = room.as_ptr().addr();

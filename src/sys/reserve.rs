@@ -62,8 +62,8 @@ pub fn begin_call() {
     }
 }
 
-/// After work that others have done beside this thread, and that has ended well: they have given back what this thread
-/// was short of meanwhile, or it is told of the next time.
+/// Forgets that this thread was short of memory while other threads worked beside it. They have ended, and have given
+/// theirs back; where there is still none, the thread is told of the next block that it is given.
 pub fn memory_is_back() {
     if IN_USE.load(Ordering::Relaxed) {
         GIVEN.set(0);

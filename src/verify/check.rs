@@ -151,7 +151,7 @@ impl Checker<'_> {
             if let Err(error) = &read {
                 raw.truncate(start);
                 match error.kind() {
-                    // A smaller batch.
+                    // The batch is smaller then.
                     Kind::NoMemory if !items.is_empty() => break,
                     Kind::NoMemory => {
                         *raw = Vec::new();

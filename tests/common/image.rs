@@ -90,17 +90,6 @@ pub(crate) fn disk(rng: &mut Rng, chunks: usize, last: usize) -> Vec<u8> {
     data
 }
 
-/// A reader of `data` in steps of at most `step` bytes, less where the buffer has no room.
-pub(crate) fn reader(data: &[u8], step: usize) -> impl FnMut(&mut [u8]) -> Result<usize> {
-    let mut rest = data;
-    move |buffer| {
-        let (now, later) = rest.split_at(step.min(rest.len()).min(buffer.len()));
-        buffer[..now.len()].copy_from_slice(now);
-        rest = later;
-        Ok(now.len())
-    }
-}
-
 pub(crate) fn file_of(scratch: &Scratch, name: &str, data: &[u8]) -> File {
     let file = File::options().read(true).write(true).create_new(true).open(scratch.join(name)).unwrap();
     file.write_all_at(data, 0).unwrap();

@@ -366,6 +366,17 @@ pub(crate) fn is_fresh(path: &Path) -> bool {
 
 // ---- other processes ----
 
+/// A reader of `data` in steps of at most `step` bytes, less where the buffer has no room.
+pub(crate) fn reader(data: &[u8], step: usize) -> impl FnMut(&mut [u8]) -> pxds::error::Result<usize> {
+    let mut rest = data;
+    move |buffer| {
+        let (now, later) = rest.split_at(step.min(rest.len()).min(buffer.len()));
+        buffer[..now.len()].copy_from_slice(now);
+        rest = later;
+        Ok(now.len())
+    }
+}
+
 /// Another program's hold on a directory or file.
 pub(crate) fn flock(path: &Path, exclusive: bool) -> Option<File> {
     let file = File::open(path).unwrap();

@@ -235,6 +235,8 @@ class RoundTrips(StoreCase):
         before = support.tree(self.store)
         self.assertIn("dynamic", self.error("put", self.store, self.path("file"),
                                             os.path.join(self.store, "x.fidx"), code=2))
+        self.assertIn("other kind", self.error("copy", self.store, seen[0], self.store,
+                                               os.path.join(self.store, "x.fidx")))
         self.assertEqual(support.tree(self.store), before)
 
     def test_copy(self):
