@@ -34,7 +34,8 @@
  *            Where there is little, threads give their buffers back, and fewer of them go on with smaller ones. What
  *            the JSON parser may need is asked for before, all at once, unless it is small. A failed allocation still
  *            ends the process where others take that meanwhile, where the reserve is used up too, where the table of a
- *            reader's cache cannot grow, and for the 48 bytes that Rust's runtime keeps of each thread.
+ *            reader's cache cannot grow, and for the 48 and 32 bytes that Rust's runtime and the C library keep of
+ *            each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK

@@ -358,12 +358,22 @@ fn the_files_of_a_store_are_not_written_over() {
         assert!(fs::read(&path).unwrap() == before, "{}", path.display());
     }
 
+    // What is new would pass for one of them.
+    let new = [base.join("new.didx"), base.join(".chunks/x"), snapshot.join("new.blob"), in_group(".x")];
+    for path in new {
+        for result in [restore(&store, &path), Destination::at(&path).unwrap().write(b"x", 0o666)] {
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.path()), (Kind::Argument, Some(&*path)), "{error}");
+        }
+        assert!(!path.exists());
+    }
+
     // An index that garbage collection heeds is for an index alone.
     assert_eq!(restore(&store, &base.join("loose.didx")).unwrap_err().kind(), Kind::Exists);
     save(&base.join("loose.didx")).unwrap();
     save(&base.join("loose.didx")).unwrap();
     // And files that are nothing to the store may be below it.
-    for path in [base.join("disk.raw"), copy.join("notes.txt"), scratch.join("owner")] {
+    for path in [base.join("disk.raw"), copy.join("notes.txt"), scratch.join("owner"), copy.join("new.didx")] {
         fs::write(&path, "old").unwrap();
         restore(&store, &path).unwrap();
         assert_eq!(fs::read(&path).unwrap(), DATA);

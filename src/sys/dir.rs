@@ -286,7 +286,13 @@ impl Dir {
     /// Errors: `Exists`, `Io`.
     pub fn rename_new_into(&self, from: &CStr, target: &Dir, to: &CStr) -> Result<()> {
         let (old, new) = (self.raw(), target.raw());
-        let error = |source: &io::Error| target.error("rename to", to, source);
+        let error = |source: &io::Error| match target.error("rename to", to, source) {
+            error if source.raw_os_error() == Some(libc::EXDEV) => error.context(
+                "both are below one mount, so this is an overlay with one of them in its lower layer, or they are in \
+                 projects with quotas of their own",
+            ),
+            error => error,
+        };
         // SAFETY: both names end in NUL.
         let result = retry(|| unsafe { libc::renameat2(old, from.as_ptr(), new, to.as_ptr(), libc::RENAME_NOREPLACE) });
         match result {

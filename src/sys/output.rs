@@ -135,13 +135,17 @@ impl Output {
     /// Starts a file that gets the name when it is committed, replacing a regular one.
     ///
     /// Errors: `Exists` if something that is no regular file has the name, or a file that a store has made for itself;
-    /// `Io`.
+    /// `Argument` if a new file would pass for one of those; `Io`.
     pub fn replace(&self, mode: u32) -> Result<TempFile<'_>> {
         self.check_regular()?;
-        if self.existing.is_some() && self.place()?.is_own(&self.name) {
-            return Err(self.refusal("belongs to a store or to a snapshot"));
+        let place = self.place()?;
+        match self.existing {
+            Some(_) if place.is_own(&self.name) => Err(self.refusal("belongs to a store or to a snapshot")),
+            None if place.in_store && place.is_own(&self.name) => {
+                Err(self.error(Kind::Argument, "would pass for a file that the store has made for itself"))
+            }
+            _ => TempFile::create_unnamed(&self.dir, &self.name, self.first_mode(mode)),
         }
-        TempFile::create_unnamed(&self.dir, &self.name, self.first_mode(mode))
     }
 
     /// As [`Output::replace`], replacing only an index, which begins as `is_index` says, or a file that is empty. It may be
@@ -193,8 +197,12 @@ impl Output {
     }
 
     fn refusal(&self, why: &str) -> Error {
+        self.error(Kind::Exists, &format!("{why}, and is not replaced"))
+    }
+
+    fn error(&self, kind: Kind, why: &str) -> Error {
         let path = self.path();
-        Error::new(Kind::Exists, format!("{} {why}, and is not replaced", path.display())).with_path(&path)
+        Error::new(kind, format!("{} {why}", path.display())).with_path(&path)
     }
 
     /// The mode of a file that is to have `mode` if it is new: what replaces another is nobody else's until it has the
@@ -208,8 +216,7 @@ impl Output {
     /// Errors: `Exists` if something has the name; `Io`.
     pub fn create(&self, mode: u32) -> Result<TempFile<'_>> {
         if self.existing.is_some() {
-            let path = self.path();
-            return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
+            return Err(self.error(Kind::Exists, "exists already"));
         }
         TempFile::create_unnamed(&self.dir, &self.name, mode)
     }
