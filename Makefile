@@ -40,14 +40,13 @@ LINKS  := build/libpxds.so.$(ABI) build/libpxds.so
 STATIC := build/libpxds.a
 TOOL   := build/pxds
 
-TOOL_SOURCES    := c-examples/pxds.c $(wildcard c-examples/pxds/*.c)
-EXAMPLE_SOURCES := $(filter-out c-examples/pxds.c,$(wildcard c-examples/*.c))
-EXAMPLES        := $(EXAMPLE_SOURCES:c-examples/%.c=build/examples/%)
-C_SOURCES       := $(wildcard c-examples/*.c c-examples/pxds/*.c tests/c/*.c tests/tool/*.c)
-NBD_PLUGIN      := build/nbdkit-pxds-plugin.so
+TOOL_SOURCES  := $(wildcard tool/*.c)
+EXAMPLES      := $(patsubst c-examples/%.c,build/examples/%,$(wildcard c-examples/*.c))
+C_SOURCES     := $(wildcard tool/*.c c-examples/*.c tests/c/*.c tests/tool/*.c)
+NBD_PLUGIN    := build/nbdkit-pxds-plugin.so
 # Empty where nbdkit's headers are not there, or too old.
-HAVE_NBDKIT     := $(shell pkg-config --atleast-version=1.30 nbdkit 2>/dev/null && echo yes)
-SHELL_SCRIPTS   := .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
+HAVE_NBDKIT   := $(shell pkg-config --atleast-version=1.30 nbdkit 2>/dev/null && echo yes)
+SHELL_SCRIPTS := .ci/run $(wildcard scripts/*.sh tests/*.sh tests/*/*.sh)
 
 STD      := -std=c99
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
@@ -85,7 +84,7 @@ build/libpxds.so: build/libpxds.so.$(ABI)
 	@ln -sf libpxds.so.$(ABI) $@
 
 # Found in place, and after an install under any prefix that has bin/ beside lib/.
-$(TOOL): $(TOOL_SOURCES) $(wildcard c-examples/pxds/*.h) include/pxds.h $(SHARED) $(LINKS)
+$(TOOL): $(TOOL_SOURCES) $(wildcard tool/*.h) include/pxds.h $(SHARED) $(LINKS)
 	$(COMPILE) -o $@ $(TOOL_SOURCES) $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)
@@ -134,7 +133,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --all-targets --locked --features master-key -- -D warnings
-	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only c-examples/*.c c-examples/pxds/*.c tests/c/*.c tests/tool/*.c"
+	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only tool/*.c c-examples/*.c tests/c/*.c tests/tool/*.c"
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
 	done

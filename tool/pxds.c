@@ -1,13 +1,13 @@
 /*
  * pxds: the command line tool, written on the public header alone.
  *
- * Here is the command line: which commands and options there are, and how they are read. What the
- * commands do is in the directory pxds.
+ * Here is the command line: which commands and options there are, and how they are read. What a
+ * command does is in a file of its own.
  *
  * Exit status: 0 done, 1 failed, 2 wrong usage, 4 done in part: something could not be seen,
  * 5 (verify) all that could be checked is good, but the key does not vouch for all of it.
  */
-#include "pxds/tool.h"
+#include "tool.h"
 
 #include <limits.h>
 

@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- the command line: ../pxds.c ---- */
+/* ---- the command line: pxds.c ---- */
 
 enum option_id {
     OPT_ALLOW_UNSIGNED,
