@@ -3,11 +3,6 @@
 
 #include <poll.h>
 
-bool is_dash(const char *path)
-{
-    return strcmp(path, "-") == 0;
-}
-
 const char *input_name(const char *path)
 {
     return is_dash(path) ? "standard input" : path;

@@ -4,6 +4,11 @@
 static double line_drawn; /* when the progress line was drawn last; 0: there is none */
 static bool line_hidden;
 
+bool is_dash(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 void hide_line_beside(const char *out)
 {
     line_hidden = is_dash(out) && isatty(STDOUT_FILENO);

@@ -129,6 +129,9 @@ int32_t stop_signal(void);
 double now(void); /* in seconds */
 double percent(uint64_t part, uint64_t whole);
 
+/* Whether a file stands for stdin or stdout: "-". */
+bool is_dash(const char *path);
+
 /* There is a progress line on a terminal, unless data goes there too: to `out`. The callbacks that draw
    it are given to the library in any case, since they also stop it. */
 void hide_line_beside(const char *out);
@@ -189,7 +192,6 @@ void print_time(int64_t seconds);
 
 /* ---- files: files.c ---- */
 
-bool is_dash(const char *path);
 const char *input_name(const char *path);
 
 /* Opens a file, or stdin for "-", to read. -1: it was reported why not. */
