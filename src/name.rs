@@ -389,10 +389,27 @@ pub fn format_time(time: i64) -> Result<String> {
 
 /// As [`format_time`], of a time within the years.
 fn time_name(time: i64) -> String {
+    time_bytes(time).map(char::from).iter().collect()
+}
+
+/// The characters of [`time_name`]. A listing makes several for each snapshot.
+fn time_bytes(time: i64) -> [u8; TIME_LEN] {
     let (days, seconds) = (time.div_euclid(DAY), time.rem_euclid(DAY));
     let (year, month, day) = civil_from_days(days);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    let mut text = *b"0000-00-00T00:00:00Z";
+    let mut put = |at: usize, len: usize, mut number: i64| {
+        for digit in text[at..at + len].iter_mut().rev() {
+            *digit += (number % 10) as u8;
+            number /= 10;
+        }
+    };
+    put(0, 4, year);
+    put(5, 2, month);
+    put(8, 2, day);
+    put(11, 2, seconds / 3600);
+    put(14, 2, seconds / 60 % 60);
+    put(17, 2, seconds % 60);
+    text
 }
 
 /// Reads the name of a snapshot. Only a name that [`format_time`] would give is one: no 30th of February, no second 60.
@@ -415,7 +432,7 @@ pub fn parse_time(text: &str) -> Result<i64> {
     }
     let time = days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second;
     // Separators and fields that are out of range show here.
-    if TIMES.contains(&time) && time_name(time) == text { Ok(time) } else { Err(invalid()) }
+    if TIMES.contains(&time) && time_bytes(time) == *bytes { Ok(time) } else { Err(invalid()) }
 }
 
 /// Days in 400 years, after which the calendar repeats.
