@@ -550,8 +550,7 @@ fn of_now(store: &Store, group: &Group, last: Option<&Snapshot>, progress: &mut 
 }
 
 fn taken(store: &Store, snapshot: &Snapshot) -> Error {
-    let path = store.path().join(snapshot.path());
-    Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path)
+    Error::at(Kind::Exists, &store.path().join(snapshot.path()), "exists already")
 }
 
 fn read_whole(name: &str, fd: CallerFd<'_>, progress: &mut Progress) -> Result<Vec<u8>> {

@@ -97,6 +97,11 @@ impl Error {
         }))
     }
 
+    /// An error of `kind` about a file or directory: `path why`.
+    pub fn at(kind: Kind, path: &Path, why: impl fmt::Display) -> Self {
+        Error::new(kind, format!("{} {why}", path.display())).with_path(path)
+    }
+
     /// The operating system's error `source` of doing `action` ("open", "rename") to `path`.
     ///
     /// The kind follows the errno: ENOENT is not found, EEXIST exists, ENOMEM no memory, all else I/O.
@@ -135,6 +140,12 @@ impl Error {
     pub fn context(mut self, what: impl fmt::Display) -> Self {
         self.0.message = harmless(format!("{what}: {}", self.0.message));
         self
+    }
+
+    /// Names the path, before the message too: `path: message`.
+    #[must_use]
+    pub fn of(self, path: &Path) -> Self {
+        self.context(path.display()).with_path(path)
     }
 
     /// Changes the kind, where the place knows better than the errno.
@@ -370,8 +381,8 @@ mod tests {
         let path = Path::new(OsStr::from_bytes(b"/a\xff\xfe/\xc3\xa4\x1b\xc3/b"));
         let shown = "/a\\xff\\xfe/ä\\x1b\\xc3/b";
         let source = io::Error::from_raw_os_error(libc::ENOENT);
-        let described = Error::new(Kind::Corrupt, "the CRC differs").context(path.display()).with_path(path);
-        let words = Error::new(Kind::Format, format!("{} is no index", path.display())).with_path(path);
+        let described = Error::new(Kind::Corrupt, "the CRC differs").of(path);
+        let words = Error::at(Kind::Format, path, "is no index");
         assert!(Error::io("open", path, &source).message().starts_with(&format!("cannot open {shown}: ")));
         assert_eq!(described.message(), format!("{shown}: the CRC differs"));
         assert_eq!((words.message(), words.path()), (&*format!("{shown} is no index"), Some(path)));

@@ -105,7 +105,7 @@ impl KeyFile {
     /// Errors: as [`KeyFile::parse`]; `NotFound`, `Io`.
     pub fn load(path: &Path) -> Result<Self> {
         let (file, len) = sys::open_regular(path)?;
-        let describe = |error: Error| error.context(path.display()).with_path(path);
+        let describe = |error: Error| error.of(path);
         let mut text = Zeroizing::new(Vec::new());
         let len = usize::try_from(len).unwrap_or(usize::MAX).min(KEY_FILE_MAX_SIZE + 1);
         sys::read_up_to(&file, len, &mut text).map_err(describe)?;

@@ -38,7 +38,7 @@ impl Zone {
 
     fn load(path: &Path) -> Result<Self> {
         let (file, size) = sys::open_regular(path)?;
-        let describe = |error: Error| error.context(path.display()).with_path(path);
+        let describe = |error: Error| error.of(path);
         let len = usize::try_from(size).ok().filter(|&len| len <= ZONE_FILE_MAX_SIZE).ok_or_else(|| {
             describe(Error::new(
                 Kind::Limit,

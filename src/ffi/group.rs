@@ -222,8 +222,7 @@ pub unsafe extern "C" fn pxds_group_destroy(
         outcome?;
         if protected > 0 {
             let path = store.path().join(group.path());
-            let message = format!("{}: {protected} protected snapshots stay", path.display());
-            return Err(Error::new(Kind::Protected, message).with_path(&path));
+            return Err(Error::new(Kind::Protected, format!("{protected} protected snapshots stay")).of(&path));
         }
         Ok(())
     })

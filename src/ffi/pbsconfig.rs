@@ -66,8 +66,7 @@ pub unsafe extern "C" fn pxds_pbs_config_read(
             (OutStruct::amend(store_options)?, OutStruct::amend(gc_options)?, OutStruct::amend(verify_options)?)
         };
         let found = PbsStore::read(config, store)?;
-        check_name(given.as_deref(), found.as_ref())
-            .map_err(|error| error.context(config.display()).with_path(config))?;
+        check_name(given.as_deref(), found.as_ref()).map_err(|error| error.of(config))?;
         let Some(found) = found else { return Ok(PXDS_NONE) };
         let entangled = gc_out.as_ref().and_then(|_| found.entangled());
         if let Some((other, path)) = entangled {

@@ -16,17 +16,15 @@ pub(super) fn check(store: &Store, options: &GcOptions, place: &IndexPlace, read
     if csum == header_csum {
         return Ok(());
     }
-    let (path, shown) = (&place.path, place.path.display());
+    let path = &place.path;
     let warn = |message: &str| store.notice(NoticeLevel::Warning, message, Some(path));
-    let why = match vouched(store, place, read) {
-        Ok(()) => return warn(&format!("{shown}: the csum in its header is wrong; the manifest vouches for it")),
-        Err(why) => why,
+    let Err(why) = vouched(store, place, read) else {
+        let shown = path.display();
+        return warn(&format!("{shown}: the csum in its header is wrong; the manifest vouches for it"));
     };
-    let message = format!("{shown}: its entries have the csum {csum}, and its header says {header_csum}; {why}");
-    if options.any_csum {
-        return warn(&message);
-    }
-    Err(Error::new(Kind::Corrupt, message).with_path(path))
+    let message = format!("its entries have the csum {csum}, and its header says {header_csum}; {why}");
+    let error = Error::new(Kind::Corrupt, message).of(path);
+    if options.any_csum { warn(error.message()) } else { Err(error) }
 }
 
 /// Whether the manifest of its snapshot lists the index as it is; else why not.

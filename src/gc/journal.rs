@@ -57,9 +57,7 @@ fn lock(dir: &Dir) -> Result<Option<Flock>> {
             Attempt::Missing => return Ok(None),
             Attempt::Held | Attempt::Replaced if waited < WAIT_MS => sys::pause(RETRY_MS),
             Attempt::Held | Attempt::Replaced => {
-                let path = dir.join(JOURNAL_NAME);
-                let message = format!("{} is locked: another program is using it", path.display());
-                return Err(Error::new(Kind::Busy, message).with_path(&path));
+                return Err(Error::at(Kind::Busy, &dir.join(JOURNAL_NAME), "is locked: another program is using it"));
             }
         }
         waited += RETRY_MS;
@@ -67,8 +65,7 @@ fn lock(dir: &Dir) -> Result<Option<Flock>> {
 }
 
 fn too_long(dir: &Dir) -> Error {
-    let path = dir.join(JOURNAL_NAME);
-    Error::new(Kind::Limit, format!("{} is longer than {JOURNAL_MAX_SIZE} bytes", path.display())).with_path(&path)
+    Error::at(Kind::Limit, &dir.join(JOURNAL_NAME), format!("is longer than {JOURNAL_MAX_SIZE} bytes"))
 }
 
 /// Where a line of the journal leads.

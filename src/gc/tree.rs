@@ -129,8 +129,7 @@ fn list(store: &Store) -> Result<Found> {
         };
         let Some(dir) = dir else { continue };
         if open.len() == MAX_DEPTH {
-            let message = format!("{}: directories are too deep to be searched for indexes", dir.path().display());
-            return Err(Error::new(Kind::Limit, message).with_path(dir.path()));
+            return Err(Error::new(Kind::Limit, "directories are too deep to be searched for indexes").of(dir.path()));
         }
         open.push(read_level(Level { dir, path, place, below: Vec::new() }, &mut found)?);
     }
@@ -181,9 +180,7 @@ fn read_level(mut level: Level, found: &mut Found) -> Result<Level> {
 
 /// What has the name of an index and cannot be one: PBS follows a link there, and its chunks may be needed.
 fn no_file(dir: &Dir, name: &CStr) -> Error {
-    let path = dir.join(name);
-    let message = format!("{} has the name of an index and is not a regular file", path.display());
-    Error::new(Kind::Format, message).with_path(&path)
+    Error::at(Kind::Format, &dir.join(name), "has the name of an index and is not a regular file")
 }
 
 /// Whether `name` in a directory is one under which this library or PBS writes what is then renamed to the owner or the

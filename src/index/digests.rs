@@ -37,7 +37,7 @@ pub fn for_all_digests(
     kind: Option<IndexKind>,
     take: &mut dyn FnMut(&[Digest]) -> Result<()>,
 ) -> Result<IndexRead> {
-    let describe = |error: Error| error.context(path.display()).with_path(path);
+    let describe = |error: Error| error.of(path);
     let mut left = entries_len(len).map_err(describe)?;
     let mut header = [0; INDEX_HEADER_SIZE];
     sys::read_exact(&mut file, &mut header, path)?;

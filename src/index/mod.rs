@@ -88,7 +88,7 @@ impl Index {
     /// Errors: as [`Index::open`].
     pub fn read(mut file: File, len: u64, path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let id = sys::file_id(&file, path)?;
-        let describe = |error: Error| error.context(path.display()).with_path(path);
+        let describe = |error: Error| error.of(path);
         let mut header = [0; INDEX_HEADER_SIZE];
         let entries_len = entries_len(len).map_err(describe)?;
         sys::read_exact(&mut file, &mut header, path)?;

@@ -193,8 +193,7 @@ fn check_name(path: &Path, header: &IndexHeader) -> Result<()> {
     if path.extension().is_none_or(|extension| extension != other) {
         return Ok(());
     }
-    Err(Error::new(Kind::Argument, format!("{}: a {kind} index has no name in .{other}", path.display()))
-        .with_path(path))
+    Err(Error::new(Kind::Argument, format!("a {kind} index has no name in .{other}")).of(path))
 }
 
 /// Writes an index file, header and `entries`, under its name when it is whole.

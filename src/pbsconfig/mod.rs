@@ -66,7 +66,7 @@ impl PbsStore {
     /// Errors: `Busy` if the store is in a maintenance mode in which nobody may use it; `Unsupported` for a mode, or a
     /// backend, that is not known; `Format`, with the line; `Limit` for a file that is too long; `NotFound`, `Io`.
     pub fn read(config: &Path, store: &Path) -> Result<Option<Self>> {
-        let describe = |error: Error| error.context(config.display()).with_path(config);
+        let describe = |error: Error| error.of(config);
         let (file, size) = sys::open_regular(config)?;
         let too_long = || Error::new(Kind::Limit, format!("{size} bytes are more than {PBS_CONFIG_MAX_SIZE}"));
         let len = usize::try_from(size).ok().filter(|&len| len <= PBS_CONFIG_MAX_SIZE);

@@ -157,8 +157,7 @@ impl Store {
                 Attempt::Replaced => replaced = path,
             }
         }
-        let message = format!("{} is replaced again and again while it is to be locked", replaced.display());
-        Err(Error::new(Kind::Busy, message).with_path(&replaced))
+        Err(Error::at(Kind::Busy, &replaced, "is replaced again and again while it is to be locked"))
     }
 
     /// Opens the directory `below` that of all lock files; what is missing is made. Links below that one are not followed.
@@ -225,9 +224,9 @@ fn open_or_make(path: &Path, owner: Option<Owner>) -> Result<Dir> {
 }
 
 fn not_there(path: &Path) -> Error {
-    Error::new(Kind::NotFound, format!("{} is not there", path.display())).with_path(path)
+    Error::at(Kind::NotFound, path, "is not there")
 }
 
 pub(super) fn busy(path: &Path) -> Error {
-    Error::new(Kind::Busy, format!("{} is locked: another program is using it", path.display())).with_path(path)
+    Error::at(Kind::Busy, path, "is locked: another program is using it")
 }

@@ -131,8 +131,7 @@ impl Store {
             };
         }
         remove_empty(&made);
-        let path = self.path().join(group.path());
-        Err(Error::new(Kind::Busy, format!("{} is removed again and again", path.display())).with_path(&path))
+        Err(Error::at(Kind::Busy, &self.path().join(group.path()), "is removed again and again"))
     }
 
     /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that were.
@@ -170,8 +169,7 @@ impl Store {
         match owner {
             Some(owner) if !is_owned_by(&current, owner) => {
                 let path = self.path().join(group.path());
-                let message = format!("{} belongs to {current}, not to {owner}", path.display());
-                Err(Error::new(Kind::Argument, message).with_path(&path))
+                Err(Error::at(Kind::Argument, &path, format!("belongs to {current}, not to {owner}")))
             }
             _ => Ok(()),
         }
@@ -198,10 +196,8 @@ impl Store {
         let text = self.read_text(group, OWNER_NAME, OWNER_MAX_SIZE)?;
         let owner = text.as_deref().and_then(|text| text.lines().next()).map(str::trim_end);
         let Some(owner) = owner.filter(|owner| !owner.is_empty()) else { return Ok(None) };
-        check_owner(owner).map_err(|error| {
-            let path = self.path().join(group.path()).join("owner");
-            error.with_kind(Kind::Format).context(path.display()).with_path(&path)
-        })?;
+        check_owner(owner)
+            .map_err(|error| error.with_kind(Kind::Format).of(&self.path().join(group.path()).join("owner")))?;
         Ok(Some(owner.to_owned()))
     }
 
@@ -245,7 +241,7 @@ impl Store {
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
         let path = dir.join(name);
-        let describe = |error: Error| error.context(path.display()).with_path(&path);
+        let describe = |error: Error| error.of(&path);
         let mut bytes = Vec::new();
         let len = check_size(stat.size, max_size).map_err(describe)?;
         sys::read_up_to(&file, len, &mut bytes).map_err(describe)?;
@@ -278,8 +274,7 @@ impl Store {
         let dir = dir.ok_or_else(|| self.missing("group", &snapshot.group().path()))?;
         let name = c_name(&snapshot.time_name())?;
         if !dir.make_dir(&name, DIR_MODE, self.owner())? {
-            let path = dir.join(&name);
-            return Err(Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path));
+            return Err(Error::at(Kind::Exists, &dir.join(&name), "exists already"));
         }
         let hold = || {
             let lock = self.lock_snapshot(snapshot, LockMode::Exclusive)?;
@@ -330,8 +325,7 @@ impl Store {
         };
         let info = self.snapshot_info(snapshot)?;
         if info.protected {
-            let path = self.path().join(snapshot.path());
-            return Err(Error::new(Kind::Protected, format!("{} is protected", path.display())).with_path(&path));
+            return Err(Error::at(Kind::Protected, &self.path().join(snapshot.path()), "is protected"));
         }
         if !may_go(&info) {
             return Ok(false);

@@ -105,7 +105,7 @@ impl OpenSnapshot {
             };
         };
         let path = self.dir.path();
-        let describe = |error: Error| error.context(path.display()).with_path(path);
+        let describe = |error: Error| error.of(path);
         let Some(manifest) = manifest else {
             return if self.options.allow_unsigned {
                 Ok(None)
@@ -204,8 +204,7 @@ impl OpenSnapshot {
         let must_be = listed.is_some_and(|file| file.crypt_mode == CryptMode::Encrypt) && name != SEALED_KEY_NAME;
         if must_be && Blob::parse(raw).is_ok_and(|blob| !blob.form().encrypted) {
             let path = self.dir.join(&c_name(name)?);
-            let message = format!("{} is not encrypted, and the manifest says that it is", path.display());
-            return Err(Error::new(Kind::CryptMode, message).with_path(&path));
+            return Err(Error::at(Kind::CryptMode, &path, "is not encrypted, and the manifest says that it is"));
         }
         Ok(())
     }
@@ -222,7 +221,7 @@ impl OpenSnapshot {
     /// Errors: `Corrupt` if they differ; `Auth` if a key is given and nothing vouches for the file; that of the notice.
     fn check_listed(&self, name: &str, facts: impl FnOnce() -> (Digest, u64)) -> Result<Option<FileInfo>> {
         let path = self.dir.join(&c_name(name)?);
-        let describe = |error: Error| error.context(path.display()).with_path(&path);
+        let describe = |error: Error| error.of(&path);
         let listed = self.manifest.as_ref().map(|manifest| (manifest, manifest.find(name)));
         let why = match listed {
             Some((manifest, Some(listed))) => {
@@ -322,13 +321,13 @@ pub(super) fn read_manifest_file(dir: &Dir) -> Result<Option<Vec<u8>>> {
 pub(super) fn read_manifest_of(store: &Store, dir: &Dir, raw: &[u8]) -> Result<Manifest> {
     let text = store.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, raw, JSON_MAX_SIZE))?;
     let path = dir.join(&c_name(MANIFEST_NAME)?);
-    Manifest::parse(&text).map_err(|error| error.context(path.display()).with_path(&path))
+    Manifest::parse(&text).map_err(|error| error.of(&path))
 }
 
 /// The bytes of a blob's file.
 fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
-    let describe = |error: Error| error.context(path.display()).with_path(&path);
+    let describe = |error: Error| error.of(&path);
     let len = usize::try_from(stat.size).ok().filter(|&len| len <= max_len);
     let len =
         len.ok_or_else(|| describe(Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size))))?;
@@ -340,5 +339,5 @@ fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: us
 fn decode(codec: &mut Codec, dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
     let decoded = codec.load(raw).and_then(|blob| codec.decode_vec(blob, None, max_len));
-    decoded.map_err(|error| error.context(path.display()).with_path(&path))
+    decoded.map_err(|error| error.of(&path))
 }

@@ -44,14 +44,13 @@ impl Place {
 /// Behind it there may be snapshots, on another disk for example, that nobody sees.
 pub fn no_directory(dir: &Dir, name: &CStr) -> Result<Option<Error>> {
     let Some(stat) = dir.lstat(name)?.filter(|stat| stat.kind != FileKind::Dir) else { return Ok(None) };
-    let path = dir.join(name);
     let what = match stat.kind {
         _ if stat.is_link => "a link",
         FileKind::File => "a file",
         _ => "a special file",
     };
-    let message = format!("{} is {what} in the place of a directory", path.display());
-    Ok(Some(Error::new(Kind::Format, message).with_path(&path)))
+    let why = format!("is {what} in the place of a directory");
+    Ok(Some(Error::at(Kind::Format, &dir.join(name), why)))
 }
 
 impl Store {

@@ -199,7 +199,7 @@ fn load<'a>(
 /// Says where the chunk is that `error` is about.
 fn locate(source: &dyn ChunkSource, digest: &Digest, error: Error) -> Error {
     match source.locate(digest) {
-        Some(path) => error.context(path.display()).with_path(&path),
+        Some(path) => error.of(&path),
         None => error,
     }
 }

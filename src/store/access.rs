@@ -220,8 +220,7 @@ impl Store {
     }
 
     fn describe(&self, error: Error, name: &ChunkName, digest: &Digest) -> Error {
-        let path = self.path_of(name);
-        error.context(path.display()).with_path(&path).with_digest(digest)
+        error.of(&self.path_of(name)).with_digest(digest)
     }
 
     fn has_empty_file(&self, digest: &Digest) -> Result<bool> {

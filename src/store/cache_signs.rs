@@ -39,13 +39,11 @@ impl Store {
             return Ok(());
         }
         let Some(sign) = *self.0.s3_sign.get_or_init(|| Look::new(self).sign()) else { return Ok(()) };
-        let path = self.path();
         let message = format!(
-            "{}: {sign}, so it seems to be the cache of a store in S3, which can only be read; if it is none, it has to be \
-             opened as such",
-            path.display()
+            "{sign}, so it seems to be the cache of a store in S3, which can only be read; if it is none, it has to be \
+             opened as such"
         );
-        Err(Error::new(Kind::Unsupported, message).with_path(path))
+        Err(Error::new(Kind::Unsupported, message).of(self.path()))
     }
 }
 

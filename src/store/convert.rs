@@ -169,7 +169,7 @@ impl<'a> Conversion<'a> {
             }
         }
         let path = self.chunks.join(self.from.dir_name(self.old[0]).as_c_str());
-        Err(Error::new(Kind::Busy, format!("{}: somebody is putting files there", path.display())).with_path(&path))
+        Err(Error::new(Kind::Busy, "somebody is putting files there").of(&path))
     }
 
     /// Makes the directories that PBS wants to be there. If that fails nothing has been moved, and the store is left as
@@ -314,14 +314,12 @@ impl<'a> Conversion<'a> {
     }
 
     fn refuse(&self, name: &CStr, why: &str) -> Error {
-        let path = self.chunks.join(name);
-        Error::new(Kind::Format, format!("{}: {why}", path.display())).with_path(&path)
+        Error::new(Kind::Format, why).of(&self.chunks.join(name))
     }
 
     fn refuse_taken(&self, from: &CStr, to: &CStr) -> Error {
         let (from, to) = (self.chunks.join(from), self.chunks.join(to));
-        let message = format!("{} cannot be moved: {} is there already", from.display(), to.display());
-        Error::new(Kind::Exists, message).with_path(&from)
+        Error::at(Kind::Exists, &from, format!("cannot be moved: {} is there already", to.display()))
     }
 }
 

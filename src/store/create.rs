@@ -65,8 +65,7 @@ fn make_base(path: &Path, options: &StoreOptions) -> Result<Dir> {
 }
 
 fn exists(base: &Dir) -> Error {
-    let path = base.join(c".chunks");
-    Error::new(Kind::Exists, format!("{} exists already", path.display())).with_path(&path)
+    Error::at(Kind::Exists, &base.join(c".chunks"), "exists already")
 }
 
 /// A `.chunks` in the making, under a temporary name; dropped before it is committed it is removed.

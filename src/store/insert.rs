@@ -171,10 +171,7 @@ impl Store {
 
     /// The table, for a file that is there.
     fn judge(&self, name: &ChunkName, stat: Stat, blob: &[u8], form: Option<BlobForm>) -> Result<Verdict> {
-        let refuse = |kind, why: &str| {
-            let path = self.path_of(name);
-            Err(Error::new(kind, format!("{}: {why}", path.display())).with_path(&path))
-        };
+        let refuse = |kind, why: &str| Err(Error::new(kind, why).of(&self.path_of(name)));
         if stat.kind != FileKind::File {
             return refuse(Kind::Exists, "it is not a regular file");
         }
@@ -261,10 +258,9 @@ impl Store {
         if made && names == Names::Synced && self.0.sync == SyncLevel::File {
             chunks.sync()?;
         }
-        chunks.open_dir_for_names(dir_name.as_c_str())?.ok_or_else(|| {
-            let path = chunks.join(dir_name.as_c_str());
-            Error::new(Kind::NotFound, format!("{} has vanished", path.display())).with_path(&path)
-        })
+        chunks
+            .open_dir_for_names(dir_name.as_c_str())?
+            .ok_or_else(|| Error::at(Kind::NotFound, &chunks.join(dir_name.as_c_str()), "has vanished"))
     }
 }
 

@@ -213,15 +213,8 @@ pub(super) fn detect(chunks: &Dir, allow_mixed: bool) -> Result<Detected> {
     }
     let mixed = hex2 && hex4;
     if mixed && !allow_mixed {
-        let path = chunks.path();
-        return Err(Error::new(
-            Kind::Format,
-            format!(
-                "{} has chunk directories of two and of four digits; if a conversion was interrupted, run it again",
-                path.display()
-            ),
-        )
-        .with_path(path));
+        let why = "has chunk directories of two and of four digits; if a conversion was interrupted, run it again";
+        return Err(Error::at(Kind::Format, chunks.path(), why));
     }
     let layout = match (hex2, hex4) {
         (_, true) => Some(Layout::Hex4),

@@ -111,11 +111,7 @@ impl Store {
 
     fn busy(&self) -> Error {
         let path = self.0.base.join(c".lock");
-        Error::new(
-            Kind::Busy,
-            format!("{} is locked: another program is writing or collecting garbage", path.display()),
-        )
-        .with_path(&path)
+        Error::at(Kind::Busy, &path, "is locked: another program is writing or collecting garbage")
     }
 
     /// Brings the file's lock down to what the holders left need, and closes the file if that is nothing. A failure here

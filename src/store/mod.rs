@@ -335,9 +335,7 @@ impl Store {
         if layout == self.0.layout {
             return Ok(());
         }
-        let path = self.path();
-        let message = format!("{} has got another layout since it was opened; open it again", path.display());
-        Err(Error::new(Kind::State, message).with_path(path))
+        Err(Error::at(Kind::State, self.path(), "has got another layout since it was opened; open it again"))
     }
 
     /// The layouts to look in, the one that is written first.
@@ -352,8 +350,7 @@ impl Store {
 }
 
 fn no_chunks(base: &Dir) -> Error {
-    let path = base.path();
-    Error::new(Kind::NotFound, format!("{} is no chunk store: it has no .chunks", path.display())).with_path(path)
+    Error::at(Kind::NotFound, base.path(), "is no chunk store: it has no .chunks")
 }
 
 impl fmt::Debug for Store {

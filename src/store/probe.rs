@@ -123,9 +123,8 @@ fn judge(set: i64, first: i64, second: i64) -> std::result::Result<i64, String> 
 }
 
 fn refused(dir: &Dir, name: &CStr, why: &str) -> Error {
-    let path = dir.join(name);
-    let message = format!("{}: {why}; garbage collection here would remove chunks that are in use", path.display());
-    Error::new(Kind::Unsupported, message).with_path(&path)
+    let message = format!("{why}; garbage collection here would remove chunks that are in use");
+    Error::new(Kind::Unsupported, message).of(&dir.join(name))
 }
 
 #[cfg(test)]

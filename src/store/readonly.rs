@@ -25,7 +25,6 @@ impl Store {
             Some(ReadOnly::Wanted) => (Kind::State, "is opened for reading only"),
             Some(ReadOnly::S3Cache) => (Kind::Unsupported, "is the cache of a store in S3, which can only be read"),
         };
-        let path = self.path();
-        Err(Error::new(kind, format!("{} {what}", path.display())).with_path(path))
+        Err(Error::at(kind, self.path(), what))
     }
 }

@@ -127,8 +127,7 @@ impl Store {
             let chunks = self.chunk_dir()?;
             let name = self.0.layout.dir_name(number);
             let dir = chunks.open_dir(name.as_c_str())?.ok_or_else(|| {
-                let path = chunks.join(name.as_c_str());
-                Error::new(Kind::NotFound, format!("{} has vanished, with its chunks", path.display())).with_path(&path)
+                Error::at(Kind::NotFound, &chunks.join(name.as_c_str()), "has vanished, with its chunks")
             })?;
             self.sync_by(|| dir.sync())?;
         }
@@ -145,9 +144,8 @@ impl Store {
     /// Syncs what has been written without a word about its success, and remembers a failure.
     fn sync_by(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
         if self.0.sync_failed.load(Ordering::Relaxed) {
-            let path = self.path();
-            let message = format!("{}: an earlier sync has failed, and chunks may be lost", path.display());
-            return Err(Error::new(Kind::State, message).with_path(path));
+            let why = "an earlier sync has failed, and chunks may be lost";
+            return Err(Error::new(Kind::State, why).of(self.path()));
         }
         let result = sync();
         self.0.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);

@@ -140,8 +140,7 @@ impl Dir {
 
     /// The error of a link, or a file, in the place of a directory.
     pub fn not_a_directory(&self, name: &CStr) -> Error {
-        let path = self.join(name);
-        Error::new(Kind::Format, format!("{} is not a directory", path.display())).with_path(&path)
+        Error::at(Kind::Format, &self.join(name), "is not a directory")
     }
 
     /// Opens the directory at `path` for reaching files in it by name, which takes less permission than listing it.
@@ -441,7 +440,7 @@ pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result
 }
 
 fn not_regular(path: &Path) -> Error {
-    Error::new(Kind::Format, format!("{} is not a regular file", path.display())).with_path(path)
+    Error::at(Kind::Format, path, "is not a regular file")
 }
 
 pub(super) fn stat_at(dir: RawFd, name: &CStr, flags: i32) -> io::Result<Stat> {

@@ -114,7 +114,7 @@ fn split_file_path(path: &Path) -> Result<(PathBuf, CString)> {
         None => (&b"."[..], bytes),
     };
     if matches!(name, b"" | b"." | b"..") {
-        return Err(Error::new(Kind::Argument, format!("{} names no file", path.display())).with_path(path));
+        return Err(Error::at(Kind::Argument, path, "names no file"));
     }
     Ok((PathBuf::from(OsStr::from_bytes(parent)), c_path(Path::new(OsStr::from_bytes(name)))?))
 }
@@ -179,9 +179,7 @@ pub fn forget_cached(file: &File) {
 /// Errors: `Io`; `Corrupt` if the file ends before.
 pub fn read_exact(file: &mut File, out: &mut [u8], path: &Path) -> Result<()> {
     file.read_exact(out).map_err(|source| match source.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            Error::new(Kind::Corrupt, format!("{} ended while it was read", path.display())).with_path(path)
-        }
+        io::ErrorKind::UnexpectedEof => Error::at(Kind::Corrupt, path, "ended while it was read"),
         _ => Error::io("read", path, &source),
     })
 }

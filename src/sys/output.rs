@@ -90,8 +90,7 @@ impl Output {
         match Destination::at(path)? {
             Destination::Name(output) => Ok(output),
             Destination::Descriptor(_) => {
-                let message = format!("{} is a descriptor, and not the name of a file", path.display());
-                Err(Error::new(Kind::Exists, message).with_path(path))
+                Err(Error::at(Kind::Exists, path, "is a descriptor, and not the name of a file"))
             }
         }
     }
@@ -102,8 +101,7 @@ impl Output {
             Some(stat) if stat.kind == FileKind::Other => Ok(Output { dir, name, existing: Some(stat) }),
             Some(stat) if stat.kind == FileKind::Dir => Err(is_directory(path)),
             Some(_) => {
-                let message = format!("{} is what another process has open; give the name of the file", path.display());
-                Err(Error::new(Kind::Exists, message).with_path(path))
+                Err(Error::at(Kind::Exists, path, "is what another process has open; give the name of the file"))
             }
             None => Err(error_of("follow", path, libc::ENOENT)),
         }
@@ -201,8 +199,7 @@ impl Output {
     }
 
     fn error(&self, kind: Kind, why: &str) -> Error {
-        let path = self.path();
-        Error::new(kind, format!("{} {why}", path.display())).with_path(&path)
+        Error::at(kind, &self.path(), why)
     }
 
     /// The mode of a file that is to have `mode` if it is new: what replaces another is nobody else's until it has the
@@ -244,9 +241,7 @@ impl Output {
         let path = self.path();
         let file =
             self.dir.open_named(&self.name, libc::O_WRONLY).map_err(|source| Error::io("open", &path, &source))?;
-        CallerFd::new(file.as_raw_fd())?
-            .check_room(len)
-            .map_err(|error| error.context(path.display()).with_path(&path))?;
+        CallerFd::new(file.as_raw_fd())?.check_room(len).map_err(|error| error.of(&path))?;
         Ok(InPlace { file, path, is_block_device: self.existing.is_some_and(|stat| stat.block_device.is_some()) })
     }
 
@@ -359,7 +354,7 @@ fn read_link(dir: &Dir, name: &CStr) -> Result<Option<PathBuf>> {
 }
 
 fn is_directory(path: &Path) -> Error {
-    Error::new(Kind::Exists, format!("{} is a directory", path.display())).with_path(path)
+    Error::at(Kind::Exists, path, "is a directory")
 }
 
 fn error_of(action: &str, path: &Path, errno: i32) -> Error {

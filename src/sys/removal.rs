@@ -78,8 +78,7 @@ impl Dir {
         let Some(traits) = self.traits(name)? else { return Ok(None) };
         let path = self.join(name);
         if traits.is_mount {
-            let message = format!("{} is a mount: what is in it is not removed", path.display());
-            return Err(Error::new(Kind::Busy, message).with_path(&path));
+            return Err(Error::at(Kind::Busy, &path, "is a mount: what is in it is not removed"));
         }
         if traits.is_fixed {
             return Err(Error::io("remove", &path, &io::Error::from_raw_os_error(libc::EPERM)));
@@ -210,8 +209,7 @@ impl Level {
         let dir = Dir::from_parts(fd, path);
         let stat = dir.stat_self()?;
         if (stat.device, stat.inode) != (self.device, self.inode) {
-            let message = format!("{}: somebody is moving what is in it", dir.path().display());
-            return Err(Error::new(Kind::Busy, message).with_path(dir.path()));
+            return Err(Error::new(Kind::Busy, "somebody is moving what is in it").of(dir.path()));
         }
         Ok(dir)
     }

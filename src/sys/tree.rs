@@ -49,8 +49,7 @@ impl Dir {
                 }
             }
         }
-        let path = self.join(name);
-        Err(Error::new(Kind::Exists, format!("{} is not a directory", path.display())).with_path(&path))
+        Err(Error::at(Kind::Exists, &self.join(name), "is not a directory"))
     }
 
     /// Opens the regular file `name` itself for reading; `None` if it is not there.

@@ -280,10 +280,7 @@ impl Checker<'_> {
         match good.and_then(|good| good.check_len(wanted.len).map(|()| good)) {
             Ok(good) => Ok(Finding::Good(good)),
             Err(error) if ends_all(&error) => Err(error),
-            Err(error) => {
-                let path = self.store.chunk_path(digest);
-                Ok(Finding::Bad(error.context(path.display()).with_path(&path).with_digest(digest), Some(file)))
-            }
+            Err(error) => Ok(Finding::Bad(error.of(&self.store.chunk_path(digest)).with_digest(digest), Some(file))),
         }
     }
 }

@@ -78,9 +78,7 @@ impl<'a> Verifier<'a> {
             store.check_writable()?;
         }
         if !store.has_chunks() {
-            let path = store.path();
-            let message = format!("{} has no chunks that could be verified", path.display());
-            return Err(Error::new(Kind::NotFound, message).with_path(path));
+            return Err(Error::at(Kind::NotFound, store.path(), "has no chunks that could be verified"));
         }
         let upid = options.upid.clone().unwrap_or_else(new_upid);
         if VerifyState::new(true, upid.clone()).is_none() {
