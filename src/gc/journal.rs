@@ -7,16 +7,15 @@ use std::path::{Component, Path, PathBuf};
 use super::tree::{Visit, kind_of, visit_one};
 use crate::error::{Error, Kind, Result};
 use crate::store::{NoticeLevel, Store, TreeLocks};
-use crate::sys::{self, Attempt, Dir, Flock, LockMode, c_name};
+use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name, wait_for};
 
 const JOURNAL_NAME: &CStr = c"move-journal";
 
 /// Bytes of the journal: hundreds of thousands of moves.
 const JOURNAL_MAX_SIZE: usize = 64 << 20;
 
-/// How long the journal's lock is waited for, and how often it is tried.
+/// How long the journal's lock is waited for.
 const WAIT_MS: u64 = 5000;
-const RETRY_MS: u64 = 20;
 
 /// Gives the indexes that the journal names, where they are there, to `visit`; with `empty` it is emptied then.
 ///
@@ -50,18 +49,11 @@ pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result
 }
 
 fn lock(dir: &Dir) -> Result<Option<Flock>> {
-    let mut waited = 0;
-    loop {
-        match Flock::on_file(dir, JOURNAL_NAME, LockMode::Exclusive)? {
-            Attempt::Taken(flock) => return Ok(Some(flock)),
-            Attempt::Missing => return Ok(None),
-            Attempt::Held | Attempt::Replaced if waited < WAIT_MS => sys::pause(RETRY_MS),
-            Attempt::Held | Attempt::Replaced => {
-                return Err(Error::at(Kind::Busy, &dir.join(JOURNAL_NAME), "is locked: another program is using it"));
-            }
-        }
-        waited += RETRY_MS;
-    }
+    wait_for(WAIT_MS, || match Flock::on_file(dir, JOURNAL_NAME, LockMode::Exclusive)? {
+        Attempt::Taken(flock) => Ok(Some(flock)),
+        Attempt::Missing => Ok(None),
+        Attempt::Held | Attempt::Replaced => Err(busy(&dir.join(JOURNAL_NAME))),
+    })
 }
 
 fn too_long(dir: &Dir) -> Error {

@@ -28,7 +28,7 @@ use crate::index::Index;
 use crate::progress::{KeptOnProgress, Progress, Stage};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
-use crate::sys::{CallerFd, Destination, TempFile};
+use crate::sys::{CallerFd, Destination, Region, TempFile};
 use pieces::{Delivery, Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Takes the next bytes, all of them.
@@ -275,7 +275,7 @@ impl Restorer {
             return Err(Error::new(Kind::Argument, "the descriptor to write to is that of the index"));
         }
         fd.check_room(wanted_len(index, range))?;
-        let Some(region) = fd.region(self.options.sparse)? else {
+        let Some(region) = Region::of(fd, self.options.sparse)? else {
             return self.run(index, range, Target::InOrder(&mut into_sink(&mut |data: &[u8]| fd.write_all(data))));
         };
         let result = self.run(index, range, Target::Region(&region));
@@ -301,7 +301,7 @@ impl Restorer {
     }
 
     fn write_new_file(&mut self, index: &Index, range: Option<(u64, u64)>, file: &TempFile<'_>) -> Result<()> {
-        let region = file.region(self.options.sparse);
+        let region = Region::of_new(file, self.options.sparse);
         self.run(index, range, Target::Region(&region))?;
         region.finish(self.written)
     }

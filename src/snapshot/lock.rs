@@ -8,11 +8,10 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
 use crate::store::{Store, TreeLocks};
-use crate::sys::{self, Attempt, Dir, Flock, LockMode, Owner, c_name};
+use crate::sys::{Attempt, Dir, Flock, LockMode, Owner, busy, c_name, wait_for};
 
-/// How long the lock of a manifest is waited for, and how often it is tried.
+/// How long the lock of a manifest is waited for.
 const MANIFEST_WAIT_MS: u64 = 5000;
-const RETRY_MS: u64 = 20;
 
 /// Attempts to lock what others keep replacing.
 const MAX_REPLACED: u32 = 100;
@@ -86,14 +85,7 @@ impl Store {
     pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
         self.check_writable()?;
         let target = self.manifest_target(snapshot)?;
-        let mut waited = 0;
-        loop {
-            match self.lock_now(&target, LockMode::Exclusive) {
-                Err(error) if error.kind() == Kind::Busy && waited < MANIFEST_WAIT_MS => sys::pause(RETRY_MS),
-                other => return other,
-            }
-            waited += RETRY_MS;
-        }
+        wait_for(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
     }
 
     /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on, so the
@@ -225,8 +217,4 @@ fn open_or_make(path: &Path, owner: Option<Owner>) -> Result<Dir> {
 
 fn not_there(path: &Path) -> Error {
     Error::at(Kind::NotFound, path, "is not there")
-}
-
-pub(super) fn busy(path: &Path) -> Error {
-    Error::at(Kind::Busy, path, "is locked: another program is using it")
 }

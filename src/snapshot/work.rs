@@ -92,7 +92,7 @@ impl WorkDir {
             true => None,
             false => match Flock::on_dir(&tree, &name, LockMode::Exclusive)? {
                 Attempt::Taken(lock) => Some(lock),
-                Attempt::Held => return Err(super::lock::busy(&tree.join(&name))),
+                Attempt::Held => return Err(sys::busy(&tree.join(&name))),
                 Attempt::Missing | Attempt::Replaced => return Ok(None),
             },
         };

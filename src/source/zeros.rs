@@ -9,8 +9,7 @@ use crate::error::Result;
 use crate::hash::Hasher;
 use crate::index::ChunkInfo;
 use crate::limits::blob_len;
-
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+use crate::sys::ZEROS;
 
 /// Zeros from one remembered state of the hash to the next: a length in between costs half of that on average, and a
 /// state takes about 100 bytes.

@@ -8,7 +8,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -211,7 +211,7 @@ impl Dir {
 
     /// The facts of the directory itself.
     pub fn stat_self(&self) -> Result<Stat> {
-        stat_fd(self.raw()).map_err(|source| Error::io("stat", &self.path, &source))
+        stat_fd(&self.fd).map_err(|source| Error::io("stat", &self.path, &source))
     }
 
     /// Sets the access time of `name` to now and leaves the modification time; false if it is not there.
@@ -424,7 +424,9 @@ fn off_the_standard_streams(fd: OwnedFd) -> io::Result<OwnedFd> {
 }
 
 /// Opens the regular file at `path` for reading and gives its length.
-pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
+///
+/// Errors: `NotFound`, `Io`; `Format` if it is not a regular file.
+pub fn open_regular(path: &Path) -> Result<(File, u64)> {
     let c_path = c_path(path)?;
     let fd = open_named(libc::AT_FDCWD, &c_path, libc::O_RDONLY | libc::O_NONBLOCK)
         .map_err(|source| Error::io("open", path, &source))?;
@@ -432,7 +434,7 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64)> {
 }
 
 pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
-    let stat = stat_fd(fd.as_raw_fd()).map_err(|source| Error::io("stat", &path(), &source))?;
+    let stat = stat_fd(&fd).map_err(|source| Error::io("stat", &path(), &source))?;
     if stat.kind != FileKind::File {
         return Err(not_regular(&path()));
     }
@@ -451,12 +453,17 @@ pub(super) fn stat_at(dir: RawFd, name: &CStr, flags: i32) -> io::Result<Stat> {
     Ok(Stat::from_raw(unsafe { raw.assume_init_ref() }))
 }
 
-pub(super) fn stat_fd(fd: RawFd) -> io::Result<Stat> {
-    let mut raw = MaybeUninit::<libc::stat>::uninit();
+pub(super) fn stat_fd(fd: &impl AsFd) -> io::Result<Stat> {
+    fstat(fd).map(|raw| Stat::from_raw(&raw))
+}
+
+/// What the system says of an open file.
+pub(super) fn fstat(fd: &impl AsFd) -> io::Result<libc::stat> {
+    let mut raw = MaybeUninit::uninit();
     // SAFETY: `raw` has room for the structure.
-    retry(|| unsafe { libc::fstat(fd, raw.as_mut_ptr()) })?;
+    retry(|| unsafe { libc::fstat(fd.as_fd().as_raw_fd(), raw.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it filled the structure.
-    Ok(Stat::from_raw(unsafe { raw.assume_init_ref() }))
+    Ok(unsafe { raw.assume_init() })
 }
 
 /// Gives an open file to `owner`: that one, whatever has its name meanwhile.

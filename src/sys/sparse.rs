@@ -1,9 +1,11 @@
 //! A file that is written at places, in any order and by several threads, with zeros that take no room: holes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use super::{CallerFd, TempFile, retry, without_signals};
+use super::dir::{FileKind, stat_fd};
+use super::fd::seek;
+use super::{CallerFd, TempFile, ZEROS, retry, without_signals};
 use crate::error::{Error, Result};
 
 /// A part of a regular file, from one place on, that is written in any order. Any number of threads may write at once.
@@ -23,37 +25,28 @@ enum RegionFile<'a> {
     Temp(&'a TempFile<'a>),
 }
 
-impl<'a> CallerFd<'a> {
-    /// What lies from where the descriptor stands, if it is a regular file that may be written anywhere: not one that is
-    /// opened for appending. `holes`: see [`Region::write_zeros_at`].
-    pub fn region(&self, holes: bool) -> Result<Option<Region<'a>>> {
-        let look = |source: io::Error| self.error("look at", &source);
-        let fd = self.0.as_raw_fd();
+impl<'a> Region<'a> {
+    /// What lies from where `fd` stands, if it is a regular file that may be written anywhere: not one that is opened for
+    /// appending. `holes`: see [`Region::write_zeros_at`].
+    pub fn of(fd: CallerFd<'a>, holes: bool) -> Result<Option<Self>> {
+        let look = |source: io::Error| fd.error("look at", &source);
         // SAFETY: plain call on an open descriptor.
-        let flags = retry(|| unsafe { libc::fcntl(fd, libc::F_GETFL) }).map_err(look)?;
+        let flags = retry(|| unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFL) }).map_err(look)?;
         let anywhere = flags & libc::O_ACCMODE != libc::O_RDONLY && flags & libc::O_APPEND == 0;
-        match file_len(self.0).map_err(look)? {
+        match file_len(&fd).map_err(look)? {
             Some(old_len) if anywhere => {
-                let start = seek(self.0, 0, libc::SEEK_CUR).map_err(look)?;
-                Ok(Some(Region { file: RegionFile::Caller(*self), start, old_len, holes }))
+                let start = seek(&fd, 0, libc::SEEK_CUR).map_err(look)? as i64;
+                Ok(Some(Region { file: RegionFile::Caller(fd), start, old_len, holes }))
             }
             _ => Ok(None),
         }
     }
 
-    fn error(&self, action: &str, source: &io::Error) -> Error {
-        Error::os(action, &format!("descriptor {}", self.0.as_raw_fd()), source)
+    /// All of `file`, which nothing has been written to yet. `holes`: see [`Region::write_zeros_at`].
+    pub fn of_new(file: &'a TempFile<'_>, holes: bool) -> Self {
+        Region { file: RegionFile::Temp(file), start: 0, old_len: 0, holes }
     }
-}
 
-impl TempFile<'_> {
-    /// All of the file, which nothing has been written to yet. `holes`: see [`Region::write_zeros_at`].
-    pub fn region(&self, holes: bool) -> Region<'_> {
-        Region { file: RegionFile::Temp(self), start: 0, old_len: 0, holes }
-    }
-}
-
-impl Region<'_> {
     /// Writes all of `data` at `offset` from the start.
     ///
     /// Errors: `Io`.
@@ -84,11 +77,11 @@ impl Region<'_> {
             return Ok(());
         }
         let finish = |(_, end): (i64, i64)| {
-            if file_len(self.fd())?.is_some_and(|now| now < end) {
+            if file_len(&self.fd())?.is_some_and(|now| now < end) {
                 // SAFETY: plain call on an open descriptor.
                 without_signals(|| retry(|| unsafe { libc::ftruncate(self.fd().as_raw_fd(), end) }))?;
             }
-            seek(self.fd(), end, libc::SEEK_SET).map(drop)
+            seek(&self.fd(), end, libc::SEEK_SET).map(drop)
         };
         self.place(0, len).and_then(finish).map_err(|source| self.error(&source))
     }
@@ -112,14 +105,14 @@ impl Region<'_> {
 
     fn fd(&self) -> BorrowedFd<'_> {
         match self.file {
-            RegionFile::Caller(fd) => fd.0,
+            RegionFile::Caller(ref fd) => fd.as_fd(),
             RegionFile::Temp(file) => file.fd(),
         }
     }
 
     fn error(&self, source: &io::Error) -> Error {
         match self.file {
-            RegionFile::Caller(fd) => Error::os("write", &format!("to descriptor {}", fd.0.as_raw_fd()), source),
+            RegionFile::Caller(fd) => Error::os("write", &format!("to descriptor {}", fd.as_fd().as_raw_fd()), source),
             RegionFile::Temp(file) => file.error("write", source),
         }
     }
@@ -137,7 +130,6 @@ fn punch(fd: BorrowedFd<'_>, start: i64, len: i64) -> io::Result<bool> {
 }
 
 fn write_zeros_at(fd: BorrowedFd<'_>, mut at: i64, mut len: i64) -> io::Result<()> {
-    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
     while len > 0 {
         let part = usize::try_from(len).unwrap_or(usize::MAX).min(ZEROS.len());
         write_all_at(fd, &ZEROS[..part], at)?;
@@ -160,29 +152,18 @@ fn write_all_at(fd: BorrowedFd<'_>, mut data: &[u8], mut at: i64) -> io::Result<
     Ok(())
 }
 
-fn seek(fd: BorrowedFd<'_>, offset: i64, whence: i32) -> io::Result<i64> {
-    // SAFETY: plain call on an open descriptor.
-    retry(|| unsafe { libc::lseek(fd.as_raw_fd(), offset, whence) })
-}
-
 /// Bytes of a regular file; `None` if it is none.
-fn file_len(fd: BorrowedFd<'_>) -> io::Result<Option<i64>> {
-    let mut raw = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: `raw` has room for the structure.
-    retry(|| unsafe { libc::fstat(fd.as_raw_fd(), raw.as_mut_ptr()) })?;
-    // SAFETY: the call succeeded, so it filled the structure.
-    let raw = unsafe { raw.assume_init_ref() };
-    Ok((raw.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(raw.st_size))
+fn file_len(fd: &impl AsFd) -> io::Result<Option<i64>> {
+    let stat = stat_fd(fd)?;
+    Ok((stat.kind == FileKind::File).then_some(stat.size as i64))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-    use std::io::{Seek, SeekFrom};
-    use std::os::fd::{AsFd, AsRawFd};
-
     use super::*;
     use crate::testing::Scratch;
+    use std::fs::File;
+    use std::io::{Seek, SeekFrom};
 
     fn writable(scratch: &Scratch, old: usize) -> (std::path::PathBuf, File) {
         let path = scratch.path().join("file");
@@ -193,7 +174,7 @@ mod tests {
 
     fn region(file: &File, holes: bool) -> Region<'_> {
         // The descriptor outlives what is made of it here.
-        CallerFd::new(file.as_raw_fd()).unwrap().region(holes).unwrap().unwrap()
+        Region::of(CallerFd::new(file.as_raw_fd()).unwrap(), holes).unwrap().unwrap()
     }
 
     /// The fallback of file systems without holes.
@@ -252,7 +233,7 @@ mod tests {
     fn only_what_may_be_written_anywhere_has_regions() {
         let scratch = Scratch::new();
         let (path, _) = writable(&scratch, 1);
-        let has = |file: &File| CallerFd::new(file.as_raw_fd()).unwrap().region(true).unwrap().is_some();
+        let has = |file: &File| Region::of(CallerFd::new(file.as_raw_fd()).unwrap(), true).unwrap().is_some();
         assert!(has(&File::options().write(true).open(&path).unwrap()));
         assert!(!has(&File::options().append(true).open(&path).unwrap()));
         assert!(!has(&File::open(&path).unwrap()));

@@ -243,7 +243,7 @@ impl Drop for TempFile<'_> {
 /// The path by which a file that has no name can be given one; `None` where /proc does not lead to it.
 fn linkable(file: &File) -> Option<CString> {
     let path = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
-    let same = stat_at(libc::AT_FDCWD, &path, 0).ok()?.id() == stat_fd(file.as_raw_fd()).ok()?.id();
+    let same = stat_at(libc::AT_FDCWD, &path, 0).ok()?.id() == stat_fd(file).ok()?.id();
     same.then_some(path)
 }
 

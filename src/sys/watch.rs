@@ -1,12 +1,11 @@
 //! Whether a file stays as it is while it is read.
 
-use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 
-use super::{CallerFd, retry};
-use crate::error::{Error, Result};
+use super::CallerFd;
+use super::dir::fstat;
+use crate::error::Result;
 
 /// A regular file as it was when reading began. Reading itself changes none of this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +53,7 @@ impl<'a> Watch<'a> {
         } else {
             "its mode, owner or names are others, or what says when it was written".to_owned()
         };
-        let number = self.fd.0.as_raw_fd();
+        let number = self.fd.as_fd().as_raw_fd();
         let path = std::fs::read_link(format!("/proc/self/fd/{number}")).ok().filter(|path| path.is_absolute());
         let name = path.as_ref().map_or_else(|| format!("descriptor {number}"), |path| path.display().to_string());
         let message = format!("{name} has changed while it was read, {what}: what is stored may be a mixture");
@@ -63,13 +62,7 @@ impl<'a> Watch<'a> {
 }
 
 fn facts(fd: CallerFd<'_>) -> Result<Option<Facts>> {
-    let number = fd.0.as_raw_fd();
-    let mut raw = MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: `raw` has room for the structure.
-    retry(|| unsafe { libc::fstat(number, raw.as_mut_ptr()) })
-        .map_err(|source: io::Error| Error::os("stat", &format!("descriptor {number}"), &source))?;
-    // SAFETY: the call succeeded, so it filled the structure.
-    let raw = unsafe { raw.assume_init_ref() };
+    let raw = fstat(&fd).map_err(|source| fd.error("stat", &source))?;
     let is_file = raw.st_mode & libc::S_IFMT == libc::S_IFREG;
     Ok(is_file.then_some(Facts {
         size: raw.st_size,
