@@ -104,12 +104,10 @@ impl KeyFile {
     ///
     /// Errors: as [`KeyFile::parse`]; `NotFound`, `Io`.
     pub fn load(path: &Path) -> Result<Self> {
-        let (file, len) = sys::open_regular(path)?;
-        let describe = |error: Error| error.of(path);
+        let (file, size) = sys::open_regular(path)?;
         let mut text = Zeroizing::new(Vec::new());
-        let len = usize::try_from(len).unwrap_or(usize::MAX).min(KEY_FILE_MAX_SIZE + 1);
-        sys::read_up_to(&file, len, &mut text).map_err(describe)?;
-        Self::parse(&text).map_err(describe)
+        let read = sys::append_bounded(&file, size, KEY_FILE_MAX_SIZE, &mut text);
+        read.and_then(|()| Self::parse(&text)).map_err(|error| error.of(path))
     }
 
     /// Puts `key` under a password, which is not looked at for [`Kdf::None`].

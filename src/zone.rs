@@ -38,16 +38,8 @@ impl Zone {
 
     fn load(path: &Path) -> Result<Self> {
         let (file, size) = sys::open_regular(path)?;
-        let describe = |error: Error| error.of(path);
-        let len = usize::try_from(size).ok().filter(|&len| len <= ZONE_FILE_MAX_SIZE).ok_or_else(|| {
-            describe(Error::new(
-                Kind::Limit,
-                format!("{size} bytes are more than the {ZONE_FILE_MAX_SIZE} of a time zone"),
-            ))
-        })?;
-        let mut data = Vec::new();
-        sys::read_up_to(&file, len, &mut data).map_err(describe)?;
-        Self::from_tzif(&data).map_err(describe)
+        let data = sys::read_bounded(&file, size, ZONE_FILE_MAX_SIZE);
+        data.and_then(|data| Self::from_tzif(&data)).map_err(|error| error.of(path))
     }
 
     /// Reads the bytes of a TZif file.

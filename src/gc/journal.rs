@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::tree::{Visit, kind_of, visit_one};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::store::{NoticeLevel, Store, TreeLocks};
 use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name, wait_for};
 
@@ -30,9 +30,8 @@ pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result
     };
     let Some(_lock) = lock(&dir)? else { return Ok(()) };
     let Some((file, stat)) = dir.open_file(JOURNAL_NAME)? else { return Ok(()) };
-    let mut text = Vec::new();
-    let len = usize::try_from(stat.size).ok().filter(|&len| len <= JOURNAL_MAX_SIZE).ok_or_else(|| too_long(&dir))?;
-    sys::read_up_to(&file, len, &mut text).map_err(|error| error.with_path(&dir.join(JOURNAL_NAME)))?;
+    let text = sys::read_bounded(&file, stat.size, JOURNAL_MAX_SIZE);
+    let text = text.map_err(|error| error.of(&dir.join(JOURNAL_NAME)))?;
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let path = Path::new(OsStr::from_bytes(line));
         match below(store, path)? {
@@ -45,7 +44,7 @@ pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result
             }
         }
     }
-    if empty && len > 0 { dir.truncate(JOURNAL_NAME) } else { Ok(()) }
+    if empty && stat.size > 0 { dir.truncate(JOURNAL_NAME) } else { Ok(()) }
 }
 
 fn lock(dir: &Dir) -> Result<Option<Flock>> {
@@ -54,10 +53,6 @@ fn lock(dir: &Dir) -> Result<Option<Flock>> {
         Attempt::Missing => Ok(None),
         Attempt::Held | Attempt::Replaced => Err(busy(&dir.join(JOURNAL_NAME))),
     })
-}
-
-fn too_long(dir: &Dir) -> Error {
-    Error::at(Kind::Limit, &dir.join(JOURNAL_NAME), format!("is longer than {JOURNAL_MAX_SIZE} bytes"))
 }
 
 /// Where a line of the journal leads.

@@ -109,9 +109,7 @@ impl GcStatus {
 /// no such file, or none that can be read.
 pub fn read_status(store: &Store) -> Option<GcStatus> {
     let (file, stat) = store.open_base().ok()?.open_file(STATUS_NAME).ok()??;
-    let len = usize::try_from(stat.size).ok().filter(|&len| len <= STATUS_MAX_SIZE)?;
-    let mut text = Vec::new();
-    sys::read_up_to(&file, len, &mut text).ok()?;
+    let text = sys::read_bounded(&file, stat.size, STATUS_MAX_SIZE).ok()?;
     GcStatus::from_json(&text).ok()
 }
 

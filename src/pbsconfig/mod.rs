@@ -66,13 +66,9 @@ impl PbsStore {
     /// Errors: `Busy` if the store is in a maintenance mode in which nobody may use it; `Unsupported` for a mode, or a
     /// backend, that is not known; `Format`, with the line; `Limit` for a file that is too long; `NotFound`, `Io`.
     pub fn read(config: &Path, store: &Path) -> Result<Option<Self>> {
-        let describe = |error: Error| error.of(config);
         let (file, size) = sys::open_regular(config)?;
-        let too_long = || Error::new(Kind::Limit, format!("{size} bytes are more than {PBS_CONFIG_MAX_SIZE}"));
-        let len = usize::try_from(size).ok().filter(|&len| len <= PBS_CONFIG_MAX_SIZE);
-        let mut text = Vec::new();
-        len.ok_or_else(too_long).and_then(|len| sys::read_up_to(&file, len, &mut text)).map_err(describe)?;
-        Self::parse(&text, store).map_err(describe)
+        let text = sys::read_bounded(&file, size, PBS_CONFIG_MAX_SIZE);
+        text.and_then(|text| Self::parse(&text, store)).map_err(|error| error.of(config))
     }
 
     /// As [`PbsStore::read`], of the content of such a file.

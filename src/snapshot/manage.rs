@@ -242,14 +242,12 @@ impl Store {
         let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
         let path = dir.join(name);
         let describe = |error: Error| error.of(&path);
-        let mut bytes = Vec::new();
-        let len = check_size(stat.size, max_size).map_err(describe)?;
-        sys::read_up_to(&file, len, &mut bytes).map_err(describe)?;
+        let bytes = sys::read_bounded(&file, stat.size, max_size).map_err(describe)?;
         String::from_utf8(bytes).map(Some).map_err(|_| describe(Error::new(Kind::Format, "it is not UTF-8")))
     }
 
     fn write_text(&self, group: &Group, name: &CStr, text: &str) -> Result<()> {
-        check_size(text.len() as u64, NOTES_MAX_SIZE)?;
+        sys::check_size(text.len() as u64, NOTES_MAX_SIZE)?;
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
         dir.replace_file(name, text.as_bytes(), FILE_MODE, self.owner(), self.syncs())
     }
@@ -440,11 +438,6 @@ fn is_owned_by(current: &str, owner: &str) -> bool {
         Some(rest) => rest.is_empty() || (rest.starts_with('!') && !owner.contains('!')),
         None => false,
     }
-}
-
-fn check_size(len: u64, max: usize) -> Result<usize> {
-    let fits = usize::try_from(len).ok().filter(|&len| len <= max);
-    fits.ok_or_else(|| Error::new(Kind::Limit, format!("{len} bytes are more than {max}")))
 }
 
 #[cfg(test)]

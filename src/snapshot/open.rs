@@ -327,13 +327,7 @@ pub(super) fn read_manifest_of(store: &Store, dir: &Dir, raw: &[u8]) -> Result<M
 /// The bytes of a blob's file.
 fn read_blob_file(dir: &Dir, name: &str, (file, stat): (File, Stat), max_len: usize) -> Result<Vec<u8>> {
     let path = dir.join(&c_name(name)?);
-    let describe = |error: Error| error.of(&path);
-    let len = usize::try_from(stat.size).ok().filter(|&len| len <= max_len);
-    let len =
-        len.ok_or_else(|| describe(Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size))))?;
-    let mut raw = Vec::new();
-    sys::read_up_to(&file, len, &mut raw).map_err(describe)?;
-    Ok(raw)
+    sys::read_bounded(&file, stat.size, max_len).map_err(|error| error.of(&path))
 }
 
 fn decode(codec: &mut Codec, dir: &Dir, name: &str, raw: &[u8], max_len: usize) -> Result<Vec<u8>> {

@@ -8,6 +8,7 @@ use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::store::SyncLevel;
+use crate::sys::check_size;
 
 /// Gives the blob of a chunk: writes it to the start of the buffer, if that has the room, and says its length.
 pub type Get = dyn Fn(&Digest, &mut [u8]) -> Result<usize> + Send + Sync;
@@ -43,9 +44,7 @@ impl CallbackSource {
         if len <= room {
             return Ok(());
         }
-        if len > max_len {
-            return Err(Error::new(Kind::Limit, format!("{len} bytes are more than {max_len}")));
-        }
+        check_size(len as u64, max_len)?;
         // Rounded up: the next chunk, somewhat longer, need not be asked for twice.
         let room = len.checked_next_power_of_two().unwrap_or(len).min(max_len);
         let len = self.ask(digest, room, out)?;

@@ -141,13 +141,7 @@ impl Store {
         if anew {
             sys::forget_cached(&file);
         }
-        let too_long = || Error::new(Kind::Limit, format!("{} bytes are more than {max_len}", stat.size));
-        usize::try_from(stat.size)
-            .ok()
-            .filter(|&len| len <= max_len)
-            .ok_or_else(too_long)
-            .and_then(|len| sys::append_up_to(&file, len, out))
-            .map_err(|error| self.describe(error, &name, digest))?;
+        sys::append_bounded(&file, stat.size, max_len, out).map_err(|error| self.describe(error, &name, digest))?;
         Ok((name, ChunkFile::new(&stat)))
     }
 

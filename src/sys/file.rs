@@ -14,6 +14,29 @@ pub fn file_id(file: &File, path: &Path) -> Result<FileId> {
     stat_fd(file).map(|stat| stat.id()).map_err(|source| Error::io("stat", path, &source))
 }
 
+/// The content of `file`, of `size` bytes, which must be at most `max`.
+///
+/// Errors: `Limit` if they are more; `NoMemory`; `Io`; without a path.
+pub fn read_bounded(file: &File, size: u64, max: usize) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    append_bounded(file, size, max, &mut content).map(|()| content)
+}
+
+/// As [`read_bounded`], behind what `out` has.
+///
+/// Errors: as [`read_bounded`].
+pub fn append_bounded(file: &File, size: u64, max: usize, out: &mut Vec<u8>) -> Result<()> {
+    append_up_to(file, check_size(size, max)?, out)
+}
+
+/// `size` as a length of at most `max` bytes.
+///
+/// Errors: `Limit`.
+pub fn check_size(size: u64, max: usize) -> Result<usize> {
+    let fits = usize::try_from(size).ok().filter(|&size| size <= max);
+    fits.ok_or_else(|| Error::new(Kind::Limit, format!("{size} bytes are more than {max}")))
+}
+
 /// Reads the next `len` bytes of `file` into `out`, replacing what it has, or fewer if the file ends before.
 ///
 /// The room is reserved at once and not cleared first.

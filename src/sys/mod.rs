@@ -31,7 +31,9 @@ pub use clock::{now, pause, wait_for};
 pub use dir::{Dir, FileId, FileKind, Owner, Stat, open_regular};
 pub use entries::{DirEntries, DirEntry, DirNames};
 pub use fd::{CallerFd, ZEROS};
-pub use file::{append_up_to, file_id, forget_cached, read_exact, read_up_to, write_all};
+pub use file::{
+    append_bounded, append_up_to, check_size, file_id, forget_cached, read_bounded, read_exact, read_up_to, write_all,
+};
 pub use holes::Holes;
 pub use lock::{Attempt, Flock, LockFile, LockMode, busy};
 pub use memory::large_buffer;
