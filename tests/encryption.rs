@@ -390,7 +390,7 @@ fn go_snapshot(store: &Store, long_header: bool) -> Snapshot {
     common::plant(store, &go_digest(), &go_blob(long_header));
     let mut writer = DynamicWriter::new(0, None).unwrap();
     writer.add(GO_DATA.len() as u64, &go_digest()).unwrap();
-    let index = writer.finish(1 << 20).unwrap();
+    let index = writer.complete().unwrap().to_bytes(1 << 20).unwrap();
     let csum = Digest(index[32..64].try_into().unwrap());
     fs::write(dir.join("a.didx"), &index).unwrap();
     fs::write(dir.join("b.blob"), go_blob(long_header)).unwrap();

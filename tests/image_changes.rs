@@ -233,7 +233,7 @@ fn digests_of_zeros_name_no_chunk() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let mut incomplete = FixedWriter::new(0, None, 2 * C as u64, C as u64).unwrap().allow_incomplete();
-    let earlier = Index::from_bytes(&incomplete.finish(usize::MAX).unwrap(), None).unwrap();
+    let earlier = Index::from_bytes(&incomplete.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap();
     let mut image = image(&store, 2 * C);
     image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
     assert_eq!(image.stats().chunks, 0);

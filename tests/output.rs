@@ -16,7 +16,7 @@ use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::Store;
-use pxds::sys::{CallerFd, Destination};
+use pxds::sys::{CallerFd, Destination, Output};
 
 const DATA: &[u8] = b"what is stored";
 
@@ -31,7 +31,7 @@ fn restore(store: &Store, path: &Path) -> Result<(), pxds::error::Error> {
 }
 
 fn save(path: &Path) -> Result<(), pxds::error::Error> {
-    DynamicWriter::new(0, Some([7; 16])).unwrap().save(path, false)
+    DynamicWriter::new(0, Some([7; 16])).unwrap().complete()?.save(&Output::at(path)?, false, None)
 }
 
 fn make_fifo(path: &Path) {
@@ -260,7 +260,10 @@ fn an_index_replaces_nothing_but_an_index() {
 fn the_name_of_an_index_tells_its_kind() {
     let scratch = Scratch::new();
     let dynamic = |path: &Path| save(path);
-    let fixed = |path: &Path| FixedWriter::growing(0, Some([7; 16]), 4 << 20).unwrap().save(path, false);
+    let fixed = |path: &Path| {
+        let mut writer = FixedWriter::growing(0, Some([7; 16]), 4 << 20).unwrap();
+        writer.complete()?.save(&Output::at(path)?, false, None)
+    };
     for (name, is_dynamic, is_fixed) in
         [("a.didx", true, false), ("a.fidx", false, true), ("a.idx", true, true), ("fidx", true, true)]
     {

@@ -74,7 +74,7 @@ fn reads_are_slices() {
 #[test]
 fn a_wrong_csum_is_found_at_the_start() {
     let source = Arc::new(Memory::default());
-    let mut bytes = DynamicWriter::new(0, None).unwrap().finish(4096).unwrap();
+    let mut bytes = DynamicWriter::new(0, None).unwrap().complete().unwrap().to_bytes(4096).unwrap();
     bytes[40] ^= 1;
     let index = Arc::new(Index::from_bytes(&bytes, None).unwrap());
     assert_eq!(kind(Reader::new(source.clone(), index.clone(), ReaderOptions::default())), Kind::Corrupt);

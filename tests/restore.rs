@@ -47,7 +47,7 @@ fn index_of(chunks: &[(u64, Digest)]) -> Index {
         end += len;
         writer.add(end, digest).unwrap();
     }
-    Index::from_bytes(&writer.finish(usize::MAX).unwrap(), None).unwrap()
+    Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap()
 }
 
 /// Restores into memory: how it went, and what was given out.
@@ -154,7 +154,7 @@ fn a_chunk_of_no_bytes_is_restored() {
     for data in [&b""[..], b"data"] {
         plant(&store, &sha256(data), &plain_blob(data));
     }
-    let mut bytes = DynamicWriter::new(0, None).unwrap().finish(4096).unwrap();
+    let mut bytes = DynamicWriter::new(0, None).unwrap().complete().unwrap().to_bytes(4096).unwrap();
     for (end, data) in [(4_u64, &b"data"[..]), (4, b""), (8, b"data")] {
         bytes.extend([&end.to_le_bytes()[..], &sha256(data).0].concat());
     }
@@ -194,7 +194,7 @@ fn a_wrong_csum_is_found_before_anything_is_given_out() {
     let whole = take_in(&store, &data);
     let mut writer = DynamicWriter::new(0, None).unwrap();
     chunks(&whole).iter().for_each(|chunk| writer.add(chunk.end, &chunk.digest).unwrap());
-    let bytes = writer.finish(usize::MAX).unwrap();
+    let bytes = writer.complete().unwrap().to_bytes(usize::MAX).unwrap();
     let mut wrong = bytes.clone();
     wrong[40] ^= 1;
     for (bytes, end) in

@@ -114,7 +114,7 @@ fn no_bytes_are_everywhere() {
     let missing = dynamic_of(&[(10, sha256(b"missing"))]);
     let empty = dynamic_of(&[]);
     // Nothing of the index is looked at, so that its csum does not matter either.
-    let mut bytes = pxds::index::DynamicWriter::new(0, None).unwrap().finish(4096).unwrap();
+    let mut bytes = pxds::index::DynamicWriter::new(0, None).unwrap().complete().unwrap().to_bytes(4096).unwrap();
     bytes[40] ^= 1;
     let wrong_csum = Index::from_bytes(&bytes, None).unwrap();
     let mut restorer = restorer_of(&source);

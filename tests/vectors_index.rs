@@ -108,7 +108,7 @@ fn dynamic_indexes_are_written_as_by_pbs() {
         }
         assert_eq!(Digest(writer.summary().header.csum), case.get_digest("csum"));
         let file = vector_bytes(case.get_str("file"));
-        assert!(writer.finish(file.len()).unwrap() == file, "{}", case.get_str("file"));
+        assert!(writer.complete().unwrap().to_bytes(file.len()).unwrap() == file, "{}", case.get_str("file"));
     }
 }
 
@@ -291,13 +291,17 @@ fn a_writer_takes_rising_ends_only() {
         ends.iter().for_each(|&end| writer.add(end, &digest).unwrap());
         assert_eq!(kind(writer.add(refused, &digest)), Kind::Argument, "{refused} after {ends:?}");
         assert_eq!(kind(writer.add(7, &digest)), Kind::State, "it stays failed");
-        assert_eq!(kind(writer.finish(usize::MAX)), Kind::State, "it cannot be finished");
+        assert_eq!(
+            kind(writer.complete().and_then(|body| body.to_bytes(usize::MAX))),
+            Kind::State,
+            "it cannot be finished"
+        );
     }
     for ctime in [i64::MIN, -1, 0, i64::MAX] {
         let mut writer = DynamicWriter::new(ctime, None).unwrap();
         writer.add(longest, &digest).unwrap();
-        let bytes = writer.finish(usize::MAX).unwrap();
-        assert_eq!(writer.finish(usize::MAX).unwrap(), bytes);
+        let bytes = writer.complete().unwrap().to_bytes(usize::MAX).unwrap();
+        assert_eq!(writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), bytes);
         assert_eq!(kind(writer.add(longest + 1, &digest)), Kind::State, "adding after finishing");
         let index = Index::from_bytes(&bytes, None).unwrap();
         assert_eq!((index.header().ctime, index.size()), (ctime, longest));
@@ -318,7 +322,7 @@ fn the_test_values_of_the_documentation() {
     assert_eq!(Digest(writer.summary().header.csum), sha256(b""));
     writer.add(5, &digests[0]).unwrap();
     writer.add(12, &digests[1]).unwrap();
-    let file = writer.finish(usize::MAX).unwrap();
+    let file = writer.complete().unwrap().to_bytes(usize::MAX).unwrap();
     let csum = "bbc3dca27d4d3ebf516639d842a4d3969dbeb99d3b374f0527d8ef6537cbef25";
     assert_eq!((Digest(writer.summary().header.csum).to_string().as_str(), file.len()), (csum, 4176));
     assert_eq!(Index::from_bytes(&file, None).unwrap().size(), 12);
@@ -354,11 +358,11 @@ fn fixed_indexes_are_written_byte_for_byte() {
             assert_eq!(added.is_ok(), check["result"]["ok"].as_bool().unwrap(), "{name}: {check}");
             if let Some(position) = check["result"]["value"].as_u64() {
                 let mut probe = probe.allow_incomplete();
-                let index = Index::from_bytes(&probe.finish(usize::MAX).unwrap(), None).unwrap();
+                let index = Index::from_bytes(&probe.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap();
                 assert_eq!(index.chunk(position as usize).unwrap().digest, sha256(b"probe"), "{name}: {check}");
             }
         }
-        assert_eq!(writer.finish(usize::MAX).unwrap(), vector_bytes(name), "{name}");
+        assert_eq!(writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), vector_bytes(name), "{name}");
         written += 1;
     }
     assert_eq!(written, 6);
@@ -371,9 +375,9 @@ fn an_incomplete_fixed_index_is_pbs_s_when_it_is_allowed() {
     let mut writer = fixed_writer_of(case);
     writer.set(1, &digest_of(&case.get_list("digests")[1])).unwrap();
     // PBS writes it without a word.
-    assert_eq!(kind(writer.finish(usize::MAX)), Kind::State);
+    assert_eq!(kind(writer.complete().and_then(|body| body.to_bytes(usize::MAX))), Kind::State);
     let mut writer = writer.allow_incomplete();
-    let bytes = writer.finish(usize::MAX).unwrap();
+    let bytes = writer.complete().unwrap().to_bytes(usize::MAX).unwrap();
     assert_eq!(bytes[4096..], vector_bytes("index/part.fidx")[4096..]);
     assert_eq!(Digest(writer.summary().header.csum), case.get_digest("csum"));
 }

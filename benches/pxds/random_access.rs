@@ -12,6 +12,7 @@ use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::reader::{Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::{InsertOptions, Store};
+use pxds::sys::Output;
 
 use super::{ROUNDS, data, new_store};
 
@@ -61,7 +62,7 @@ fn large_index(scratch: &Path) {
         digest.chunks_exact_mut(8).zip(words).for_each(|(bytes, word)| bytes.copy_from_slice(&word.to_le_bytes()));
         writer.add(end, &Digest(digest)).unwrap();
     }
-    writer.save(&path, false).unwrap();
+    writer.complete().unwrap().save(&Output::at(&path).unwrap(), false, None).unwrap();
     row("open a dynamic index of 1000000 entries", 1, MS, || {
         black_box(Index::open(&path, None).unwrap());
     });
@@ -85,7 +86,7 @@ fn put(store: &Store, chunks: &[&[u8]]) -> Index {
         store.insert(&digest, &blob, InsertOptions::default()).unwrap();
         writer.set(i, &digest).unwrap();
     }
-    Index::from_bytes(&writer.finish(usize::MAX).unwrap(), None).unwrap()
+    Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap()
 }
 
 fn cached_reads(store: &Store) {

@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
@@ -13,9 +14,10 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
-use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Summary, check_path};
-use crate::ingest::{IndexWriter, StoredIndex};
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter, Summary, check_path};
+use crate::ingest::StoredIndex;
 use crate::restore::Terms;
+use crate::sys::Output;
 
 /// Kind of an index that is to be opened: either.
 pub const PXDS_INDEX_ANY: u32 = 0;
@@ -128,8 +130,7 @@ enum Writer {
 impl Writer {
     fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self {
-            Writer::Own(IndexWriter::Dynamic(writer)) => writer.add(end, digest),
-            Writer::Own(IndexWriter::Fixed(_)) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
+            Writer::Own(writer) => writer.add(end, digest),
             Writer::Stored(index) => index.add(end, digest),
         }
     }
@@ -152,14 +153,17 @@ impl Writer {
 
     fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         match self {
-            Writer::Own(writer) => writer.finish(max_len),
+            Writer::Own(writer) => writer.complete()?.to_bytes(max_len),
             Writer::Stored(index) => index.finish(max_len),
         }
     }
 
-    fn save(&mut self, path: &std::path::Path) -> Result<()> {
+    fn save(&mut self, path: &Path) -> Result<()> {
         match self {
-            Writer::Own(writer) => writer.save(path, true),
+            Writer::Own(writer) => {
+                let output = Output::at(path)?;
+                writer.complete()?.save(&output, true, None)
+            }
             Writer::Stored(index) => index.save(path),
         }
     }

@@ -1,17 +1,14 @@
 //! Making fixed indexes (docs/format.md, 6.6).
 
-use std::ffi::CStr;
-use std::path::Path;
-
+use super::body::{Body, Entries};
 use super::check::check_unset;
-use super::writer::{Summary, TEMP_MODE, random_uuid, write_file, write_output};
+use super::writer::{State, Summary, random_uuid};
 use super::{FixedIndex, fixed};
 use crate::digest::Digest;
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Kind, Result};
 use crate::format::{FIXED_ENTRY_SIZE, INDEX_HEADER_SIZE, IndexHeader, MAGIC_FIXED_INDEX};
 use crate::hash::sha256;
 use crate::limits::{INDEX_MAX_FILE_SIZE, INDEX_MAX_SIZE};
-use crate::sys::{Dir, Output, Owner, TempFile};
 
 /// A fixed index in the making: its digests are set in any order, the last one for a position counts.
 ///
@@ -27,7 +24,7 @@ pub struct FixedWriter {
     /// Which positions have a digest: one byte each, 0 or 1.
     set: Vec<u8>,
     allow_incomplete: bool,
-    finished: bool,
+    state: State,
 }
 
 impl FixedWriter {
@@ -56,7 +53,7 @@ impl FixedWriter {
             digests: Vec::new(),
             set: Vec::new(),
             allow_incomplete: false,
-            finished: false,
+            state: State::Open,
         })
     }
 
@@ -103,7 +100,7 @@ impl FixedWriter {
     /// Errors: `Argument` for an index of another size, or one with chunks beyond; `Limit` if it would be too long;
     /// `NoMemory`; `State` when the index is finished.
     pub fn end_at(&mut self, size: u64) -> Result<()> {
-        self.check_open()?;
+        self.state.check_open()?;
         if size < self.size || (size > self.size && !self.grows) {
             let message = format!("an image of {} bytes cannot be one of {size}", self.size);
             return Err(Error::new(Kind::Argument, message).with_offset(size));
@@ -135,7 +132,7 @@ impl FixedWriter {
     ///
     /// Errors: `Argument` if there is no such chunk; `State` when the index is finished.
     pub fn set(&mut self, i: usize, digest: &Digest) -> Result<()> {
-        self.check_open()?;
+        self.state.check_open()?;
         let count = self.count();
         let Some(set) = self.set.get_mut(i) else {
             let message = format!("there is no chunk {i} in an index of {count}");
@@ -152,7 +149,7 @@ impl FixedWriter {
     /// grows, any chunk is one that begins at a multiple of the chunk size, and if it is short, ends the image: `Limit`
     /// if that would be too long; `NoMemory`.
     pub fn add_chunk(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
-        self.check_open()?;
+        self.state.check_open()?;
         let describe = |error: Error| error.with_offset(end).with_digest(digest);
         let i = self.position(end, len).map_err(describe)?;
         if self.grows && end > self.size {
@@ -222,41 +219,6 @@ impl FixedWriter {
         Summary { header, count: self.count() as u64, size: self.size }
     }
 
-    /// Completes the index and gives the bytes of its file, the same at every call.
-    ///
-    /// Errors: `State` if a digest is missing; `Limit` above `max_len` bytes, or if more are missing than may be;
-    /// `NoMemory`.
-    pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
-        self.complete()?;
-        let len = INDEX_HEADER_SIZE + self.digests.len();
-        if len > max_len {
-            return Err(Error::new(Kind::Limit, format!("the index has {len} bytes, more than {max_len}")));
-        }
-        let mut bytes = Vec::new();
-        reserve(&mut bytes, len)?;
-        bytes.extend_from_slice(&self.summary().header.to_bytes());
-        bytes.extend_from_slice(&self.digests);
-        Ok(bytes)
-    }
-
-    /// Completes the index and writes it to `path`, whole or not at all; see [`super::DynamicWriter::save`].
-    pub fn save(&mut self, path: &Path, sync: bool) -> Result<()> {
-        self.save_to(&Output::at(path)?, sync, None)
-    }
-
-    /// As [`FixedWriter::save`], into a file of this owner if one is given.
-    pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
-        self.complete()?;
-        write_output(output, sync, owner, &self.summary().header, |file| file.write(&self.digests))
-    }
-
-    /// Completes the index and writes it to `name` in `dir`, whole or not at all, replacing what is there.
-    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
-        self.complete()?;
-        let file = TempFile::create(dir, name, TEMP_MODE)?;
-        write_file(file, sync, owner, &self.summary().header, |file| file.write(&self.digests))
-    }
-
     /// Errors: `State`, with the offset of the first chunk that has no digest.
     pub fn check_complete(&self) -> Result<()> {
         let Some(missing) = self.first_missing() else { return Ok(()) };
@@ -264,17 +226,16 @@ impl FixedWriter {
         Err(Error::new(Kind::State, message).with_offset(missing as u64 * self.chunk_size))
     }
 
-    fn complete(&mut self) -> Result<()> {
+    /// Completes the index: nothing can be set any more.
+    ///
+    /// Errors: `State` if a digest is missing; `Limit` if more are missing than may be.
+    pub fn complete(&mut self) -> Result<Body<'_>> {
         if !self.allow_incomplete {
             self.check_complete()?;
         }
         check_unset(self.set.iter().filter(|&&set| set == 0).count())?;
-        self.finished = true;
-        Ok(())
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.finished { Err(Error::new(Kind::State, "the index is finished")) } else { Ok(()) }
+        self.state = State::Finished;
+        Ok(Body { header: self.summary().header, entries: Entries::InMemory(&self.digests) })
     }
 }
 
@@ -296,9 +257,9 @@ mod tests {
         writer.add_chunk(12, 4, &sha256(b"first try")).unwrap();
         writer.set(0, &sha256(b"hello")).unwrap();
         writer.set(1, &sha256(b"world!!")).unwrap();
-        let bytes = writer.finish(4160).unwrap();
-        assert_eq!(writer.finish(4160).unwrap(), bytes);
-        assert_eq!(writer.finish(4159).unwrap_err().kind(), Kind::Limit);
+        let bytes = writer.complete().unwrap().to_bytes(4160).unwrap();
+        assert_eq!(writer.complete().unwrap().to_bytes(4160).unwrap(), bytes);
+        assert_eq!(writer.complete().and_then(|body| body.to_bytes(4159)).unwrap_err().kind(), Kind::Limit);
         let index = fixed(&bytes);
         let csum = "6647ff6802e1dfd40b01ef14b41e8368dcc1ed2a7ab4cbe61015f722ceb0fe0f";
         assert_eq!(index.compute_csum().to_string(), csum);
@@ -310,12 +271,15 @@ mod tests {
     fn missing_digests_are_refused_unless_allowed() {
         let mut writer = FixedWriter::new(0, None, 20, 8).unwrap();
         writer.set(0, &sha256(b"")).unwrap();
-        let error = writer.finish(usize::MAX).unwrap_err();
+        let error = writer.complete().and_then(|body| body.to_bytes(usize::MAX)).unwrap_err();
         assert_eq!((error.kind(), error.offset()), (Kind::State, Some(8)));
         writer.set(1, &sha256(b"")).unwrap();
         assert_eq!(writer.set(3, &sha256(b"")).unwrap_err().kind(), Kind::Argument);
         let mut writer = writer.allow_incomplete();
-        assert_eq!(fixed(&writer.finish(usize::MAX).unwrap()).chunk(2).unwrap().digest, Digest([0; 32]));
+        assert_eq!(
+            fixed(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap()).chunk(2).unwrap().digest,
+            Digest([0; 32])
+        );
     }
 
     #[test]
@@ -328,7 +292,10 @@ mod tests {
         ] {
             assert_eq!(FixedWriter::new(0, None, size, chunk_size).err().unwrap().kind(), kind, "{size}/{chunk_size}");
         }
-        assert_eq!(FixedWriter::new(0, None, 0, 4096).unwrap().finish(usize::MAX).unwrap().len(), 4096);
+        assert_eq!(
+            FixedWriter::new(0, None, 0, 4096).unwrap().complete().unwrap().to_bytes(usize::MAX).unwrap().len(),
+            4096
+        );
     }
 
     #[test]
@@ -338,7 +305,7 @@ mod tests {
             for i in 0..writer.count() {
                 writer.set(i, &sha256(&[i as u8])).unwrap();
             }
-            fixed(&writer.finish(usize::MAX).unwrap())
+            fixed(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap())
         };
         // Sizes of the earlier and of the later one, and how many chunks they share.
         for (earlier, later, shared) in [(20, 20, 3), (20, 24, 2), (24, 20, 2), (24, 24, 3), (8, 40, 1), (7, 40, 0)] {
@@ -363,7 +330,11 @@ mod tests {
                     growing.add_chunk(end, len, &digest).unwrap();
                 }
                 assert_eq!(growing.grows(), last == 8);
-                assert_eq!(growing.finish(usize::MAX).unwrap(), known.finish(usize::MAX).unwrap(), "{order:?} {last}");
+                assert_eq!(
+                    growing.complete().unwrap().to_bytes(usize::MAX).unwrap(),
+                    known.complete().unwrap().to_bytes(usize::MAX).unwrap(),
+                    "{order:?} {last}"
+                );
             }
         }
     }
@@ -387,7 +358,7 @@ mod tests {
         for (end, len) in [(28, 4), (32, 8), (40, 8), (26, 2)] {
             refused(&mut writer, end, len);
         }
-        assert_eq!(writer.finish(usize::MAX).unwrap_err().offset(), Some(0));
+        assert_eq!(writer.complete().and_then(|body| body.to_bytes(usize::MAX)).unwrap_err().offset(), Some(0));
         writer.add_chunk(27, 3, &sha256(b"again")).unwrap();
     }
 
@@ -407,7 +378,7 @@ mod tests {
         assert_eq!(writer.first_missing(), Some(0));
         assert!(!writer.has(0) && writer.has(1) && !writer.has(2) && !writer.has(3));
         let mut empty = FixedWriter::growing(0, None, 8).unwrap();
-        assert_eq!(fixed(&empty.finish(usize::MAX).unwrap()).count(), 0);
+        assert_eq!(fixed(&empty.complete().unwrap().to_bytes(usize::MAX).unwrap()).count(), 0);
         assert_eq!(empty.add_chunk(8, 8, &digest).unwrap_err().kind(), Kind::State);
         assert_eq!(FixedWriter::growing(0, None, 0).err().unwrap().kind(), Kind::Argument);
     }

@@ -1,21 +1,25 @@
 //! Indexes: which chunks, in which order, make up a file (docs/format.md, 6).
 //!
 //! An [`Index`] is read whole into memory, 40 or 32 bytes a chunk, and stays readable whatever happens to its file.
-//! A [`DynamicWriter`] makes a dynamic one, a [`FixedWriter`] a fixed one.
+//! A [`DynamicWriter`] makes a dynamic one, a [`FixedWriter`] a fixed one; either gives a [`Body`], which is saved.
 
+mod body;
 mod check;
 mod digests;
 mod dynamic;
+mod dynamic_writer;
 mod fixed;
 mod fixed_writer;
 mod spool;
 mod writer;
 
+pub use body::Body;
 pub use digests::{IndexRead, for_all_digests};
 pub use dynamic::DynamicIndex;
+pub use dynamic_writer::DynamicWriter;
 pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;
-pub use writer::{DynamicWriter, Summary};
+pub use writer::{IndexWriter, Summary};
 
 use std::fs::File;
 use std::path::Path;

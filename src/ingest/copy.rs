@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::engine::{Ledger, Listeners};
-use super::{ChunkResult, IndexWriter, OnChunk, StoredIndex};
+use super::{ChunkResult, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
 use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
-use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind};
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
 use crate::progress::KeptOnProgress;
 use crate::source::{ChunkSource, RequiredForm, judge};

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::StoredIndex;
 use super::batch::{Batch, Data, Desk, Keeper, Span};
-use super::{IndexWriter, StoredIndex};
 use crate::crew::{self, Pause, Receiver, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, try_collect};
+use crate::index::IndexWriter;
 use crate::limits::blob_len;
 use crate::progress::{KeptOnProgress, Progress};
 use crate::store::{SharedLock, Store};

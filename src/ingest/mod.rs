@@ -27,7 +27,7 @@ pub use changes::Changes;
 pub use copy::{CopyOptions, copy_chunk, copy_chunks};
 pub use engine::{ChunkResult, IngestStats, OnChunk};
 pub use image::{Image, ImageOptions};
-pub use stored::{IndexWriter, StoredIndex};
+pub use stored::StoredIndex;
 pub use stream::{Ingest, IngestOptions};
 
 use crate::error::{Error, Kind, Result};

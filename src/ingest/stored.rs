@@ -7,90 +7,9 @@ use super::IngestStats;
 use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::index::{DynamicWriter, FixedWriter, IndexKind, Summary};
+use crate::index::{IndexKind, IndexWriter, Summary};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{Dir, FileId, Output, Owner};
-
-/// A writer of either kind.
-pub enum IndexWriter {
-    /// Chunks of any size, in order.
-    Dynamic(DynamicWriter),
-    /// Chunks of one size, in any order.
-    Fixed(FixedWriter),
-}
-
-impl IndexWriter {
-    /// Which kind it makes.
-    pub fn kind(&self) -> IndexKind {
-        match self {
-            IndexWriter::Dynamic(_) => IndexKind::Dynamic,
-            IndexWriter::Fixed(_) => IndexKind::Fixed,
-        }
-    }
-
-    /// What it has so far.
-    pub fn summary(&self) -> Summary {
-        match self {
-            IndexWriter::Dynamic(writer) => writer.summary(),
-            IndexWriter::Fixed(writer) => writer.summary(),
-        }
-    }
-
-    /// How many chunks it will have, if that is known.
-    pub(super) fn final_count(&self) -> Option<u64> {
-        match self {
-            IndexWriter::Fixed(writer) if !writer.grows() => Some(writer.count() as u64),
-            IndexWriter::Fixed(_) | IndexWriter::Dynamic(_) => None,
-        }
-    }
-
-    /// Whether it has the chunk that begins at `offset`, of those that can be given twice.
-    pub(super) fn has_chunk_at(&self, offset: u64) -> bool {
-        match self {
-            IndexWriter::Fixed(writer) => usize::try_from(offset / writer.chunk_size()).is_ok_and(|i| writer.has(i)),
-            IndexWriter::Dynamic(_) => false,
-        }
-    }
-
-    /// Adds the chunk of `len` bytes that ends at `end`; a dynamic index gets its chunks in order.
-    ///
-    /// Errors: as [`DynamicWriter::add`] and [`FixedWriter::add_chunk`].
-    pub fn add_chunk(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
-        match self {
-            IndexWriter::Dynamic(writer) => writer.add(end, digest),
-            IndexWriter::Fixed(writer) => writer.add_chunk(end, len, digest),
-        }
-    }
-
-    /// Completes it and gives the bytes of its file.
-    pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
-        match self {
-            IndexWriter::Dynamic(writer) => writer.finish(max_len),
-            IndexWriter::Fixed(writer) => writer.finish(max_len),
-        }
-    }
-
-    /// Completes it and writes it to `path`; see [`DynamicWriter::save`].
-    pub fn save(&mut self, path: &Path, sync: bool) -> Result<()> {
-        self.save_to(&Output::at(path)?, sync, None)
-    }
-
-    /// Completes it and writes it to `output`.
-    pub fn save_to(&mut self, output: &Output, sync: bool, owner: Option<Owner>) -> Result<()> {
-        match self {
-            IndexWriter::Dynamic(writer) => writer.save_to(output, sync, owner),
-            IndexWriter::Fixed(writer) => writer.save_to(output, sync, owner),
-        }
-    }
-
-    /// Completes it and writes it to `name` in `dir`, replacing what is there.
-    pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
-        match self {
-            IndexWriter::Dynamic(writer) => writer.save_in(dir, name, sync, owner),
-            IndexWriter::Fixed(writer) => writer.save_in(dir, name, sync, owner),
-        }
-    }
-}
 
 /// The index of an ingested stream or image, not yet written. It holds the store as a writer until it is saved or dropped.
 pub struct StoredIndex {
@@ -186,15 +105,11 @@ impl StoredIndex {
 
     /// Appends a chunk of the caller's own to a dynamic index.
     ///
-    /// Errors: as [`DynamicWriter::add`]; `Argument` for a fixed index.
+    /// Errors: as [`IndexWriter::add`].
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
-        match &mut self.writer {
-            IndexWriter::Dynamic(writer) => {
-                self.unsynced.add_reused();
-                writer.add(end, digest)
-            }
-            IndexWriter::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
-        }
+        self.writer.add(end, digest)?;
+        self.unsynced.add_reused();
+        Ok(())
     }
 
     /// What it has so far.
@@ -202,11 +117,11 @@ impl StoredIndex {
         self.writer.summary()
     }
 
-    /// Completes it and gives the bytes of its file; see [`DynamicWriter::finish`]. The chunks are on the disk first, by
-    /// the store's sync level. The store stays held.
+    /// Completes it and gives the bytes of its file, `max_len` at most. The chunks are on the disk first, by the store's
+    /// sync level. The store stays held.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         self.store.sync_before_index(&self.unsynced)?;
-        self.writer.finish(max_len)
+        self.writer.complete()?.to_bytes(max_len)
     }
 
     /// Completes it and writes it to `path`, whole or not at all, then lets go of the store.
@@ -217,7 +132,7 @@ impl StoredIndex {
     /// An empty index below the store brings a notice before anything is written.
     ///
     /// Errors: `State` if it is saved already; `Argument` if a file that was read for it is there; those of
-    /// [`DynamicWriter::save`]; that of the notice.
+    /// [`Body::save`](crate::index::Body::save); that of the notice.
     pub fn save(&mut self, path: &Path) -> Result<()> {
         self.check_held()?;
         let output = Output::at(path)?;
@@ -232,7 +147,7 @@ impl StoredIndex {
         }
         self.store.sync_before_index(&self.unsynced)?;
         let owner = if below { self.store.owner() } else { None };
-        self.writer.save_to(&output, self.store.sync_level() != SyncLevel::None, owner)?;
+        self.writer.complete()?.save(&output, self.store.sync_level() != SyncLevel::None, owner)?;
         self.lock = None;
         Ok(())
     }
@@ -244,7 +159,7 @@ impl StoredIndex {
     /// Errors: `State` if [`StoredIndex::save`] has let go of the store; `Io`.
     pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {
         self.check_held()?;
-        self.writer.save_in(dir, name, sync, owner)
+        self.writer.complete()?.save_in(dir, name, sync, owner)
     }
 
     /// Hands on to `lock`, of the same store, since when the chunks are held.
@@ -259,10 +174,7 @@ impl StoredIndex {
     /// Errors: `State`.
     pub fn check_ready(&self) -> Result<()> {
         self.check_held()?;
-        match &self.writer {
-            IndexWriter::Dynamic(writer) => writer.check_good(),
-            IndexWriter::Fixed(writer) => writer.check_complete(),
-        }
+        self.writer.check_good()
     }
 
     fn check_held(&self) -> Result<()> {

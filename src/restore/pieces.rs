@@ -347,7 +347,7 @@ mod tests {
     fn jobs(count: u64, len: u64, threads: usize) -> Vec<usize> {
         let mut writer = DynamicWriter::new(0, None).unwrap();
         (1..=count).for_each(|i| writer.add(i * len, &sha256(b"")).unwrap());
-        let index = Index::from_bytes(&writer.finish(usize::MAX).unwrap(), None).unwrap();
+        let index = Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap();
         let mut queue = Queue::new(0..index.count(), threads, false);
         let mut jobs = Vec::new();
         while !queue.next.is_empty() {

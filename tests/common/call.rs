@@ -368,7 +368,7 @@ impl Call {
     pub(crate) fn index_bytes(&self) -> Vec<u8> {
         let mut writer = pxds::index::DynamicWriter::new(5, None).unwrap();
         writer.add(DATA.len() as u64, &sha256(DATA)).unwrap();
-        writer.finish(usize::MAX).unwrap()
+        writer.complete().unwrap().to_bytes(usize::MAX).unwrap()
     }
 
     /// The index of the chunk, which the store has.

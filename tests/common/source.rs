@@ -94,7 +94,7 @@ pub(crate) fn dynamic(source: &Memory, chunks: &[&[u8]]) -> Index {
 
 /// The index of these ends and digests, as no writer would make it.
 pub(crate) fn dynamic_of(chunks: &[(u64, Digest)]) -> Index {
-    let mut bytes = DynamicWriter::new(0, None).unwrap().finish(4096).unwrap();
+    let mut bytes = DynamicWriter::new(0, None).unwrap().complete().unwrap().to_bytes(4096).unwrap();
     for (end, digest) in chunks {
         bytes.extend([&end.to_le_bytes()[..], &digest.0].concat());
     }
@@ -109,7 +109,7 @@ pub(crate) fn fixed(source: &Memory, data: &[u8], chunk_size: usize) -> Index {
     for (i, chunk) in data.chunks(chunk_size).enumerate() {
         writer.set(i, &source.put(chunk)).unwrap();
     }
-    Index::from_bytes(&writer.finish(usize::MAX).unwrap(), None).unwrap()
+    Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap()
 }
 
 /// Cuts `data` anywhere, sometimes twice at the same place.
