@@ -38,46 +38,52 @@
  *            each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
- * FUNCTIONS BY TASK
+ * FUNCTIONS BY TASK (x_{a,b} is x_a and x_b)
  *
- * make snapshots  pxds_backup_new, pxds_backup_add_fd, pxds_backup_add_blob, pxds_backup_add_index, pxds_backup_finish
- * read snapshots  pxds_snapshot_open, pxds_snapshot_open_index, pxds_snapshot_read_blob, pxds_snapshot_manifest
- * look around     pxds_store_snapshots, pxds_group_snapshots, pxds_store_groups, pxds_store_namespaces,
- *                 pxds_snapshot_files, pxds_snapshot_get_info
- * keep order      pxds_snapshot_protect, pxds_snapshot_set_notes, pxds_snapshot_destroy, pxds_group_create,
- *                 pxds_group_set_owner, pxds_group_set_notes, pxds_group_destroy, pxds_group_lock, pxds_snapshot_lock
- * keep some       pxds_group_prune, pxds_prune_list_get; the decisions alone: pxds_prune_mark
- * take stock      pxds_stats_collect, pxds_stats_get_total, pxds_stats_get_group, pxds_stats_get_snapshot,
- *                 pxds_stats_get_shared, pxds_dedup_factor
+ * make snapshots  pxds_backup_{new,add_fd,add_blob,add_index,add_sealed_key,finish,snapshot,previous,free}
+ * read snapshots  pxds_snapshot_{open,open_index,read_blob,manifest,signature,free}
+ * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_snapshots, pxds_snapshot_{files,get_info};
+ *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free}, pxds_file_list_{count,get,free}
+ * keep order      pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
+ *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free
+ * keep some       pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
+ * take stock      pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
+ *                 pxds_stats_{snapshot_count,get_snapshot}, pxds_dedup_factor
  * keep whole      pxds_store_verify
- * free the room   pxds_store_gc, pxds_store_gc_status
+ * free the room   pxds_store_{gc,gc_status}
  * beside PBS      pxds_pbs_config_read
- * by hand         pxds_snapshot_create, pxds_snapshot_get_manifest, pxds_snapshot_set_manifest
- * store data      pxds_store_open, pxds_ingest_new, pxds_ingest_read_fd, pxds_ingest_finish, pxds_index_writer_save
- * store an image  pxds_image_new, pxds_image_read_fd, pxds_image_finish; what has changed: pxds_image_reuse_bitmap,
- *                 pxds_image_reuse_ranges, pxds_image_write_at
- * get it back     pxds_index_open, pxds_restorer_new, pxds_restorer_write_file, pxds_restorer_write_range_fd,
- *                 pxds_restorer_read_range
- * read anywhere   pxds_reader_new, pxds_reader_read_at, pxds_reader_extent, pxds_cache_new
- * from elsewhere  pxds_source_new, pxds_source_from_store, pxds_source_get, pxds_restorer_new_from
- * copy chunks     pxds_store_copy_chunks, pxds_store_copy_chunk
- * keys            pxds_keyfile_load, pxds_keyfile_unlock, pxds_keyfile_new, pxds_keyfile_save, pxds_key_new,
- *                 pxds_key_random, pxds_key_fingerprint, pxds_key_tolerant, pxds_manifest_sign, pxds_manifest_verify;
- *                 for a master key: pxds_master_seal, pxds_backup_add_sealed_key, pxds_master_recover
- * single chunks   pxds_store_insert, pxds_store_insert_verified, pxds_store_load, pxds_store_has, pxds_store_touch,
- *                 pxds_store_chunks, pxds_store_mark_bad, pxds_store_lock, pxds_store_sync;
- *                 all of them: pxds_store_convert
- * single blobs    pxds_blob_encode, pxds_blob_decode, pxds_blob_decode_borrow, pxds_blob_parse, pxds_blob_check_crc
- * where to cut    pxds_chunker_new, pxds_chunker_scan, pxds_buzhash_new
- * indexes         pxds_index_chunk, pxds_index_chunk_from_offset, pxds_index_writer_new_dynamic, pxds_index_writer_add,
- *                 pxds_index_writer_new_fixed, pxds_index_writer_set, pxds_index_writer_clone_index
- * names           pxds_group_path, pxds_group_parse, pxds_snapshot_path, pxds_snapshot_parse, pxds_time_format,
- *                 pxds_backup_type_name, pxds_archive_check, pxds_id_check, pxds_namespace_check
- * manifests       pxds_manifest_parse, pxds_manifest_find_file, pxds_manifest_verify_file, pxds_manifest_new,
- *                 pxds_manifest_add_file, pxds_manifest_set_notes, pxds_manifest_to_json, pxds_json_canonical
- * headers         pxds_blob_header_read, pxds_blob_header_write, pxds_index_header_read, pxds_index_header_write
- * the rest        pxds_error_message, pxds_status_name, pxds_buffer_data, pxds_file_write, pxds_digest_compute,
- *                 pxds_version
+ * by hand         pxds_snapshot_{create,get_manifest,set_manifest}
+ * open a store    pxds_store_{open,create,open_or_create,free}, pxds_store_{path,full_path,layout,convert,lock,sync}
+ * store data      pxds_ingest_{new,write,read_fd,read,get_stats,finish,partial,free}
+ * store an image  pxds_image_{new,write,read_fd,read,get_stats,finish,free};
+ *                 what has changed: pxds_image_{reuse_bitmap,reuse_ranges,write_at}
+ * get it back     pxds_restorer_{new,write_file,write_fd,write,free};
+ *                 a part: pxds_restorer_{write_range_file,write_range_fd,write_range,read_range}
+ * read anywhere   pxds_reader_{new,read_at,extent,size,free}, pxds_cache_{new,free}
+ * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_restorer_new_from
+ * copy chunks     pxds_store_{copy_chunks,copy_chunk}
+ * indexes         pxds_index_{open,parse,check_path,get_info,chunk,chunk_from_offset,compute_csum,check_csum,free};
+ *                 pxds_index_writer_{new_dynamic,add,add_chunk}, pxds_index_writer_{new_fixed,set,clone_index},
+ *                 pxds_index_writer_{get_info,save,finish,free}
+ * keys            pxds_key_{new,random,tolerant,digest,fingerprint,free}, pxds_fingerprint_{format,parse},
+ *                 pxds_keyfile_{load,parse,get_info,unlock,new,save,to_json,free};
+ *                 for a master key: pxds_master_{seal,recover}
+ * single chunks   pxds_store_{insert,insert_verified,load,has,touch,mark_bad,chunk_path};
+ *                 all of them: pxds_store_chunks, pxds_chunk_iter_{next,free}
+ * single blobs    pxds_blob_codec_{new,free}, pxds_blob_{encode,encode_buffer,encode_bound},
+ *                 pxds_blob_{decode,decode_buffer,decode_borrow}, pxds_blob_{parse,check_crc,update_crc},
+ *                 pxds_blob_{verify_unencrypted,header_len,magic_is_compressed,magic_is_encrypted}
+ * where to cut    pxds_chunker_{config_init,new,new_fixed,scan,reset,free};
+ *                 the rolling hash alone: pxds_buzhash_{new,init,update,sum,reset,free}
+ * names           pxds_{group,snapshot}_{path,parse}, pxds_time_{format,parse}, pxds_backup_type_{name,parse},
+ *                 pxds_{archive,id,namespace}_check
+ * manifests       pxds_manifest_{parse,get_info,get_file,find_file,verify_file,get_notes,get_unprotected,free},
+ *                 pxds_manifest_{new,add_file,set_notes,set_unprotected,to_json};
+ *                 signed: pxds_manifest_{sign,verify,get_signature,check_fingerprint,canonical}, pxds_json_canonical
+ * headers         pxds_{blob,blob_encrypted,index}_header_{read,write}
+ * errors          pxds_error_{message,status,path,offset,digest,errno,callback_value,free}, pxds_status_name
+ * the rest        pxds_buffer_{data,len,free}, pxds_file_write, pxds_digest_{compute,to_hex,from_hex},
+ *                 pxds_{version,version_number,abi_version}
  */
 
 #ifndef PXDS_H
@@ -5123,47 +5129,49 @@ void pxds_backup_free(pxds_backup *backup);
 #endif  // __cplusplus
 
 /* Initialisers of the structures: their size, then zeros. */
+#define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
+#define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
+#define PXDS_KEYFILE_OPTIONS_INIT { sizeof(pxds_keyfile_options), 0, 0, NULL, NULL }
+#define PXDS_KEYFILE_INFO_INIT { sizeof(pxds_keyfile_info), 0, 0, 0, 0, NULL, { 0 } }
+#define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0, NULL }
 #define PXDS_BLOB_INFO_INIT { sizeof(pxds_blob_info), { 0 }, 0, 0, 0, 0, 0 }
 #define PXDS_BLOB_HEADER_INIT { sizeof(pxds_blob_header), { 0 }, 0, 0 }
 #define PXDS_BLOB_ENCRYPTED_HEADER_INIT { sizeof(pxds_blob_encrypted_header), { 0 }, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
-#define PXDS_KEYFILE_OPTIONS_INIT { sizeof(pxds_keyfile_options), 0, 0, NULL, NULL }
-#define PXDS_KEYFILE_INFO_INIT { sizeof(pxds_keyfile_info), 0, 0, 0, 0, NULL, { 0 } }
-#define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0, NULL }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
 #define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
-#define PXDS_CONVERT_RESULT_INIT { sizeof(pxds_convert_result), 0, 0, 0, 0 }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
+#define PXDS_CONVERT_RESULT_INIT { sizeof(pxds_convert_result), 0, 0, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
 #define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
+#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL }
-#define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
-#define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
+#define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }
+#define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
+#define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
 #define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
-#define PXDS_STATS_TOTAL_INIT \
-    { sizeof(pxds_stats_total), 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
-      { 0 }, { 0 }, 0, 0, 0, 0 }
-#define PXDS_STATS_GROUP_INIT { sizeof(pxds_stats_group), NULL, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 } }
-#define PXDS_STATS_SNAPSHOT_INIT \
-    { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 } }
-#define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0 }
 #define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_STATS_TOTAL_INIT \
+    { sizeof(pxds_stats_total), 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
+      { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 }, { 0 }, 0, 0, 0, 0 }
+#define PXDS_STATS_GROUP_INIT \
+    { sizeof(pxds_stats_group), NULL, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 } }
+#define PXDS_STATS_SNAPSHOT_INIT \
+    { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
+      { 0, 0, 0, 0, 0 }, { 0 } }
 #define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
-#define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
-#define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
-#define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 
 #endif  /* PXDS_H */

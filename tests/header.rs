@@ -1,63 +1,41 @@
-//! `include/pxds.h` is what cbindgen makes of `src/ffi`. `PXDS_REGENERATE=1`, as `make header` sets it, rewrites it.
+//! `include/pxds.h` is what cbindgen makes of `src/ffi`, with the initialisers of its structures.
+//! `PXDS_REGENERATE=1`, as `make header` sets it, rewrites it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The boundary's files in the order of the header.
-const SOURCES: &[&str] = &[
-    "status",
-    "version",
-    "error",
-    "buffer",
-    "file",
-    "digest",
-    "callback",
-    "name",
-    "key",
-    "keyfile",
-    "master",
-    "blob",
-    "format",
-    "chunker",
-    "store",
-    "convert",
-    "index",
-    "lock",
-    "ingest",
-    "image",
-    "source",
-    "copy",
-    "restore",
-    "cache",
-    "reader",
-    "json",
-    "manifest",
-    "tree",
-    "group",
-    "prune",
-    "gc",
-    "verify",
-    "pbsconfig",
-    "stats",
-    "snapshot",
-    "backup",
-];
+const WIDTH: usize = 120;
 
-fn generate(root: &Path) -> String {
-    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The boundary's files in the order of the header: that of the `pub mod` lines of `src/ffi`.
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let list = read(&dir.join("mod.rs"));
+    let modules = list.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    modules
+        .flat_map(|module| match dir.join(module) {
+            folder if folder.is_dir() => sources(&folder),
+            file => vec![file.with_extension("rs")],
+        })
+        .collect()
+}
+
+fn generate() -> String {
+    let config = cbindgen::Config::from_file(root().join("cbindgen.toml")).unwrap();
     let mut builder = cbindgen::Builder::new().with_config(config);
-    for source in SOURCES {
-        builder = builder.with_src(root.join(format!("src/ffi/{source}.rs")));
+    for source in sources(&root().join("src/ffi")) {
+        builder = builder.with_src(source);
     }
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
-    trailer_into_guard(&compact(&String::from_utf8(header).unwrap()))
-}
-
-/// Moves what cbindgen puts behind the include guard into it.
-fn trailer_into_guard(header: &str) -> String {
-    const END: &str = "#endif  /* PXDS_H */\n";
-    let (guarded, trailer) = header.split_once(END).unwrap();
-    format!("{guarded}{}\n{END}", trailer.trim_start())
+    with_initialisers(&compact(&String::from_utf8(header).unwrap()))
 }
 
 /// Puts comments of one line onto one line.
@@ -82,15 +60,130 @@ fn compact(header: &str) -> String {
     out
 }
 
+/// Adds, at the end of the include guard, the macro of each structure that says "set by PXDS_..._INIT".
+fn with_initialisers(header: &str) -> String {
+    const END: &str = "#endif  /* PXDS_H */\n";
+    let mut macros = String::new();
+    let mut zeros_of = BTreeMap::new();
+    for text in header.split("\ntypedef struct {\n").skip(1) {
+        let (body, rest) = text.split_once("\n} ").unwrap();
+        let name = rest.split_once(';').unwrap().0;
+        let zeros: Vec<String> = body.lines().filter_map(|line| zero(line.trim(), &zeros_of)).collect();
+        if let Some((_, after)) = body.split_once("set by PXDS_") {
+            let mut values = vec![format!("sizeof({name})")];
+            values.extend_from_slice(&zeros[1..]);
+            macros += &define(&format!("PXDS_{}", after.split_once('.').unwrap().0), &values);
+        }
+        zeros_of.insert(name, format!("{{ {} }}", zeros.join(", ")));
+    }
+    let guarded = header.strip_suffix(END).unwrap();
+    format!("{guarded}/* Initialisers of the structures: their size, then zeros. */\n{macros}\n{END}")
+}
+
+/// What makes a field zero; `None` of a line of a comment. `structs` are the values of those that may be one.
+fn zero(line: &str, structs: &BTreeMap<&str, String>) -> Option<String> {
+    if line.starts_with('/') || line.starts_with('*') {
+        return None;
+    }
+    let (kind, name) = line.strip_suffix(';')?.rsplit_once(' ')?;
+    let value = match structs.get(kind) {
+        _ if name.ends_with(']') => "{ 0 }",
+        _ if name.starts_with('*') || kind.ends_with("_fn") => "NULL",
+        Some(zeros) => zeros.as_str(),
+        None => "0",
+    };
+    Some(value.to_owned())
+}
+
+/// The lines of a macro for these values in braces.
+fn define(name: &str, values: &[String]) -> String {
+    let whole = format!("#define {name} {{ {} }}\n", values.join(", "));
+    if whole.len() <= WIDTH + 1 {
+        return whole;
+    }
+    let mut lines = vec![format!("#define {name}"), String::from("    {")];
+    for (at, value) in values.iter().enumerate() {
+        let piece = format!(" {value}{}", if at + 1 < values.len() { "," } else { " }" });
+        if lines[lines.len() - 1].len() + piece.len() + " \\".len() > WIDTH {
+            lines.push(String::from("     "));
+        }
+        *lines.last_mut().unwrap() += &piece;
+    }
+    lines.join(" \\\n") + "\n"
+}
+
+/// The names that a text has, `pxds_{a,b}_c` being `pxds_a_c` and `pxds_b_c`.
+fn expand(text: &str) -> Vec<String> {
+    let Some((before, rest)) = text.split_once('{') else { return vec![text.to_owned()] };
+    let (choices, after) = rest.split_once('}').unwrap();
+    choices.split(',').flat_map(|choice| expand(&format!("{before}{choice}{after}"))).collect()
+}
+
+/// The functions that the header's first comment names under the tasks that they are for.
+fn functions_by_task(header: &str) -> Vec<String> {
+    let comment = header.split_once("*/").unwrap().0;
+    let tasks = comment.split_once("FUNCTIONS BY TASK").unwrap().1;
+    let words = tasks.split_whitespace().filter(|word| word.starts_with("pxds_"));
+    words.flat_map(|word| expand(word.trim_end_matches([',', ';']))).collect()
+}
+
 #[test]
 fn the_committed_header_is_current() {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let path = root.join("include/pxds.h");
-    let generated = generate(&root);
+    let path = root().join("include/pxds.h");
+    let generated = generate();
     if std::env::var_os("PXDS_REGENERATE").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &generated).unwrap();
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &generated).unwrap();
     }
-    let committed = std::fs::read_to_string(&path).unwrap();
-    assert!(committed == generated, "include/pxds.h is stale: run `make header`");
+    assert!(read(&path) == generated, "include/pxds.h is stale: run `make header`");
+}
+
+#[test]
+fn each_function_stands_by_its_task_once() {
+    let symbols = read(&root().join("abi/pxds.symbols"));
+    let mut missing: BTreeSet<&str> =
+        symbols.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect();
+    let named = functions_by_task(&generate());
+    let unknown: Vec<_> = named.iter().filter(|name| !missing.remove(name.as_str())).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "cbindgen.toml: fewer: {missing:?}; more: {unknown:?}");
+}
+
+#[test]
+fn names_in_braces_are_expanded() {
+    assert_eq!(expand("pxds_{a,b}_c_{d,e}"), ["pxds_a_c_d", "pxds_a_c_e", "pxds_b_c_d", "pxds_b_c_e"]);
+    assert_eq!(expand("pxds_a"), ["pxds_a"]);
+}
+
+#[test]
+fn an_initialiser_has_a_value_for_each_field() {
+    let header = "\
+/** Inner. */
+typedef struct {
+    /** Set by nothing; */
+    uint64_t a;
+    uint8_t b[3];
+} pxds_inner;
+
+typedef struct {
+    /** Bytes of this structure; set by PXDS_OUTER_INIT. */
+    size_t struct_size;
+    /**
+     * Of this;
+     */
+    pxds_inner inner;
+    const char *name;
+    pxds_progress_fn on_progress;
+} pxds_outer;
+
+#endif  /* PXDS_H */
+";
+    let expected = "#define PXDS_OUTER_INIT { sizeof(pxds_outer), { 0, { 0 } }, NULL, NULL }\n\n#endif";
+    assert!(with_initialisers(header).contains(expected), "{}", with_initialisers(header));
+}
+
+#[test]
+fn long_initialisers_are_wrapped() {
+    let text = define("PXDS_LONG_INIT", &vec![String::from("0"); 60]);
+    assert!(text.lines().count() == 3 && text.lines().all(|line| line.len() <= WIDTH), "{text}");
+    assert!(text.starts_with("#define PXDS_LONG_INIT \\\n    { 0, 0,") && text.ends_with(" 0, 0 }\n"), "{text}");
 }

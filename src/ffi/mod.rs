@@ -14,72 +14,40 @@ mod args;
 mod guard;
 mod handle;
 
+// In the order of the header.
 pub mod status;
-
 pub mod version;
-
 pub mod error;
-
 pub mod buffer;
-
-pub mod digest;
-
-pub mod callback;
-
-pub mod name;
-
-pub mod key;
-
-pub mod keyfile;
-
-pub mod master;
-
-pub mod blob;
-
 pub mod file;
-
+pub mod digest;
+pub mod callback;
+pub mod name;
+pub mod key;
+pub mod keyfile;
+pub mod master;
+pub mod blob;
 pub mod format;
-
 pub mod chunker;
-
 pub mod store;
-
 pub mod convert;
-
 pub mod index;
-
-pub mod ingest;
-
-pub mod image;
-
-pub mod source;
-
-pub mod copy;
-
-pub mod restore;
-
-pub mod cache;
-
-pub mod reader;
-
-pub mod json;
-
-pub mod manifest;
-
 pub mod lock;
-
+pub mod ingest;
+pub mod image;
+pub mod source;
+pub mod copy;
+pub mod restore;
+pub mod cache;
+pub mod reader;
+pub mod json;
+pub mod manifest;
 pub mod tree;
-
 pub mod group;
-
 pub mod prune;
-
 pub mod gc;
-pub mod stats;
 pub mod verify;
-
 pub mod pbsconfig;
-
+pub mod stats;
 pub mod snapshot;
-
 pub mod backup;
