@@ -89,7 +89,7 @@ $(TOOL): $(TOOL_SOURCES) $(wildcard tool/*.h) include/pxds.h $(SHARED) $(LINKS)
 
 build/examples/%: c-examples/%.c include/pxds.h $(SHARED) $(LINKS)
 	@mkdir -p $(@D)
-	$(COMPILE) -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN/..'
+	$(COMPILE) -pthread -o $@ $< $(LDFLAGS) -Lbuild -lpxds -Wl,-rpath,'$$ORIGIN/..'
 
 nbd: $(NBD_PLUGIN)
 
