@@ -138,11 +138,32 @@ fn the_committed_header_is_current() {
     assert!(read(&path) == generated, "include/pxds.h is stale: run `make header`");
 }
 
+/// The functions that are exported.
+fn symbols() -> BTreeSet<String> {
+    let lines = read(&root().join("abi/pxds.symbols"));
+    lines.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_function_is_called_from_c() {
+    let mut missing = symbols();
+    for dir in ["c-examples", "tests/c"] {
+        for entry in fs::read_dir(root().join(dir)).unwrap().map(Result::unwrap) {
+            if entry.path().extension().is_some_and(|extension| extension == "c" || extension == "h") {
+                let text = read(&entry.path());
+                for call in text.split('(') {
+                    let name = call.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap();
+                    missing.remove(name);
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "neither in c-examples nor in tests/c: {missing:?}");
+}
+
 #[test]
 fn each_function_stands_by_its_task_once() {
-    let symbols = read(&root().join("abi/pxds.symbols"));
-    let mut missing: BTreeSet<&str> =
-        symbols.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect();
+    let mut missing = symbols();
     let named = functions_by_task(&generate());
     let unknown: Vec<_> = named.iter().filter(|name| !missing.remove(name.as_str())).collect();
     assert!(missing.is_empty() && unknown.is_empty(), "cbindgen.toml: fewer: {missing:?}; more: {unknown:?}");

@@ -127,7 +127,12 @@ static void test_save_and_open(void)
     add(writer, 5, "hello");
     add(writer, 12, "world!!");
     CHECK(!exists(path));
+    OK(pxds_index_check_path(path, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_index_check_path(in_dir("missing/a.didx"), &err));
+    OK(pxds_file_write(in_dir("text"), "no index", 8, &err));
+    IS(PXDS_ERR_EXISTS, pxds_index_check_path(in_dir("text"), &err));
     OK(pxds_index_writer_save(writer, path, &err));
+    OK(pxds_index_check_path(path, &err));
     saved = read_all(path, &saved_len);
     if (EQUAL(len, saved_len))
         CHECK(memcmp(bytes, saved, len) == 0);

@@ -230,6 +230,28 @@ static pxds_status set(pxds_manifest *manifest, const char *name, const char *js
     return pxds_manifest_set_unprotected(manifest, name, json, strlen(json), &err);
 }
 
+/* What has been signed stays as it is, but for the unprotected part. */
+static void test_sign(void)
+{
+    static const uint8_t secret[PXDS_KEY_SIZE] = {7};
+    pxds_manifest *manifest = parse(two_files);
+    pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
+    pxds_key *key = NULL;
+    uint32_t signature = 7;
+
+    OK(pxds_key_new(secret, &key, &err));
+    OK(pxds_manifest_verify(manifest, key, &signature, &err));
+    EQUAL(PXDS_SIGNATURE_MISSING, signature);
+    OK(pxds_manifest_sign(manifest, key, &err));
+    OK(pxds_manifest_set_notes(manifest, "not signed", &err));
+    file.filename = "b.blob";
+    IS(PXDS_ERR_STATE, pxds_manifest_add_file(manifest, &file, &err));
+    OK(pxds_manifest_verify(manifest, key, &signature, &err));
+    EQUAL(PXDS_SIGNATURE_VALID, signature);
+    pxds_key_free(key);
+    pxds_manifest_free(manifest);
+}
+
 static void test_unprotected(void)
 {
     static const char upid[] = "UPID:elsa:00004F37:0039E469:00000000:5CA78B83:verify::root@pam:";
@@ -329,6 +351,7 @@ int main(void)
     RUN(test_add_file_is_checked);
     RUN(test_parse_is_checked);
     RUN(test_signed);
+    RUN(test_sign);
     RUN(test_unprotected);
     RUN(test_nul);
     RUN(test_canonical_json);

@@ -60,6 +60,8 @@ static void test_empty_store(void)
     uint64_t size = 7;
 
     EQUAL(PXDS_STATS_EXACT, total.flags);
+    CHECK(pxds_dedup_factor(0, 0) >= 1 && pxds_dedup_factor(0, 0) <= 1);
+    CHECK(pxds_dedup_factor(3, 2) >= 1.5 && pxds_dedup_factor(3, 2) <= 1.5);
     CHECK(total.described.indexes == 0 && total.used.chunks == 0 && total.broken_files == 0);
     EQUAL(0, pxds_stats_group_count(stats));
     EQUAL(0, pxds_stats_snapshot_count(stats));
