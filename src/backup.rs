@@ -24,7 +24,7 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
-use crate::progress::{KeptOnProgress, Progress, Stage};
+use crate::progress::{OnProgress, Progress, Stage};
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
@@ -38,16 +38,16 @@ const MAX_WAIT: i64 = 5;
 /// How often the clock is looked at meanwhile.
 const WAIT_MS: u64 = 20;
 
-/// [`Stage::phase`](crate::progress::Stage) while a time is waited for: seconds.
+/// [`Stage::phase`] while a time is waited for: seconds.
 pub const PHASE_WAIT: u32 = 0;
-/// [`Stage::phase`](crate::progress::Stage) while a backup is finished: directories of chunks that are brought to the disk.
+/// [`Stage::phase`] while a backup is finished: directories of chunks that are brought to the disk.
 pub const PHASE_FINISH: u32 = 1;
 
 /// Bytes asked of the descriptor of a blob at a time.
 const STEP: usize = 1 << 20;
 
 /// How a snapshot is made.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct BackupOptions {
     /// Its time, in seconds since 1970; by default now, which is waited for for a few seconds if the last snapshot is not
     /// before it, or one of this time is there.
@@ -62,8 +62,8 @@ pub struct BackupOptions {
     pub crypt_mode: CryptMode,
     /// The key to encrypt and sign with; not without a mode that needs it.
     pub key: Option<Arc<CryptKey>>,
-    /// Told how far [`Backup::new`] and [`Backup::finish`] are.
-    pub on_progress: Option<KeptOnProgress>,
+    /// Told how far [`Backup::new`] and [`Backup::finish`] are: [`PHASE_WAIT`], [`PHASE_FINISH`].
+    pub progress: Option<OnProgress>,
 }
 
 /// A snapshot in the making.
@@ -104,9 +104,9 @@ impl Backup {
     /// another of that time; `Busy`, with the path, if somebody else is writing into the group, removing the snapshot
     /// before, or collecting garbage; `Io`; that of the callback.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
-        let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, on_progress } = options;
+        let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, progress } = options;
         check_key(crypt_mode, key.is_some())?;
-        let mut progress = Progress::new(on_progress);
+        let mut progress = Progress::new(progress);
         let store_lock = store.lock_shared()?;
         let held = store.create_group(group, owner.as_deref())?;
         let started = match Started::new(store, group, &held, time, &mut progress) {
@@ -256,7 +256,7 @@ impl Backup {
                 })?
             }
             ArchiveKind::Blob => {
-                let mut progress = Progress::new(stream.on_progress);
+                let mut progress = Progress::new(stream.progress);
                 let data = self.run(|backup| {
                     let watch = Watch::start(fd)?;
                     let data = read_whole(name, fd, &mut progress)?;
@@ -287,10 +287,8 @@ impl Backup {
             }
             backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
             let progress = &mut backup.progress;
-            backup.store.sync_before_index_telling(&backup.unsynced, &mut |done, total| {
-                progress.stage = Stage { phase: PHASE_FINISH, done, total, ..Stage::default() };
-                progress.tick()
-            })?;
+            progress.stage = Stage { phase: PHASE_FINISH, ..Stage::default() };
+            backup.store.sync_before_index_telling(&backup.unsynced, progress)?;
             let syncs = backup.store.sync_level() != SyncLevel::None;
             if backup.syncs_files() {
                 backup.store.sync_way_to(backup.snapshot.group())?;

@@ -7,9 +7,9 @@
 //!   whatever has happened.
 //! - The first failure stops all: nothing more is taken, and whoever works learns of it at the next pause. A failure to
 //!   take a job is the end of the jobs instead: those before it are done and delivered first.
-//! - At most `max_jobs` jobs have been taken and not yet delivered, so that a slow receiver bounds the memory.
-//! - A receiver that asks for it is called again while nothing is ready: at each pause of the caller's thread, and before
-//!   that has waited longer than the receiver's patience.
+//! - At most `max_jobs` jobs have been taken and not yet delivered, so that slow deliveries bound the memory.
+//! - Whoever watches the progress is told while nothing is ready too: at each pause of the caller's thread, and when
+//!   that has waited until it is due.
 //! - Where memory runs out, fewer threads work. A thread that had none begins its job again when all others rest; from
 //!   then on the caller's thread alone takes jobs. A job has failed if the second attempt fails.
 
@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Kind, Result, no_memory, reserve};
 use crate::limits::MAX_THREADS;
+use crate::progress::Progress;
 use crate::sys::{self, SignalsBlocked};
 
 /// Bytes of a thread's stack. Unless it is said, std asks the environment.
@@ -72,27 +73,8 @@ pub enum Taken {
 /// is delivered meanwhile.
 pub type Pause<'a> = dyn FnMut() -> Result<()> + 'a;
 
-/// Takes the jobs that have been done, in order, on the caller's thread. A closure is one that does nothing else.
-pub trait Receiver<J> {
-    /// Takes the next job. An error stops all.
-    fn deliver(&mut self, job: &mut J) -> Result<()>;
-
-    /// Is called when all that is ready has been delivered. An error stops all.
-    fn pause(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// How long the caller's thread may wait before the next pause; `None`: until there is something to do.
-    fn patience(&self) -> Option<Duration> {
-        None
-    }
-}
-
-impl<J, F: FnMut(&mut J) -> Result<()>> Receiver<J> for F {
-    fn deliver(&mut self, job: &mut J) -> Result<()> {
-        self(job)
-    }
-}
+/// Takes the jobs that have been done, in order, on the caller's thread. An error stops all.
+pub type Deliver<'a, J> = dyn FnMut(&mut J, &mut Progress) -> Result<()> + 'a;
 
 /// The number of threads that an option asks for, of which 0 stands for the processors that this process may use.
 ///
@@ -105,14 +87,21 @@ pub fn thread_count(option: usize) -> Result<usize> {
     }
 }
 
-/// Does what `take` gives by `work`, and hands it to `receiver`.
+/// Does what `take` gives by `work`, and hands it to `deliver`. `progress` is told meanwhile; an error of it stops all.
 ///
 /// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on
-/// any thread, on one at a time; `work` on all; `receiver` on the caller's. A job that was delivered is used again.
+/// any thread, on one at a time; `work` on all; `deliver` on the caller's. A job that was delivered is used again.
 /// Work that has failed for lack of memory is called once more for the same job, which it may have done in part.
 ///
-/// Errors: the first of any of the three. When it is one of `take`'s, all that was taken before has been delivered.
-pub fn run<D, J, T, W>(desks: &mut [D], max_jobs: usize, take: T, work: W, receiver: &mut dyn Receiver<J>) -> Result<()>
+/// Errors: the first of any of the four. When it is one of `take`'s, all that was taken before has been delivered.
+pub fn run<D, J, T, W>(
+    desks: &mut [D],
+    max_jobs: usize,
+    progress: &mut Progress,
+    take: T,
+    work: W,
+    deliver: &mut Deliver<'_, J>,
+) -> Result<()>
 where
     D: Desk,
     J: Default + Send,
@@ -142,10 +131,17 @@ where
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
     thread::scope(|scope| {
         let mut helpers = Helpers { scope, handles };
-        let result = crew.lead(&mut helpers, &mut Place { desk, is_used: false }, receiver);
+        let mut receiver = Receiver { progress, deliver };
+        let result = crew.lead(&mut helpers, &mut Place { desk, is_used: false }, &mut receiver);
         helpers.join();
         result.inspect(|()| sys::memory_is_back())
     })
+}
+
+/// What the caller's thread serves beside the work.
+struct Receiver<'a, J> {
+    progress: &'a mut Progress,
+    deliver: &'a mut Deliver<'a, J>,
 }
 
 /// Where a thread works.
@@ -259,7 +255,7 @@ where
         &'scope self,
         helpers: &mut Helpers<'scope, '_>,
         place: &mut Place<'_, D>,
-        receiver: &mut dyn Receiver<J>,
+        receiver: &mut Receiver<'_, J>,
     ) -> Result<()> {
         let _alarm = Alarm(self);
         loop {
@@ -284,7 +280,7 @@ where
                     break;
                 }
                 let is_late;
-                (state, is_late) = self.wait_at_most(state, receiver.patience());
+                (state, is_late) = self.wait_at_most(state, receiver.progress.due_in());
                 if is_late {
                     break;
                 }
@@ -293,10 +289,10 @@ where
     }
 
     /// What the caller's thread does between two parts of its work.
-    fn attend<'scope>(&'scope self, helpers: &mut Helpers<'scope, '_>, receiver: &mut dyn Receiver<J>) -> Result<()> {
+    fn attend<'scope>(&'scope self, helpers: &mut Helpers<'scope, '_>, receiver: &mut Receiver<'_, J>) -> Result<()> {
         self.hire(helpers);
         self.deliver_ready(receiver)?;
-        receiver.pause().inspect_err(|error| self.fail(error))
+        receiver.progress.tick().inspect_err(|error| self.fail(error))
     }
 
     /// What every other thread does.
@@ -459,7 +455,7 @@ where
     }
 
     /// Delivers what comes next, as far as it is done.
-    fn deliver_ready(&self, receiver: &mut dyn Receiver<J>) -> Result<()> {
+    fn deliver_ready(&self, receiver: &mut Receiver<'_, J>) -> Result<()> {
         loop {
             let mut state = self.state();
             if let Phase::Failed(error) = &state.phase {
@@ -468,7 +464,7 @@ where
             let Some(mut job) = state.done.front_mut().and_then(Option::take) else { return Ok(()) };
             // Its place stays until it is delivered: it counts among those that may be under way.
             drop(state);
-            receiver.deliver(&mut job).inspect_err(|error| self.fail(error))?;
+            (receiver.deliver)(&mut job, receiver.progress).inspect_err(|error| self.fail(error))?;
             let mut state = self.state();
             state.done.pop_front();
             state.delivered += 1;
@@ -480,8 +476,8 @@ where
         }
     }
 
-    /// Stops all for a failure of the receiver's. It is known before anybody returns it: it must not pass for the end of the
-    /// jobs.
+    /// Stops all for a failure of a delivery or of the progress. It is known before anybody returns it: it must not
+    /// pass for the end of the jobs.
     fn fail(&self, error: &Error) {
         self.state().fail(error.clone());
         self.changed.notify_all();
@@ -517,11 +513,14 @@ impl<D, J, T, W> Drop for Alarm<'_, '_, D, J, T, W> {
 mod tests {
     use std::collections::BTreeSet;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::thread::ThreadId;
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::callback::Callback;
+    use crate::progress::Stage;
 
     #[derive(Default)]
     struct Job {
@@ -538,7 +537,7 @@ mod tests {
     fn squares(threads: usize, count: usize, max_jobs: usize) -> (Vec<usize>, usize) {
         let (caller, mut next, mut squares, mut by) = (thread::current().id(), 0, Vec::new(), BTreeSet::new());
         let (under_way, begun) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let mut deliver = |job: &mut Job| {
+        let mut deliver = |job: &mut Job, _: &mut Progress| {
             assert_eq!(thread::current().id(), caller);
             under_way.fetch_sub(1, Ordering::SeqCst);
             squares.push(job.square);
@@ -571,7 +570,7 @@ mod tests {
             job.by = Some(thread::current().id());
             Ok(())
         };
-        run(&mut vec![(); threads], max_jobs, take, work, &mut deliver).unwrap();
+        run(&mut vec![(); threads], max_jobs, &mut Progress::default(), take, work, &mut deliver).unwrap();
         (squares, by.len())
     }
 
@@ -607,14 +606,14 @@ mod tests {
             threads.fetch_add(1, Ordering::SeqCst);
             Ok(Taken::Last)
         };
-        run(&mut desks, 8, take, |_, _, _| Ok(()), &mut |_: &mut Job| Ok(())).unwrap();
+        run(&mut desks, 8, &mut Progress::default(), take, |_, _, _| Ok(()), &mut |_: &mut Job, _| Ok(())).unwrap();
         assert_eq!((threads.into_inner(), desks), (1, [Counter(1), Counter(0)]));
     }
 
     /// Runs 100 jobs, of which number 10 fails where `fails` says, and gives what was delivered and the error.
     fn failing(threads: usize, fails: &str) -> (usize, Error) {
         let (mut next, mut delivered) = (0, 0);
-        let mut deliver = |job: &mut Job| {
+        let mut deliver = |job: &mut Job, _: &mut Progress| {
             if fails == "deliver" && job.number == 10 {
                 return Err(failure("deliver"));
             }
@@ -633,7 +632,7 @@ mod tests {
             }
             if fails == "work" && job.number == 10 { Err(failure("work")) } else { Ok(()) }
         };
-        let error = run(&mut vec![(); threads], 16, take, work, &mut deliver).unwrap_err();
+        let error = run(&mut vec![(); threads], 16, &mut Progress::default(), take, work, &mut deliver).unwrap_err();
         (delivered, error)
     }
 
@@ -680,7 +679,8 @@ mod tests {
                 thread::sleep(Duration::from_millis(1));
             }
         };
-        let error = run(&mut [(); 4], 16, take, work, &mut |_: &mut Job| Ok(())).unwrap_err();
+        let error =
+            run(&mut [(); 4], 16, &mut Progress::default(), take, work, &mut |_: &mut Job, _| Ok(())).unwrap_err();
         assert_eq!(error.message(), "work");
     }
 
@@ -701,11 +701,11 @@ mod tests {
             }
             Ok(Taken::Nothing)
         };
-        let mut deliver = |_: &mut Job| {
+        let mut deliver = |_: &mut Job, _: &mut Progress| {
             delivered.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
-        run(&mut [(); 2], 16, take, |_, _, _| Ok(()), &mut deliver).unwrap();
+        run(&mut [(); 2], 16, &mut Progress::default(), take, |_, _, _| Ok(()), &mut deliver).unwrap();
     }
 
     #[test]
@@ -722,8 +722,14 @@ mod tests {
                     thread::sleep(Duration::from_millis(1));
                 }
             };
-            let error =
-                run(&mut vec![(); threads], 16, take, |_, _, _| Ok(()), &mut |_: &mut Job| Err(failure("deliver")));
+            let error = run(
+                &mut vec![(); threads],
+                16,
+                &mut Progress::default(),
+                take,
+                |_, _, _| Ok(()),
+                &mut |_: &mut Job, _| Err(failure("deliver")),
+            );
             assert_eq!(error.unwrap_err().message(), "deliver");
         }
     }
@@ -778,13 +784,13 @@ mod tests {
             job.square = job.number * job.number;
             paused
         };
-        let mut deliver = |job: &mut Job| {
+        let mut deliver = |job: &mut Job, _: &mut Progress| {
             assert_eq!((job.number, job.square), (delivered, delivered * delivered));
             delivered += 1;
             Ok(())
         };
         let mut desks: Vec<_> = (0..threads).map(|_| Greedy { free: &free, kept: 0 }).collect();
-        let result = run(&mut desks, 16, take, work, &mut deliver);
+        let result = run(&mut desks, 16, &mut Progress::default(), take, work, &mut deliver);
         (result, delivered)
     }
 
@@ -804,29 +810,18 @@ mod tests {
         }
     }
 
-    /// Has enough when it has been called so often.
-    struct Watcher {
-        pauses_left: usize,
-    }
-
-    impl Receiver<Job> for Watcher {
-        fn deliver(&mut self, _: &mut Job) -> Result<()> {
-            Ok(())
-        }
-
-        fn pause(&mut self) -> Result<()> {
-            assert!(self.pauses_left > 0, "it has had enough");
-            self.pauses_left -= 1;
-            if self.pauses_left == 0 { Err(failure("pause")) } else { Ok(()) }
-        }
-
-        fn patience(&self) -> Option<Duration> {
-            Some(Duration::from_millis(1))
-        }
+    /// Progress whose callback has enough when it has been called so often.
+    fn watched(most: usize) -> Progress {
+        let calls_left = AtomicUsize::new(most);
+        Progress::new(Some(Callback(Arc::new(move |_: &Stage| {
+            let left = calls_left.fetch_sub(1, Ordering::SeqCst);
+            assert!(left > 0, "it has had enough");
+            if left == 1 { Err(failure("pause")) } else { Ok(()) }
+        }))))
     }
 
     #[test]
-    fn a_receiver_is_called_while_nothing_happens() {
+    fn progress_is_told_while_nothing_happens() {
         for threads in [1, 2, 8] {
             for helper_waits in [false, true] {
                 let (caller, mut next) = (thread::current().id(), 0);
@@ -841,9 +836,12 @@ mod tests {
                         thread::sleep(Duration::from_millis(1));
                     }
                 };
-                let mut watcher = Watcher { pauses_left: 200 };
-                let error = run(&mut vec![(); threads], 4, take, |_, _, _| Ok(()), &mut watcher).unwrap_err();
-                assert_eq!((error.message(), watcher.pauses_left), ("pause", 0));
+                let error =
+                    run(&mut vec![(); threads], 4, &mut watched(3), take, |_, _, _| Ok(()), &mut |_: &mut Job, _| {
+                        Ok(())
+                    })
+                    .unwrap_err();
+                assert_eq!(error.message(), "pause");
             }
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | 0 | [`error`], [`digest`], [`limits`] |
+//! | 0 | [`callback`], [`error`], [`digest`], [`limits`] |
 //! | 1 | [`progress`], [`simd`] |
 //! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
@@ -25,6 +25,7 @@
 #[cfg(panic = "abort")]
 compile_error!("pxds must be built with panic=unwind: a panic must never abort the program that links it");
 
+pub mod callback;
 pub mod digest;
 pub mod error;
 pub mod limits;

@@ -1,10 +1,14 @@
-//! Telling how far a long call is, at most ten times a second.
+//! Telling how far a long call is.
+//!
+//! Every long call takes an [`OnProgress`] in its options, and tells it of [`Stage`]s by one rule: the first at once,
+//! then ten a second at most, and besides these the first of each phase and the end of one whose length is known.
 
 use std::time::{Duration, Instant};
 
+use crate::callback::Callback;
 use crate::error::Result;
 
-/// The least time between two tellings.
+/// The least time between two tellings within a phase.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// How far a call is.
@@ -20,46 +24,63 @@ pub struct Stage {
     pub bytes: u64,
 }
 
-/// Takes word of it, on the caller's thread. An error stops the call.
-pub type OnProgress<'a> = dyn FnMut(&Stage) -> Result<()> + 'a;
-
-/// The same, kept by what lives longer than one call.
-pub type KeptOnProgress = Box<dyn FnMut(&Stage) -> Result<()> + Send>;
-
-/// A stage, and whom to tell: a [`KeptOnProgress`], or an [`OnProgress`] of the caller's.
-pub struct Progress<T = KeptOnProgress> {
-    /// Where the work is.
-    pub stage: Stage,
-    told: Option<Instant>,
-    tell: Option<T>,
+impl Stage {
+    fn is_end(&self) -> bool {
+        self.done == self.total && self.total > 0
+    }
 }
 
-impl<T: FnMut(&Stage) -> Result<()>> Progress<T> {
+/// Is told how far a call is, on the caller's thread. An error stops the call.
+pub type OnProgress = Callback<dyn Fn(&Stage) -> Result<()> + Send + Sync>;
+
+/// A stage, and whom to tell.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Where the work is.
+    pub stage: Stage,
+    /// What was told last, and when.
+    told: Option<(Stage, Instant)>,
+    on_progress: Option<OnProgress>,
+}
+
+impl Progress {
     /// At the beginning of phase 0.
-    pub fn new(tell: Option<T>) -> Self {
-        Progress { stage: Stage::default(), told: None, tell }
+    pub fn new(on_progress: Option<OnProgress>) -> Self {
+        Progress { on_progress, ..Progress::default() }
     }
 
     /// Whether there is somebody to tell.
     pub fn is_watched(&self) -> bool {
-        self.tell.is_some()
+        self.on_progress.is_some()
     }
 
     /// How long until it may tell again; `None` if there is nobody to tell.
     pub fn due_in(&self) -> Option<Duration> {
-        let rest = |told: Instant| INTERVAL.saturating_sub(told.elapsed());
+        let rest = |(_, at): (Stage, Instant)| INTERVAL.saturating_sub(at.elapsed());
         self.is_watched().then(|| self.told.map_or(Duration::ZERO, rest))
     }
 
-    /// Tells, unless it has just done so. The first time is at once.
+    /// Goes on to `stage`, and tells if that is due.
+    ///
+    /// Errors: that of the callback.
+    pub fn advance(&mut self, stage: Stage) -> Result<()> {
+        self.stage = stage;
+        self.tick()
+    }
+
+    /// Tells, if that is due.
     ///
     /// Errors: that of the callback.
     pub fn tick(&mut self) -> Result<()> {
-        let Some(tell) = &mut self.tell else { return Ok(()) };
-        if self.told.is_some_and(|told| told.elapsed() < INTERVAL) {
-            return Ok(());
+        let Some(on_progress) = &self.on_progress else { return Ok(()) };
+        if let Some((last, at)) = self.told {
+            let begins = last.phase != self.stage.phase;
+            let ends = self.stage.is_end() && !last.is_end();
+            if !begins && !ends && at.elapsed() < INTERVAL {
+                return Ok(());
+            }
         }
-        self.told = Some(Instant::now());
-        tell(&self.stage)
+        self.told = Some((self.stage, Instant::now()));
+        on_progress(&self.stage)
     }
 }

@@ -8,9 +8,15 @@ use crate::error::{Error, Kind, Result};
 use crate::limits::ZONE_FILE_MAX_SIZE;
 use crate::sys;
 
-/// A time zone. Nothing of it comes from the environment.
+/// A time zone; by default UTC. Nothing of it comes from the environment.
 #[derive(Debug, Clone)]
 pub struct Zone(TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Zone::utc()
+    }
+}
 
 impl Zone {
     /// Coordinated universal time, without summer time.

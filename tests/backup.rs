@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, digest_of, failure, generate, quick, tree};
 use pxds::backup::{Backup, BackupOptions, PHASE_FINISH, PHASE_WAIT};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
@@ -18,7 +19,7 @@ use pxds::index::IndexKind;
 use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions, StoredIndex};
 use pxds::manifest::{CryptMode, MANIFEST_NAME, Manifest, VerifyState};
 use pxds::name::{BackupType, Group, Snapshot};
-use pxds::progress::{KeptOnProgress, Stage};
+use pxds::progress::{OnProgress, Stage};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::OpenSnapshot;
 use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
@@ -210,7 +211,7 @@ fn a_failure_to_write_ends_it() {
     let file = File::open(scratch.join("input")).unwrap();
     let stop = IngestOptions {
         chunker: Config::from_avg(65536).unwrap(),
-        on_chunk: Some(Box::new(|_| Err(pxds::error::Error::cancelled("test", 7)))),
+        on_chunk: Some(Callback(Arc::new(|_| Err(pxds::error::Error::cancelled("test", 7))))),
         ..IngestOptions::default()
     };
     let fd = CallerFd::new(file.as_raw_fd()).unwrap();
@@ -344,11 +345,11 @@ fn a_time_that_is_not_given_is_waited_for() {
     store.destroy_snapshot(&future).unwrap();
     // The wait can be stopped.
     backup(at(pxds::sys::now() + 4)).unwrap();
-    let stop: KeptOnProgress = Box::new(|stage| {
+    let stop: OnProgress = Callback(Arc::new(|stage: &Stage| {
         assert_eq!(stage.phase, PHASE_WAIT);
         Err(Error::cancelled("test", 7))
-    });
-    let error = failure(Backup::new(&store, &x, BackupOptions { on_progress: Some(stop), ..now() }));
+    }));
+    let error = failure(Backup::new(&store, &x, BackupOptions { progress: Some(stop), ..now() }));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
     assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
 }
@@ -362,12 +363,12 @@ fn the_end_tells_of_progress_and_can_be_stopped() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let start = |stop: bool| {
             let told = told.clone();
-            let tell: KeptOnProgress = Box::new(move |stage: &Stage| {
+            let tell: OnProgress = Callback(Arc::new(move |stage: &Stage| {
                 told.lock().unwrap().push(*stage);
                 if stop { Err(Error::cancelled("test", 7)) } else { Ok(()) }
-            });
+            }));
             let mut backup =
-                Backup::new(&store, &group("host/x"), BackupOptions { on_progress: Some(tell), ..at(TIME) }).unwrap();
+                Backup::new(&store, &group("host/x"), BackupOptions { progress: Some(tell), ..at(TIME) }).unwrap();
             backup.add_index("a.didx", &mut stream(&store, &data)).unwrap();
             backup
         };
@@ -532,7 +533,7 @@ fn noticing(path: &Path) -> (Store, Arc<Mutex<Vec<String>>>) {
         keep.lock().unwrap().push(message.to_owned());
         Ok(())
     };
-    let store = Store::open(path, &StoreOptions { notice: Some(Arc::new(notice)), ..quick() }).unwrap();
+    let store = Store::open(path, &StoreOptions { notice: Some(Callback(Arc::new(notice))), ..quick() }).unwrap();
     (store, notices)
 }
 

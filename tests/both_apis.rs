@@ -147,7 +147,7 @@ fn over_both(flow: fn(&dyn Api, &Path, &mut Seen)) {
         let scratch = Scratch::new();
         let path = scratch.join("store");
         let options = StoreOptions { sync: SyncLevel::None, ..StoreOptions::default() };
-        drop(Store::create(&path, &options, &mut |_, _| Ok(())).unwrap());
+        drop(Store::create(&path, &options).unwrap());
         let api: Box<dyn Api> = match safe {
             true => Box::new(safe_api::Safe::open(&path)),
             false => Box::new(extern_api::Extern::open(&path)),

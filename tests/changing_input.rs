@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, failure, quick, tree};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Kind, Result};
 use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, Ingest, IngestOptions};
@@ -29,6 +30,9 @@ const CHANGES: [(Change, &str); 3] = [
     (|file| file.write_all_at(b"other", 0).unwrap(), "somebody has written to it"),
     (|file| file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap(), "somebody has written to it"),
 ];
+
+/// A callback of an ingest.
+type Heard<T> = Callback<dyn Fn(&T) -> Result<()> + Send + Sync>;
 
 /// Messages, and the paths that they are about.
 type Told = Vec<(String, Option<PathBuf>)>;
@@ -55,7 +59,7 @@ impl Scene {
                 Ok(())
             }
         };
-        let options = StoreOptions { notice: Some(Arc::new(notice)), ..quick() };
+        let options = StoreOptions { notice: Some(Callback(Arc::new(notice))), ..quick() };
         let store = Store::open(&scratch.join("store"), &options).unwrap();
         let path = scratch.path().canonicalize().unwrap().join("file");
         Scene { scratch, store, told, path }
@@ -71,25 +75,25 @@ impl Scene {
     }
 
     /// Something that is called while the file is read, and changes it the first time.
-    fn meddler<T>(&self, change: Option<Change>) -> impl FnMut(&T) -> Result<()> + use<T> {
-        let mut left = change;
+    fn meddler<T>(&self, change: Option<Change>) -> Heard<T> {
+        let left = Mutex::new(change);
         let path = self.path.clone();
-        move |_| {
-            if let Some(change) = left.take() {
+        Callback(Arc::new(move |_: &T| {
+            if let Some(change) = left.lock().unwrap().take() {
                 change(&File::options().write(true).open(&path).unwrap());
             }
             Ok(())
-        }
+        }))
     }
 
     fn stream(&self, change: Option<Change>, strict: bool) -> IngestOptions {
         let (chunker, on_chunk) = (Config::from_avg(4096).unwrap(), self.meddler::<ChunkResult>(change));
-        IngestOptions { chunker, on_chunk: Some(Box::new(on_chunk)), threads: 1, strict, ..IngestOptions::default() }
+        IngestOptions { chunker, on_chunk: Some(on_chunk), threads: 1, strict, ..IngestOptions::default() }
     }
 
     fn image(&self, change: Option<Change>, strict: bool) -> ImageOptions {
         let on_chunk = self.meddler::<ChunkResult>(change);
-        ImageOptions { on_chunk: Some(Box::new(on_chunk)), threads: 1, strict, ..ImageOptions::default() }
+        ImageOptions { on_chunk: Some(on_chunk), threads: 1, strict, ..ImageOptions::default() }
     }
 
     /// Reads the file as every kind of archive; how each went.
@@ -123,7 +127,7 @@ impl Scene {
             let mut backup = Backup::new(&self.store, &Group::parse("host/x").unwrap(), options).unwrap();
             let (mut stream, image) = (self.stream(change, strict), self.image(change, strict));
             if name == "c.blob" {
-                stream.on_progress = Some(Box::new(self.meddler::<Stage>(change)));
+                stream.progress = Some(self.meddler::<Stage>(change));
             }
             let result = backup.add_fd(name, fd(&file), stream, image).and_then(|_| backup.finish());
             results.push((name, result, self.told.lock().unwrap().len()));

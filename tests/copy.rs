@@ -5,19 +5,21 @@ mod common;
 mod source;
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::{
     Rng, Scratch, age, assert_only_chunks, failure, is_fresh, kind, plain_blob, plant, raw_blob, reopen, tree,
 };
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind};
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
 use pxds::hash::sha256;
 use pxds::index::Index;
-use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, copy_chunk, copy_chunks};
+use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, OnChunk, copy_chunk, copy_chunks};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::source::{CallbackSource, ChunkSource, RequiredForm};
 use pxds::store::{Layout, Store};
@@ -59,11 +61,11 @@ fn what_is_missing_is_copied_and_what_is_there_is_touched() {
         plant(&to, &index.chunk(7).unwrap().digest, b"");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (list, me) = (seen.clone(), thread::current().id());
-        let on_chunk = Box::new(move |chunk: &pxds::ingest::ChunkResult| {
+        let on_chunk: OnChunk = Callback(Arc::new(move |chunk: &pxds::ingest::ChunkResult| {
             assert_eq!(thread::current().id(), me);
             list.lock().unwrap().push((chunk.offset, chunk.existed));
             Ok(())
-        });
+        }));
         let options = CopyOptions { on_chunk: Some(on_chunk), ..on_threads(threads) };
         let mut copied = copy_chunks(&from, &index, &to, options).unwrap();
         assert!(is_fresh(&old_path));
@@ -184,11 +186,10 @@ fn a_callback_stops_the_copy() {
     for threads in [1, 2, 8] {
         let scratch = Scratch::new();
         let to = scratch.store("to");
-        let mut left = 15;
-        let on_chunk = Box::new(move |_: &pxds::ingest::ChunkResult| {
-            left -= 1;
-            if left == 0 { Err(Error::cancelled("test", 12)) } else { Ok(()) }
-        });
+        let left = AtomicUsize::new(15);
+        let on_chunk: OnChunk = Callback(Arc::new(move |_: &pxds::ingest::ChunkResult| {
+            if left.fetch_sub(1, Ordering::Relaxed) == 1 { Err(Error::cancelled("test", 12)) } else { Ok(()) }
+        }));
         let options = CopyOptions { on_chunk: Some(on_chunk), ..on_threads(threads) };
         assert_eq!(failure(copy_chunks(&source, &index, &to, options)).callback_value(), 12);
         // What is there helps the next time.

@@ -23,7 +23,7 @@ use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::{OpenOptions, OpenSnapshot};
 use pxds::source::RequiredForm;
 use pxds::store::Store;
-use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
+use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 fn key(byte: u8) -> Arc<CryptKey> {
     Arc::new(CryptKey::new(&[byte; 32]))
@@ -461,7 +461,7 @@ fn a_store_of_the_go_package_is_read() {
                 key: Some(key.clone()),
                 ..VerifyOptions::default()
             };
-            let mut verifier = Verifier::new(&store, options, Listeners::default()).unwrap();
+            let mut verifier = Verifier::new(&store, options).unwrap();
             verifier.run(&Scope::Snapshot(snapshot.clone())).unwrap();
             (verifier.sums().ok, verifier.sums().failed)
         };

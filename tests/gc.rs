@@ -8,12 +8,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
 
 use common::{Json, Scratch, digest_of, failure, is_fresh, kind, mode, quick, vector_json};
-use garbage::{OLD, Scene, chunk_files, collect_and, files_below, index_bytes, pbs_status, set_atime};
+use garbage::{OLD, Scene, chunk_files, clock, collect_and, files_below, index_bytes, pbs_status, real, set_atime};
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
-use pxds::gc::{GcOptions, GcStatus, PHASE_MARK, read_status};
+use pxds::gc::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, read_status};
+use pxds::progress::Stage;
 use pxds::store::{Layout, StoreOptions, TreeLocks};
 use serde_json::Value;
 
@@ -261,6 +265,8 @@ fn a_group_that_does_not_hold_still_is_held() {
     scene
         .collect_with(&GcOptions { remembered: 1, ..GcOptions::default() }, |step| {
             if step.phase == PHASE_MARK && !held {
+                // The next step is then told of too.
+                std::thread::sleep(std::time::Duration::from_millis(101));
                 match scene.store.lock_group(&group) {
                     Err(error) => held = error.kind() == Kind::Busy,
                     Ok(_lock) => {
@@ -286,17 +292,27 @@ fn a_callback_stops_it_and_nothing_is_lost() {
     let mut steps = Vec::new();
     scene
         .collect_with(&GcOptions { dry_run: true, ..GcOptions::default() }, |step| {
-            steps.push(step);
+            steps.push(*step);
             Ok(())
         })
         .unwrap();
     assert!(steps.is_sorted_by_key(|step| (step.phase, step.done)), "{steps:?}");
     assert!(steps.iter().all(|step| step.total == 0 || step.done <= step.total));
+    assert_eq!(steps[0], Stage { total: 1, ..Stage::default() });
+    assert!(steps.last().is_some_and(|step| step.phase == PHASE_SWEEP && step.done == step.total), "{steps:?}");
+    // Stops where the clock has been looked at so often: for each touch, and for each file that is about to go.
     for stop_at in 0..500 {
-        let mut left = stop_at;
-        let result = scene.collect_with(&GcOptions::default(), |_| {
-            left -= 1;
-            if left < 0 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
+        let calls = Arc::new(AtomicI64::new(0));
+        let ticks = calls.clone();
+        let slow = clock(move || {
+            if ticks.fetch_add(1, Ordering::SeqCst) == stop_at {
+                // The next step is told of.
+                std::thread::sleep(std::time::Duration::from_millis(101));
+            }
+            real()
+        });
+        let result = scene.collect_with(&GcOptions { clock: slow, ..GcOptions::default() }, |_| {
+            if calls.load(Ordering::SeqCst) > stop_at { Err(Error::cancelled("test", 7)) } else { Ok(()) }
         });
         assert_eq!(scene.left(&kept), vec![true; 20], "stopped at {stop_at}");
         match result {
@@ -305,7 +321,7 @@ fn a_callback_stops_it_and_nothing_is_lost() {
                 assert!(read_status(&scene.store).is_none());
             }
             Ok(status) => {
-                assert!(stop_at > 40, "{stop_at}");
+                assert!(stop_at > 20, "{stop_at}");
                 assert_eq!(status.disk_chunks, 20);
                 assert_eq!(scene.left(&gone), vec![false; 20]);
                 return;

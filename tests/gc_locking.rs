@@ -10,7 +10,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use common::{Scratch, kind, plain_blob, quick, reopen};
+use common::{Scratch, kind, plain_blob, quick, reopen, watched};
 use garbage::Scene;
 use pxds::digest::Digest;
 use pxds::error::Kind;
@@ -21,10 +21,10 @@ use pxds::limits::BLOB_MAX_ENCODED_SIZE;
 use pxds::name::Group;
 use pxds::prune::{Keep, Mark};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::Pruned;
-use pxds::store::{ConvertStep, Converted, InsertOptions, Inserted, Layout, Store, StoreOptions};
+use pxds::snapshot::{PruneOptions, Pruned};
+use pxds::store::convert::PHASE_MOVE;
+use pxds::store::{ConvertOptions, Converted, InsertOptions, Inserted, Layout, Store, StoreOptions};
 use pxds::sys::LockMode;
-use pxds::zone::Zone;
 
 const FIRST: &str = "host/x/2024-01-01T12:00:00Z";
 const SECOND: &str = "host/x/2024-01-02T12:00:00Z";
@@ -39,15 +39,16 @@ fn loads(store: &Store, digest: &Digest) -> bool {
 
 fn prune(store: &Store) -> Vec<Pruned> {
     let keep = Keep { last: 1, ..Keep::default() };
-    store.prune_group(&Group::parse("host/x").unwrap(), &keep, &Zone::utc(), false, None).unwrap()
+    let options = PruneOptions { keep, ..PruneOptions::default() };
+    store.prune_group(&Group::parse("host/x").unwrap(), &options).unwrap()
 }
 
 fn gc(store: &Store) -> pxds::error::Result<GcStatus> {
-    collect(store, &GcOptions::default(), &mut |_| Ok(()))
+    collect(store, &GcOptions::default())
 }
 
 fn dry_run(store: &Store) -> GcStatus {
-    collect(store, &GcOptions { dry_run: true, ..GcOptions::default() }, &mut |_| Ok(())).unwrap()
+    collect(store, &GcOptions { dry_run: true, ..GcOptions::default() }).unwrap()
 }
 
 /// Collects garbage, and does something when `phase` begins.
@@ -426,8 +427,12 @@ fn scene_of_hex4() -> Scene {
 /// Converts the store of `scene` to hex2, and does something when the first file has been moved.
 fn convert_and(scene: &Scene, action: impl FnOnce()) -> pxds::error::Result<Converted> {
     let mut action = Some(action);
-    Store::convert(scene.store.path(), Layout::Hex2, &quick(), false, &mut |step, _, _| {
-        if step == ConvertStep::Move
+    let convert = |progress| {
+        let options = ConvertOptions { progress: Some(progress), ..ConvertOptions::default() };
+        Store::convert(scene.store.path(), Layout::Hex2, &quick(), &options)
+    };
+    watched(convert, |stage| {
+        if stage.phase == PHASE_MOVE
             && let Some(action) = action.take()
         {
             action();

@@ -233,6 +233,8 @@ fn no_listing_is_believed_by_itself() {
         .collect_with(&GcOptions::default(), |step| {
             if step.phase == PHASE_MARK {
                 calls += 1;
+                // The next step is then told of too.
+                std::thread::sleep(std::time::Duration::from_millis(101));
             }
             // Before the newest is read, and before the stray is, which comes last.
             match (step.phase, calls) {

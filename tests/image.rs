@@ -13,11 +13,12 @@ use image::{
     C, SIZES, bytes_of, check, disk, file_of, finish, growing, image, interrupting, model, options, options_of,
     read_file, stored,
 };
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, Index, IndexKind};
-use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, IngestStats};
+use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, IngestStats, OnChunk};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::{NoticeLevel, StoreOptions};
@@ -189,7 +190,7 @@ fn unusual_chunk_sizes_are_worth_a_word() {
         listener.lock().unwrap().push((level, message.to_owned()));
         Ok(())
     });
-    let store = scratch.store_with("store", &StoreOptions { notice: Some(notice), ..quick() });
+    let store = scratch.store_with("store", &StoreOptions { notice: Some(Callback(notice)), ..quick() });
     drop(Image::new(&store, None, options_of(4 << 20)).unwrap());
     assert!(said.lock().unwrap().is_empty());
     drop(Image::new(&store, None, options_of(8 << 20)).unwrap());
@@ -436,7 +437,7 @@ fn a_cancelled_image_takes_no_more() {
     let earlier = stored(&store, &data);
     let file = file_of(&scratch, "file", &data);
     let cancelling = || {
-        let on_chunk = Box::new(|_: &ChunkResult| Err(Error::cancelled("test", 9)));
+        let on_chunk: OnChunk = Callback(Arc::new(|_: &ChunkResult| Err(Error::cancelled("test", 9))));
         Image::new(&store, Some(5 * C as u64), ImageOptions { on_chunk: Some(on_chunk), ..options() }).unwrap()
     };
     for feed in [

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, age, failure, is_fresh, kind, reader};
 use image::{C, bytes_of, check, disk, file_of, finish, growing, image, model, options, options_of, read_file, stored};
+use pxds::callback::Callback;
 use pxds::error::Kind;
 use pxds::hash::sha256;
 use pxds::index::{FixedWriter, Index};
-use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, Ingest, IngestOptions, IngestStats};
+use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, Ingest, IngestOptions, IngestStats, OnChunk};
 
 /// A bitmap of the changed ranges.
 fn bitmap(changes: &[(u64, u64)], granularity: u64, size: usize) -> Vec<u8> {
@@ -113,10 +114,10 @@ fn reused_chunks_are_touched_reported_and_counted() {
     }
     let log = Arc::new(Mutex::new(Vec::new()));
     let writer = Arc::clone(&log);
-    let on_chunk = Box::new(move |chunk: &ChunkResult| {
+    let on_chunk: OnChunk = Callback(Arc::new(move |chunk: &ChunkResult| {
         writer.lock().unwrap().push(*chunk);
         Ok(())
-    });
+    }));
     let options = ImageOptions { on_chunk: Some(on_chunk), ..options() };
     let mut image = Image::new(&store, Some(data.len() as u64), options).unwrap();
     image.reuse(&earlier, Changes::Ranges(vec![(C as u64, 1)])).unwrap();

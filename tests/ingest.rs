@@ -10,11 +10,12 @@ use common::{
     reopen, tree, vector_json,
 };
 use pxds::blob::Codec;
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Error, Kind, Result};
 use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, Index, IndexKind};
-use pxds::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, StoredIndex};
+use pxds::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, OnChunk, StoredIndex};
 use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
 use pxds::store::{NoticeLevel, Store, StoreOptions};
 use pxds::sys::{self, Dir};
@@ -234,7 +235,7 @@ fn lost_and_cut_off_chunks_are_stored_anew() {
         }
         Ok(())
     });
-    let store = scratch.store_with("store", &StoreOptions { notice: Some(notice), ..quick() });
+    let store = scratch.store_with("store", &StoreOptions { notice: Some(Callback(notice)), ..quick() });
     let index = bytes_of(take_in(&store, &data).0);
     let before = tree(store.path());
     let chunks = chunks_of(&index);
@@ -258,11 +259,11 @@ type Log = Arc<Mutex<Vec<ChunkResult>>>;
 fn logging(stop_after: Option<usize>) -> (IngestOptions, Log) {
     let log = Log::default();
     let writer = Arc::clone(&log);
-    let on_chunk = Box::new(move |chunk: &ChunkResult| {
+    let on_chunk: OnChunk = Callback(Arc::new(move |chunk: &ChunkResult| {
         let mut log = writer.lock().unwrap();
         log.push(*chunk);
         if stop_after == Some(log.len() - 1) { Err(Error::cancelled("test", 9)) } else { Ok(()) }
-    });
+    }));
     (IngestOptions { on_chunk: Some(on_chunk), ..options() }, log)
 }
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use lexer::{Found, Token, paths, tokens, without_tests};
 
 const LAYERS: [&[&str]; 10] = [
-    &["error", "digest", "limits"],
+    &["callback", "error", "digest", "limits"],
     &["progress", "simd"],
     &["format", "chunker", "hash", "json", "sys"],
     &["crew", "crypt", "index", "name", "zone"],

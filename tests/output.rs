@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use common::{Scratch, quick};
+use pxds::callback::Callback;
 use pxds::error::Kind;
 use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::ingest::{Ingest, IngestOptions};
@@ -146,7 +147,7 @@ fn a_store_of_its_own_is_told_of_an_empty_index() {
             Ok(())
         }
     };
-    let options = pxds::store::StoreOptions { notice: Some(Arc::new(notice)), ..quick() };
+    let options = pxds::store::StoreOptions { notice: Some(Callback(Arc::new(notice))), ..quick() };
     let store = Store::open(&scratch.join("store"), &options).unwrap();
     for (path, notices) in [(scratch.join("outside.didx"), 0), (scratch.join("store/inside.didx"), 1)] {
         let mut index = Ingest::new(&store, IngestOptions::default()).unwrap().finish().unwrap();

@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Json, Rng, Scratch, failure, flock, kind, vector_json};
+use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
 use pxds::name::{Group, format_time, parse_time};
 use pxds::progress::{OnProgress, Stage};
 use pxds::prune::{Keep, Mark, Row, marks};
-use pxds::snapshot::Pruned;
+use pxds::snapshot::{PruneOptions, Pruned};
 use pxds::store::{Store, StoreOptions, SyncLevel};
 use pxds::zone::Zone;
 use serde_json::Value;
@@ -427,14 +428,14 @@ impl Scene {
         let options = StoreOptions {
             bare: true,
             sync: SyncLevel::None,
-            notice: Some(Arc::new(move |_, message: &str, path: Option<&Path>| {
+            notice: Some(Callback(Arc::new(move |_, message: &str, path: Option<&Path>| {
                 assert!(path.is_some(), "{message}");
                 notices.lock().unwrap().push(message.to_owned());
                 match on_notice.get().map_or(0, |callback| callback(message)) {
                     0 => Ok(()),
                     value => Err(Error::cancelled("notice callback", value)),
                 }
-            })),
+            }))),
             ..StoreOptions::default()
         };
         Store::open(self.scratch.path(), &options).unwrap()
@@ -444,14 +445,10 @@ impl Scene {
         self.prune_with(last, dry_run, None)
     }
 
-    fn prune_with<'a>(
-        &self,
-        last: u64,
-        dry_run: bool,
-        told: Option<&'a mut OnProgress<'a>>,
-    ) -> pxds::error::Result<Vec<Pruned>> {
+    fn prune_with(&self, last: u64, dry_run: bool, progress: Option<OnProgress>) -> pxds::error::Result<Vec<Pruned>> {
         let group = Group::parse(GROUP).unwrap();
-        self.store().prune_group(&group, &keep([last, 0, 0, 0, 0, 0]), &Zone::utc(), dry_run, told)
+        let keep = keep([last, 0, 0, 0, 0, 0]);
+        self.store().prune_group(&group, &PruneOptions { keep, dry_run, progress, ..PruneOptions::default() })
     }
 
     /// The days whose snapshots are there.
@@ -555,19 +552,20 @@ fn a_notice_can_stop_it() {
 #[test]
 fn progress_is_told_and_can_stop_it() {
     let scene = Scene::new(6);
-    let mut told = Vec::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
     // So slow that each of them is told of.
-    let mut tell = |stage: &Stage| {
-        told.push((stage.done, stage.total));
+    let tell = move |stage: &Stage| {
+        heard.lock().unwrap().push((stage.done, stage.total));
         std::thread::sleep(std::time::Duration::from_millis(101));
         if stage.done == 2 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
     };
-    let error = failure(scene.prune_with(2, false, Some(&mut tell)));
+    let error = failure(scene.prune_with(2, false, Some(Callback(Arc::new(tell)))));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
     assert_eq!(scene.left(), [3, 4, 5, 6]);
-    let mut silent = |_: &Stage| panic!("nothing is removed");
-    scene.prune_with(2, true, Some(&mut silent)).unwrap();
-    assert_eq!(told, [(0, 4), (1, 4), (2, 4)]);
+    let silent = |_: &Stage| panic!("nothing is removed");
+    scene.prune_with(2, true, Some(Callback(Arc::new(silent)))).unwrap();
+    assert_eq!(*told.lock().unwrap(), [(0, 4), (1, 4), (2, 4)]);
     scene.prune(2, false).unwrap();
     assert_eq!(scene.left(), [5, 6]);
 }

@@ -16,13 +16,11 @@ use pxds::hash::sha256;
 use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, copy_chunks};
 use pxds::manifest::Manifest;
 use pxds::name::{BackupType, Group, Snapshot};
-use pxds::prune::Keep;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::{Destroyed, OpenSnapshot};
-use pxds::store::{InsertOptions, Layout, ReadOnly, Store, StoreOptions};
+use pxds::snapshot::{DestroyOptions, Destroyed, OpenSnapshot, PruneOptions};
+use pxds::store::{ConvertOptions, InsertOptions, Layout, ReadOnly, Store, StoreOptions};
 use pxds::sys::LockMode;
-use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
-use pxds::zone::Zone;
+use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 const DATA: &[u8] = b"the data of a chunk";
 const SNAPSHOT: &str = "vm/100/2020-06-26T13:56:05Z";
@@ -105,10 +103,12 @@ const CHANGES: &[(&str, Change)] = &[
     ("no notes of a group", |store| store.set_group_notes(&group(), "")),
     ("protection", |store| store.set_protected(&snapshot(), true)),
     ("removal of a snapshot", |store| store.destroy_snapshot(&snapshot()).map(drop)),
-    ("removal of a group", |store| store.destroy_group(&group(), &mut Destroyed::default(), None)),
-    ("prune", |store| store.prune_group(&group(), &Keep::default(), &Zone::parse("UTC")?, false, None).map(drop)),
-    ("garbage collection", |store| collect(store, &GcOptions::default(), &mut |_| Ok(())).map(drop)),
-    ("verification", |store| Verifier::new(store, VerifyOptions::default(), Listeners::default()).map(drop)),
+    ("removal of a group", |store| {
+        store.destroy_group(&group(), &DestroyOptions::default(), &mut Destroyed::default())
+    }),
+    ("prune", |store| store.prune_group(&group(), &PruneOptions::default()).map(drop)),
+    ("garbage collection", |store| collect(store, &GcOptions::default()).map(drop)),
+    ("verification", |store| Verifier::new(store, VerifyOptions::default()).map(drop)),
 ];
 
 #[test]
@@ -124,9 +124,9 @@ fn nothing_changes_it() {
             assert_eq!(look(store.path()), before, "{what}");
         }
         let options = StoreOptions { read_only: Some(why), ..quick() };
-        let convert = Store::convert(store.path(), Layout::Hex4, &options, false, &mut |_, _, _| Ok(()));
+        let convert = Store::convert(store.path(), Layout::Hex4, &options, &ConvertOptions::default());
         assert_eq!(kind(convert), expected);
-        let create = Store::create(&scratch.join("new"), &options, &mut |_, _| Ok(()));
+        let create = Store::create(&scratch.join("new"), &options);
         assert_eq!(kind(create), Kind::Argument);
         assert!(!scratch.join("new").exists());
     }
@@ -158,12 +158,13 @@ fn what_reads_works() {
     assert_eq!(restored, DATA);
 
     let options = VerifyOptions { read_only: true, ..VerifyOptions::default() };
-    let mut verifier = Verifier::new(&store, options, Listeners::default()).unwrap();
+    let mut verifier = Verifier::new(&store, options).unwrap();
     verifier.run(&Scope::Store).unwrap();
     assert_eq!((verifier.sums().ok, verifier.sums().failed), (1, 0));
-    let pruned = store.prune_group(&group(), &Keep::default(), &Zone::parse("UTC").unwrap(), true, None).unwrap();
+    let dry = PruneOptions { dry_run: true, ..PruneOptions::default() };
+    let pruned = store.prune_group(&group(), &dry).unwrap();
     assert_eq!(pruned.len(), 1);
     let dry = GcOptions { dry_run: true, ..GcOptions::default() };
-    assert_eq!(collect(&store, &dry, &mut |_| Ok(())).unwrap().disk_chunks, 1);
+    assert_eq!(collect(&store, &dry).unwrap().disk_chunks, 1);
     assert_eq!(look(store.path()), before);
 }

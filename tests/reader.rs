@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use common::{Rng, failure, kind, plain_blob, raw_blob};
 use pxds::blob::Blob;
+use pxds::callback::Callback;
 use pxds::crypt::Tolerance;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
@@ -375,10 +376,10 @@ fn bad_chunks_read_as_zeros_if_that_is_wanted() {
     let index = Arc::new(dynamic_of(&[(4, good), (8, missing), (8 + long, good)]));
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = told.clone();
-    let on_bad: OnBad = Arc::new(move |bad| {
+    let on_bad: OnBad = Callback(Arc::new(move |bad| {
         list.lock().unwrap().push((bad.number, bad.error.kind()));
         Ok(())
-    });
+    }));
     let cache = Arc::new(Cache::new(1000).unwrap());
     let reader = reader_of(&source, &index, ReaderOptions { on_bad: Some(on_bad), ..with_cache(&cache) });
     let mut out = [7; 12];
@@ -393,7 +394,7 @@ fn bad_chunks_read_as_zeros_if_that_is_wanted() {
     assert_eq!(out[..4], *b"miss");
     assert_eq!(told.lock().unwrap().len(), 2);
 
-    let stop: OnBad = Arc::new(|_| Err(Error::cancelled("test", 3)));
+    let stop: OnBad = Callback(Arc::new(|_| Err(Error::cancelled("test", 3))));
     let reader = reader_of(&source, &index, ReaderOptions { on_bad: Some(stop), ..ReaderOptions::default() });
     assert_eq!(failure(reader.read_at(9, &mut out)).callback_value(), 3);
 }

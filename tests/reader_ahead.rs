@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use common::{Rng, failure, kind, plain_blob};
+use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
 use pxds::index::Index;
@@ -161,11 +162,11 @@ fn bad_chunks_are_told_of_in_order_on_the_thread_that_reads() {
         for stop in [usize::MAX, 9] {
             let told = Arc::new(Mutex::new(Vec::new()));
             let list = told.clone();
-            let on_bad: OnBad = Arc::new(move |bad| {
+            let on_bad: OnBad = Callback(Arc::new(move |bad| {
                 assert_eq!(thread::current().id(), me);
                 list.lock().unwrap().push(bad.number);
                 if bad.number == stop { Err(Error::cancelled("test", 3)) } else { Ok(()) }
-            });
+            }));
             let options = ReaderOptions { threads, on_bad: Some(on_bad), ..ReaderOptions::default() };
             let reader = Reader::new(source.clone(), index.clone(), options).unwrap();
             let mut out = vec![7; data.len()];

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, failure, kind, names, plain_blob, raw_blob};
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::{MAGIC_ENCRYPTED_BLOB, MAGIC_UNCOMPRESSED_BLOB};
@@ -216,8 +217,11 @@ fn the_form_of_every_chunk_is_checked() {
         (Some(RequiredForm::Encrypted), 5, Some(Kind::Key)),
     ] {
         // Neither a wrong form nor a missing key is the chunk's fault.
-        let options =
-            RestoreOptions { required_form: required, on_bad: Some(Arc::new(|_| Ok(()))), ..RestoreOptions::default() };
+        let options = RestoreOptions {
+            required_form: required,
+            on_bad: Some(Callback(Arc::new(|_| Ok(())))),
+            ..RestoreOptions::default()
+        };
         let result = Restorer::from_source(source.clone(), options).restore_range(&index, offset, 5, &mut |_| Ok(()));
         assert_eq!(result.err().map(|error| error.kind()), expected, "{required:?} at {offset}");
     }
@@ -238,7 +242,7 @@ struct Told {
 fn listener(answer: i32) -> (Arc<Mutex<Vec<Told>>>, OnBad) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let list = told.clone();
-    let on_bad: OnBad = Arc::new(move |bad| {
+    let on_bad: OnBad = Callback(Arc::new(move |bad| {
         assert!(bad.error.message().starts_with(&format!("chunk {} at offset {}: ", bad.number, bad.chunk.start)));
         assert_eq!(bad.error.digest(), Some(&bad.chunk.digest));
         list.lock().unwrap().push(Told {
@@ -249,7 +253,7 @@ fn listener(answer: i32) -> (Arc<Mutex<Vec<Told>>>, OnBad) {
             kind: bad.error.kind(),
         });
         if answer == 0 { Ok(()) } else { Err(Error::cancelled("test", answer)) }
-    });
+    }));
     (told, on_bad)
 }
 

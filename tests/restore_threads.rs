@@ -13,6 +13,7 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use common::{Rng, Scratch, failure, kind, plain_blob};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
@@ -157,7 +158,7 @@ fn events(source: &Arc<Memory>, index: &Index, threads: usize, stop: Option<usiz
         if stop == Some(log.len()) { Err(Error::cancelled("test", 6)) } else { Ok(()) }
     };
     let told = log.clone();
-    let on_bad: OnBad = Arc::new(move |bad| note(&told, Event::Bad(bad.number, bad.error.kind())));
+    let on_bad: OnBad = Callback(Arc::new(move |bad| note(&told, Event::Bad(bad.number, bad.error.kind()))));
     let options = RestoreOptions { on_bad: Some(on_bad), ..on_threads(threads) };
     let mut restorer = Restorer::from_source(source.clone(), options);
     let result = restorer.restore(index, &mut |piece: &[u8]| note(&log, Event::Bytes(sha256(piece), piece.len())));
@@ -283,10 +284,10 @@ fn what_cannot_be_written_is_an_error() {
     let told = Arc::new(AtomicUsize::new(0));
     for threads in THREADS {
         let count = told.clone();
-        let on_bad: OnBad = Arc::new(move |_| {
+        let on_bad: OnBad = Callback(Arc::new(move |_| {
             count.fetch_add(1, Ordering::SeqCst);
             Ok(())
-        });
+        }));
         let options = RestoreOptions { on_bad: Some(on_bad), ..on_threads(threads) };
         let mut restorer = Restorer::from_source(source.clone(), options);
         let full = File::options().write(true).open("/dev/full").unwrap();

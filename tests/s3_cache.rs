@@ -16,8 +16,8 @@ use pxds::ingest::{Ingest, IngestOptions};
 use pxds::name::{Group, Snapshot};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::OpenSnapshot;
-use pxds::store::{InsertOptions, Layout, Store, StoreOptions};
-use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
+use pxds::store::{ConvertOptions, InsertOptions, Layout, Store, StoreOptions};
+use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 const TIME: i64 = 1_593_179_765;
 const DATA: &[u8] = b"some data";
@@ -138,17 +138,14 @@ fn it_can_be_read_and_nothing_else() {
     empty(&store, &chunks[1..6]);
     let before = tree(store.path());
     let open = || common::reopen(&store);
-    assert_eq!(kind(collect(&open(), &GcOptions::default(), &mut |_| Ok(()))), Kind::Unsupported);
-    assert_eq!(
-        kind(Verifier::new(&open(), VerifyOptions::default(), Listeners::default()).map(drop)),
-        Kind::Unsupported
-    );
+    assert_eq!(kind(collect(&open(), &GcOptions::default())), Kind::Unsupported);
+    assert_eq!(kind(Verifier::new(&open(), VerifyOptions::default()).map(drop)), Kind::Unsupported);
     assert_eq!(kind(Backup::new(&open(), snapshot.group(), BackupOptions::default())), Kind::Unsupported);
     assert_eq!(kind(open().destroy_snapshot(&snapshot)), Kind::Unsupported);
     assert_eq!(kind(open().update_manifest(&snapshot, |_| Ok(()))), Kind::Unsupported);
     assert_eq!(kind(open().set_protected(&snapshot, true)), Kind::Unsupported);
     assert_eq!(kind(open().mark_bad(&chunks[0].digest)), Kind::Unsupported);
-    let convert = Store::convert(store.path(), Layout::Hex2, &quick(), false, &mut |_, _, _| Ok(()));
+    let convert = Store::convert(store.path(), Layout::Hex2, &quick(), &ConvertOptions::default());
     assert_eq!(kind(convert), Kind::Unsupported);
 
     let index =
@@ -164,7 +161,7 @@ fn it_can_be_read_and_nothing_else() {
     assert!(error.kind() == Kind::NotFound && error.message().ends_with("its file is empty"), "{error}");
     let options = VerifyOptions { read_only: true, ..VerifyOptions::default() };
     let handle = open();
-    let mut verifier = Verifier::new(&handle, options, Listeners::default()).unwrap();
+    let mut verifier = Verifier::new(&handle, options).unwrap();
     verifier.run(&Scope::Store).unwrap();
     let sums = verifier.sums();
     assert_eq!((sums.ok, sums.failed, sums.missing, sums.bad, sums.renamed), (1, 1, 5, 0, 0));
@@ -173,7 +170,7 @@ fn it_can_be_read_and_nothing_else() {
     // Whoever knows better says so; then the files are what a crash has left.
     let options = StoreOptions { not_s3_cache: true, ..quick() };
     let store = Store::open(store.path(), &options).unwrap();
-    let mut verifier = Verifier::new(&store, VerifyOptions::default(), Listeners::default()).unwrap();
+    let mut verifier = Verifier::new(&store, VerifyOptions::default()).unwrap();
     verifier.run(&Scope::Store).unwrap();
     let sums = verifier.sums();
     assert_eq!((sums.missing, sums.bad, sums.renamed), (5, 0, 0));

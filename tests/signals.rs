@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Rng, Scratch, failure, plain_blob, quick};
+use pxds::callback::Callback;
 use pxds::error::Kind;
 use pxds::hash::sha256;
 use pxds::index::Index;
 use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions};
-use pxds::progress::KeptOnProgress;
+use pxds::progress::OnProgress;
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::store::{InsertOptions, Store, StoreOptions};
 use pxds::sys::CallerFd;
@@ -132,12 +133,12 @@ fn without_streams(scratch: &Scratch, index: &Index, data: &[u8]) {
 
     let closed_during = Arc::new(AtomicBool::new(true));
     let during = Arc::clone(&closed_during);
-    let on_progress: KeptOnProgress = Box::new(move |_| {
+    let progress: OnProgress = Callback(Arc::new(move |_| {
         let closed = [0, 1, 2].iter().all(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1);
         during.fetch_and(closed, Ordering::SeqCst);
         Ok(())
-    });
-    let options = RestoreOptions { threads: 1, on_progress: Some(on_progress), ..RestoreOptions::default() };
+    }));
+    let options = RestoreOptions { threads: 1, progress: Some(progress), ..RestoreOptions::default() };
     let mut restorer = Restorer::new(&store, options);
     let out = scratch.join("out");
     let restored = restorer.restore_file(index, &out).map(drop);

@@ -9,10 +9,11 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use common::{Scratch, failure};
+use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
 use pxds::name::{Group, Namespace, Snapshot};
 use pxds::progress::Stage;
-use pxds::snapshot::Destroyed;
+use pxds::snapshot::{DestroyOptions, Destroyed};
 use pxds::store::{Store, StoreOptions, SyncLevel};
 
 const TIME: &str = "2020-06-26T13:56:05Z";
@@ -49,11 +50,11 @@ impl Bare {
         let options = StoreOptions {
             bare: true,
             sync: SyncLevel::None,
-            notice: Some(Arc::new(move |_, message, path| {
+            notice: Some(Callback(Arc::new(move |_, message, path| {
                 assert!(message.contains(path.unwrap().to_str().unwrap()), "{message}");
                 notices.lock().unwrap().push(path.unwrap().file_name().unwrap().to_string_lossy().into_owned());
                 Ok(())
-            })),
+            }))),
             ..StoreOptions::default()
         };
         Store::open(self.scratch.path(), &options).unwrap()
@@ -238,7 +239,7 @@ fn a_link_in_the_way_leads_nowhere() {
         assert!(!store.destroy_snapshot(&snapshot).unwrap());
         assert!(matches!(failure(store.create_snapshot(&snapshot, None)).kind(), Kind::Exists), "{path}");
         let mut destroyed = Destroyed::default();
-        store.destroy_group(snapshot.group(), &mut destroyed, None).unwrap();
+        store.destroy_group(snapshot.group(), &DestroyOptions::default(), &mut destroyed).unwrap();
         assert_eq!(destroyed, Destroyed::default());
     }
     assert!(outside.join(format!("x/{TIME}/index.json.blob")).exists());
@@ -421,16 +422,16 @@ fn protected_snapshots_keep_their_group() {
     }
     store.set_protected(&snapshot(paths[1]), true).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+    store.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 2, protected: 1 });
     assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 1);
     store.set_protected(&snapshot(paths[1]), false).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+    store.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 0 });
     assert!(!store.path().join("host/x").exists());
     // It is not there: nothing to do.
-    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+    store.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
 }
 
 #[test]
@@ -440,20 +441,22 @@ fn the_removal_of_a_group_can_be_stopped() {
     for day in 1..=4 {
         drop(store.create_snapshot(&snapshot(&format!("host/x/2020-01-0{day}T00:00:00Z")), None).unwrap());
     }
-    let mut told = Vec::new();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
     // So slow that each of them is told of.
-    let mut tell = |stage: &Stage| {
-        told.push((stage.done, stage.total));
+    let tell = move |stage: &Stage| {
+        heard.lock().unwrap().push((stage.done, stage.total));
         std::thread::sleep(std::time::Duration::from_millis(101));
         if stage.done == 2 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
     };
     let mut destroyed = Destroyed::default();
-    let error = failure(store.destroy_group(&group("host/x"), &mut destroyed, Some(&mut tell)));
+    let options = DestroyOptions { progress: Some(Callback(Arc::new(tell))) };
+    let error = failure(store.destroy_group(&group("host/x"), &options, &mut destroyed));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
     assert_eq!(destroyed, Destroyed { removed: 2, protected: 0 });
     assert_eq!(store.snapshots(&group("host/x")).unwrap().len(), 2);
     assert_eq!(store.group_owner(&group("host/x")).unwrap().as_deref(), Some("root@pam"));
-    assert_eq!(told, [(0, 4), (1, 4), (2, 4)]);
+    assert_eq!(*told.lock().unwrap(), [(0, 4), (1, 4), (2, 4)]);
 }
 
 /// PBS takes it for the first of March.
@@ -467,7 +470,7 @@ fn what_is_protected_without_a_name_keeps_its_group() {
     symlink(bare.scratch.join("elsewhere"), bare.scratch.join("host/x/link")).unwrap();
     let store = bare.store();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+    store.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 1 });
     assert!(bare.scratch.join("host/x/2024-02-30T00:00:00Z/a.didx").exists());
     // Once from the listing, once from this.
@@ -475,7 +478,7 @@ fn what_is_protected_without_a_name_keeps_its_group() {
 
     fs::remove_file(bare.scratch.join("host/x/2024-02-30T00:00:00Z/.protected")).unwrap();
     let mut destroyed = Destroyed::default();
-    store.destroy_group(&group("host/x"), &mut destroyed, None).unwrap();
+    store.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed::default());
     assert!(!bare.scratch.join("host/x").exists() && bare.scratch.join("elsewhere/.protected").exists());
 }
@@ -491,7 +494,7 @@ fn foreign_trees_go_whole() {
     assert!(store.destroy_snapshot(&snapshot(&format!("host/x/{TIME}"))).unwrap());
     assert_eq!(common::names(&store.path().join("host/x")), ["owner"]);
     fs::create_dir_all(store.path().join("host/y/other").join(["d"; 200].join("/"))).unwrap();
-    store.destroy_group(&group("host/y"), &mut Destroyed::default(), None).unwrap();
+    store.destroy_group(&group("host/y"), &DestroyOptions::default(), &mut Destroyed::default()).unwrap();
     assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
 }
 

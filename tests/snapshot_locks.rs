@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{Scratch, failure, flock};
 use pxds::error::Kind;
 use pxds::name::{Group, Snapshot};
-use pxds::snapshot::Destroyed;
+use pxds::snapshot::{DestroyOptions, Destroyed};
 use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
 use pxds::sys::LockMode;
 
@@ -41,7 +41,7 @@ fn locks_are_flocks_on_the_directories() {
     let foreign = flock(&group_dir, true).unwrap();
     assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
     let mut destroyed = Destroyed::default();
-    assert_eq!(failure(store.destroy_group(x.group(), &mut destroyed, None)).kind(), Kind::Busy);
+    assert_eq!(failure(store.destroy_group(x.group(), &DestroyOptions::default(), &mut destroyed)).kind(), Kind::Busy);
     drop(foreign);
 
     let shared = store.lock_snapshot(&x, LockMode::Shared).unwrap();

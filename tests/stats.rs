@@ -8,11 +8,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, kind, quick};
+use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX};
 use pxds::hash::sha256;
 use pxds::progress::Stage;
-use pxds::stats::{MATRIX_GROUPS, PHASE_CHUNKS, PHASE_FIND, PHASE_INDEXES, Stats, collect};
+use pxds::stats::{MATRIX_GROUPS, PHASE_CHUNKS, PHASE_FIND, PHASE_INDEXES, Stats, StatsOptions, collect};
 use pxds::store::{Store, StoreOptions};
 
 /// The file of a dynamic index of these chunks: what they are called, and their lengths.
@@ -43,7 +44,7 @@ fn put(store: &Store, path: &str, chunks: &[(u64, u64)]) {
 }
 
 fn count(store: &Store) -> Stats {
-    collect(store, false, None).unwrap()
+    collect(store, &StatsOptions::default()).unwrap()
 }
 
 /// A store that keeps its notices.
@@ -55,7 +56,7 @@ fn noted(scratch: &Scratch) -> (Store, Arc<Mutex<Vec<String>>>) {
         kept.lock().unwrap().push(message.to_owned());
         Ok(())
     };
-    (scratch.store_with("store", &StoreOptions { notice: Some(Arc::new(notice)), ..quick() }), notices)
+    (scratch.store_with("store", &StoreOptions { notice: Some(Callback(Arc::new(notice))), ..quick() }), notices)
 }
 
 #[test]
@@ -157,18 +158,20 @@ fn progress_can_end_it_in_every_phase() {
     let chunks: Vec<_> = (0..20_000).map(|_| (rng.next(), 1)).collect();
     put(&store, "vm/1/2020-01-02T00:00:00Z/a.didx", &chunks);
     for phase in [PHASE_FIND, PHASE_CHUNKS, PHASE_INDEXES] {
-        let mut last: Option<std::time::Instant> = None;
-        let mut stop = |progress: &Stage| {
+        let last: Mutex<Option<(u32, std::time::Instant)>> = Mutex::default();
+        let stop = move |progress: &Stage| {
             let now = std::time::Instant::now();
-            assert!(last.is_none_or(|last| now.duration_since(last).as_millis() >= 100));
-            last = Some(now);
+            let last = last.lock().unwrap().replace((progress.phase, now));
+            let is_due = |at| now.duration_since(at).as_millis() >= 100;
+            assert!(last.is_none_or(|(phase, at)| phase != progress.phase || is_due(at)));
             // The next call is then at the next step.
             std::thread::sleep(std::time::Duration::from_millis(100));
             if progress.phase == phase { Err(Error::cancelled("test", 1)) } else { Ok(()) }
         };
         fs::create_dir_all(store.path().join(".chunks/00")).unwrap();
         fs::write(store.path().join(".chunks/00").join("00".repeat(32)), [0; 12]).unwrap();
-        assert_eq!(kind(collect(&store, true, Some(&mut stop))), Kind::Cancelled, "{phase:?}");
+        let options = StatsOptions { exact: true, progress: Some(Callback(Arc::new(stop))) };
+        assert_eq!(kind(collect(&store, &options)), Kind::Cancelled, "{phase:?}");
     }
 }
 

@@ -6,13 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use common::{PosixLock, Scratch, failure};
 use pxds::blob::Codec;
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
-use pxds::store::{ConvertStep, Converted, InsertOptions, Layout, Store, StoreOptions, SyncLevel};
+use pxds::progress::{OnProgress, Stage};
+use pxds::store::convert::{PHASE_LOOK, PHASE_MAKE, PHASE_MOVE, PHASE_REMOVE};
+use pxds::store::{ConvertOptions, Converted, InsertOptions, Layout, Store, StoreOptions, SyncLevel};
 
 fn options(layout: Layout) -> StoreOptions {
     StoreOptions { layout: Some(layout), sync: SyncLevel::None, ..StoreOptions::default() }
@@ -35,7 +39,7 @@ fn insert(store: &Store, data: &[u8]) -> Digest {
 }
 
 fn convert(path: &Path, layout: Layout) -> pxds::error::Result<Converted> {
-    Store::convert(path, layout, &options(layout), false, &mut |_, _, _| Ok(()))
+    Store::convert(path, layout, &options(layout), &ConvertOptions::default())
 }
 
 fn chunks(store: &Store) -> BTreeSet<Digest> {
@@ -69,7 +73,13 @@ fn hex4_is_what_pbs_wants_and_hex2_comes_back() {
 
     let wanted = Converted { files: 300, made: 65536, removed: old_dirs, set_aside: 0 };
     assert_eq!(
-        Store::convert(&path, Layout::Hex4, &options(Layout::Hex4), true, &mut |_, _, _| Ok(())).unwrap(),
+        Store::convert(
+            &path,
+            Layout::Hex4,
+            &options(Layout::Hex4),
+            &ConvertOptions { dry_run: true, ..ConvertOptions::default() }
+        )
+        .unwrap(),
         wanted
     );
     assert_eq!(files(&path), before, "a dry run");
@@ -193,7 +203,12 @@ fn locks_of_others_are_heeded() {
     for exclusive in [false, true] {
         let held = PosixLock::try_hold(&path.join(".lock"), exclusive).unwrap();
         for dry_run in [true, false] {
-            let result = Store::convert(&path, Layout::Hex4, &options(Layout::Hex4), dry_run, &mut |_, _, _| Ok(()));
+            let result = Store::convert(
+                &path,
+                Layout::Hex4,
+                &options(Layout::Hex4),
+                &ConvertOptions { dry_run, ..ConvertOptions::default() },
+            );
             assert_eq!(failure(result).kind(), Kind::Busy);
         }
         drop(held);
@@ -243,20 +258,25 @@ fn what_is_in_the_way_is_found_before_anything_is_moved() {
 #[test]
 fn a_stopped_conversion_goes_on() {
     for (from, to) in [(Layout::Hex2, Layout::Hex4), (Layout::Hex4, Layout::Hex2)] {
-        for stop in [ConvertStep::Look, ConvertStep::Make, ConvertStep::Move, ConvertStep::Remove] {
-            if stop == ConvertStep::Make && to == Layout::Hex2 {
+        for stop in [PHASE_LOOK, PHASE_MAKE, PHASE_MOVE, PHASE_REMOVE] {
+            if stop == PHASE_MAKE && to == Layout::Hex2 {
                 continue;
             }
             let scratch = Scratch::in_memory();
             let (store, digests) = store(&scratch, from, 30);
             let (path, before) = (store.path().to_owned(), files(store.path()));
-            let result = Store::convert(&path, to, &options(to), false, &mut |step, _, _| {
-                if step == stop { Err(Error::new(Kind::Cancelled, "stop")) } else { Ok(()) }
-            });
+            let progress: OnProgress =
+                Callback(Arc::new(
+                    move |stage: &Stage| {
+                        if stage.phase == stop { Err(Error::new(Kind::Cancelled, "stop")) } else { Ok(()) }
+                    },
+                ));
+            let converting = ConvertOptions { progress: Some(progress), ..ConvertOptions::default() };
+            let result = Store::convert(&path, to, &options(to), &converting);
             assert_eq!(failure(result).kind(), Kind::Cancelled);
             let mixed = StoreOptions { mixed: true, ..StoreOptions::default() };
             assert_eq!(chunks(&Store::open(&path, &mixed).unwrap()), digests);
-            if matches!(stop, ConvertStep::Look | ConvertStep::Make) {
+            if matches!(stop, PHASE_LOOK | PHASE_MAKE) {
                 assert_eq!((files(&path), dirs(&path).len()), (before, dirs(&path).len()));
                 assert_eq!(Store::open(&path, &StoreOptions::default()).unwrap().layout(), from, "as it was");
             }
@@ -271,15 +291,18 @@ fn a_stopped_conversion_goes_on() {
 fn progress_is_told_seldom_and_at_both_ends() {
     let scratch = Scratch::in_memory();
     let (store, _) = store(&scratch, Layout::Hex2, 100);
-    let mut told = Vec::new();
-    let begun = std::time::Instant::now();
-    Store::convert(store.path(), Layout::Hex4, &options(Layout::Hex4), false, &mut |step, done, total| {
-        told.push((step, done, total));
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
+    let progress: OnProgress = Callback(Arc::new(move |stage: &Stage| {
+        heard.lock().unwrap().push((stage.phase, stage.done, stage.total));
         Ok(())
-    })
-    .unwrap();
+    }));
+    let begun = std::time::Instant::now();
+    let converting = ConvertOptions { progress: Some(progress), ..ConvertOptions::default() };
+    Store::convert(store.path(), Layout::Hex4, &options(Layout::Hex4), &converting).unwrap();
+    let told = told.lock().unwrap();
     assert!((told.len() as u128) <= 8 + begun.elapsed().as_millis() / 100, "{}", told.len());
-    for (step, total) in [(ConvertStep::Make, 65536), (ConvertStep::Move, 100)] {
+    for (step, total) in [(PHASE_MAKE, 65536), (PHASE_MOVE, 100)] {
         assert!(told.contains(&(step, 1, total)) && told.contains(&(step, total, total)), "{step:?}");
     }
 }

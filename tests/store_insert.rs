@@ -14,6 +14,7 @@ use common::{
     times_of, tree,
 };
 use pxds::blob::{Blob, Codec};
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::{MAGIC_COMPRESSED_BLOB, MAGIC_ENCRYPTED_BLOB, MAGIC_UNCOMPRESSED_BLOB};
@@ -98,7 +99,7 @@ fn a_notice_may_use_the_store() {
         let store = listener.lock().unwrap().clone().unwrap();
         store.insert(&sha256(DATA), &plain_blob(DATA), PLAIN).map(drop)
     });
-    let options = StoreOptions { notice: Some(notice), ..quick() };
+    let options = StoreOptions { notice: Some(Callback(notice)), ..quick() };
     let store = Store::open(&scratch.join("store"), &options).unwrap();
     *inner.lock().unwrap() = Some(store.clone());
     plant(&store, &sha256(DATA), b"crash");
@@ -230,7 +231,7 @@ fn store_that_tells(scratch: &Scratch, answer: fn() -> Result<()>) -> (Store, Sa
         listener.lock().unwrap().push((level, message.to_owned(), path.map(Path::to_path_buf)));
         answer()
     });
-    let store = scratch.store_with("store", &StoreOptions { notice: Some(notice), ..quick() });
+    let store = scratch.store_with("store", &StoreOptions { notice: Some(Callback(notice)), ..quick() });
     (store, said)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Scratch, failure, is_fresh, kind, mode, names, plain_blob, quick, tree, umask};
+use common::{Scratch, failure, is_fresh, kind, mode, names, plain_blob, quick, tree, umask, watched};
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
@@ -17,7 +17,7 @@ use pxds::store::{InsertOptions, Layout, Store, StoreOptions, SyncLevel};
 use pxds::sys::Owner;
 
 fn create(path: &Path, options: &StoreOptions) -> Result<Store, Error> {
-    Store::create(path, options, &mut |_, _| Ok(()))
+    Store::create(path, options)
 }
 
 fn hex4() -> StoreOptions {
@@ -120,12 +120,13 @@ fn making_that_is_stopped_leaves_nothing() {
         let scratch = Scratch::new();
         let path = if existing { scratch.path().to_path_buf() } else { scratch.join("new") };
         let mut calls = 0;
-        let error = failure(Store::create(&path, &hex4(), &mut |done, total| {
+        let create_told = |progress| Store::create(&path, &StoreOptions { progress: Some(progress), ..hex4() });
+        let error = failure(watched(create_told, |stage| {
             calls += 1;
-            assert_eq!((done, total), (calls, 65536));
+            assert_eq!((stage.done, stage.total), (calls, 65536));
             // The next call is due with the next directory.
             thread::sleep(Duration::from_millis(101));
-            if done == stop_at { Err(Error::cancelled("test", 7)) } else { Ok(()) }
+            if stage.done == stop_at { Err(Error::cancelled("test", 7)) } else { Ok(()) }
         }));
         assert_eq!((error.kind(), error.callback_value(), calls), (Kind::Cancelled, 7, stop_at));
         if path.exists() {
@@ -193,14 +194,15 @@ fn new_files_have_the_documented_owner() {
 fn a_complete_hex4_store() {
     let scratch = Scratch::in_memory();
     let (mut told, begun) = (Vec::new(), Instant::now());
-    let store = Store::create(scratch.path(), &hex4(), &mut |done, total| {
-        assert_eq!(total, 65536);
-        told.push(done);
+    let create_told = |progress| Store::create(scratch.path(), &StoreOptions { progress: Some(progress), ..hex4() });
+    let store = watched(create_told, |stage| {
+        assert_eq!(stage.total, 65536);
+        told.push(stage.done);
         Ok(())
     })
     .unwrap();
-    assert!(told[0] == 1 && told.is_sorted_by(|a, b| a < b), "{told:?}");
-    assert!(told.len() as u128 <= begun.elapsed().as_millis() / 100 + 1, "ten times a second: {told:?}");
+    assert!(told[0] == 1 && told.is_sorted_by(|a, b| a < b) && told.ends_with(&[65536]), "{told:?}");
+    assert!(told.len() as u128 <= begun.elapsed().as_millis() / 100 + 2, "ten times a second, and the end: {told:?}");
     assert_eq!(store.layout(), Layout::Hex4);
     let expected: Vec<_> = (0..65536).map(|i| format!("{i:04x}")).collect();
     let chunks = scratch.join(".chunks");

@@ -24,7 +24,7 @@ use pxds::hash::sha256;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::limits::BLOB_MAX_ENCODED_SIZE;
 use pxds::name::Group;
-use pxds::store::{InsertOptions, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
+use pxds::store::{ConvertOptions, InsertOptions, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
 
 const DATA: &[u8] = b"the data of a chunk";
 
@@ -145,10 +145,18 @@ fn in_the_place_of_the_lock() {
     refuses(&|| store.lock_shared().map(drop));
     refuses(&|| store.lock_exclusive().map(drop));
     refuses(&|| ingest(&store));
-    refuses(&|| collect(&store, &GcOptions::default(), &mut |_| Ok(())).map(drop));
-    refuses(&|| Store::convert(&scene.path, Layout::Hex4, &scene.options(), true, &mut |_, _, _| Ok(())).map(drop));
+    refuses(&|| collect(&store, &GcOptions::default()).map(drop));
+    refuses(&|| {
+        Store::convert(
+            &scene.path,
+            Layout::Hex4,
+            &scene.options(),
+            &ConvertOptions { dry_run: true, ..ConvertOptions::default() },
+        )
+        .map(drop)
+    });
     fs::remove_dir(scene.path.join(".chunks")).unwrap();
-    refuses(&|| Store::create(&scene.path, &scene.options(), &mut |_, _| Ok(())).map(drop));
+    refuses(&|| Store::create(&scene.path, &scene.options()).map(drop));
     assert!(!scene.path.join(".chunks").exists());
 }
 
@@ -159,9 +167,7 @@ fn in_the_place_of_all_chunks() {
     fs::remove_dir(&chunks).unwrap();
     scene.refuses(&chunks, false, Kind::Format, &|| Store::open(&scene.path, &scene.options()).map(drop));
     scene.refuses(&chunks, false, Kind::Format, &|| Store::open_or_create(&scene.path, &scene.options()).map(drop));
-    scene.refuses(&chunks, false, Kind::Exists, &|| {
-        Store::create(&scene.path, &scene.options(), &mut |_, _| Ok(())).map(drop)
-    });
+    scene.refuses(&chunks, false, Kind::Exists, &|| Store::create(&scene.path, &scene.options()).map(drop));
 }
 
 #[test]
@@ -189,7 +195,7 @@ fn in_the_place_of_a_directory_of_chunks() {
         refuses(&|store| store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()).map(drop));
         refuses(&|store| store.chunks()?.try_for_each(|chunk| chunk.map(drop)));
         refuses(&ingest);
-        refuses(&|store| collect(store, &GcOptions::default(), &mut |_| Ok(())).map(drop));
+        refuses(&|store| collect(store, &GcOptions::default()).map(drop));
     }
 }
 
@@ -244,7 +250,7 @@ fn in_the_place_of_the_journal_of_moves() {
     let locks = scene.scratch.join("locks");
     let tree_locks = TreeLocks::Files { dir: locks.clone(), store: "s".to_owned() };
     let store = Store::open(&scene.path, &StoreOptions { tree_locks, ..scene.options() }).unwrap();
-    let gc = || collect(&store, &GcOptions::default(), &mut |_| Ok(())).map(drop);
+    let gc = || collect(&store, &GcOptions::default()).map(drop);
     fs::create_dir_all(&locks).unwrap();
     scene.refuses(&locks.join("s"), false, Kind::Format, &gc);
     fs::create_dir(locks.join("s")).unwrap();
@@ -259,7 +265,7 @@ fn in_the_place_of_the_status() {
         let status = scene.path.join(".gc-status");
         put(thing, &status, true, &scene.outside);
         let before = tree(&scene.outside);
-        collect(&scene.open(), &GcOptions::default(), &mut |_| Ok(())).unwrap();
+        collect(&scene.open(), &GcOptions::default()).unwrap();
         // A directory stays, and a notice says so.
         assert_eq!(fs::symlink_metadata(&status).unwrap().is_file(), thing != Thing::Other, "{thing:?}");
         assert_eq!(tree(&scene.outside), before);

@@ -6,16 +6,18 @@ use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use common::{Rng, Scratch, failure, kind, names, plant, quick, reopen, tree};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind, Result};
 use pxds::hash::sha256;
 use pxds::index::{Index, IndexKind};
-use pxds::ingest::{ChunkResult, Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex};
+use pxds::ingest::{ChunkResult, Image, ImageOptions, Ingest, IngestOptions, IngestStats, OnChunk, StoredIndex};
 use pxds::store::{Store, StoreOptions};
 use pxds::sys::CallerFd;
 
@@ -199,11 +201,11 @@ type Log = Arc<Mutex<Vec<(ThreadId, ChunkResult)>>>;
 fn logging(threads: usize, stop_after: Option<usize>) -> (IngestOptions, Log) {
     let log = Log::default();
     let writer = Arc::clone(&log);
-    let on_chunk = Box::new(move |chunk: &ChunkResult| {
+    let on_chunk: OnChunk = Callback(Arc::new(move |chunk: &ChunkResult| {
         let mut log = writer.lock().unwrap();
         log.push((thread::current().id(), *chunk));
         if stop_after == Some(log.len() - 1) { Err(Error::cancelled("test", 9)) } else { Ok(()) }
-    });
+    }));
     (IngestOptions { on_chunk: Some(on_chunk), ..options(threads) }, log)
 }
 
@@ -321,8 +323,7 @@ fn notices_come_on_the_callers_thread() {
         Ok(())
     });
     let store =
-        Store::create(&scratch.join("store"), &StoreOptions { notice: Some(notice), ..quick() }, &mut |_, _| Ok(()))
-            .unwrap();
+        Store::create(&scratch.join("store"), &StoreOptions { notice: Some(Callback(notice)), ..quick() }).unwrap();
     // What a crash has left of every tenth chunk.
     let digests: std::collections::BTreeSet<_> =
         (0..index.count()).step_by(10).map(|i| index.chunk(i).unwrap().digest).collect();
@@ -368,15 +369,14 @@ fn a_store_that_vanishes_is_a_failure() {
     for threads in [1, 2] {
         let store = scratch.store("store");
         let path = store.path().to_owned();
-        let mut seen = 0;
-        let on_chunk = Box::new(move |_: &ChunkResult| {
-            seen += 1;
-            if seen == 20 {
+        let seen = AtomicUsize::new(0);
+        let on_chunk: OnChunk = Callback(Arc::new(move |_: &ChunkResult| {
+            if seen.fetch_add(1, Ordering::Relaxed) == 19 {
                 // Others are still writing to it.
                 while fs::remove_dir_all(path.join(".chunks")).is_err() {}
             }
             Ok(())
-        });
+        }));
         let mut ingest = Ingest::new(&store, IngestOptions { on_chunk: Some(on_chunk), ..options(threads) }).unwrap();
         let file = file_of(&scratch.join("file"), &data);
         let error = failure(ingest.read_fd(fd(&file)));

@@ -9,7 +9,7 @@ use common::{Scratch, reopen};
 use pxds::backup::{Backup, BackupOptions};
 use pxds::error::{Error, Kind, Result};
 use pxds::name::{Group, Namespace, Snapshot};
-use pxds::snapshot::{Destroyed, OpenSnapshot};
+use pxds::snapshot::{DestroyOptions, Destroyed, OpenSnapshot};
 use pxds::store::Store;
 
 const TIME: i64 = 1_593_179_765;
@@ -229,7 +229,7 @@ fn groups_are_made_and_removed_at_once() {
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
                 let mut destroyed = Destroyed::default();
-                unless_busy(store.destroy_group(&x, &mut destroyed, None));
+                unless_busy(store.destroy_group(&x, &DestroyOptions::default(), &mut destroyed));
             });
         });
         scope.spawn(|| {

@@ -4,7 +4,6 @@ mod common;
 #[path = "common/verified.rs"]
 mod verified;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Json, Rng, Scratch, failure, generate, kind, quick, tree, unhex, vector_json};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::crypt::CryptKey;
 use pxds::digest::Digest;
@@ -21,9 +21,10 @@ use pxds::hash::sha256;
 use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions};
 use pxds::manifest::VerifyState;
 use pxds::name::Snapshot;
+use pxds::progress::Stage;
 use pxds::snapshot::OpenSnapshot;
 use pxds::store::{Layout, Store, StoreOptions};
-use pxds::verify::{Listeners, Outcome, PHASE_CHECK, PHASE_LIST, Scope, Verifier, VerifyOptions};
+use pxds::verify::{Outcome, PHASE_CHECK, PHASE_LIST, Scope, Verifier, VerifyOptions};
 use verified::{
     Report, Row, TIME, UPID, backup_options, bad_files, chunks, flip, group, ingest, make, path_in, state_of,
     try_verify, verify, with_upid,
@@ -176,10 +177,10 @@ fn notices_are_no_failures() {
     let damaged = Damaged::new();
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
-    let notice: pxds::store::Notice = Arc::new(move |_, message, _| {
+    let notice: pxds::store::Notice = Callback(Arc::new(move |_, message: &str, _| {
         heard.lock().unwrap().push(message.to_owned());
         Ok(())
-    });
+    }));
     let store = Store::open(&damaged.path, &StoreOptions { notice: Some(notice), ..quick() }).unwrap();
     verify(&store, with_upid());
     let said = said.lock().unwrap();
@@ -446,20 +447,21 @@ fn a_run_that_is_stopped_has_noted_nothing() {
             let store = scratch.store("store");
             let snapshot = make(&store, "host/x", TIME, &Rng::new(9).bytes(20_000_000), None);
             flip(&store.chunk_path(&chunks(&store, &snapshot)[0].digest), 1);
-            let stop = |by: &'static str, when: bool| match by == stopped_by && when {
+            let stop = move |by: &'static str, when: bool| match by == stopped_by && when {
                 true => Err(Error::cancelled("test", 7)),
                 false => Ok(()),
             };
-            let mut on_damage = |_: &pxds::verify::Damage<'_>| stop("damage", true);
-            let mut on_done = |_: &pxds::verify::Done<'_>| stop("done", true);
-            let mut on_progress =
-                |stage: &pxds::progress::Stage| stop("progress", stage.bytes > 0 || stage.phase == PHASE_LIST);
-            let listeners = Listeners {
-                on_damage: Some(&mut on_damage),
-                on_done: Some(&mut on_done),
-                on_progress: Some(&mut on_progress),
+            let on_damage = move |_: &pxds::verify::Damage<'_>| stop("damage", true);
+            let on_done = move |_: &pxds::verify::Done<'_>| stop("done", true);
+            let progress = move |stage: &Stage| stop("progress", stage.bytes > 0 || stage.phase == PHASE_LIST);
+            let options = VerifyOptions {
+                threads,
+                on_damage: Some(Callback(Arc::new(on_damage))),
+                on_done: Some(Callback(Arc::new(on_done))),
+                progress: Some(Callback(Arc::new(progress))),
+                ..with_upid()
             };
-            let mut verifier = Verifier::new(&store, VerifyOptions { threads, ..with_upid() }, listeners).unwrap();
+            let mut verifier = Verifier::new(&store, options).unwrap();
             let error = failure(verifier.run(&Scope::Store));
             assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
             drop(verifier);
@@ -477,21 +479,26 @@ fn progress_comes_at_most_ten_times_a_second_and_never_goes_back() {
     for i in 0..30 {
         make(&store, "host/x", TIME + i, &Rng::new(10 + i as u64).bytes(50_000), None);
     }
-    let stages = RefCell::new(Vec::new());
-    let mut on_progress = |stage: &pxds::progress::Stage| {
-        stages.borrow_mut().push(*stage);
+    let stages = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&stages);
+    let progress = move |stage: &Stage| {
+        heard.lock().unwrap().push(*stage);
         Ok(())
     };
-    let mut on_done = |_: &pxds::verify::Done<'_>| {
+    let on_done = |_: &pxds::verify::Done<'_>| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         Ok(())
     };
-    let listeners =
-        Listeners { on_progress: Some(&mut on_progress), on_done: Some(&mut on_done), ..Listeners::default() };
+    let options = VerifyOptions {
+        on_done: Some(Callback(Arc::new(on_done))),
+        progress: Some(Callback(Arc::new(progress))),
+        ..with_upid()
+    };
     let began = std::time::Instant::now();
-    Verifier::new(&store, with_upid(), listeners).unwrap().run(&Scope::Store).unwrap();
-    let most = began.elapsed().as_millis() / 100 + 1;
-    let stages = stages.borrow();
+    Verifier::new(&store, options).unwrap().run(&Scope::Store).unwrap();
+    // The first of each phase, and the end, are told besides.
+    let most = began.elapsed().as_millis() / 100 + 3;
+    let stages = stages.lock().unwrap();
     assert!((3..=most).contains(&(stages.len() as u128)), "{} of {most}", stages.len());
     assert_eq!((stages[0].phase, stages[0].done), (PHASE_LIST, 30));
     for pair in stages[1..].windows(2) {

@@ -4,18 +4,18 @@ mod common;
 #[path = "common/verified.rs"]
 mod verified;
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, kind, quick};
+use pxds::callback::Callback;
 use pxds::crypt::CryptKey;
 use pxds::error::Kind;
 use pxds::manifest::VerifyState;
 use pxds::store::{Store, StoreOptions};
 use pxds::sys::LockMode;
-use pxds::verify::{Listeners, Outcome, Scope, Verifier, VerifyOptions, new_upid};
+use pxds::verify::{Outcome, Scope, Verifier, VerifyOptions, new_upid};
 use verified::{DAY, TIME, UPID, chunks, make, state_of, try_verify, verify, with_upid};
 
 // ---- which snapshots ----
@@ -68,20 +68,20 @@ fn who_is_in_use_or_has_gone_is_passed_over() {
     let first = make(&store, "host/x", TIME + 2, b"abc", None);
     let other = common::reopen(&store);
     let _lock = other.lock_snapshot(&held, LockMode::Exclusive).unwrap();
-    let mut done = Vec::new();
-    let mut on_done = |entry: &pxds::verify::Done<'_>| {
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&done);
+    let on_done = move |entry: &pxds::verify::Done<'_>| {
         if *entry.snapshot == first {
             other.destroy_snapshot(&gone).unwrap();
         }
-        done.push(entry.outcome);
+        heard.lock().unwrap().push(entry.outcome);
         Ok(())
     };
-    let listeners = Listeners { on_done: Some(&mut on_done), ..Listeners::default() };
-    let mut verifier = Verifier::new(&store, with_upid(), listeners).unwrap();
+    let options = VerifyOptions { on_done: Some(Callback(Arc::new(on_done))), ..with_upid() };
+    let mut verifier = Verifier::new(&store, options).unwrap();
     verifier.run(&Scope::Store).unwrap();
     assert_eq!(verifier.sums().skipped, 2);
-    drop(verifier);
-    assert_eq!(done, [Outcome::Ok, Outcome::Gone, Outcome::Busy]);
+    assert_eq!(*done.lock().unwrap(), [Outcome::Ok, Outcome::Gone, Outcome::Busy]);
     assert_eq!(state_of(&store, &held.path()), None);
 }
 
@@ -92,14 +92,15 @@ fn while_it_is_checked_nobody_removes_a_snapshot() {
     let snapshot = make(&store, "host/x", TIME, &Rng::new(6).bytes(20_000), None);
     fs::remove_file(store.chunk_path(&chunks(&store, &snapshot)[0].digest)).unwrap();
     let other = common::reopen(&store);
-    let tried = RefCell::new(Vec::new());
-    let mut on_damage = |damage: &pxds::verify::Damage<'_>| {
-        tried.borrow_mut().push(kind(other.destroy_snapshot(damage.snapshot)));
+    let tried = Arc::new(Mutex::new(Vec::new()));
+    let (heard, held) = (Arc::clone(&tried), other.clone());
+    let on_damage = move |damage: &pxds::verify::Damage<'_>| {
+        heard.lock().unwrap().push(kind(held.destroy_snapshot(damage.snapshot)));
         Ok(())
     };
-    let listeners = Listeners { on_damage: Some(&mut on_damage), ..Listeners::default() };
-    Verifier::new(&store, with_upid(), listeners).unwrap().run(&Scope::Store).unwrap();
-    assert_eq!(*tried.borrow(), [Kind::Busy]);
+    let options = VerifyOptions { on_damage: Some(Callback(Arc::new(on_damage))), ..with_upid() };
+    Verifier::new(&store, options).unwrap().run(&Scope::Store).unwrap();
+    assert_eq!(*tried.lock().unwrap(), [Kind::Busy]);
     other.destroy_snapshot(&snapshot).unwrap();
 }
 
@@ -142,10 +143,10 @@ fn a_state_that_cannot_be_written_is_told_and_is_no_failure() {
     let second = make(&store, "host/y", TIME, b"abc", None);
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
-    let notice: pxds::store::Notice = Arc::new(move |_, message, _| {
+    let notice: pxds::store::Notice = Callback(Arc::new(move |_, message: &str, _| {
         heard.lock().unwrap().push(message.to_owned());
         Ok(())
-    });
+    }));
     let other = Store::open(store.path(), &StoreOptions { notice: Some(notice), ..quick() }).unwrap();
     // The name of the manifest's successor is taken by nobody, but the manifest is held by another handle.
     let _lock = store.lock_manifest(&snapshot).unwrap();

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Scratch, kind, plain_blob, quick};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::callback::Callback;
 use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind};
 use pxds::ingest::{Ingest, IngestOptions};
@@ -15,7 +16,7 @@ use pxds::manifest::{CryptMode, Manifest, Signature};
 use pxds::name::{Group, Snapshot};
 use pxds::snapshot::{OpenOptions, OpenSnapshot};
 use pxds::store::{Notice, NoticeLevel, Store, StoreOptions};
-use pxds::verify::{Done, Listeners, Outcome, Scope, Sums, Verifier, VerifyOptions};
+use pxds::verify::{Done, Outcome, Scope, Sums, Verifier, VerifyOptions};
 
 const TIME: i64 = 1_593_179_765;
 const MANIFEST: &str = "index.json.blob";
@@ -37,11 +38,11 @@ impl Scene {
         let path = scratch.store("store").path().to_owned();
         let said = Arc::new(Mutex::new(Vec::new()));
         let heard = Arc::clone(&said);
-        let notice: Notice = Arc::new(move |level, message, _| {
+        let notice: Notice = Callback(Arc::new(move |level, message: &str, _| {
             assert_eq!(level, NoticeLevel::Warning, "{message}");
             heard.lock().unwrap().push(message.to_owned());
             Ok(())
-        });
+        }));
         let store = Store::open(&path, &StoreOptions { notice: Some(notice), ..quick() }).unwrap();
         Scene { _scratch: scratch, store, said }
     }
@@ -269,17 +270,18 @@ fn a_file_that_is_not_what_the_manifest_lists_can_be_salvaged() {
 // ---- verification ----
 
 fn verify(scene: &Scene, scope: &str, options: VerifyOptions) -> (Vec<(String, Outcome, String)>, Sums) {
-    let mut done = Vec::new();
-    let mut on_done = |entry: &Done<'_>| {
-        done.push((entry.snapshot.group().name(), entry.outcome, entry.reason.unwrap_or_default().to_owned()));
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&done);
+    let on_done = move |entry: &Done<'_>| {
+        let reason = entry.reason.unwrap_or_default().to_owned();
+        heard.lock().unwrap().push((entry.snapshot.group().name(), entry.outcome, reason));
         Ok(())
     };
-    let listeners = Listeners { on_done: Some(&mut on_done), ..Listeners::default() };
-    let mut verifier = Verifier::new(&scene.store, options, listeners).unwrap();
+    let options = VerifyOptions { on_done: Some(Callback(Arc::new(on_done))), ..options };
+    let mut verifier = Verifier::new(&scene.store, options).unwrap();
     verifier.run(&Scope::parse(scope).unwrap()).unwrap();
-    let sums = verifier.sums();
-    drop(verifier);
-    (done, sums)
+    let done = std::mem::take(&mut *done.lock().unwrap());
+    (done, verifier.sums())
 }
 
 #[test]
@@ -341,7 +343,7 @@ fn what_is_unfinished_is_neither_good_nor_damaged() {
     let (done, sums) = verify(&scene, "vm/1", VerifyOptions::default());
     assert_eq!(done.iter().map(|done| done.1).collect::<Vec<_>>(), [Outcome::Ok, Outcome::Unfinished]);
     assert_eq!((sums.ok, sums.failed, sums.skipped, sums.unfinished), (1, 0, 0, 1));
-    let mut verifier = Verifier::new(&scene.store, VerifyOptions::default(), Listeners::default()).unwrap();
+    let mut verifier = Verifier::new(&scene.store, VerifyOptions::default()).unwrap();
     assert_eq!(kind(verifier.run(&Scope::Snapshot(lost))), Kind::NotFound);
 }
 

@@ -212,7 +212,7 @@ impl<'a> Bench<'a> {
 
 fn new_store(path: &Path) -> Store {
     let options = StoreOptions { sync: SyncLevel::None, ..StoreOptions::default() };
-    Store::create(path, &options, &mut |_, _| Ok(())).unwrap()
+    Store::create(path, &options).unwrap()
 }
 
 /// Puts `data`, read in pieces as from a file.

@@ -13,7 +13,7 @@ use pxds::index::Index;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::name::Group;
 use pxds::store::{Store, StoreOptions, SyncLevel};
-use pxds::verify::{Listeners, Scope, Verifier, VerifyOptions};
+use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 use super::data;
 
@@ -35,7 +35,7 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn new(data: &'a [u8], avg: u64, path: &Path) -> Self {
         let options = StoreOptions { sync: SyncLevel::None, ..StoreOptions::default() };
-        let store = Store::create(path, &options, &mut |_, _| Ok(())).unwrap();
+        let store = Store::create(path, &options).unwrap();
         let options = IngestOptions { chunker: Config::from_avg(avg).unwrap(), ..IngestOptions::default() };
         let mut ingest = Ingest::new(&store, options).unwrap();
         ingest.write(data).unwrap();
@@ -82,7 +82,7 @@ impl<'a> Scene<'a> {
             }
             _ => {
                 let options = VerifyOptions { threads: row - 2, read_only: true, ..VerifyOptions::default() };
-                let mut verifier = Verifier::new(&self.store, options, Listeners::default()).unwrap();
+                let mut verifier = Verifier::new(&self.store, options).unwrap();
                 verifier.run(&Scope::Store).unwrap();
                 assert_eq!((verifier.sums().ok, verifier.sums().bad), (1, 0));
             }

@@ -102,7 +102,7 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
         crypt_mode: crypt_mode(options.crypt_mode)?,
         key,
-        on_progress: on_progress(options.on_progress, options.user),
+        progress: on_progress(options.on_progress, options.user),
     })
 }
 

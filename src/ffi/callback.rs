@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::status::{pxds_status, status_of};
+use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
-use crate::progress::{KeptOnProgress, Stage};
+use crate::progress::{OnProgress, Stage};
 use crate::source::{BadChunk, OnBad};
-use crate::store::NoticeLevel;
+use crate::store::{Notice, NoticeLevel};
 
 /// Worth knowing.
 pub const PXDS_NOTICE_INFO: u32 = 1;
@@ -108,20 +109,15 @@ pub(super) fn verdict(by: &str, value: i32) -> Result<()> {
     if value == 0 { Ok(()) } else { Err(Error::cancelled(by, value)) }
 }
 
-/// Hands `stage` to a callback, if there is one.
-pub(super) fn tell_progress(callback: pxds_progress_fn, user: User, stage: &Stage) -> Result<()> {
-    let Some(callback) = callback else { return Ok(()) };
-    let Stage { phase, done, total, bytes } = *stage;
-    let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
-    // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
-    verdict("progress callback", unsafe { callback(user.get(), &now) })
-}
-
-/// A core progress for a C callback that a handle keeps.
-pub(super) fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<KeptOnProgress> {
-    callback?;
-    let user = User::new(user);
-    Some(Box::new(move |stage: &Stage| tell_progress(callback, user, stage)))
+/// A core progress for a C callback.
+pub(super) fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<OnProgress> {
+    let (callback, user) = (callback?, User::new(user));
+    Some(Callback(Arc::new(move |stage: &Stage| {
+        let Stage { phase, done, total, bytes } = *stage;
+        let now = pxds_progress { struct_size: size_of::<pxds_progress>(), phase, reserved: 0, done, total, bytes };
+        // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+        verdict("progress callback", unsafe { callback(user.get(), &now) })
+    })))
 }
 
 /// The callback itself, which must not be NULL.
@@ -143,9 +139,9 @@ pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut
 /// What a restorer or reader does about bad chunks: tells `callback`, or, if there is none, nobody when `skip` is
 /// set.
 pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
-    let Some(callback) = callback else { return skip.then(|| -> OnBad { Arc::new(|_| Ok(())) }) };
+    let Some(callback) = callback else { return skip.then(|| -> OnBad { Callback(Arc::new(|_| Ok(()))) }) };
     let user = User::new(user);
-    Some(Arc::new(move |bad: &BadChunk<'_>| {
+    Some(Callback(Arc::new(move |bad: &BadChunk<'_>| {
         let message = CString::new(bad.error.message()).unwrap_or_default();
         let bad = pxds_bad_chunk {
             struct_size: size_of::<pxds_bad_chunk>(),
@@ -159,14 +155,14 @@ pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool)
         };
         // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
         verdict("callback for bad chunks", unsafe { callback(user.get(), &bad) })
-    }))
+    })))
 }
 
 /// A core notice for a C callback.
-pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<crate::store::Notice> {
+pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Notice> {
     let callback = callback?;
     let user = User::new(user);
-    Some(Arc::new(move |level, message: &str, path: Option<&Path>| {
+    Some(Callback(Arc::new(move |level, message: &str, path: Option<&Path>| {
         let level = match level {
             NoticeLevel::Info => PXDS_NOTICE_INFO,
             NoticeLevel::Warning => PXDS_NOTICE_WARNING,
@@ -176,5 +172,5 @@ pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<crat
         let path = path.as_ref().map_or(std::ptr::null(), |path| path.as_ptr());
         // SAFETY: by the header's rules the callback may be called, with these strings for the length of the call.
         verdict("notice callback", unsafe { callback(user.get(), level, message.as_ptr(), path) })
-    }))
+    })))
 }

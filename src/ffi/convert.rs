@@ -4,14 +4,13 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress_fn, tell_progress};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::status::pxds_status;
 use super::store::{PXDS_LAYOUT_HEX2, PXDS_LAYOUT_HEX4, pxds_store_options, read_options};
 use crate::error::{Error, Kind};
-use crate::progress::Stage;
-use crate::store::{ConvertStep, Layout, Store};
+use crate::store::{ConvertOptions, Layout, Store};
 
 /// pxds_store_convert() flag: say what there is to do, and change nothing.
 pub const PXDS_CONVERT_DRY_RUN: u32 = 1;
@@ -84,11 +83,8 @@ pub unsafe extern "C" fn pxds_store_convert(
             PXDS_LAYOUT_HEX4 => Layout::Hex4,
             other => return Err(Error::new(Kind::Argument, format!("layout cannot be {other}"))),
         };
-        let user = User::new(user);
-        let dry_run = flags & PXDS_CONVERT_DRY_RUN != 0;
-        let sums = Store::convert(path, layout, &options, dry_run, &mut |step, done, total| {
-            tell_progress(progress, user, &Stage { phase: phase_of(step), done, total, bytes: 0 })
-        })?;
+        let (dry_run, progress) = (flags & PXDS_CONVERT_DRY_RUN != 0, on_progress(progress, user));
+        let sums = Store::convert(path, layout, &options, &ConvertOptions { dry_run, progress })?;
         if let Some(out) = out {
             out.set(pxds_convert_result {
                 struct_size: size_of::<pxds_convert_result>(),
@@ -100,13 +96,4 @@ pub unsafe extern "C" fn pxds_store_convert(
         }
         Ok(())
     })
-}
-
-fn phase_of(step: ConvertStep) -> u32 {
-    match step {
-        ConvertStep::Look => PXDS_CONVERT_LOOK,
-        ConvertStep::Make => PXDS_CONVERT_MAKE,
-        ConvertStep::Move => PXDS_CONVERT_MOVE,
-        ConvertStep::Remove => PXDS_CONVERT_REMOVE,
-    }
 }

@@ -58,7 +58,7 @@ unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions>
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         on_chunk: on_chunk(options.on_chunk, options.user),
-        on_progress: on_progress(options.on_progress, options.user),
+        progress: on_progress(options.on_progress, options.user),
         threads: options.threads as usize,
     })
 }

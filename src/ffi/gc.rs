@@ -4,14 +4,13 @@ use std::ffi::c_void;
 use std::mem::size_of;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress_fn, tell_progress};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::gc::{self, DEFAULT_CUTOFF, DEFAULT_REMEMBERED, GcOptions, GcStatus};
-use crate::progress::{Progress, Stage};
 
 /// pxds_gc_options.flags: say what would be done, and lock, touch and remove nothing.
 pub const PXDS_GC_DRY_RUN: u32 = 1;
@@ -201,13 +200,8 @@ pub unsafe extern "C" fn pxds_store_gc(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (OutStruct::opt(status)?, args::handle(store, "store")?, read_options(options)?) };
-        let user = User::new(user);
-        let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
-        let mut progress = Progress::new(Some(&mut tell));
-        let status = gc::collect(store.core(), &options, &mut |stage| {
-            progress.stage = stage;
-            progress.tick()
-        })?;
+        let options = GcOptions { progress: on_progress(progress, user), ..options };
+        let status = gc::collect(store.core(), &options)?;
         if let Some(out) = out {
             out.set(status.into());
         }

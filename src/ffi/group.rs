@@ -6,15 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::buffer::pxds_buffer;
-use super::callback::{User, pxds_progress_fn, tell_progress};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
-use crate::progress::Stage;
-use crate::snapshot::Destroyed;
+use crate::snapshot::{DestroyOptions, Destroyed};
 use crate::store::Store;
 
 /// What the removal of a group found.
@@ -211,9 +210,8 @@ pub unsafe extern "C" fn pxds_group_destroy(
         // SAFETY: the header's rules for inputs and outputs.
         let (result, (store, group)) = unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?) };
         let mut destroyed = Destroyed::default();
-        let user = User::new(user);
-        let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
-        let outcome = store.destroy_group(&group, &mut destroyed, Some(&mut tell));
+        let options = DestroyOptions { progress: on_progress(progress, user) };
+        let outcome = store.destroy_group(&group, &options, &mut destroyed);
         let Destroyed { removed, protected } = destroyed;
         if let Some(result) = result {
             let struct_size = size_of::<pxds_destroy_result>();

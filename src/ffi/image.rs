@@ -97,7 +97,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
             on_chunk: on_chunk(options.on_chunk, options.user),
-            on_progress: on_progress(options.on_progress, options.user),
+            progress: on_progress(options.on_progress, options.user),
             threads: options.threads as usize,
             strict: options.flags & PXDS_IMAGE_STRICT != 0,
         })

@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::mem::size_of;
+use std::sync::Arc;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::callback::{self, User, on_progress, pxds_progress_fn, pxds_read_fn, verdict};
@@ -13,6 +14,7 @@ use super::index::pxds_index_writer;
 use super::key::{opt_key, pxds_key};
 use super::status::pxds_status;
 use super::store::pxds_store;
+use crate::callback::Callback;
 use crate::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, OnChunk};
 use crate::sys::CallerFd;
 
@@ -130,7 +132,7 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
             on_chunk: on_chunk(options.on_chunk, options.user),
-            on_progress: on_progress(options.on_progress, options.user),
+            progress: on_progress(options.on_progress, options.user),
             threads: options.threads as usize,
             strict: options.flags & PXDS_INGEST_STRICT != 0,
         })
@@ -139,13 +141,12 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
 
 /// A core callback for a C one.
 pub(super) fn on_chunk(callback: pxds_ingest_chunk_fn, user: *mut c_void) -> Option<OnChunk> {
-    let callback = callback?;
-    let user = User::new(user);
-    Some(Box::new(move |chunk| {
+    let (callback, user) = (callback?, User::new(user));
+    Some(Callback(Arc::new(move |chunk: &ChunkResult| {
         let chunk = c_result(chunk);
         // SAFETY: by the header's rules the callback may be called while the ingest or image lives.
         verdict("chunk callback", unsafe { callback(user.get(), &chunk) })
-    }))
+    })))
 }
 
 fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {

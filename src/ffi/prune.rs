@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress_fn, tell_progress};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard, guard_ok, guard_value};
@@ -13,9 +13,8 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use super::store::pxds_store;
 use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
 use crate::error::{Error, Kind, Result, try_collect};
-use crate::progress::Stage;
 use crate::prune::{Keep, Mark, Row, marks};
-use crate::snapshot::Pruned;
+use crate::snapshot::{PruneOptions, Pruned};
 use crate::zone::Zone;
 
 /// A mark: it is kept.
@@ -265,9 +264,8 @@ pub unsafe extern "C" fn pxds_group_prune(
         let (keep, zone) = unsafe { read_options(&options)? };
         args::flags(flags, PXDS_PRUNE_DRY_RUN, "flags")?;
         let dry_run = flags & PXDS_PRUNE_DRY_RUN != 0;
-        let user = User::new(options.user);
-        let mut tell = |stage: &Stage| tell_progress(options.on_progress, user, stage);
-        let pruned = store.prune_group(&group, &keep, &zone, dry_run, Some(&mut tell))?;
+        let progress = on_progress(options.on_progress, options.user);
+        let pruned = store.prune_group(&group, &PruneOptions { keep, zone, dry_run, progress })?;
         let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, dry_run)))?;
         out.hand_out(pxds_prune_list(Shared::new(entries)));
         Ok(())

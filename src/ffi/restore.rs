@@ -95,7 +95,7 @@ unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreO
         any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
         sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
         on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
-        on_progress: on_progress(options.on_progress, options.user),
+        progress: on_progress(options.on_progress, options.user),
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         threads,

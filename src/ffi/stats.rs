@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress_fn, tell_progress};
+use super::callback::{on_progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
@@ -12,8 +12,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
 use crate::error::try_collect;
-use crate::progress::Stage;
-use crate::stats::{self, Described, SIZE_CLASSES, Stats, Sum};
+use crate::stats::{self, Described, SIZE_CLASSES, Stats, StatsOptions, Sum};
 
 /// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
 pub const PXDS_STATS_EXACT: u32 = 1;
@@ -216,9 +215,8 @@ pub unsafe extern "C" fn pxds_stats_collect(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
         args::flags(flags, PXDS_STATS_EXACT, "flags")?;
-        let user = User::new(user);
-        let mut tell = |stage: &Stage| tell_progress(progress, user, stage);
-        let stats = stats::collect(store.core(), flags & PXDS_STATS_EXACT != 0, Some(&mut tell))?;
+        let options = StatsOptions { exact: flags & PXDS_STATS_EXACT != 0, progress: on_progress(progress, user) };
+        let stats = stats::collect(store.core(), &options)?;
         let groups = try_collect(stats.groups.iter().map(|group| c_string(group.group.path())))?;
         let snapshots = try_collect(stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())))?;
         out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));

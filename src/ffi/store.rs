@@ -8,14 +8,13 @@ use std::path::Path;
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::blob::pxds_blob_codec;
 use super::buffer::pxds_buffer;
-use super::callback::{User, notice, pxds_notice_fn, pxds_progress_fn, tell_progress};
+use super::callback::{notice, on_progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
 use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
 use crate::name;
-use crate::progress::Stage;
 use crate::store::{
     ChunkEntry, Chunks, InsertOptions, Inserted, Layout, ReadOnly, Store, StoreOptions, SyncLevel, TreeLocks,
 };
@@ -236,6 +235,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),
+        progress: None,
     })
 }
 
@@ -283,10 +283,8 @@ pub unsafe extern "C" fn pxds_store_create(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        let user = User::new(user);
-        let store = Store::create(path, &options, &mut |done, total| {
-            tell_progress(progress, user, &Stage { done, total, ..Stage::default() })
-        })?;
+        let options = StoreOptions { progress: on_progress(progress, user), ..options };
+        let store = Store::create(path, &options)?;
         out.hand_out(pxds_store::new(store)?);
         Ok(())
     })

@@ -2,18 +2,19 @@
 
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
+use std::sync::Arc;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, pxds_progress_fn, tell_progress, verdict};
+use super::callback::{User, on_progress, pxds_progress_fn, verdict};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::key::{opt_key, pxds_key};
 use super::status::{pxds_status, status_of};
 use super::store::pxds_store;
 use super::tree::c_string;
+use crate::callback::Callback;
 use crate::error::Result;
-use crate::progress::Stage;
-use crate::verify::{Damage, Done, Listeners, Outcome, Scope, Sums, Verifier, VerifyOptions};
+use crate::verify::{Damage, Done, OnDamage, OnDone, Outcome, Scope, Sums, Verifier, VerifyOptions};
 
 /// pxds_verify_options.flags: change nothing: neither rename bad chunks nor note the outcome in manifests.
 pub const PXDS_VERIFY_READ_ONLY: u32 = 1;
@@ -234,6 +235,9 @@ unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
         allow_unsigned: options.flags & PXDS_VERIFY_ALLOW_UNSIGNED != 0,
         repair_from: from.map(|store| store.core().clone()),
         upid: upid.map(str::to_owned),
+        on_damage: on_damage(options.on_damage, options.user),
+        on_done: on_done(options.on_done, options.user),
+        progress: on_progress(options.on_progress, options.user),
     })
 }
 
@@ -254,42 +258,49 @@ fn text(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
-fn tell_damage(callback: pxds_verify_damage_fn, user: User, damage: &Damage<'_>) -> Result<()> {
-    let Some(callback) = callback else { return Ok(()) };
-    // The name of a file in a manifest may be anything.
-    let (snapshot, archive, message) = (c_string(damage.snapshot.path())?, text(damage.archive), text(damage.message));
-    let flag = |is: bool, flag: u32| if is { flag } else { 0 };
-    let damage = pxds_verify_damage {
-        struct_size: size_of::<pxds_verify_damage>(),
-        snapshot: snapshot.as_ptr(),
-        archive: archive.as_ptr(),
-        message: message.as_ptr(),
-        offset: damage.chunk.map_or(0, |chunk| chunk.start),
-        length: damage.chunk.map_or(0, |chunk| chunk.len()),
-        digest: damage.chunk.map_or([0; 32], |chunk| chunk.digest.0),
-        status: status_of(damage.kind),
-        flags: flag(damage.chunk.is_some(), PXDS_VERIFY_CHUNK)
-            | flag(damage.renamed, PXDS_VERIFY_RENAMED)
-            | flag(damage.repaired, PXDS_VERIFY_REPAIRED),
-    };
-    // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
-    verdict("callback for damage", unsafe { callback(user.get(), &damage) })
+/// A core callback for a C one.
+fn on_damage(callback: pxds_verify_damage_fn, user: *mut c_void) -> Option<OnDamage> {
+    let (callback, user) = (callback?, User::new(user));
+    Some(Callback(Arc::new(move |damage: &Damage<'_>| {
+        // The name of a file in a manifest may be anything.
+        let (archive, message) = (text(damage.archive), text(damage.message));
+        let snapshot = c_string(damage.snapshot.path())?;
+        let flag = |is: bool, flag: u32| if is { flag } else { 0 };
+        let damage = pxds_verify_damage {
+            struct_size: size_of::<pxds_verify_damage>(),
+            snapshot: snapshot.as_ptr(),
+            archive: archive.as_ptr(),
+            message: message.as_ptr(),
+            offset: damage.chunk.map_or(0, |chunk| chunk.start),
+            length: damage.chunk.map_or(0, |chunk| chunk.len()),
+            digest: damage.chunk.map_or([0; 32], |chunk| chunk.digest.0),
+            status: status_of(damage.kind),
+            flags: flag(damage.chunk.is_some(), PXDS_VERIFY_CHUNK)
+                | flag(damage.renamed, PXDS_VERIFY_RENAMED)
+                | flag(damage.repaired, PXDS_VERIFY_REPAIRED),
+        };
+        // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
+        verdict("callback for damage", unsafe { callback(user.get(), &damage) })
+    })))
 }
 
-fn tell_done(callback: pxds_verify_done_fn, user: User, done: &Done<'_>) -> Result<()> {
-    let Some(callback) = callback else { return Ok(()) };
-    let (snapshot, reason) = (c_string(done.snapshot.path())?, done.reason.map(text));
-    let done = pxds_verify_done {
-        struct_size: size_of::<pxds_verify_done>(),
-        snapshot: snapshot.as_ptr(),
-        errors: done.errors,
-        repaired: done.repaired,
-        outcome: outcome_constant(done.outcome),
-        reserved: 0,
-        reason: reason.as_ref().map_or_else(std::ptr::null, |reason| reason.as_ptr()),
-    };
-    // SAFETY: as above.
-    verdict("callback for snapshots", unsafe { callback(user.get(), &done) })
+/// A core callback for a C one.
+fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
+    let (callback, user) = (callback?, User::new(user));
+    Some(Callback(Arc::new(move |done: &Done<'_>| {
+        let (snapshot, reason) = (c_string(done.snapshot.path())?, done.reason.map(text));
+        let done = pxds_verify_done {
+            struct_size: size_of::<pxds_verify_done>(),
+            snapshot: snapshot.as_ptr(),
+            errors: done.errors,
+            repaired: done.repaired,
+            outcome: outcome_constant(done.outcome),
+            reserved: 0,
+            reason: reason.as_ref().map_or_else(std::ptr::null, |reason| reason.as_ptr()),
+        };
+        // SAFETY: as above.
+        verdict("callback for snapshots", unsafe { callback(user.get(), &done) })
+    })))
 }
 
 /// Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
@@ -331,17 +342,8 @@ pub unsafe extern "C" fn pxds_store_verify(
             (out, args::handle(store, "store")?, args::opt_text(path, "path")?, args::options(options)?)
         };
         let scope = Scope::parse(path.unwrap_or_default())?;
-        let user = User::new(options.user);
-        let mut on_damage = |damage: &Damage<'_>| tell_damage(options.on_damage, user, damage);
-        let mut on_done = |done: &Done<'_>| tell_done(options.on_done, user, done);
-        let mut on_progress = |stage: &Stage| tell_progress(options.on_progress, user, stage);
-        let listeners = Listeners {
-            on_damage: Some(&mut on_damage),
-            on_done: Some(&mut on_done),
-            on_progress: Some(&mut on_progress),
-        };
         // SAFETY: the header's rules for inputs.
-        let mut verifier = Verifier::new(store.core(), unsafe { read_options(&options)? }, listeners)?;
+        let mut verifier = Verifier::new(store.core(), unsafe { read_options(&options)? })?;
         let outcome = verifier.run(&scope);
         if let Some(out) = out {
             out.set(c_result(&verifier.sums()));

@@ -10,11 +10,11 @@ use super::limits::{Class, Limits};
 use super::mark::{nothing_removed, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, find_temporary, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, Report, csum, journal};
+use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
 use crate::index::for_all_digests;
-use crate::progress::Stage;
+use crate::progress::{Progress, Stage};
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, FoundFile, Store, Swept};
 use crate::sys::HashSeed;
@@ -68,16 +68,16 @@ impl Referenced {
 }
 
 /// Says what a collection would do.
-pub(super) fn run(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> Result<GcStatus> {
-    run_with(store, options, MAX_DIGESTS, report)
+pub(super) fn run(store: &Store, options: &GcOptions, progress: &mut Progress) -> Result<GcStatus> {
+    run_with(store, options, MAX_DIGESTS, progress)
 }
 
-fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<'_>) -> Result<GcStatus> {
+fn run_with(store: &Store, options: &GcOptions, max: usize, progress: &mut Progress) -> Result<GcStatus> {
     let limits = Limits::begin(store, options, 0);
     let mut status = GcStatus::default();
     let mut from = Digest([0; 32]);
     loop {
-        let (referenced, temporaries) = read_range(store, options, from, max, &mut status, report)?;
+        let (referenced, temporaries) = read_range(store, options, from, max, &mut status, progress)?;
         if from == Digest([0; 32]) {
             count_temporaries_of_the_tree(store, &temporaries, &limits, &mut status)?;
             sweep::work(store, Sweep::Count, &mut status, |mtime| limits.class(mtime) == Class::Garbage)?;
@@ -90,7 +90,7 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, report: &mut Report<
                 }
             }
         }
-        count_range(store, &limits, &referenced, &mut status, report)?;
+        count_range(store, &limits, &referenced, &mut status, progress)?;
         match referenced.to {
             Some(to) => from = to,
             None => break,
@@ -108,7 +108,7 @@ fn read_range(
     from: Digest,
     max: usize,
     status: &mut GcStatus,
-    report: &mut Report<'_>,
+    progress: &mut Progress,
 ) -> Result<(Referenced, Vec<Vec<u8>>)> {
     let mut referenced = Referenced::new(from, max)?;
     let is_first = from == Digest([0; 32]);
@@ -117,15 +117,14 @@ fn read_range(
     let mut visit = |index: OpenIndex, counts: bool| {
         let OpenIndex { file, len, kind, place, total } = index;
         let GcStatus { index_file_count, index_data_bytes, .. } = counted;
-        let step = Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes };
-        report(step)?;
+        progress.advance(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })?;
         push(&mut referenced.indexes, place.path.clone())?;
         let read = for_all_digests(file, len, &place.path, Some(kind), &mut |digests| {
             digests.iter().try_for_each(|digest| referenced.add(digest))?;
             references += digests.len() as u64;
             if references >= REPORT_EVERY {
                 references = 0;
-                report(step)?;
+                progress.tick()?;
             }
             Ok(())
         })
@@ -168,25 +167,33 @@ fn count_range(
     limits: &Limits,
     referenced: &Referenced,
     status: &mut GcStatus,
-    report: &mut Report<'_>,
+    progress: &mut Progress,
 ) -> Result<()> {
     let dirs = store.chunk_dirs()?;
-    let mut step = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
+    progress.stage = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
     for id in dirs {
-        report(step)?;
-        step.done += 1;
-        let Some(dir) = list(store, id)? else { continue };
-        // Not the directory's: what is in the wrong one counts with its digest too.
-        for file in dir.files.iter().filter(|file| referenced.covers(&file.digest)) {
-            count_file(store, &dir, file, limits, referenced, status)?;
-            report(step)?;
-        }
-        for name in dir.temporaries.iter().filter(|_| referenced.covers(&id.bounds().0)) {
-            if let Swept::Kept(stat) = dir.sweep_temporary(name, |_| false)?
-                && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
-            {
-                status.count_temporary(&stat);
+        progress.tick()?;
+        if let Some(dir) = list(store, id)? {
+            // Not the directory's: what is in the wrong one counts with its digest too.
+            for file in dir.files.iter().filter(|file| referenced.covers(&file.digest)) {
+                count_file(store, &dir, file, limits, referenced, status)?;
+                progress.tick()?;
             }
+            if referenced.covers(&id.bounds().0) {
+                count_temporaries(&dir, limits, status)?;
+            }
+        }
+        progress.stage.done += 1;
+    }
+    progress.tick()
+}
+
+fn count_temporaries(dir: &ChunkDir<'_>, limits: &Limits, status: &mut GcStatus) -> Result<()> {
+    for name in &dir.temporaries {
+        if let Swept::Kept(stat) = dir.sweep_temporary(name, |_| false)?
+            && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
+        {
+            status.count_temporary(&stat);
         }
     }
     Ok(())
@@ -216,18 +223,20 @@ fn count_file(
 mod tests {
     use super::*;
     use crate::blob::Codec;
+    use crate::callback::Callback;
     use crate::format::{IndexHeader, MAGIC_DYNAMIC_INDEX};
     use crate::hash::sha256;
     use crate::store::{InsertOptions, StoreOptions};
     use crate::testing::Scratch;
     use std::fs;
+    use std::sync::Arc;
 
     /// However few digests there is room for, the result is that of reading everything at once.
     #[test]
     fn ranges_add_up() {
         let scratch = Scratch::new();
         let path = scratch.path().join("store");
-        let store = Store::create(&path, &StoreOptions::default(), &mut |_, _| Ok(())).unwrap();
+        let store = Store::create(&path, &StoreOptions::default()).unwrap();
         let mut entries = Vec::new();
         let mut misplaced = None;
         for i in 0..300_u64 {
@@ -255,12 +264,12 @@ mod tests {
         let header = IndexHeader { magic: MAGIC_DYNAMIC_INDEX, uuid: [0; 16], ctime: 0, csum, size: 0, chunk_size: 0 };
         fs::write(path.join("a.didx"), [&header.to_bytes(), &entries[..]].concat()).unwrap();
         // Two days from now everything is old.
-        let options = GcOptions { clock: std::sync::Arc::new(|| crate::sys::now() + 172_800), ..GcOptions::default() };
-        let whole = run_with(&store, &options, usize::MAX >> 8, &mut |_| Ok(())).unwrap();
+        let options = GcOptions { clock: Callback(Arc::new(|| crate::sys::now() + 172_800)), ..GcOptions::default() };
+        let whole = run_with(&store, &options, usize::MAX >> 8, &mut Progress::default()).unwrap();
         assert_eq!(whole.missing_chunks, (0..300).step_by(3).filter(|i| i % 10 == 0 || i % 7 == 0).count() as u64);
         assert!(whole.disk_chunks > 50 && whole.removed_chunks > 50 && whole.removed_bad > 5 && whole.disk_bytes > 0);
         for max in [1, 2, 3, 10, 99, 100, 101] {
-            assert_eq!(run_with(&store, &options, max, &mut |_| Ok(())).unwrap(), whole, "{max}");
+            assert_eq!(run_with(&store, &options, max, &mut Progress::default()).unwrap(), whole, "{max}");
         }
         // All that is there is in one of these; bad copies in use are counted by their bytes alone.
         let bad_in_use = (0..300).step_by(21).filter(|i| i % 10 != 0).count() as u64;

@@ -5,23 +5,23 @@ use std::path::Path;
 use super::limits::Limits;
 use super::live::Live;
 use super::tree::{OpenIndex, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, Report, csum, journal};
+use super::{GcOptions, GcStatus, PHASE_MARK, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::for_all_digests;
-use crate::progress::Stage;
+use crate::progress::{Progress, Stage};
 use crate::store::{NoticeLevel, Store};
 
 /// References to known chunks after which the caller is told how far it is.
 const REPORT_EVERY: u64 = 1024;
 
-struct Marker<'a, 'b> {
+struct Marker<'a> {
     store: &'a Store,
     options: &'a GcOptions,
     limits: &'a mut Limits,
     live: Live,
     status: GcStatus,
-    report: &'a mut Report<'b>,
+    progress: &'a mut Progress,
 }
 
 /// What marking has brought.
@@ -33,9 +33,9 @@ pub(super) struct Marked {
 }
 
 /// Marks everything.
-pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, report: &mut Report<'_>) -> Result<Marked> {
+pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, progress: &mut Progress) -> Result<Marked> {
     let (live, status) = (Live::new(options.remembered), GcStatus::default());
-    let mut marker = Marker { store, options, limits, live, status, report };
+    let mut marker = Marker { store, options, limits, live, status, progress };
     let strays = visit_indexes(store, &mut |index| marker.index(index, true))?;
     marker.status.strange_indexes = strays.indexes;
     // The same indexes under other names.
@@ -45,7 +45,7 @@ pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, repor
     Ok(Marked { status, live, temporaries: strays.temporaries })
 }
 
-impl Marker<'_, '_> {
+impl Marker<'_> {
     fn index(&mut self, index: OpenIndex, counts: bool) -> Result<()> {
         let OpenIndex { file, len, kind, place, total } = index;
         let path = &place.path;
@@ -87,7 +87,7 @@ impl Marker<'_, '_> {
 
     fn tell(&mut self, total: u64) -> Result<()> {
         let GcStatus { index_file_count, index_data_bytes, .. } = self.status;
-        (self.report)(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })
+        self.progress.advance(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })
     }
 }
 

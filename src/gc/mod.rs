@@ -49,11 +49,11 @@ mod tree;
 
 pub use status::{GcStatus, read_status};
 
-use std::fmt;
 use std::sync::Arc;
 
+use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
-use crate::progress::Stage;
+use crate::progress::{OnProgress, Progress};
 use crate::snapshot::Sweep;
 use crate::store::{NoticeLevel, Store};
 use crate::sys;
@@ -73,19 +73,17 @@ pub const DEFAULT_REMEMBERED: usize = 1 << 20;
 /// Most of them: half a gibibyte of memory.
 pub const MAX_REMEMBERED: usize = 1 << 23;
 
-/// [`Stage::phase`] while chunks are marked: indexes, and the bytes that they describe.
+/// [`Stage::phase`](crate::progress::Stage) while chunks are marked: indexes, and the bytes that they describe.
 pub const PHASE_MARK: u32 = 0;
-/// [`Stage::phase`] while chunks are removed: directories of chunks, and the bytes of the files looked at.
+/// [`Stage::phase`](crate::progress::Stage) while chunks are removed: directories of chunks, and the bytes of the files
+/// looked at.
 pub const PHASE_SWEEP: u32 = 1;
 
 /// Gives the seconds since 1970.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
-
-/// Is told how far the collection is, often: at every directory, chunk file and touch. An error stops it.
-pub type Report<'a> = dyn FnMut(Stage) -> Result<()> + 'a;
+pub type Clock = Callback<dyn Fn() -> i64 + Send + Sync>;
 
 /// How garbage is collected.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct GcOptions {
     /// Only say what would be done. Nothing is locked, touched or removed.
     pub dry_run: bool,
@@ -99,6 +97,8 @@ pub struct GcOptions {
     pub remembered: usize,
     /// The clock, which must be that of the file system.
     pub clock: Clock,
+    /// Told how far the collection is: [`PHASE_MARK`], [`PHASE_SWEEP`].
+    pub progress: Option<OnProgress>,
 }
 
 impl Default for GcOptions {
@@ -109,16 +109,9 @@ impl Default for GcOptions {
             skip_atime_probe: false,
             any_csum: false,
             remembered: DEFAULT_REMEMBERED,
-            clock: Arc::new(sys::now),
+            clock: Callback(Arc::new(sys::now)),
+            progress: None,
         }
-    }
-}
-
-impl fmt::Debug for GcOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let GcOptions { dry_run, cutoff_minutes, skip_atime_probe, any_csum, remembered, clock: _ } = self;
-        write!(f, "GcOptions {{ dry_run: {dry_run}, cutoff_minutes: {cutoff_minutes}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, any_csum: {any_csum}, remembered: {remembered} }}")
     }
 }
 
@@ -142,17 +135,18 @@ impl GcOptions {
 ///
 /// Errors: `Argument` for options that cannot be; `Busy`, naming `.lock`, while another process or handle writes or
 /// collects; `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for an
-/// index that is none; `Limit` for directories that are too deep; `Io`; those of `report` and of the notice.
-pub fn collect(store: &Store, options: &GcOptions, report: &mut Report<'_>) -> Result<GcStatus> {
+/// index that is none; `Limit` for directories that are too deep; `Io`; those of the callbacks.
+pub fn collect(store: &Store, options: &GcOptions) -> Result<GcStatus> {
     options.check()?;
+    let mut progress = Progress::new(options.progress.clone());
     if options.dry_run {
-        return dry::run(store, options, report);
+        return dry::run(store, options, &mut progress);
     }
     let _lock = store.lock_exclusive()?;
     let lag = if options.skip_atime_probe { 0 } else { store.probe_atime()? };
     let mut limits = Limits::begin(store, options, lag);
-    let Marked { mut status, live, temporaries } = mark::run(store, options, &mut limits, report)?;
-    sweep::run(store, options, &mut limits, &live, &mut status, report)?;
+    let Marked { mut status, live, temporaries } = mark::run(store, options, &mut limits, &mut progress)?;
+    sweep::run(store, options, &mut limits, &live, &mut status, &mut progress)?;
     sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
     sweep::work(store, Sweep::Remove, &mut status, |mtime| limits.class_now(mtime, options) == Class::Garbage)?;
     sweep::tell_of_future(store, &status)?;

@@ -3,10 +3,10 @@
 use super::limits::{Class, Limits};
 use super::live::Live;
 use super::tree::find_temporary;
-use super::{GcOptions, GcStatus, PHASE_SWEEP, Report};
+use super::{GcOptions, GcStatus, PHASE_SWEEP};
 use crate::error::{Kind, Result};
 use crate::name::format_time;
-use crate::progress::Stage;
+use crate::progress::{Progress, Stage};
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept};
 use crate::sys::{Removed, Stat};
@@ -18,12 +18,12 @@ pub(super) fn run(
     limits: &mut Limits,
     live: &Live,
     status: &mut GcStatus,
-    report: &mut Report<'_>,
+    progress: &mut Progress,
 ) -> Result<()> {
     let dirs = store.chunk_dirs()?;
-    let mut step = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
+    progress.stage = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
     for id in dirs {
-        report(step)?;
+        progress.tick()?;
         if let Some(dir) = list(store, id)? {
             for file in &dir.files {
                 let mut class = Class::InUse;
@@ -36,18 +36,18 @@ pub(super) fn run(
                 })?;
                 if let Some(stat) = looked_at(store, swept)? {
                     status.count(file, &stat, class);
-                    step.bytes = step.bytes.saturating_add(stat.size);
+                    progress.stage.bytes = progress.stage.bytes.saturating_add(stat.size);
                     tell_of_found(store, live, file)?;
                 }
-                report(step)?;
+                progress.tick()?;
             }
             temporaries(store, &dir, status, |stat| {
                 limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage
             })?;
         }
-        step.done += 1;
+        progress.stage.done += 1;
     }
-    report(step)
+    progress.tick()
 }
 
 /// A chunk that was missing and is there: somebody has stored it meanwhile, or the file system does not say the same twice.
@@ -244,7 +244,7 @@ mod tests {
             let options = GcOptions::default();
             let mut limits = Limits::new(time("phase1_start"), time("oldest_writer"), options.cutoff_minutes);
             let mut status = GcStatus::default();
-            run(&store, &options, &mut limits, &Live::new(0), &mut status, &mut |_| Ok(())).unwrap();
+            run(&store, &options, &mut limits, &Live::new(0), &mut status, &mut Progress::default()).unwrap();
 
             let (changed, goes, stays) = exception(name);
             let mut expected = case["status"].clone();

@@ -3,19 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use super::engine::{Ledger, Listeners};
+use super::engine::Ledger;
 use super::{ChunkResult, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
-use crate::crew::{self, Pause, Receiver, Taken};
+use crate::crew::{self, Pause, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
-use crate::progress::KeptOnProgress;
+use crate::progress::{OnProgress, Progress};
 use crate::source::{ChunkSource, RequiredForm, judge};
 use crate::store::{InsertOptions, Inserted, Leftover, Store};
 
@@ -29,7 +28,7 @@ const MAX_CHUNKS: usize = 256;
 const MAX_AHEAD: usize = 4;
 
 /// How chunks are copied.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct CopyOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
@@ -40,7 +39,7 @@ pub struct CopyOptions {
     /// Told of each chunk, in order; an error stops the copy.
     pub on_chunk: Option<OnChunk>,
     /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes.
-    pub on_progress: Option<KeptOnProgress>,
+    pub progress: Option<OnProgress>,
     /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
     /// where that pays and the source is for any thread.
     pub threads: usize,
@@ -58,7 +57,7 @@ pub fn copy_chunks(
     target: &Store,
     options: CopyOptions,
 ) -> Result<StoredIndex> {
-    let CopyOptions { any_csum, required_form, key, on_chunk, on_progress, threads } = options;
+    let CopyOptions { any_csum, required_form, key, on_chunk, progress, threads } = options;
     let threads = crew::thread_count(threads)?;
     if !any_csum {
         index.check_csum()?;
@@ -73,8 +72,8 @@ pub fn copy_chunks(
     // Whether its chunks are encrypted is known from elsewhere, or not at all.
     stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
 
-    let mut ledger = Ledger::new(stored, Listeners { on_chunk, on_progress });
-    ledger.progress.stage.total = index.count() as u64;
+    let (mut ledger, mut progress) = (Ledger::new(stored, on_chunk), Progress::new(progress));
+    progress.stage.total = index.count() as u64;
     let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
     let threads = if source.is_for_any_thread() { threads } else { 1 };
     let mut desks = try_collect((0..threads).map(|_| Ok(Desk::new(key.clone()))))?;
@@ -82,9 +81,10 @@ pub fn copy_chunks(
     crew::run(
         &mut desks,
         MAX_AHEAD * threads,
+        &mut progress,
         |_, job: &mut Job, _| Ok(work.take(&mut next, job)),
         |desk, job, pause| work.run(desk, job, pause),
-        &mut Entry { work: &work, ledger: &mut ledger },
+        &mut |job, progress| work.deliver(&mut ledger, job, progress),
     )?;
     ledger.take_index()
 }
@@ -165,26 +165,6 @@ struct Job {
     was_short: bool,
 }
 
-/// Enters what has been copied while a crew copies on.
-struct Entry<'e, 'a> {
-    work: &'e Work<'a>,
-    ledger: &'e mut Ledger,
-}
-
-impl Receiver<Job> for Entry<'_, '_> {
-    fn deliver(&mut self, job: &mut Job) -> Result<()> {
-        self.work.deliver(self.ledger, job)
-    }
-
-    fn pause(&mut self) -> Result<()> {
-        self.ledger.tick()
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.ledger.progress.due_in()
-    }
-}
-
 struct Work<'a> {
     source: &'a dyn ChunkSource,
     index: &'a Index,
@@ -257,13 +237,13 @@ impl Work<'_> {
     }
 
     /// Enters what was copied into the index, on the caller's thread.
-    fn deliver(&self, ledger: &mut Ledger, job: &mut Job) -> Result<()> {
+    fn deliver(&self, ledger: &mut Ledger, job: &mut Job, progress: &mut Progress) -> Result<()> {
         for (digest, leftover) in job.leftovers.drain(..) {
             self.target.notice_leftover(&digest, Some(leftover))?;
         }
         for (i, copied) in job.chunks.clone().zip(job.copied.drain(..)) {
             match copied {
-                Ok(chunk) => ledger.enter_copied(&chunk)?,
+                Ok(chunk) => ledger.enter_copied(&chunk, progress)?,
                 Err(error) => judge(error, i, &self.chunk(i)?, None)?,
             }
         }

@@ -1,17 +1,17 @@
 //! What turns whole chunks into entries of an index.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::StoredIndex;
 use super::batch::{Batch, Data, Desk, Keeper, Span};
-use crate::crew::{self, Pause, Receiver, Taken};
+use crate::callback::Callback;
+use crate::crew::{self, Pause, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, try_collect};
 use crate::index::IndexWriter;
 use crate::limits::blob_len;
-use crate::progress::{KeptOnProgress, Progress};
+use crate::progress::{OnProgress, Progress};
 use crate::store::{SharedLock, Store};
 
 /// Batches that have been stored may wait for the caller's thread, so many for each thread.
@@ -78,16 +78,8 @@ impl IngestStats {
     }
 }
 
-/// Told of each chunk after it has been stored; an error stops the ingest.
-pub type OnChunk = Box<dyn FnMut(&ChunkResult) -> Result<()> + Send>;
-
-/// Who is told of what.
-#[derive(Default)]
-pub(super) struct Listeners {
-    pub(super) on_chunk: Option<OnChunk>,
-    /// Units are chunks; there is one phase.
-    pub(super) on_progress: Option<KeptOnProgress>,
-}
+/// Told of each chunk after it has been stored, on the caller's thread; an error stops the ingest.
+pub type OnChunk = Callback<dyn Fn(&ChunkResult) -> Result<()> + Send + Sync>;
 
 /// Stores chunks, on several threads, and on the caller's enters them into the index, counts and reports them.
 pub(super) struct Engine {
@@ -97,6 +89,8 @@ pub(super) struct Engine {
     /// Plain bytes of the largest chunk.
     max_chunk: usize,
     ledger: Ledger,
+    /// Units are chunks; there is one phase.
+    progress: Progress,
 }
 
 /// What comes in order.
@@ -105,34 +99,14 @@ pub(super) struct Ledger {
     index: Option<StoredIndex>,
     stats: IngestStats,
     on_chunk: Option<OnChunk>,
-    pub(super) progress: Progress,
-}
-
-/// Enters batches while a crew stores others.
-struct Entry<'e> {
-    keeper: &'e Keeper,
-    ledger: &'e mut Ledger,
-}
-
-impl Receiver<Batch<'_>> for Entry<'_> {
-    fn deliver(&mut self, batch: &mut Batch<'_>) -> Result<()> {
-        self.ledger.enter_batch(self.keeper, batch)
-    }
-
-    fn pause(&mut self) -> Result<()> {
-        self.ledger.tick()
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.ledger.progress.due_in()
-    }
 }
 
 /// How chunks are stored.
 pub(super) struct EngineOptions {
     pub(super) compress: bool,
     pub(super) key: Option<Arc<CryptKey>>,
-    pub(super) listeners: Listeners,
+    pub(super) on_chunk: Option<OnChunk>,
+    pub(super) progress: Option<OnProgress>,
     /// 0 for as many as there are processors.
     pub(super) threads: usize,
     /// Plain bytes of the largest chunk.
@@ -144,12 +118,13 @@ impl Engine {
     ///
     /// Errors: `Argument` for too many threads.
     pub(super) fn new(store: &Store, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
-        let EngineOptions { compress, key, listeners, threads, max_chunk } = options;
+        let EngineOptions { compress, key, on_chunk, progress, threads, max_chunk } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);
         let desks = try_collect(std::iter::repeat_with(|| Ok(keeper.desk())).take(crew::thread_count(threads)?))?;
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
-        Ok(Engine { keeper, desks, max_chunk: blob_len(max_chunk)?, ledger: Ledger::new(index, listeners) })
+        let (ledger, progress) = (Ledger::new(index, on_chunk), Progress::new(progress));
+        Ok(Engine { keeper, desks, max_chunk: blob_len(max_chunk)?, ledger, progress })
     }
 
     /// How many threads there are, the caller's among them.
@@ -164,12 +139,12 @@ impl Engine {
 
     /// Whether there is somebody to be told how far it is.
     pub(super) fn is_watched(&self) -> bool {
-        self.ledger.progress.is_watched()
+        self.progress.is_watched()
     }
 
     /// Tells how far it is, if that is due; for where nothing is stored for a while.
     pub(super) fn tick(&mut self) -> Result<()> {
-        self.ledger.tick()
+        self.ledger.tell(&mut self.progress)
     }
 
     /// Hands out the index.
@@ -188,17 +163,18 @@ impl Engine {
 
     /// Stores what `input` gives.
     pub(super) fn run<'a>(&mut self, input: &mut (impl Input<'a> + Send)) -> Result<()> {
-        let Engine { keeper, desks, max_chunk, ledger } = self;
+        let Engine { keeper, desks, max_chunk, ledger, progress } = self;
         let max_jobs = MAX_AHEAD * desks.len();
         crew::run(
             desks,
             max_jobs,
+            progress,
             |desk: &mut Desk, batch: &mut Batch<'a>, pause| match desk.furnish(input.room(), *max_chunk) {
                 Ok(()) => input.take(&mut desk.buffer, batch, pause),
                 Err(_) => Ok(Taken::NoMemory),
             },
             |desk, batch, pause| keeper.store_batch(desk, batch, pause),
-            &mut Entry { keeper, ledger },
+            &mut |batch, progress| ledger.enter_batch(keeper, batch, progress),
         )
     }
 
@@ -208,7 +184,7 @@ impl Engine {
         batch.spans.push(Span { offset, start: 0, len: data.len(), hole: false });
         let desk = self.desks.first_mut().ok_or_else(|| Error::new(Kind::Internal, "an engine without a desk"))?;
         self.keeper.store_batch(desk, &mut batch, &mut || Ok(()))?;
-        self.ledger.enter_batch(&self.keeper, &batch)
+        self.ledger.enter_batch(&self.keeper, &batch, &mut self.progress)
     }
 
     /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
@@ -220,16 +196,15 @@ impl Engine {
         }
         let Some(chunk) = self.keeper.touch(digest, size)? else { return Ok(false) };
         self.ledger.index()?.add_reused();
-        self.ledger.enter(&ChunkResult { offset, ..chunk })?;
+        self.ledger.enter(&ChunkResult { offset, ..chunk }, &mut self.progress)?;
         Ok(true)
     }
 }
 
 impl Ledger {
     /// A ledger for `index`.
-    pub(super) fn new(index: StoredIndex, listeners: Listeners) -> Self {
-        let Listeners { on_chunk, on_progress } = listeners;
-        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk, progress: Progress::new(on_progress) }
+    pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>) -> Self {
+        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk }
     }
 
     /// Hands out the index.
@@ -242,53 +217,56 @@ impl Ledger {
     }
 
     /// Enters a chunk that has been copied, or was there.
-    pub(super) fn enter_copied(&mut self, chunk: &ChunkResult) -> Result<()> {
+    pub(super) fn enter_copied(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
         if chunk.existed {
             self.index()?.add_reused();
         }
-        self.enter(chunk)
+        self.enter(chunk, progress)
     }
 
     fn index(&mut self) -> Result<&mut StoredIndex> {
         self.index.as_mut().ok_or_else(no_index)
     }
 
-    fn enter_batch(&mut self, keeper: &Keeper, batch: &Batch<'_>) -> Result<()> {
+    fn enter_batch(&mut self, keeper: &Keeper, batch: &Batch<'_>, progress: &mut Progress) -> Result<()> {
         for (digest, leftover) in &batch.leftovers {
             keeper.store.notice_leftover(digest, Some(*leftover))?;
         }
         if batch.reused {
             self.index()?.add_reused();
         }
-        batch.stored.iter().try_for_each(|chunk| self.enter(&ChunkResult { existed: keeper.had(chunk), ..*chunk }))
+        batch.stored.iter().try_for_each(|chunk| {
+            let existed = keeper.had(chunk);
+            self.enter(&ChunkResult { existed, ..*chunk }, progress)
+        })
     }
 
     /// Enters a chunk that is in the store into the index, and reports it.
-    fn enter(&mut self, chunk: &ChunkResult) -> Result<()> {
+    fn enter(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
         let index = self.index()?;
         // Given a second time it has been counted, or there were more than there are.
         let is_counted = index.writer.has_chunk_at(chunk.offset);
         index.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
         if !is_counted {
-            self.progress.stage.done += 1;
-            self.progress.stage.bytes += chunk.size;
+            progress.stage.done += 1;
+            progress.stage.bytes += chunk.size;
         }
-        if let Some(on_chunk) = &mut self.on_chunk {
+        if let Some(on_chunk) = &self.on_chunk {
             on_chunk(chunk)?;
         }
-        self.tick()
+        self.tell(progress)
     }
 
     /// Tells how far it is, if that is due.
-    pub(super) fn tick(&mut self) -> Result<()> {
-        if !self.progress.is_watched() {
+    fn tell(&self, progress: &mut Progress) -> Result<()> {
+        if !progress.is_watched() {
             return Ok(());
         }
         if let Some(count) = self.index.as_ref().and_then(|index| index.writer.final_count()) {
-            self.progress.stage.total = count;
+            progress.stage.total = count;
         }
-        self.progress.tick()
+        progress.tick()
     }
 }
 

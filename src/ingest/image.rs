@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::batch::{batch_size, ends_early};
 use super::changes::Changes;
-use super::engine::{Engine, EngineOptions, Listeners};
+use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
 use super::spans::{Source, SpanInput};
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
@@ -23,7 +23,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index, IndexWriter};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
-use crate::progress::KeptOnProgress;
+use crate::progress::OnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes, Watch};
 
@@ -34,6 +34,7 @@ const PBS_CHUNK_SIZE: u64 = 4 << 20;
 const STEP: usize = 1 << 20;
 
 /// How an image is ingested.
+#[derive(Debug, Clone)]
 pub struct ImageOptions {
     /// Bytes of every chunk but the last, a power of two; 4 MiB by default.
     pub chunk_size: u64,
@@ -48,7 +49,7 @@ pub struct ImageOptions {
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
     /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes; one that is given twice counts once.
-    pub on_progress: Option<KeptOnProgress>,
+    pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
     /// That a file has changed while it was read is a failure, and not a notice.
@@ -65,7 +66,7 @@ impl Default for ImageOptions {
             ctime: None,
             uuid: None,
             on_chunk: None,
-            on_progress: None,
+            progress: None,
             threads: 0,
             strict: false,
         }
@@ -94,7 +95,7 @@ impl Image {
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
     /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
-        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, on_progress, threads, strict } = options;
+        let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, progress, threads, strict } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
             return Err(Error::new(Kind::Argument, message));
@@ -109,8 +110,7 @@ impl Image {
                         garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
-        let listeners = Listeners { on_chunk, on_progress };
-        let options = EngineOptions { compress, key, listeners, threads, max_chunk: chunk_size };
+        let options = EngineOptions { compress, key, on_chunk, progress, threads, max_chunk: chunk_size };
         let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;
         let (pending, batch_size) = (Pending::default(), batch_size(chunk_size));
         let (store, state) = (store.clone(), State::Open);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::batch::batch_size;
 use super::cut::{FdInput, Pace, SliceInput};
-use super::engine::{Engine, EngineOptions, Listeners};
+use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::chunker::{Config, DynamicChunker};
@@ -17,7 +17,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{DynamicWriter, IndexWriter};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
-use crate::progress::KeptOnProgress;
+use crate::progress::OnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Watch};
 
@@ -31,6 +31,7 @@ const PBS_MAX_CHUNK: u64 = 16 << 20;
 const PBS_MIN_AVG: u64 = 64 << 10;
 
 /// How a stream is ingested.
+#[derive(Debug, Clone)]
 pub struct IngestOptions {
     /// Where it is cut.
     pub chunker: Config,
@@ -45,7 +46,7 @@ pub struct IngestOptions {
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
     /// Told how far it is: `done` counts chunks, `bytes` their plain bytes.
-    pub on_progress: Option<KeptOnProgress>,
+    pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
     /// That a file has changed while it was read is a failure, and not a notice.
@@ -62,7 +63,7 @@ impl Default for IngestOptions {
             ctime: None,
             uuid: None,
             on_chunk: None,
-            on_progress: None,
+            progress: None,
             threads: 0,
             strict: false,
         }
@@ -92,7 +93,7 @@ impl Ingest {
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
     pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
-        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, on_progress, threads, strict } =
+        let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, progress, threads, strict } =
             options;
         let chunker = DynamicChunker::new(&config)?;
         if config.max > BLOB_MAX_SIZE as u64 {
@@ -104,8 +105,7 @@ impl Ingest {
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
         let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
-        let listeners = Listeners { on_chunk, on_progress };
-        let options = EngineOptions { compress, key, listeners, threads, max_chunk: config.max };
+        let options = EngineOptions { compress, key, on_chunk, progress, threads, max_chunk: config.max };
         let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
         let (avg, max_chunk) = (blob_len(config.avg)?, blob_len(config.max)?);
         let pace = Pace { batch_size: batch_size(config.avg), avg, max_chunk, threads: engine.threads() };

@@ -6,6 +6,7 @@ use super::Reader;
 use crate::crew::{self, Taken};
 use crate::error::{Error, Result};
 use crate::index::{ChunkInfo, Index};
+use crate::progress::Progress;
 use crate::source::{is_bad, judge};
 
 /// Bytes to load, at least: a thread is not worth starting for less.
@@ -140,6 +141,7 @@ impl Reader {
         crew::run(
             &mut vec![(); self.threads],
             4 * self.threads,
+            &mut Progress::default(),
             |_, job: &mut Job<'_>, _| {
                 *job = Job { part: parts.next(), ..Job::default() };
                 if job.part.is_none() && parts.number < end {
@@ -164,7 +166,7 @@ impl Reader {
                 }
                 Ok(())
             },
-            &mut |job: &mut Job<'_>| {
+            &mut |job: &mut Job<'_>, _| {
                 let (Some(error), Some(part)) = (job.failure.take(), &mut job.part) else { return Ok(()) };
                 judge(error, part.number, &part.chunk, self.on_bad.as_ref())?;
                 part.out.fill(0);

@@ -34,7 +34,7 @@ pub const DEFAULT_CACHE_SIZE: usize = 64 << 20;
 const MAX_IDLE: usize = 16;
 
 /// How a reader works.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ReaderOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
@@ -49,15 +49,6 @@ pub struct ReaderOptions {
     /// On how many threads one call may load chunks, the caller's among them; 0 for as many as there are processors. More
     /// than one are used where that pays and the source is for any thread.
     pub threads: usize,
-}
-
-impl fmt::Debug for ReaderOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ReaderOptions { any_csum, required_form, key, on_bad, cache, threads } = self;
-        let on_bad = on_bad.is_some();
-        write!(f, "ReaderOptions {{ any_csum: {any_csum}, {required_form:?}, {key:?}, on_bad: {on_bad}, {cache:?}, ")?;
-        write!(f, "threads: {threads} }}")
-    }
 }
 
 /// A stretch of chunks that are all zeros, or all not.

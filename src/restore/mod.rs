@@ -15,7 +15,6 @@
 
 mod pieces;
 
-use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,17 +24,17 @@ use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
-use crate::progress::{KeptOnProgress, Progress, Stage};
+use crate::progress::{OnProgress, Progress};
 use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
-use pieces::{Delivery, Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
+use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Takes the next bytes, all of them.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
 /// How a restorer works.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RestoreOptions {
     /// Do not compare the csum in the header of an index with its entries, as for salvage, or where something better
     /// than the header says what it must be.
@@ -49,19 +48,10 @@ pub struct RestoreOptions {
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
     /// Told how far a restore is: `done` and `total` count its chunks, `bytes` what has been given out.
-    pub on_progress: Option<KeptOnProgress>,
+    pub progress: Option<OnProgress>,
     /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
     /// where that pays and the source is for any thread.
     pub threads: usize,
-}
-
-impl fmt::Debug for RestoreOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RestoreOptions { any_csum, sparse, required_form, key, on_bad, on_progress, threads } = self;
-        let (on_bad, on_progress) = (on_bad.is_some(), on_progress.is_some());
-        write!(f, "RestoreOptions {{ any_csum: {any_csum}, sparse: {sparse}, {required_form:?}, {key:?}, ")?;
-        write!(f, "on_bad: {on_bad}, on_progress: {on_progress}, threads: {threads} }}")
-    }
 }
 
 /// What is known of an index from elsewhere, such as the manifest of its snapshot.
@@ -83,7 +73,6 @@ pub struct Restorer {
     zeros: Zeros,
     terms: Terms,
     written: u64,
-    progress: Progress,
 }
 
 /// The part of a file that is wanted.
@@ -120,10 +109,9 @@ impl Restorer {
     }
 
     /// A restorer that takes its chunks from `source`.
-    pub fn from_source(source: Arc<dyn ChunkSource>, mut options: RestoreOptions) -> Self {
-        let progress = Progress::new(options.on_progress.take());
+    pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
         let (zeros, terms) = (Zeros::new(options.key.clone()), Terms::default());
-        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0, progress }
+        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0 }
     }
 
     /// Sets what is known of the indexes that are restored from now on.
@@ -230,8 +218,9 @@ impl Restorer {
             None => Part::whole(index),
         };
         self.hire()?;
-        self.progress.stage = Stage { total: part.chunks.len() as u64, ..Stage::default() };
-        let Restorer { source, options, loaders, rooms, zeros, terms, written, progress } = self;
+        let Restorer { source, options, loaders, rooms, zeros, terms, written } = self;
+        let mut progress = Progress::new(options.progress.clone());
+        progress.stage.total = part.chunks.len() as u64;
         let work = Work {
             source: &**source,
             index,
@@ -252,9 +241,10 @@ impl Restorer {
         crew::run(
             loaders,
             max_jobs,
+            &mut progress,
             |_, job: &mut Job, _| Ok(work.take(&mut queue, job)),
             |loader, job, pause| work.run(loader, job, pause),
-            &mut Delivery { work: &work, target: &mut target, written, progress },
+            &mut |job, progress| work.deliver(&mut target, job, written, progress),
         )
     }
 

@@ -3,10 +3,9 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::Part;
-use crate::crew::{self, Pause, Receiver, Taken};
+use crate::crew::{self, Pause, Taken};
 use crate::error::{Error, Kind, Result, push};
 use crate::index::{ChunkInfo, Index};
 use crate::progress::Progress;
@@ -139,34 +138,6 @@ pub(super) struct Work<'a> {
     pub(super) ended: AtomicBool,
 }
 
-/// Gives out what is there, and counts it, while a crew loads more.
-pub(super) struct Delivery<'d, 'w, 't> {
-    pub(super) work: &'d Work<'w>,
-    pub(super) target: &'d mut Target<'t>,
-    /// Bytes given out.
-    pub(super) written: &'d mut u64,
-    pub(super) progress: &'d mut Progress,
-}
-
-impl Receiver<Job> for Delivery<'_, '_, '_> {
-    fn deliver(&mut self, job: &mut Job) -> Result<()> {
-        self.work.deliver(self.target, job, &mut |len| {
-            *self.written += len;
-            self.progress.stage.done += 1;
-            self.progress.stage.bytes = *self.written;
-            self.progress.tick()
-        })
-    }
-
-    fn pause(&mut self) -> Result<()> {
-        self.progress.tick()
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.progress.due_in()
-    }
-}
-
 impl Work<'_> {
     /// Takes the next job.
     pub(super) fn take(&self, queue: &mut Queue, job: &mut Job) -> Taken {
@@ -281,8 +252,14 @@ impl Work<'_> {
         Ok(true)
     }
 
-    /// Gives out what has become of a job, on the caller's thread, and tells `count` the bytes of each chunk behind it.
-    fn deliver(&self, target: &mut Target<'_>, job: &mut Job, count: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+    /// Gives out what has become of a job, on the caller's thread, and counts it in `written` and `progress`.
+    pub(super) fn deliver(
+        &self,
+        target: &mut Target<'_>,
+        job: &mut Job,
+        written: &mut u64,
+        progress: &mut Progress,
+    ) -> Result<()> {
         for (i, found) in job.chunks.clone().zip(job.found.drain(..)) {
             let chunk = self.chunk(i)?;
             let len = self.wanted_len(&chunk);
@@ -301,7 +278,10 @@ impl Work<'_> {
                 (Some(piece), Target::InOrder(take)) => take(piece)?,
                 (Some(piece), Target::Region(region)) => self.write_piece(region, &chunk, &piece)?,
             }
-            count(len)?;
+            *written += len;
+            progress.stage.done += 1;
+            progress.stage.bytes = *written;
+            progress.tick()?;
         }
         if self.region.is_none() {
             self.rooms.put_back(std::mem::take(&mut job.rooms));

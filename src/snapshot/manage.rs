@@ -75,6 +75,13 @@ fn remove_empty(made: &[(Dir, CString)]) {
     }
 }
 
+/// How a group is removed.
+#[derive(Debug, Clone, Default)]
+pub struct DestroyOptions {
+    /// Told how many of the group's snapshots have been dealt with.
+    pub progress: Option<OnProgress>,
+}
+
 /// What a removal found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Destroyed {
@@ -366,17 +373,12 @@ impl Store {
     /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there. What
     /// is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
     ///
-    /// `destroyed` counts what has been done, also when it fails. `on_progress` is told of snapshots.
+    /// `destroyed` counts what has been done, also when it fails.
     ///
     /// Errors: `Busy`, with the path of the group, a snapshot, or a mount in it, which is looked for before anything is
-    /// removed; `Io`; those of the callback and of the notice.
-    pub fn destroy_group<'a>(
-        &self,
-        group: &Group,
-        destroyed: &mut Destroyed,
-        on_progress: Option<&'a mut OnProgress<'a>>,
-    ) -> Result<()> {
-        let mut progress = Progress::new(on_progress);
+    /// removed; `Io`; those of the callbacks.
+    pub fn destroy_group(&self, group: &Group, options: &DestroyOptions, destroyed: &mut Destroyed) -> Result<()> {
+        let mut progress = Progress::new(options.progress.clone());
         let lock = match self.lock_group(group) {
             Err(error) if error.kind() == Kind::NotFound => return Ok(()),
             other => other?,
@@ -395,6 +397,7 @@ impl Store {
             }
             progress.stage.done += 1;
         }
+        progress.tick()?;
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
         // As a whole: without its owner it would be of no use to PBS, if that came upon it half removed.

@@ -35,10 +35,10 @@ mod work;
 pub use draft::ManifestDraft;
 pub use list::{ArchiveFile, Listing, SnapshotInfo};
 pub use lock::TreeLock;
-pub use manage::{Destroyed, NewGroup, check_time};
+pub use manage::{DestroyOptions, Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenOptions, OpenSnapshot};
 pub use place::{Place, no_directory};
-pub use prune::Pruned;
+pub use prune::{PruneOptions, Pruned};
 use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};
 

@@ -11,6 +11,19 @@ use crate::prune::{Keep, Mark, Row, marks};
 use crate::store::{NoticeLevel, Store};
 use crate::zone::Zone;
 
+/// How a group is pruned.
+#[derive(Debug, Clone, Default)]
+pub struct PruneOptions {
+    /// What is kept.
+    pub keep: Keep,
+    /// Whose clocks say what the periods of `keep` are.
+    pub zone: Zone,
+    /// Only say what would be removed.
+    pub dry_run: bool,
+    /// Told how many of the snapshots that are to go have been dealt with. Stopped, it has removed some of them whole.
+    pub progress: Option<OnProgress>,
+}
+
 /// What became of a snapshot.
 #[derive(Debug)]
 pub struct Pruned {
@@ -34,28 +47,20 @@ enum Removal {
 }
 
 impl Store {
-    /// Removes the snapshots of `group` that `keep` does not keep, the oldest first, or with `dry_run` only says which. What
-    /// the periods of `keep` are is said by `zone`. Gives all that were there, the newest first.
+    /// Removes the snapshots of `group` that are not to be kept, the oldest first. Gives all that were there, the
+    /// newest first.
     ///
     /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go.
     /// The group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it
     /// goes. What crashes of older versions have left in the group goes too, if nobody holds it.
     ///
-    /// `on_progress` is told of the snapshots that are to go. Stopped, it has removed some of them whole.
-    ///
-    /// Errors: `NotFound` if the group is not there; `Io` when it is listed; those of the callback and of the notice.
-    pub fn prune_group<'a>(
-        &self,
-        group: &Group,
-        keep: &Keep,
-        zone: &Zone,
-        dry_run: bool,
-        on_progress: Option<&'a mut OnProgress<'a>>,
-    ) -> Result<Vec<Pruned>> {
+    /// Errors: `NotFound` if the group is not there; `Io` when it is listed; those of the callbacks.
+    pub fn prune_group(&self, group: &Group, options: &PruneOptions) -> Result<Vec<Pruned>> {
+        let PruneOptions { ref keep, ref zone, dry_run, ref progress } = *options;
         if !dry_run {
             self.check_writable()?;
         }
-        let mut progress = Progress::new(on_progress);
+        let mut progress = Progress::new(progress.clone());
         let infos = self.snapshots(group)?;
         let row = |info: &SnapshotInfo| Row {
             time: info.snapshot.time(),
@@ -85,6 +90,7 @@ impl Store {
             pruned.push(entry);
         }
         if !dry_run {
+            progress.tick()?;
             self.remove_what_crashes_left(group)?;
         }
         pruned.reverse();

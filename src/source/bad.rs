@@ -1,7 +1,6 @@
 //! Which failures are the chunk's own, and what is made of them.
 
-use std::sync::Arc;
-
+use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
 use crate::index::ChunkInfo;
 
@@ -17,7 +16,7 @@ pub struct BadChunk<'a> {
 }
 
 /// Is told of a chunk that zeros will stand for. An error stops the call.
-pub type OnBad = Arc<dyn Fn(&BadChunk<'_>) -> Result<()> + Send + Sync>;
+pub type OnBad = Callback<dyn Fn(&BadChunk<'_>) -> Result<()> + Send + Sync>;
 
 /// Whether `error`, of loading a chunk, says something of the chunk: that it is missing or damaged, or that the device
 /// has lost it. All else is between the caller and the machine, and filling in zeros would hide it.
@@ -60,6 +59,7 @@ pub fn judge(error: Error, number: usize, chunk: &ChunkInfo, on_bad: Option<&OnB
 mod tests {
     use std::io;
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
 
@@ -95,13 +95,13 @@ mod tests {
         assert_eq!(error.message(), "chunk 3 at offset 5: it is gone");
         assert_eq!((error.kind(), error.digest(), error.offset()), (Kind::NotFound, Some(&chunk.digest), Some(5)));
 
-        let on_bad: OnBad = Arc::new(|bad| {
+        let on_bad: OnBad = Callback(Arc::new(|bad| {
             assert_eq!((bad.number, bad.chunk.start, bad.error.kind()), (3, 5, Kind::NotFound));
             Ok(())
-        });
+        }));
         judge(missing(), 3, &chunk, Some(&on_bad)).unwrap();
         assert_eq!(judge(Error::new(Kind::Key, "k"), 3, &chunk, Some(&on_bad)).unwrap_err().kind(), Kind::Key);
-        let stop: OnBad = Arc::new(|_| Err(Error::cancelled("test", 7)));
+        let stop: OnBad = Callback(Arc::new(|_| Err(Error::cancelled("test", 7))));
         assert_eq!(judge(missing(), 3, &chunk, Some(&stop)).unwrap_err().callback_value(), 7);
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result, push};
 use crate::index::IndexKind;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{ArchiveKind, Group, Namespace};
-use crate::progress::{OnProgress, Progress, Stage};
+use crate::progress::{Progress, Stage};
 use crate::snapshot::{Listing, SnapshotInfo};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind};
@@ -51,7 +51,7 @@ pub(super) struct Found {
 ///
 /// As for garbage collection an index is any file of that extension below the store's directory, unless a component of
 /// its path begins with a dot. Links are not followed.
-pub(super) fn find(store: &Store, progress: &mut Progress<&mut OnProgress<'_>>) -> Result<Found> {
+pub(super) fn find(store: &Store, progress: &mut Progress) -> Result<Found> {
     let Listing { found: groups, mut unseen } = store.groups_below(&Namespace::root())?;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
@@ -93,14 +93,13 @@ struct Level {
 }
 
 impl Walk<'_> {
-    fn run(&mut self, progress: &mut Progress<&mut OnProgress<'_>>) -> Result<()> {
+    fn run(&mut self, progress: &mut Progress) -> Result<()> {
         let mut levels = Vec::new();
         levels.extend(self.look(self.store.open_base()?, String::new())?);
         let mut looked = 0;
         while let Some(level) = levels.last_mut() {
             looked += 1;
-            progress.stage = Stage { phase: PHASE_FIND, done: looked, ..Stage::default() };
-            progress.tick()?;
+            progress.advance(Stage { phase: PHASE_FIND, done: looked, ..Stage::default() })?;
             let Some(name) = level.children.pop() else {
                 levels.pop();
                 continue;

@@ -172,12 +172,22 @@ pub const PHASE_CHUNKS: u32 = 1;
 /// [`Stage::phase`]: reading indexes; units are these, bytes those that they describe.
 pub const PHASE_INDEXES: u32 = 2;
 
-/// Counts, with `exact` the files of the chunks too.
+/// What is counted.
+#[derive(Debug, Clone, Default)]
+pub struct StatsOptions {
+    /// The files of the chunks too.
+    pub exact: bool,
+    /// Told how far it is: [`PHASE_FIND`], [`PHASE_CHUNKS`], [`PHASE_INDEXES`].
+    pub progress: Option<OnProgress>,
+}
+
+/// Counts.
 ///
 /// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with `exact`
-/// without `.chunks`; that of the notice or of `on_progress`.
-pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'_>>) -> Result<Stats> {
-    let mut progress = Progress::new(on_progress);
+/// without `.chunks`; those of the callbacks.
+pub fn collect(store: &Store, options: &StatsOptions) -> Result<Stats> {
+    let exact = options.exact;
+    let mut progress = Progress::new(options.progress.clone());
     let found = find(store, &mut progress)?;
     let indexes = found.places.iter().map(|place| place.indexes.len() as u64).sum();
     let mut counting = Counting {
@@ -196,12 +206,13 @@ pub fn collect(store: &Store, exact: bool, on_progress: Option<&mut OnProgress<'
     for place in &found.places {
         counting.count_place(place)?;
     }
+    counting.tick(PHASE_INDEXES, counting.read, indexes, counting.bytes)?;
     let mut stats = counting.sums.finish(counting.chunks.chunks())?;
     stats.complete = found.complete && stats.total.described.unreadable == 0;
     Ok(stats)
 }
 
-struct Counting<'a, 'p> {
+struct Counting<'a> {
     store: &'a Store,
     exact: bool,
     /// How many there are, how many have been read, and what they describe.
@@ -210,13 +221,12 @@ struct Counting<'a, 'p> {
     bytes: u64,
     chunks: ChunkSet,
     sums: Sums,
-    progress: Progress<&'a mut OnProgress<'p>>,
+    progress: Progress,
 }
 
-impl Counting<'_, '_> {
+impl Counting<'_> {
     fn tick(&mut self, phase: u32, done: u64, total: u64, bytes: u64) -> Result<()> {
-        self.progress.stage = Stage { phase, done, total, bytes };
-        self.progress.tick()
+        self.progress.advance(Stage { phase, done, total, bytes })
     }
 
     /// Notes what is in `.chunks`.

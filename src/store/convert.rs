@@ -5,37 +5,36 @@
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use super::access::is_chunk;
 use super::layout::{ChunkName, parse_file_name};
 use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
 use crate::digest::{DIGEST_HEX_LEN, Digest};
 use crate::error::{Error, Kind, Result};
+use crate::progress::{OnProgress, Progress, Stage};
 use crate::sys::{Dir, FileKind};
-
-/// How often progress is told, at most.
-const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// Passes over the directories until they are empty. Another is needed only if somebody puts files into them meanwhile,
 /// or if the file system skips some while others go.
 const MAX_PASSES: u32 = 10;
 
-/// A part of a conversion.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConvertStep {
-    /// Looking at what there is; units are directories.
-    Look,
-    /// Making directories.
-    Make,
-    /// Moving files.
-    Move,
-    /// Removing directories.
-    Remove,
-}
+/// [`Stage::phase`]: looking at what there is; units are directories.
+pub const PHASE_LOOK: u32 = 0;
+/// [`Stage::phase`]: making directories.
+pub const PHASE_MAKE: u32 = 1;
+/// [`Stage::phase`]: moving files.
+pub const PHASE_MOVE: u32 = 2;
+/// [`Stage::phase`]: removing directories.
+pub const PHASE_REMOVE: u32 = 3;
 
-/// Is told how far a conversion is: step, units done, units in all. An error stops it.
-pub type OnConvert<'a> = &'a mut dyn FnMut(ConvertStep, u64, u64) -> Result<()>;
+/// How a store is converted.
+#[derive(Debug, Clone, Default)]
+pub struct ConvertOptions {
+    /// Only say how much there is to do, without [`Converted::set_aside`].
+    pub dry_run: bool,
+    /// Told how far it is: [`PHASE_LOOK`] and those after it.
+    pub progress: Option<OnProgress>,
+}
 
 /// What a conversion has done, or would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,26 +50,19 @@ pub struct Converted {
 }
 
 impl Store {
-    /// Brings the store at `path` into `layout`; with `dry_run` only says how much there is to do, without
-    /// [`Converted::set_aside`].
+    /// Brings the store at `path` into `layout`. It is opened as `opening` says.
     ///
     /// Whatever ends it leaves a store in which no chunk is lost, and that a second call takes further. Stores that were
     /// opened before are to be opened again.
     ///
     /// Errors: `Busy` while anybody holds the store; `Format` for a link, or a file, that has the name of a chunk
-    /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; those of `progress`.
-    pub fn convert(
-        path: &Path,
-        layout: Layout,
-        options: &StoreOptions,
-        dry_run: bool,
-        progress: OnConvert<'_>,
-    ) -> Result<Converted> {
-        let store = Store::open(path, &StoreOptions { mixed: true, bare: false, ..options.clone() })?;
+    /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
+    pub fn convert(path: &Path, layout: Layout, opening: &StoreOptions, options: &ConvertOptions) -> Result<Converted> {
+        let store = Store::open(path, &StoreOptions { mixed: true, bare: false, ..opening.clone() })?;
         let _lock = store.lock_exclusive()?;
-        let mut conversion = Conversion::new(&store, layout, progress)?;
+        let mut conversion = Conversion::new(&store, layout, Progress::new(options.progress.clone()))?;
         conversion.look()?;
-        if !dry_run {
+        if !options.dry_run {
             conversion.run()?;
         }
         Ok(conversion.sums)
@@ -89,12 +81,11 @@ struct Conversion<'a> {
     /// Files to move.
     total: u64,
     sums: Converted,
-    progress: OnConvert<'a>,
-    told: Option<(ConvertStep, Instant)>,
+    progress: Progress,
 }
 
 impl<'a> Conversion<'a> {
-    fn new(store: &'a Store, to: Layout, progress: OnConvert<'a>) -> Result<Self> {
+    fn new(store: &'a Store, to: Layout, progress: Progress) -> Result<Self> {
         let from = match to {
             Layout::Hex2 => Layout::Hex4,
             Layout::Hex4 => Layout::Hex2,
@@ -109,7 +100,6 @@ impl<'a> Conversion<'a> {
             total: 0,
             sums: Converted::default(),
             progress,
-            told: None,
         })
     }
 
@@ -142,7 +132,7 @@ impl<'a> Conversion<'a> {
                 missing[self.place(number, &name?).0 as usize] = true;
                 self.total += 1;
             }
-            self.tell(ConvertStep::Look, i as u64 + 1, self.old.len() as u64)?;
+            self.tell(PHASE_LOOK, i as u64 + 1, self.old.len() as u64)?;
         }
         if self.to == Layout::Hex4 {
             missing.fill(true);
@@ -179,7 +169,7 @@ impl<'a> Conversion<'a> {
         let total = missing.len() as u64;
         let mut result = Ok(());
         for (i, &number) in missing.iter().enumerate() {
-            result = self.need(number).and_then(|()| self.tell(ConvertStep::Make, i as u64 + 1, total));
+            result = self.need(number).and_then(|()| self.tell(PHASE_MAKE, i as u64 + 1, total));
             if result.is_err() {
                 break;
             }
@@ -213,7 +203,7 @@ impl<'a> Conversion<'a> {
             self.move_file(number, &name)?;
             self.sums.files += 1;
             self.total = self.total.max(self.sums.files);
-            self.tell(ConvertStep::Move, self.sums.files, self.total)?;
+            self.tell(PHASE_MOVE, self.sums.files, self.total)?;
         }
         Ok(())
     }
@@ -290,7 +280,7 @@ impl<'a> Conversion<'a> {
             } else {
                 self.old.push(number);
             }
-            self.tell(ConvertStep::Remove, i as u64 + 1, total)?;
+            self.tell(PHASE_REMOVE, i as u64 + 1, total)?;
         }
         Ok(())
     }
@@ -303,14 +293,8 @@ impl<'a> Conversion<'a> {
         if self.store.sync_level() == SyncLevel::None { Ok(()) } else { self.store.sync() }
     }
 
-    fn tell(&mut self, step: ConvertStep, done: u64, total: u64) -> Result<()> {
-        let now = Instant::now();
-        let is_due = self.told.is_none_or(|(last, at)| last != step || now.duration_since(at) >= TELL_EVERY);
-        if is_due || done == total {
-            self.told = Some((step, now));
-            return (self.progress)(step, done, total);
-        }
-        Ok(())
+    fn tell(&mut self, phase: u32, done: u64, total: u64) -> Result<()> {
+        self.progress.advance(Stage { phase, done, total, bytes: 0 })
     }
 
     fn refuse(&self, name: &CStr, why: &str) -> Error {

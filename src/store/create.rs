@@ -8,7 +8,7 @@ use super::layout::ChunkName;
 use super::probe::{probe, zero_chunk};
 use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
 use crate::error::{Error, Kind, Result};
-use crate::progress::{Progress, Stage};
+use crate::progress::Progress;
 use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 
 /// Modes of a store's own directory, less the umask: what lies below it, some of which anybody may read, is out of
@@ -19,16 +19,11 @@ const SHARED_MODE: u32 = 0o755;
 impl Store {
     /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
     ///
-    /// `progress` is told, at most ten times a second, how many of the 65536 directories of [`Layout::Hex4`] there are, and
-    /// how many there will be; its error stops the work. `.chunks` appears complete or not at all.
+    /// The progress counts the 65536 directories of [`Layout::Hex4`]. `.chunks` appears complete or not at all.
     ///
     /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times; `NotFound`,
-    /// `Io`; those of `progress`.
-    pub fn create(
-        path: &Path,
-        options: &StoreOptions,
-        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<Self> {
+    /// `Io`; that of the callback.
+    pub fn create(path: &Path, options: &StoreOptions) -> Result<Self> {
         if options.read_only.is_some() {
             return Err(Error::new(Kind::Argument, "a store that is only to be read cannot be made"));
         }
@@ -37,8 +32,8 @@ impl Store {
             return Err(exists(&base));
         }
         let owner = options.owner.or(base.stat_self()?.owner.for_new_files());
-        let mut progress = Progress::new(Some(|stage: &Stage| progress(stage.done, stage.total)));
         let mut chunks = NewChunkDirs::start(&base, owner)?;
+        let mut progress = Progress::new(options.progress.clone());
         chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, &mut progress)?;
         LockFile::open(&base, c".lock", owner)?;
         if !options.skip_atime_probe {
@@ -89,12 +84,7 @@ impl<'a> NewChunkDirs<'a> {
         }
     }
 
-    fn fill(
-        &mut self,
-        layout: Layout,
-        owner: Option<Owner>,
-        progress: &mut Progress<impl FnMut(&Stage) -> Result<()>>,
-    ) -> Result<()> {
+    fn fill(&mut self, layout: Layout, owner: Option<Owner>, progress: &mut Progress) -> Result<()> {
         if layout == Layout::Hex2 {
             return Ok(());
         }

@@ -11,7 +11,7 @@
 
 mod access;
 mod cache_signs;
-mod convert;
+pub mod convert;
 mod create;
 mod insert;
 mod iterate;
@@ -23,7 +23,7 @@ mod sweep;
 mod sync;
 
 pub use access::ChunkFile;
-pub use convert::{ConvertStep, Converted, OnConvert};
+pub use convert::{ConvertOptions, Converted};
 pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkDirId, ChunkEntry, Chunks};
 pub use layout::Layout;
@@ -38,8 +38,10 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::blob::Codec;
+use crate::callback::Callback;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, harmless, with_all_bytes};
+use crate::progress::OnProgress;
 use crate::sys::{self, Dir, FileKind, Owner};
 use layout::{ChunkName, Detected, KnownDirs, detect};
 use lock::Locks;
@@ -74,10 +76,10 @@ pub enum NoticeLevel {
 }
 
 /// Takes what deserves a word but is no failure: level, message, path. An error stops the call.
-pub type Notice = Arc<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()> + Send + Sync>;
+pub type Notice = Callback<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()> + Send + Sync>;
 
 /// How a store is opened or made.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct StoreOptions {
     /// The layout of a new or empty store; [`Layout::Hex2`] by default. An existing one keeps its own.
     pub layout: Option<Layout>,
@@ -101,6 +103,8 @@ pub struct StoreOptions {
     pub tree_locks: TreeLocks,
     /// Takes notices.
     pub notice: Option<Notice>,
+    /// Told how far the making of a store is.
+    pub progress: Option<OnProgress>,
 }
 
 /// What groups and snapshots are locked with (docs/format.md, 7.8).
@@ -116,27 +120,6 @@ pub enum TreeLocks {
         /// The store's name in PBS.
         store: String,
     },
-}
-
-impl fmt::Debug for StoreOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoreOptions {
-            layout,
-            sync,
-            owner,
-            mixed,
-            bare,
-            skip_atime_probe,
-            shared,
-            read_only,
-            not_s3_cache,
-            tree_locks,
-            notice: _,
-        } = self;
-        write!(f, "StoreOptions {{ {layout:?}, {sync:?}, {owner:?}, mixed: {mixed}, bare: {bare}, ")?;
-        write!(f, "skip_atime_probe: {skip_atime_probe}, shared: {shared}, {read_only:?}, ")?;
-        write!(f, "not_s3_cache: {not_s3_cache}, {tree_locks:?} }}")
-    }
 }
 
 /// An open chunk store. Copies share it.
@@ -189,7 +172,7 @@ impl Store {
             Err(error) if error.kind() == Kind::NotFound => {}
             other => return other,
         }
-        match Self::create(path, options, &mut |_, _| Ok(())) {
+        match Self::create(path, options) {
             // Somebody else was faster.
             Err(error) if error.kind() == Kind::Exists => Self::open(path, options),
             other => other,

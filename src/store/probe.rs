@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_probe_leaves_the_time_of_an_ordinary_chunk() {
         let scratch = Scratch::new();
-        let store = Store::create(scratch.path(), &StoreOptions::default(), &mut |_, _| Ok(())).unwrap();
+        let store = Store::create(scratch.path(), &StoreOptions::default()).unwrap();
         let touched = |name: &CStr| store.0.base.lstat(name).unwrap().unwrap().atime;
         store.0.base.set_atime(c".lock", 1000).unwrap();
         assert!(store.probe_atime().unwrap() <= 1);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{Inner, Store, SyncLevel};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
+use crate::progress::Progress;
 
 /// One bit for each directory of [`Layout::Hex4`](super::Layout::Hex4), the layout that has more.
 const DIRS_SIZE: usize = (1 << 16) / 8;
@@ -93,47 +94,45 @@ impl Store {
     ///
     /// Errors: as [`Store::sync`]; `NotFound` if a directory of chunks has vanished.
     pub fn sync_before_index(&self, unsynced: &Unsynced) -> Result<()> {
-        self.sync_before_index_telling(unsynced, &mut |_, _| Ok(()))
+        self.sync_before_index_telling(unsynced, &mut Progress::default())
     }
 
-    /// As [`Store::sync_before_index`]. `tell` hears before each step how many are done, and how many there are; its errors
-    /// stop it.
-    pub fn sync_before_index_telling(
-        &self,
-        unsynced: &Unsynced,
-        tell: &mut dyn FnMut(u64, u64) -> Result<()>,
-    ) -> Result<()> {
+    /// As [`Store::sync_before_index`]; `progress` is told of each step of its phase, and can stop it.
+    pub fn sync_before_index_telling(&self, unsynced: &Unsynced, progress: &mut Progress) -> Result<()> {
         match self.0.sync {
-            SyncLevel::None => tell(0, 0),
-            SyncLevel::File if !unsynced.reused => self.sync_names(unsynced, tell),
+            SyncLevel::None => progress.tick(),
+            SyncLevel::File if !unsynced.reused => self.sync_names(unsynced, progress),
             SyncLevel::File | SyncLevel::Filesystem => {
-                tell(0, 1)?;
+                progress.stage.total = 1;
+                progress.tick()?;
                 self.sync()?;
-                tell(1, 1)
+                progress.stage.done = 1;
+                progress.tick()
             }
         }
     }
 
-    fn sync_names(&self, unsynced: &Unsynced, tell: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+    fn sync_names(&self, unsynced: &Unsynced, progress: &mut Progress) -> Result<()> {
         let layout = self.0.layout;
         let numbers = || {
             let mut last = None;
             let all = unsynced.prefixes().map(|prefix| layout.dir_of(prefix));
             all.filter(move |&number| last.replace(number) != Some(number))
         };
-        let total = numbers().count() as u64;
-        for (done, number) in numbers().enumerate() {
-            tell(done as u64, total)?;
+        progress.stage.total = numbers().count() as u64;
+        for number in numbers() {
+            progress.tick()?;
             let chunks = self.chunk_dir()?;
             let name = self.0.layout.dir_name(number);
             let dir = chunks.open_dir(name.as_c_str())?.ok_or_else(|| {
                 Error::at(Kind::NotFound, &chunks.join(name.as_c_str()), "has vanished, with its chunks")
             })?;
             self.sync_by(|| dir.sync())?;
+            progress.stage.done += 1;
         }
-        tell(total, total)?;
+        progress.tick()?;
         // Whoever has made them may not have synced the names of the directories themselves.
-        if total > 0 { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
+        if progress.stage.total > 0 { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
     }
 
     /// Brings the names of the chunk directories to the disk, if this store's ingests may have made some.

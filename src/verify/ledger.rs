@@ -1,47 +1,24 @@
 //! What is made of what was found of chunks: it is counted, remembered, and acted on. On the caller's thread.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::book::{Bad, Book, Good};
 use super::check::{Batch, Finding, Item, Wanted, is_rot, open_slowly};
 use super::{Sums, ends_all};
 use crate::blob::Codec;
-use crate::crew::Receiver;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
-use crate::progress::{OnProgress, Progress};
+use crate::progress::Progress;
 use crate::store::{ChunkFile, NoticeLevel, Store};
 
 /// What comes in order.
-pub(super) struct Ledger<'a> {
+pub(super) struct Ledger {
     pub(super) store: Store,
     pub(super) read_only: bool,
-    pub(super) progress: Progress<&'a mut OnProgress<'a>>,
     pub(super) sums: Sums,
     pub(super) book: Book,
     repairs: Option<Repairs>,
-}
-
-/// Enters batches while a crew checks; `opens`: encrypted ones are opened.
-pub(super) struct Entry<'e, 'a> {
-    pub(super) ledger: &'e mut Ledger<'a>,
-    pub(super) opens: bool,
-}
-
-impl Receiver<Batch> for Entry<'_, '_> {
-    fn deliver(&mut self, batch: &mut Batch) -> Result<()> {
-        self.ledger.enter_batch(batch, self.opens)
-    }
-
-    fn pause(&mut self) -> Result<()> {
-        self.ledger.progress.tick()
-    }
-
-    fn patience(&self) -> Option<Duration> {
-        self.ledger.progress.due_in()
-    }
 }
 
 /// Another store, and what its chunks are read with.
@@ -51,34 +28,33 @@ struct Repairs {
     raw: Vec<u8>,
 }
 
-impl<'a> Ledger<'a> {
+impl Ledger {
     pub(super) fn new(
         store: &Store,
         read_only: bool,
-        progress: Progress<&'a mut OnProgress<'a>>,
         repair_from: Option<Store>,
         key: Option<Arc<CryptKey>>,
     ) -> Result<Self> {
         let repairs = repair_from.map(|from| Repairs { from, codec: Codec::with_key(key), raw: Vec::new() });
         let (sums, book) = (Sums::default(), Book::new()?);
-        Ok(Ledger { store: store.clone(), read_only, progress, sums, book, repairs })
+        Ok(Ledger { store: store.clone(), read_only, sums, book, repairs })
     }
 
     /// Enters the chunks of a batch; `opens`: encrypted ones were opened.
     ///
     /// Errors: those of the callbacks; what ends a run.
-    fn enter_batch(&mut self, batch: &mut Batch, opens: bool) -> Result<()> {
+    pub(super) fn enter_batch(&mut self, batch: &mut Batch, opens: bool, progress: &mut Progress) -> Result<()> {
         for item in batch.items.drain(..) {
-            self.enter(item, opens)?;
+            self.enter(item, opens, progress)?;
         }
         Ok(())
     }
 
-    fn enter(&mut self, item: Item, opens: bool) -> Result<()> {
+    fn enter(&mut self, item: Item, opens: bool, progress: &mut Progress) -> Result<()> {
         self.sums.chunks += 1;
         self.sums.bytes = self.sums.bytes.saturating_add(item.wanted.len);
         self.sums.stored_bytes = self.sums.stored_bytes.saturating_add(item.stored_size());
-        self.progress.stage.bytes = self.sums.bytes;
+        progress.stage.bytes = self.sums.bytes;
         let Item { wanted, finding, .. } = item;
         match finding.ok_or_else(|| Error::new(Kind::Internal, "a chunk was not checked"))? {
             Finding::Good(good) => self.book.enter_good(wanted.digest, good),
@@ -87,7 +63,7 @@ impl<'a> Ledger<'a> {
                 self.book.enter_bad(wanted.digest, bad)?;
             }
         }
-        self.progress.tick()
+        progress.tick()
     }
 
     /// Sets a rotten chunk aside, and gets another if it can.

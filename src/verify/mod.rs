@@ -30,9 +30,9 @@ mod task;
 pub use run::Verifier;
 pub use task::new_upid;
 
-use std::fmt;
 use std::sync::Arc;
 
+use crate::callback::Callback;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::ChunkInfo;
@@ -46,7 +46,7 @@ pub const PHASE_LIST: u32 = 0;
 pub const PHASE_CHECK: u32 = 1;
 
 /// How a verification works.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct VerifyOptions {
     /// Change nothing: neither rename chunks nor note the outcome in manifests.
     pub read_only: bool,
@@ -64,14 +64,12 @@ pub struct VerifyOptions {
     pub repair_from: Option<Store>,
     /// The task that the outcome is noted with; by default one that is made up of this process ([`new_upid`]).
     pub upid: Option<String>,
-}
-
-impl fmt::Debug for VerifyOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VerifyOptions { read_only, index_order, skip_days, threads, key, allow_unsigned, repair_from, upid } = self;
-        write!(f, "VerifyOptions {{ read_only: {read_only}, index_order: {index_order}, {skip_days:?}, {threads}, ")?;
-        write!(f, "{key:?}, allow_unsigned: {allow_unsigned}, {repair_from:?}, {upid:?} }}")
-    }
+    /// Told of damage.
+    pub on_damage: Option<OnDamage>,
+    /// Told of snapshots.
+    pub on_done: Option<OnDone>,
+    /// Told how far the run is: [`PHASE_LIST`], [`PHASE_CHECK`].
+    pub progress: Option<OnProgress>,
 }
 
 /// What is verified.
@@ -187,21 +185,10 @@ pub struct Sums {
 }
 
 /// Is told of damage, before the snapshot is done. An error stops the run.
-pub type OnDamage<'a> = dyn FnMut(&Damage<'_>) -> Result<()> + 'a;
+pub type OnDamage = Callback<dyn Fn(&Damage<'_>) -> Result<()> + Send + Sync>;
 
 /// Is told of each snapshot. An error stops the run.
-pub type OnDone<'a> = dyn FnMut(&Done<'_>) -> Result<()> + 'a;
-
-/// Who is told of what.
-#[derive(Default)]
-pub struct Listeners<'a> {
-    /// Of damage.
-    pub on_damage: Option<&'a mut OnDamage<'a>>,
-    /// Of snapshots.
-    pub on_done: Option<&'a mut OnDone<'a>>,
-    /// Of how far the run is.
-    pub on_progress: Option<&'a mut OnProgress<'a>>,
-}
+pub type OnDone = Callback<dyn Fn(&Done<'_>) -> Result<()> + Send + Sync>;
 
 /// Whether `error` ends the run: it is not about what is verified, and would come again.
 fn ends_all(error: &Error) -> bool {

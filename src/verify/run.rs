@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use super::book::Hit;
 use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
-use super::ledger::{Entry, Ledger};
+use super::ledger::Ledger;
 use super::notes::Notes;
-use super::{
-    Damage, Done, Listeners, OnDamage, OnDone, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid,
-};
+use super::{Damage, Done, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid};
 use crate::blob::Codec;
 use crate::crew;
 use crate::crypt::CryptKey;
@@ -37,14 +35,13 @@ const BENCHMARK: (BackupType, &str) = (BackupType::Host, "benchmark");
 const LOG_NAME: &str = "client.log.blob";
 
 /// A run of verification.
-pub struct Verifier<'a> {
+pub struct Verifier {
     store: Store,
     options: VerifyOptions,
     notes: Notes,
     desks: Vec<Desk>,
-    ledger: Ledger<'a>,
-    on_damage: Option<&'a mut OnDamage<'a>>,
-    on_done: Option<&'a mut OnDone<'a>>,
+    ledger: Ledger,
+    progress: Progress,
 }
 
 /// What was found in one snapshot.
@@ -65,12 +62,12 @@ struct Standing {
     unvouched: Option<String>,
 }
 
-impl<'a> Verifier<'a> {
+impl Verifier {
     /// A run on `store`.
     ///
     /// Errors: `Argument` for too many threads, for a UPID that is none, or if it is to repair and to change nothing;
     /// `NotFound` if there are no chunks.
-    pub fn new(store: &Store, options: VerifyOptions, listeners: Listeners<'a>) -> Result<Self> {
+    pub fn new(store: &Store, options: VerifyOptions) -> Result<Self> {
         if options.read_only && options.repair_from.is_some() {
             return Err(Error::new(Kind::Argument, "a verification that changes nothing cannot repair"));
         }
@@ -84,17 +81,15 @@ impl<'a> Verifier<'a> {
         if VerifyState::new(true, upid.clone()).is_none() {
             return Err(Error::new(Kind::Argument, format!("{upid:?} is no UPID")));
         }
-        let Listeners { on_damage, on_done, on_progress } = listeners;
-        let (progress, from, key) = (Progress::new(on_progress), options.repair_from.clone(), options.key.clone());
+        let (from, key) = (options.repair_from.clone(), options.key.clone());
         let threads = crew::thread_count(options.threads)?;
         Ok(Verifier {
             store: store.clone(),
             notes: Notes::new(upid),
             desks: try_collect(std::iter::repeat_with(|| Ok(Desk::new(options.key.clone()))).take(threads))?,
-            ledger: Ledger::new(store, options.read_only, progress, from, key)?,
+            ledger: Ledger::new(store, options.read_only, from, key)?,
+            progress: Progress::new(options.progress.clone()),
             options,
-            on_damage,
-            on_done,
         })
     }
 
@@ -118,9 +113,9 @@ impl<'a> Verifier<'a> {
     }
 
     fn verify(&mut self, snapshots: &[Snapshot]) -> Result<()> {
-        let stage = &mut self.ledger.progress.stage;
+        let stage = &mut self.progress.stage;
         (stage.phase, stage.done, stage.total) = (PHASE_CHECK, 0, snapshots.len() as u64);
-        self.ledger.progress.tick()?;
+        self.progress.tick()?;
         for snapshot in snapshots {
             let mut tally = Tally::default();
             let outcome = self.snapshot(snapshot, &mut tally)?;
@@ -132,13 +127,13 @@ impl<'a> Verifier<'a> {
                 Outcome::Unfinished => &mut sums.unfinished,
                 Outcome::Busy | Outcome::Gone | Outcome::Recent => &mut sums.skipped,
             } += 1;
-            self.ledger.progress.stage.done += 1;
-            if let Some(on_done) = &mut self.on_done {
+            self.progress.stage.done += 1;
+            if let Some(on_done) = &self.options.on_done {
                 let Tally { errors, repaired, ref unvouched } = tally;
                 let reason = unvouched.as_deref().filter(|_| outcome == Outcome::Unvouched);
                 on_done(&Done { snapshot, outcome, errors, repaired, reason })?;
             }
-            self.ledger.progress.tick()?;
+            self.progress.tick()?;
         }
         Ok(())
     }
@@ -172,8 +167,8 @@ impl<'a> Verifier<'a> {
                 }
                 Err(error) => return Err(error),
             }
-            self.ledger.progress.stage.done = snapshots.len() as u64;
-            self.ledger.progress.tick()?;
+            self.progress.stage.done = snapshots.len() as u64;
+            self.progress.tick()?;
         }
         Ok(snapshots)
     }
@@ -309,15 +304,16 @@ impl<'a> Verifier<'a> {
     fn check_chunks(&mut self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<()> {
         self.ledger.book.make_room(entries.len())?;
         let wanted = self.wanted(index, entries, opens)?;
-        let Verifier { store, options, desks, ledger, .. } = self;
+        let Verifier { store, options, desks, ledger, progress, .. } = self;
         let checker = Checker { store, key: options.key.as_deref(), opens, threads: desks.len() };
         let (max_jobs, mut left) = (MAX_AHEAD * desks.len(), wanted.iter());
         crew::run(
             desks,
             max_jobs,
+            progress,
             |_: &mut Desk, batch: &mut Batch, pause| checker.read_batch(&mut left, batch, pause),
             |desk, batch, pause| checker.check_batch(desk, batch, pause),
-            &mut Entry { ledger, opens },
+            &mut |batch, progress| ledger.enter_batch(batch, opens, progress),
         )
     }
 
@@ -341,7 +337,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn tell_hit(
-        &mut self,
+        &self,
         snapshot: &Snapshot,
         tally: &mut Tally,
         archive: &str,
@@ -350,20 +346,20 @@ impl<'a> Verifier<'a> {
     ) -> Result<()> {
         *if hit.repaired { &mut tally.repaired } else { &mut tally.errors } += 1;
         let Hit { kind, ref message, renamed, repaired } = *hit;
-        let Some(on_damage) = &mut self.on_damage else { return Ok(()) };
+        let Some(on_damage) = &self.options.on_damage else { return Ok(()) };
         on_damage(&Damage { snapshot, archive, chunk: Some(chunk), kind, message, renamed, repaired })
     }
 
     /// Tells of a file that is not as it should be.
     ///
     /// Errors: `error`, if it ends the run; that of the callback.
-    fn tell(&mut self, snapshot: &Snapshot, tally: &mut Tally, archive: &str, error: Error) -> Result<()> {
+    fn tell(&self, snapshot: &Snapshot, tally: &mut Tally, archive: &str, error: Error) -> Result<()> {
         if ends_all(&error) {
             return Err(error);
         }
         tally.errors += 1;
         let (kind, message) = (error.kind(), error.message());
-        let Some(on_damage) = &mut self.on_damage else { return Ok(()) };
+        let Some(on_damage) = &self.options.on_damage else { return Ok(()) };
         on_damage(&Damage { snapshot, archive, chunk: None, kind, message, renamed: false, repaired: false })
     }
 }

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use super::{Api, Archive, Input, Listed, Outcome, UUID};
 use crate::common;
 use pxds::backup::{Backup, BackupOptions};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Error, Kind, Result};
 use pxds::index::Index;
@@ -14,7 +17,7 @@ use pxds::manifest::Manifest;
 use pxds::name::{Group, Namespace, Snapshot};
 use pxds::reader::{Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer, Terms};
-use pxds::snapshot::{Destroyed, Listing, OpenSnapshot};
+use pxds::snapshot::{DestroyOptions, Destroyed, Listing, OpenSnapshot};
 use pxds::source::RequiredForm;
 use pxds::store::Store;
 
@@ -23,11 +26,11 @@ pub(crate) struct Safe {
 }
 
 fn refuse_at(chunk: Option<u64>) -> Option<OnChunk> {
-    let mut left = chunk?;
-    Some(Box::new(move |_| {
-        left -= 1;
-        if left == 0 { Err(Error::cancelled("chunk callback", 7)) } else { Ok(()) }
-    }))
+    let left = AtomicU64::new(chunk?);
+    Some(Callback(Arc::new(move |_| {
+        let is_enough = left.fetch_sub(1, Ordering::Relaxed) == 1;
+        if is_enough { Err(Error::cancelled("chunk callback", 7)) } else { Ok(()) }
+    })))
 }
 
 impl Safe {
@@ -228,7 +231,8 @@ impl Api for Safe {
 
     fn destroy_group(&self, group: &str) -> (Outcome<()>, (u64, u64)) {
         let mut destroyed = Destroyed::default();
-        let outcome = Group::parse(group).and_then(|group| self.store.destroy_group(&group, &mut destroyed, None));
+        let outcome = Group::parse(group)
+            .and_then(|group| self.store.destroy_group(&group, &DestroyOptions::default(), &mut destroyed));
         let Destroyed { removed, protected } = destroyed;
         // Here the counts say it, there a status does.
         let outcome = outcome.and_then(|()| match protected {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::Result;
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
@@ -17,7 +18,7 @@ use pxds::progress::Stage;
 use pxds::store::{InsertOptions, Layout, NoticeLevel, Store, StoreOptions};
 use serde_json::Value;
 
-use crate::common::{Scratch, plain_blob, quick};
+use crate::common::{Scratch, plain_blob, quick, watched};
 
 /// Long ago.
 pub(crate) const OLD: u64 = 1_698_272_000;
@@ -52,7 +53,7 @@ impl Scene {
             }
             Ok(())
         });
-        let store = Store::open(path, &StoreOptions { notice: Some(notice), ..options }).unwrap();
+        let store = Store::open(path, &StoreOptions { notice: Some(Callback(notice)), ..options }).unwrap();
         Scene { scratch, store, notices }
     }
 
@@ -108,9 +109,10 @@ impl Scene {
     pub(crate) fn collect_with(
         &self,
         options: &GcOptions,
-        mut report: impl FnMut(Stage) -> Result<()>,
+        heard: impl FnMut(&Stage) -> Result<()>,
     ) -> Result<GcStatus> {
-        collect(&self.store, options, &mut report)
+        let collect = |progress| collect(&self.store, &GcOptions { progress: Some(progress), ..options.clone() });
+        watched(collect, heard)
     }
 
     /// What was said, and forgets it.
@@ -184,7 +186,7 @@ pub(crate) fn chunk_files(scene: &Scene) -> Vec<String> {
 }
 
 pub(crate) fn clock(now: impl Fn() -> i64 + Send + Sync + 'static) -> Clock {
-    Arc::new(now)
+    Callback(Arc::new(now))
 }
 
 pub(crate) fn real() -> i64 {

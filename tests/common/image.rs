@@ -5,13 +5,15 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex};
 
 use crate::common::{Rng, Scratch};
 use pxds::blob::Codec;
+use pxds::callback::Callback;
 use pxds::error::Result;
 use pxds::hash::sha256;
 use pxds::index::Index;
-use pxds::ingest::{ChunkResult, Image, ImageOptions, StoredIndex};
+use pxds::ingest::{ChunkResult, Image, ImageOptions, OnChunk, StoredIndex};
 use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
 use pxds::store::Store;
 use pxds::sys::CallerFd;
@@ -112,13 +114,14 @@ pub(crate) fn stored(store: &Store, data: &[u8]) -> Index {
 
 /// Options whose callback does `work` after chunk number `after`.
 pub(crate) fn interrupting(after: usize, work: impl FnOnce() + Send + 'static) -> ImageOptions {
-    let (mut seen, mut work) = (0, Some(work));
-    let on_chunk = Box::new(move |_: &ChunkResult| {
-        if seen == after {
+    let state = Mutex::new((0, Some(work)));
+    let on_chunk: OnChunk = Callback(Arc::new(move |_: &ChunkResult| {
+        let (seen, work) = &mut *state.lock().unwrap();
+        if *seen == after {
             work.take().unwrap()();
         }
-        seen += 1;
+        *seen += 1;
         Ok(())
-    });
+    }));
     ImageOptions { on_chunk: Some(on_chunk), ..options() }
 }

@@ -12,14 +12,37 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use pxds::blob::Codec;
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
+use pxds::progress::{OnProgress, Stage};
 use pxds::store::{Layout, Store, StoreOptions, SyncLevel};
 use serde_json::Value;
+
+/// Makes `call` on another thread, with progress that `heard` is told of on this one, where it may use what is around.
+pub(crate) fn watched<T: Send>(
+    call: impl FnOnce(OnProgress) -> T + Send,
+    mut heard: impl FnMut(&Stage) -> pxds::error::Result<()>,
+) -> T {
+    let (stages, told) = mpsc::channel();
+    let (answer, answers) = mpsc::channel();
+    let answers = Mutex::new(answers);
+    let progress: OnProgress = Callback(Arc::new(move |stage: &Stage| {
+        stages.send(*stage).unwrap();
+        answers.lock().unwrap().recv().unwrap()
+    }));
+    thread::scope(move |scope| {
+        let call = scope.spawn(move || call(progress));
+        told.iter().for_each(|stage| answer.send(heard(&stage)).unwrap());
+        call.join().unwrap()
+    })
+}
 
 /// A directory of its own for one test, removed at the end.
 pub(crate) struct Scratch(PathBuf);
@@ -63,7 +86,7 @@ impl Scratch {
     }
 
     pub(crate) fn store_with(&self, name: &str, options: &StoreOptions) -> Store {
-        Store::create(&self.join(name), options, &mut |_, _| Ok(())).unwrap()
+        Store::create(&self.join(name), options).unwrap()
     }
 
     /// A new store of the layout. Of the 65536 directories of `Hex4` it has two; the others are made when needed.

@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use pxds::backup::{Backup, BackupOptions};
+use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::crypt::CryptKey;
 use pxds::error::Result;
@@ -17,7 +18,7 @@ use pxds::manifest::{CryptMode, VerifyState};
 use pxds::name::{Group, Snapshot};
 use pxds::snapshot::OpenSnapshot;
 use pxds::store::Store;
-use pxds::verify::{Listeners, Outcome, Scope, Sums, Verifier, VerifyOptions};
+use pxds::verify::{Outcome, Scope, Sums, Verifier, VerifyOptions};
 
 pub(crate) const TIME: i64 = 1_593_179_765;
 pub(crate) const UPID: &str = "UPID:elsa:00004F37:0039E469:00000000:5CA78B83:verify::root@pam:";
@@ -57,11 +58,12 @@ impl Report {
 }
 
 pub(crate) fn try_verify(store: &Store, scope: &str, options: VerifyOptions) -> Result<Report> {
-    let (mut rows, mut done) = (Vec::new(), Vec::new());
-    let mut on_damage = |damage: &pxds::verify::Damage<'_>| {
+    let (rows, done) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (damaged, dealt_with) = (rows.clone(), done.clone());
+    let on_damage = move |damage: &pxds::verify::Damage<'_>| {
         let place = |chunk: ChunkInfo| (chunk.start, chunk.len(), chunk.digest.to_string());
         assert!(!damage.message.is_empty());
-        rows.push(Row {
+        damaged.lock().unwrap().push(Row {
             snapshot: damage.snapshot.path(),
             archive: damage.archive.to_owned(),
             place: damage.chunk.map(place),
@@ -71,15 +73,20 @@ pub(crate) fn try_verify(store: &Store, scope: &str, options: VerifyOptions) -> 
         });
         Ok(())
     };
-    let mut on_done = |entry: &pxds::verify::Done<'_>| {
-        done.push((entry.snapshot.path(), entry.outcome, entry.errors, entry.repaired));
+    let on_done = move |entry: &pxds::verify::Done<'_>| {
+        dealt_with.lock().unwrap().push((entry.snapshot.path(), entry.outcome, entry.errors, entry.repaired));
         Ok(())
     };
-    let listeners = Listeners { on_damage: Some(&mut on_damage), on_done: Some(&mut on_done), ..Listeners::default() };
-    let mut verifier = Verifier::new(store, options, listeners)?;
+    let options = VerifyOptions {
+        on_damage: Some(Callback(Arc::new(on_damage))),
+        on_done: Some(Callback(Arc::new(on_done))),
+        ..options
+    };
+    let mut verifier = Verifier::new(store, options)?;
     verifier.run(&Scope::parse(scope)?)?;
     let sums = verifier.sums();
-    drop(verifier);
+    let rows: Vec<Row> = std::mem::take(&mut *rows.lock().unwrap());
+    let done = std::mem::take(&mut *done.lock().unwrap());
     let count = |wanted: &[Outcome]| done.iter().filter(|done| wanted.contains(&done.1)).count() as u64;
     assert_eq!(sums.ok, count(&[Outcome::Ok]));
     assert_eq!(sums.failed, count(&[Outcome::Failed]));
