@@ -18,10 +18,10 @@ use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind};
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
 use pxds::hash::sha256;
-use pxds::index::Index;
+use pxds::index::{Index, RequiredForm, Terms};
 use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, OnChunk, copy_chunk, copy_chunks};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::source::{CallbackSource, ChunkSource, RequiredForm};
+use pxds::source::{CallbackSource, ChunkSource};
 use pxds::store::{Layout, Store};
 use source::{Memory, dynamic, dynamic_of};
 
@@ -114,7 +114,7 @@ fn encrypted_chunks_are_proved_by_their_key() {
     let key = || Some(Arc::new(CryptKey::new(&[7; 32])));
     let scratch = Scratch::new();
     let (from, other) = (scratch.store("from"), Some(Arc::new(CryptKey::new(&[8; 32]))));
-    let index = take_in(&from, &data, key());
+    let mut index = take_in(&from, &data, key());
     for (name, key, required_form, known, expected) in [
         ("with", key(), Some(RequiredForm::Encrypted), true, None),
         ("without", None, Some(RequiredForm::Encrypted), false, None),
@@ -123,7 +123,8 @@ fn encrypted_chunks_are_proved_by_their_key() {
         ("plain", key(), Some(RequiredForm::Plain), true, Some(Kind::CryptMode)),
     ] {
         let to = scratch.store(name);
-        let options = CopyOptions { key, required_form, ..on_threads(2) };
+        index = index.with_terms(Terms { required_form, ..Terms::default() });
+        let options = CopyOptions { key, ..on_threads(2) };
         match (copy_chunks(&from, &index, &to, options), expected) {
             (Ok(copied), None) => {
                 assert_eq!((copied.is_form_known(), copied.key().is_some()), (known, known), "{name}");

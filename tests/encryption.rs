@@ -14,14 +14,13 @@ use pxds::crypt::{CryptKey, Tolerance};
 use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::hash::sha256;
-use pxds::index::{DynamicWriter, Index};
+use pxds::index::{DynamicWriter, Index, RequiredForm, Terms};
 use pxds::ingest::{Changes, CopyOptions, Image, ImageOptions, Ingest, IngestOptions, StoredIndex, copy_chunks};
 use pxds::manifest::{CryptMode, Signature};
 use pxds::name::{Group, Snapshot};
 use pxds::reader::{Cache, Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::{OpenOptions, OpenSnapshot};
-use pxds::source::RequiredForm;
 use pxds::store::Store;
 use pxds::verify::{Scope, Verifier, VerifyOptions};
 
@@ -67,14 +66,15 @@ fn chunks_are_sealed_and_opened() {
     let mut data = Rng::new(1).mixture(400_000);
     data.extend(vec![0; 300_000]);
     for stored in [&mut stream(&store, &data, Some(key(1))), &mut image(&store, &data, Some(key(1)))] {
-        let index = index(stored);
+        let mut index = index(stored);
         assert_eq!(restore(&store, &index, with(Some(key(1)))).unwrap(), data);
         assert_eq!(kind(restore(&store, &index, with(None))), Kind::Key);
         assert_eq!(kind(restore(&store, &index, with(Some(key(2))))), Kind::Auth);
         for (required_form, result) in [(RequiredForm::Encrypted, None), (RequiredForm::Plain, Some(Kind::CryptMode))] {
-            let options = RestoreOptions { required_form: Some(required_form), ..with(Some(key(1))) };
-            assert_eq!(restore(&store, &index, options).err().map(|error| error.kind()), result);
+            index = index.with_terms(Terms { required_form: Some(required_form), ..Terms::default() });
+            assert_eq!(restore(&store, &index, with(Some(key(1)))).err().map(|error| error.kind()), result);
         }
+        index = index.with_terms(Terms::default());
         for sparse in [false, true] {
             let options = RestoreOptions { sparse, ..with(Some(key(1))) };
             assert_eq!(restore(&store, &index, options).unwrap(), data);
@@ -104,10 +104,11 @@ fn encrypted_zeros_are_known_with_the_key() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let data = vec![0; 40 * 4096];
-    let index = Arc::new(index(&mut image(&store, &data, Some(key(1)))));
+    let terms = Terms { required_form: Some(RequiredForm::Encrypted), ..Terms::default() };
+    let index = Arc::new(index(&mut image(&store, &data, Some(key(1)))).with_terms(terms));
     let source = Arc::new(store.clone());
     let reader = |key| {
-        let options = ReaderOptions { key, required_form: Some(RequiredForm::Encrypted), ..ReaderOptions::default() };
+        let options = ReaderOptions { key, ..ReaderOptions::default() };
         Reader::new(source.clone(), index.clone(), options).unwrap()
     };
     assert!(reader(Some(key(1))).extent(0, u64::MAX).unwrap().is_zero);

@@ -17,10 +17,10 @@ use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
 use pxds::hash::sha256;
-use pxds::index::{DynamicWriter, Index};
+use pxds::index::{DynamicWriter, Index, RequiredForm, Terms};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::reader::{Cache, Extent, Reader, ReaderOptions};
-use pxds::source::{ChunkSource, OnBad, RequiredForm};
+use pxds::source::{ChunkSource, OnBad};
 use pxds::store::SyncLevel;
 use source::{Memory, cut, dynamic, dynamic_of, fixed, ranges};
 
@@ -245,9 +245,11 @@ fn readers_share_what_is_kept() {
 #[test]
 fn a_kept_chunk_is_compared_with_each_readers_form() {
     let source = Arc::new(Memory::default());
-    let index = Arc::new(dynamic(&source, &[b"data"]));
     let cache = Arc::new(Cache::new(1000).unwrap());
-    let of_form = |required_form| reader_of(&source, &index, ReaderOptions { required_form, ..with_cache(&cache) });
+    let of_form = |required_form| {
+        let index = dynamic(&source, &[b"data"]).with_terms(Terms { required_form, ..Terms::default() });
+        reader_of(&source, &Arc::new(index), with_cache(&cache))
+    };
     let mut out = [0; 4];
     for _ in 0..2 {
         assert_eq!(kind(of_form(Some(RequiredForm::Encrypted)).read_at(0, &mut out)), Kind::CryptMode);
@@ -308,9 +310,9 @@ fn zeros_are_neither_loaded_nor_kept() {
     check(&reader, &data, &[(0, 10_000), (1, 20_000), (9999, 1), (500, 1000)]);
     assert_eq!(source.take_loads().len(), 1, "the chunk with data");
     assert!(cache.bytes() < 2 * 1024);
-    let index = Arc::new(fixed(&source, &[0; 100], 64));
-    let required_form = Some(RequiredForm::Encrypted);
-    let reader = reader_of(&source, &index, ReaderOptions { required_form, ..ReaderOptions::default() });
+    let terms = Terms { required_form: Some(RequiredForm::Encrypted), ..Terms::default() };
+    let index = Arc::new(fixed(&source, &[0; 100], 64).with_terms(terms));
+    let reader = reader_of(&source, &index, ReaderOptions::default());
     assert_eq!(kind(reader.read_at(0, &mut [0; 4])), Kind::CryptMode);
     assert_eq!(reader.extent(0, u64::MAX), Some(Extent { length: 100, is_zero: false }));
 }

@@ -17,10 +17,10 @@ use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::{MAGIC_ENCRYPTED_BLOB, MAGIC_UNCOMPRESSED_BLOB};
 use pxds::hash::sha256;
-use pxds::index::Index;
+use pxds::index::{Index, RequiredForm, Terms};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::source::{ChunkSource, OnBad, RequiredForm};
+use pxds::source::{ChunkSource, OnBad};
 use pxds::sys::CallerFd;
 use source::{Memory, cut, dynamic, dynamic_of, fixed};
 
@@ -191,10 +191,10 @@ fn zeros_in_a_dynamic_index() {
 #[test]
 fn zeros_are_loaded_where_all_must_be_encrypted() {
     let source = Arc::new(Memory::default());
-    let index = fixed(&source, &[0; 100], 64);
+    let mut index = fixed(&source, &[0; 100], 64);
     for (required, expected) in [(RequiredForm::Encrypted, Err(Kind::CryptMode)), (RequiredForm::Plain, Ok(100))] {
-        let options = RestoreOptions { sparse: true, required_form: Some(required), ..RestoreOptions::default() };
-        let result = Restorer::from_source(source.clone(), options).read_range(&index, 0, &mut [0; 100]);
+        index = index.with_terms(Terms { required_form: Some(required), ..Terms::default() });
+        let result = sparse(&source).read_range(&index, 0, &mut [0; 100]);
         assert_eq!(result.map_err(|error| error.kind()), expected);
     }
 }
@@ -207,7 +207,7 @@ fn the_form_of_every_chunk_is_checked() {
     let plain = source.put(b"plain");
     let encrypted = sha256(b"encrypted");
     source.plant(&encrypted, raw_blob(MAGIC_ENCRYPTED_BLOB, &[1; 41]));
-    let index = dynamic_of(&[(5, plain), (14, encrypted)]);
+    let mut index = dynamic_of(&[(5, plain), (14, encrypted)]);
     for (required, offset, expected) in [
         (None, 0, None),
         (Some(RequiredForm::Plain), 0, None),
@@ -217,11 +217,8 @@ fn the_form_of_every_chunk_is_checked() {
         (Some(RequiredForm::Encrypted), 5, Some(Kind::Key)),
     ] {
         // Neither a wrong form nor a missing key is the chunk's fault.
-        let options = RestoreOptions {
-            required_form: required,
-            on_bad: Some(Callback(Arc::new(|_| Ok(())))),
-            ..RestoreOptions::default()
-        };
+        index = index.with_terms(Terms { required_form: required, ..Terms::default() });
+        let options = RestoreOptions { on_bad: Some(Callback(Arc::new(|_| Ok(())))), ..RestoreOptions::default() };
         let result = Restorer::from_source(source.clone(), options).restore_range(&index, offset, 5, &mut |_| Ok(()));
         assert_eq!(result.err().map(|error| error.kind()), expected, "{required:?} at {offset}");
     }

@@ -10,9 +10,9 @@ use pxds::blob::Codec;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::MAGIC_COMPRESSED_BLOB;
 use pxds::hash::sha256;
-use pxds::index::ChunkInfo;
+use pxds::index::{ChunkInfo, RequiredForm};
 use pxds::limits::BLOB_MAX_ENCODED_SIZE;
-use pxds::source::{CallbackSource, ChunkSource, Loader, RequiredForm};
+use pxds::source::{CallbackSource, ChunkSource, Loader};
 use pxds::store::{StoreOptions, SyncLevel};
 
 const MAX: usize = BLOB_MAX_ENCODED_SIZE;

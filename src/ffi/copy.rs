@@ -14,7 +14,6 @@ use super::status::pxds_status;
 use super::store::{pxds_insert_result, pxds_store};
 use crate::error::Result;
 use crate::ingest::{CopyOptions, copy_chunk, copy_chunks};
-use crate::restore::Terms;
 
 /// pxds_copy_options.flags: do not compare the csum in the header of the index with its entries, as for salvage.
 pub const PXDS_COPY_ANY_CSUM: u32 = 1;
@@ -54,7 +53,6 @@ unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions>
     args::flags(options.flags, PXDS_COPY_ANY_CSUM, "options.flags")?;
     Ok(CopyOptions {
         any_csum: options.flags & PXDS_COPY_ANY_CSUM != 0,
-        required_form: None,
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         on_chunk: on_chunk(options.on_chunk, options.user),
@@ -101,8 +99,6 @@ pub unsafe extern "C" fn pxds_store_copy_chunks(
                 read_options(options)?,
             )
         };
-        let Terms { vouched, required_form } = index.terms();
-        let options = CopyOptions { any_csum: options.any_csum || vouched, required_form, ..options };
         let stored = copy_chunks(&*source.share(), index.core(), store.core(), options)?;
         if let Some(stats) = stats {
             stats.set(c_stats(stored.stats()));

@@ -16,7 +16,6 @@ use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter, Summary, check_path};
 use crate::ingest::StoredIndex;
-use crate::restore::Terms;
 use crate::sys::Output;
 
 /// Kind of an index that is to be opened: either.
@@ -82,35 +81,22 @@ unsafe impl SizeFirst for pxds_index_chunk_info {
 }
 
 /// An index, read whole into memory and checked. Shared.
-pub struct pxds_index {
-    index: Shared<Arc<Index>>,
-    terms: Terms,
-}
+pub struct pxds_index(Shared<Arc<Index>>);
 
 impl pxds_index {
-    /// An index of which nothing is known but itself.
-    fn new(index: Index) -> Self {
-        Self::with_terms(index, Terms::default())
-    }
-
-    /// An index of which more is known.
-    pub(super) fn with_terms(index: Index, terms: Terms) -> Self {
-        pxds_index { index: Shared::new(Arc::new(index)), terms }
+    /// A handle of `index`.
+    pub(super) fn new(index: Index) -> Self {
+        pxds_index(Shared::new(Arc::new(index)))
     }
 
     /// The index of the core.
     pub(super) fn core(&self) -> &Index {
-        &self.index
+        &self.0
     }
 
     /// The index of the core, to be kept.
     pub(super) fn share(&self) -> Arc<Index> {
-        Arc::clone(&self.index)
-    }
-
-    /// What is known of it from elsewhere.
-    pub(super) fn terms(&self) -> Terms {
-        self.terms
+        Arc::clone(&self.0)
     }
 }
 

@@ -15,7 +15,6 @@ use super::source::pxds_source;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::Result;
 use crate::reader::{Cache, Extent, Reader, ReaderOptions};
-use crate::restore::Terms;
 
 /// pxds_reader_options.flags: do not compare the csum in the header of the index with its entries, as for salvage.
 pub const PXDS_READER_ANY_CSUM: u32 = 1;
@@ -78,7 +77,6 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         threads: options.threads as usize,
-        ..ReaderOptions::default()
     })
 }
 
@@ -105,12 +103,6 @@ pub unsafe extern "C" fn pxds_reader_new(
                 args::handle(index, "index")?,
                 read_options(options)?,
             )
-        };
-        let Terms { vouched, required_form } = index.terms();
-        let options = ReaderOptions {
-            any_csum: options.any_csum || vouched,
-            required_form: options.required_form.or(required_form),
-            ..options
         };
         out.hand_out(pxds_reader(Shared::new(Reader::new(source.share(), index.share(), options)?)));
         Ok(())

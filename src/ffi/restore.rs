@@ -35,7 +35,6 @@ fn run(
     restore: impl FnOnce(&mut Restorer, &Index) -> Result<()>,
 ) -> Result<()> {
     let mut restorer = restorer.0.enter()?;
-    restorer.set_terms(index.terms());
     let result = restore(&mut restorer, index.core());
     if let Some(written) = written {
         written.set(restorer.written());

@@ -16,11 +16,8 @@ use super::store::pxds_store;
 use super::tree::{pxds_snapshot_entry, snapshot_entry};
 use crate::error::Result;
 use crate::json;
-use crate::manifest::FileInfo;
 use crate::name::Snapshot;
-use crate::restore::Terms;
-use crate::snapshot::{Archive, OpenOptions, OpenSnapshot};
-use crate::source::RequiredForm;
+use crate::snapshot::{OpenOptions, OpenSnapshot};
 use crate::store::Store;
 
 /// Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
@@ -334,19 +331,9 @@ pub unsafe extern "C" fn pxds_snapshot_open_index(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name) =
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
-        let Archive { index, listed } = snapshot.0.index(name)?;
-        out.hand_out(pxds_index::with_terms(index, terms(listed.as_ref())));
+        out.hand_out(pxds_index::new(snapshot.0.index(name)?.index));
         Ok(())
     })
-}
-
-/// What is known of an archive that the manifest lists so, if it does.
-fn terms(listed: Option<&FileInfo>) -> Terms {
-    let form = |file: &FileInfo| match file.crypt_mode.has_encrypted_chunks() {
-        true => RequiredForm::Encrypted,
-        false => RequiredForm::Plain,
-    };
-    Terms { vouched: listed.is_some(), required_form: listed.map(form) }
 }
 
 /// Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::ChunkInfo;
+use super::{ChunkInfo, Terms};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::{DYNAMIC_ENTRY_SIZE, IndexHeader, field};
@@ -19,6 +19,7 @@ pub struct DynamicIndex {
     csum: OnceLock<Digest>,
     /// What it was read from, if that was a file.
     pub(super) file: Option<FileId>,
+    pub(super) terms: Terms,
 }
 
 /// Checks that so many bytes of entries are whole entries.
@@ -33,7 +34,7 @@ pub(super) fn check_len(len: usize) -> Result<()> {
 impl DynamicIndex {
     /// An index whose entries have been checked.
     pub(super) fn new(header: IndexHeader, entries: Vec<u8>) -> Self {
-        DynamicIndex { header, entries, csum: OnceLock::new(), file: None }
+        DynamicIndex { header, entries, csum: OnceLock::new(), file: None, terms: Terms::default() }
     }
 
     /// The fields of the header as they are stored.

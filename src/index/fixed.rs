@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::ChunkInfo;
+use super::{ChunkInfo, Terms};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::{FIXED_ENTRY_SIZE, IndexHeader, field};
@@ -20,6 +20,7 @@ pub struct FixedIndex {
     csum: OnceLock<Digest>,
     /// What it was read from, if that was a file.
     pub(super) file: Option<FileId>,
+    pub(super) terms: Terms,
 }
 
 /// Checks that an image of `size` bytes can be in chunks of `chunk_size`.
@@ -53,7 +54,7 @@ pub(super) fn check_header(header: &IndexHeader, len: usize) -> Result<()> {
 impl FixedIndex {
     /// An index whose header has been checked against its digests.
     pub(super) fn new(header: IndexHeader, digests: Vec<u8>) -> Self {
-        FixedIndex { header, digests, csum: OnceLock::new(), file: None }
+        FixedIndex { header, digests, csum: OnceLock::new(), file: None, terms: Terms::default() }
     }
 
     /// The fields of the header as they are stored.

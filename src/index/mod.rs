@@ -11,6 +11,7 @@ mod dynamic_writer;
 mod fixed;
 mod fixed_writer;
 mod spool;
+mod terms;
 mod writer;
 
 pub use body::Body;
@@ -19,6 +20,7 @@ pub use dynamic::DynamicIndex;
 pub use dynamic_writer::DynamicWriter;
 pub use fixed::FixedIndex;
 pub use fixed_writer::FixedWriter;
+pub use terms::{RequiredForm, Terms};
 pub use writer::{IndexWriter, Summary};
 
 use std::fs::File;
@@ -123,6 +125,24 @@ impl Index {
         }
     }
 
+    /// The same, of which more is known.
+    #[must_use]
+    pub fn with_terms(mut self, terms: Terms) -> Self {
+        match &mut self {
+            Index::Dynamic(index) => index.terms = terms,
+            Index::Fixed(index) => index.terms = terms,
+        }
+        self
+    }
+
+    /// What is known of it from elsewhere.
+    pub fn terms(&self) -> Terms {
+        match self {
+            Index::Dynamic(index) => index.terms,
+            Index::Fixed(index) => index.terms,
+        }
+    }
+
     /// Reads an index from the bytes of its file.
     ///
     /// Errors: `Format`, `Limit`, `NoMemory`.
@@ -199,6 +219,11 @@ impl Index {
             Index::Dynamic(index) => index.compute_csum(),
             Index::Fixed(index) => index.compute_csum(),
         }
+    }
+
+    /// As [`Index::check_csum`], unless its terms vouch for its csum.
+    pub fn check_intact(&self) -> Result<()> {
+        if self.terms().vouched { Ok(()) } else { self.check_csum() }
     }
 
     /// Compares the stored csum with the computed one.

@@ -12,10 +12,10 @@ use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
-use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter};
+use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter, RequiredForm};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
 use crate::progress::{OnProgress, Progress};
-use crate::source::{ChunkSource, RequiredForm, judge};
+use crate::source::{ChunkSource, judge};
 use crate::store::{InsertOptions, Inserted, Leftover, Store};
 
 /// Plain bytes of a job, at least: a thread is not worth starting for less.
@@ -32,8 +32,6 @@ const MAX_AHEAD: usize = 4;
 pub struct CopyOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
-    /// What every chunk must be.
-    pub required_form: Option<RequiredForm>,
     /// What encrypted chunks are proved with. Without it those are copied by structure and CRC.
     pub key: Option<Arc<CryptKey>>,
     /// Told of each chunk, in order; an error stops the copy.
@@ -57,12 +55,13 @@ pub fn copy_chunks(
     target: &Store,
     options: CopyOptions,
 ) -> Result<StoredIndex> {
-    let CopyOptions { any_csum, required_form, key, on_chunk, progress, threads } = options;
+    let CopyOptions { any_csum, key, on_chunk, progress, threads } = options;
     let threads = crew::thread_count(threads)?;
     if !any_csum {
-        index.check_csum()?;
+        index.check_intact()?;
     }
     let lock = target.lock_shared()?;
+    let required_form = index.terms().required_form;
     let fingerprint =
         key.as_ref().filter(|_| required_form == Some(RequiredForm::Encrypted)).map(|key| *key.fingerprint());
     let mut stored = StoredIndex::new(writer_for(index, target)?, target.clone(), lock, fingerprint);

@@ -17,6 +17,7 @@ pub use unprotected::{UploadStats, VerifyState};
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, no_memory, push, try_collect};
+use crate::index::{RequiredForm, Terms};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
 use crate::name::{self, BackupType, Snapshot};
@@ -93,6 +94,15 @@ pub struct FileInfo {
 }
 
 impl FileInfo {
+    /// What is known of the index that is listed so.
+    pub fn terms(&self) -> Terms {
+        let required_form = match self.crypt_mode.has_encrypted_chunks() {
+            true => RequiredForm::Encrypted,
+            false => RequiredForm::Plain,
+        };
+        Terms { vouched: true, required_form: Some(required_form) }
+    }
+
     /// Reads entry `i` of `files`.
     fn read(i: usize, file: &Value) -> Result<Self> {
         let at = format!("files[{i}]");

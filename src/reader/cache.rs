@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::crypt::{Fingerprint, Tolerance};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
-use crate::source::RequiredForm;
+use crate::index::RequiredForm;
 use crate::sys::HashSeed;
 
 /// What an entry takes besides its data, somewhat rounded up.

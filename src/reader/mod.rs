@@ -21,9 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::crew;
 use crate::crypt::{CryptKey, Fingerprint};
 use crate::error::{Error, Kind, Result};
-use crate::index::{ChunkInfo, Index};
+use crate::index::{ChunkInfo, Index, RequiredForm};
 use crate::limits::blob_len;
-use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, judge};
+use crate::source::{ChunkSource, Loader, OnBad, Zeros, judge};
 use ahead::{Parts, Steps};
 use cache::{Decoded, Question};
 
@@ -38,8 +38,6 @@ const MAX_IDLE: usize = 16;
 pub struct ReaderOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
-    /// What every chunk must be.
-    pub required_form: Option<RequiredForm>,
     /// What opens encrypted chunks.
     pub key: Option<Arc<CryptKey>>,
     /// Read bad chunks as zeros, after telling, each time; by default such a chunk is a failure.
@@ -65,7 +63,6 @@ pub struct Reader {
     source: Arc<dyn ChunkSource>,
     index: Arc<Index>,
     cache: Arc<Cache>,
-    required_form: Option<RequiredForm>,
     key: Option<Arc<CryptKey>>,
     on_bad: Option<OnBad>,
     zeros: Zeros,
@@ -79,16 +76,16 @@ impl Reader {
     ///
     /// Errors: `Corrupt` if the csum of the index is wrong; `Argument` for too many threads.
     pub fn new(source: Arc<dyn ChunkSource>, index: Arc<Index>, options: ReaderOptions) -> Result<Self> {
-        let ReaderOptions { any_csum, required_form, key, on_bad, cache, threads } = options;
+        let ReaderOptions { any_csum, key, on_bad, cache, threads } = options;
         let threads = crew::thread_count(threads)?;
         if !any_csum {
-            index.check_csum()?;
+            index.check_intact()?;
         }
         let cache = cache.map_or_else(|| Cache::new(DEFAULT_CACHE_SIZE).map(Arc::new), Ok)?;
         let zeros = Zeros::new(key.clone());
         let threads = if source.is_for_any_thread() { threads } else { 1 };
         let (idle, steps) = (Mutex::default(), Steps::default());
-        Ok(Reader { source, index, cache, required_form, key, on_bad, zeros, idle, threads, steps })
+        Ok(Reader { source, index, cache, key, on_bad, zeros, idle, threads, steps })
     }
 
     /// Bytes of the file.
@@ -135,7 +132,7 @@ impl Reader {
     }
 
     fn is_zeros(&self, chunk: &ChunkInfo) -> bool {
-        self.zeros.has(chunk, self.required_form)
+        self.zeros.has(chunk, self.required_form())
     }
 
     /// Fills `out` from byte `within` of chunk `i`, which has as many.
@@ -165,7 +162,7 @@ impl Reader {
 
     /// Compares a decoded chunk, which another reader may have loaded, with what this one's index says.
     fn check(&self, chunk: &ChunkInfo, decoded: &Decoded) -> Result<()> {
-        RequiredForm::check(self.required_form, decoded.opened_with.is_some())?;
+        RequiredForm::check(self.required_form(), decoded.opened_with.is_some())?;
         if decoded.opened_with.is_some() && decoded.opened_with != self.fingerprint() {
             return Err(Error::new(Kind::Key, "the chunk is encrypted, and another key has opened it"));
         }
@@ -180,7 +177,7 @@ impl Reader {
         let question = Question {
             digest: chunk.digest,
             len: chunk.len(),
-            required: self.required_form,
+            required: self.required_form(),
             key: self.fingerprint(),
             tolerance: self.key.as_ref().map(|key| key.tolerance()).unwrap_or_default(),
             source: Arc::as_ptr(&self.source).cast::<()>() as usize,
@@ -188,7 +185,7 @@ impl Reader {
         let mut loader = None;
         let (found, spare) = self.cache.get_or_load(question, || {
             let loader = loader.insert(self.idle().pop().unwrap_or_else(|| Loader::new(self.key.clone())));
-            let (data, encrypted) = loader.load_vec(&*self.source, chunk, self.required_form)?;
+            let (data, encrypted) = loader.load_vec(&*self.source, chunk, self.required_form())?;
             Ok(Decoded { data, opened_with: self.fingerprint().filter(|_| encrypted) })
         });
         if let Some(mut loader) = loader {
@@ -201,6 +198,10 @@ impl Reader {
             }
         }
         found
+    }
+
+    fn required_form(&self) -> Option<RequiredForm> {
+        self.index.terms().required_form
     }
 
     fn fingerprint(&self) -> Option<Fingerprint> {

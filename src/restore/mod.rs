@@ -25,7 +25,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
 use crate::progress::{OnProgress, Progress};
-use crate::source::{ChunkSource, Loader, OnBad, RequiredForm, Zeros, write_zeros};
+use crate::source::{ChunkSource, Loader, OnBad, Zeros, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
 use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
@@ -41,8 +41,6 @@ pub struct RestoreOptions {
     pub any_csum: bool,
     /// Do not load chunks that are zeros by their digest, and leave holes for them where the output is a regular file.
     pub sparse: bool,
-    /// What every chunk must be.
-    pub required_form: Option<RequiredForm>,
     /// What opens encrypted chunks.
     pub key: Option<Arc<CryptKey>>,
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
@@ -54,15 +52,6 @@ pub struct RestoreOptions {
     pub threads: usize,
 }
 
-/// What is known of an index from elsewhere, such as the manifest of its snapshot.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Terms {
-    /// Its csum has been compared with something better than its header.
-    pub vouched: bool,
-    /// What every chunk must be.
-    pub required_form: Option<RequiredForm>,
-}
-
 /// Turns indexes back into the bytes that they describe.
 pub struct Restorer {
     source: Arc<dyn ChunkSource>,
@@ -71,7 +60,6 @@ pub struct Restorer {
     loaders: Vec<Loader>,
     rooms: Rooms,
     zeros: Zeros,
-    terms: Terms,
     written: u64,
 }
 
@@ -110,13 +98,8 @@ impl Restorer {
 
     /// A restorer that takes its chunks from `source`.
     pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
-        let (zeros, terms) = (Zeros::new(options.key.clone()), Terms::default());
-        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, terms, written: 0 }
-    }
-
-    /// Sets what is known of the indexes that are restored from now on.
-    pub fn set_terms(&mut self, terms: Terms) {
-        self.terms = terms;
+        let zeros = Zeros::new(options.key.clone());
+        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, written: 0 }
     }
 
     /// Bytes that the latest restore gave out, also when it failed.
@@ -210,22 +193,22 @@ impl Restorer {
         if range.is_some_and(|(_, length)| length == 0) {
             return Ok(());
         }
-        if !self.options.any_csum && !self.terms.vouched {
-            index.check_csum()?;
+        if !self.options.any_csum {
+            index.check_intact()?;
         }
         let part = match range {
             Some((offset, length)) => Part::range(index, offset, length)?,
             None => Part::whole(index),
         };
         self.hire()?;
-        let Restorer { source, options, loaders, rooms, zeros, terms, written } = self;
+        let Restorer { source, options, loaders, rooms, zeros, written } = self;
         let mut progress = Progress::new(options.progress.clone());
         progress.stage.total = part.chunks.len() as u64;
         let work = Work {
             source: &**source,
             index,
             part: &part,
-            required_form: options.required_form.or(terms.required_form),
+            required_form: index.terms().required_form,
             on_bad: options.on_bad.as_ref(),
             zeros: options.sparse.then_some(zeros),
             rooms,

@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Part;
 use crate::crew::{self, Pause, Taken};
 use crate::error::{Error, Kind, Result, push};
-use crate::index::{ChunkInfo, Index};
+use crate::index::{ChunkInfo, Index, RequiredForm};
 use crate::progress::Progress;
-use crate::source::{ChunkSource, GROUP, Loader, OnBad, RequiredForm, Room, Zeros, is_bad, judge};
+use crate::source::{ChunkSource, GROUP, Loader, OnBad, Room, Zeros, is_bad, judge};
 use crate::sys::Region;
 
 /// Plain bytes of a job, at least: a thread is not worth starting for less.

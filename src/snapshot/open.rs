@@ -167,7 +167,8 @@ impl OpenSnapshot {
             let message = format!("{}: the csum in its header is wrong; the manifest vouches for it", path.display());
             self.store.notice(NoticeLevel::Warning, &message, Some(&path))?;
         }
-        Ok(Archive { index, listed })
+        let terms = listed.as_ref().map(FileInfo::terms).unwrap_or_default();
+        Ok(Archive { index: index.with_terms(terms), listed })
     }
 
     /// The content of the blob `name`, at most `max_len` bytes, decoded and checked against the manifest. One that is

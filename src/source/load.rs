@@ -8,36 +8,10 @@ use crate::blob::{Blob, Codec, compare_digests};
 use crate::crew;
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Result, reserve};
 use crate::format::BlobForm;
-use crate::index::ChunkInfo;
+use crate::index::{ChunkInfo, RequiredForm};
 use crate::limits::{blob_len, max_encoded_len};
-
-/// What every chunk of an index must be (docs/format.md, 9.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RequiredForm {
-    /// Encrypted.
-    Encrypted,
-    /// Not encrypted.
-    Plain,
-}
-
-impl RequiredForm {
-    /// Compares a chunk, `encrypted` or not, with what it must be.
-    ///
-    /// Errors: `CryptMode`.
-    pub fn check(required: Option<Self>, encrypted: bool) -> Result<()> {
-        match required {
-            Some(RequiredForm::Encrypted) if !encrypted => {
-                Err(Error::new(Kind::CryptMode, "the chunk is not encrypted and must be"))
-            }
-            Some(RequiredForm::Plain) if encrypted => {
-                Err(Error::new(Kind::CryptMode, "the chunk is encrypted and must not be"))
-            }
-            _ => Ok(()),
-        }
-    }
-}
 
 /// Chunks that are proved together, at most: as many as are hashed side by side.
 pub const GROUP: usize = 3;

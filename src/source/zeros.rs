@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::RequiredForm;
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::hash::Hasher;
-use crate::index::ChunkInfo;
+use crate::index::{ChunkInfo, RequiredForm};
 use crate::limits::blob_len;
 use crate::sys::ZEROS;
 

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, no_memory};
-use crate::index::ChunkInfo;
+use crate::index::{ChunkInfo, RequiredForm};
 use crate::limits::{VERIFY_MAX_BAD, VERIFY_MAX_KNOWN};
-use crate::source::RequiredForm;
 use crate::sys::HashSeed;
 
 /// A chunk whose content has its digest, or that is sealed and has a right CRC.

@@ -19,7 +19,6 @@ use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, Signature, VerifyState}
 use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_file};
 use crate::progress::Progress;
 use crate::snapshot::{Listing, OpenSnapshot};
-use crate::source::RequiredForm;
 use crate::store::{NoticeLevel, Store};
 use crate::sys;
 
@@ -281,17 +280,14 @@ impl Verifier {
         if archive.listed.as_ref() != Some(info) {
             return Err(Error::new(Kind::Corrupt, format!("the manifest lists {:?} twice", info.filename)));
         }
-        let required = match info.crypt_mode.has_encrypted_chunks() {
-            true => RequiredForm::Encrypted,
-            false => RequiredForm::Plain,
-        };
         let index = &archive.index;
+        let required = index.terms().required_form;
         let mut first = 0;
         while first < index.count() {
             let end = index.count().min(first + WINDOW);
             self.check_chunks(index, first..end, opens)?;
             for chunk in (first..end).filter_map(|i| index.chunk(i)) {
-                if let Some(hit) = self.ledger.book.judge(&chunk, Some(required)) {
+                if let Some(hit) = self.ledger.book.judge(&chunk, required) {
                     self.tell_hit(open.snapshot(), tally, &info.filename, chunk, &hit)?;
                 }
             }

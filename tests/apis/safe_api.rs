@@ -16,9 +16,8 @@ use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions, OnChunk, StoredIn
 use pxds::manifest::Manifest;
 use pxds::name::{Group, Namespace, Snapshot};
 use pxds::reader::{Reader, ReaderOptions};
-use pxds::restore::{RestoreOptions, Restorer, Terms};
+use pxds::restore::{RestoreOptions, Restorer};
 use pxds::snapshot::{DestroyOptions, Destroyed, Listing, OpenSnapshot};
-use pxds::source::RequiredForm;
 use pxds::store::Store;
 
 pub(crate) struct Safe {
@@ -200,7 +199,6 @@ impl Api for Safe {
     fn read_archive(&self, snapshot: &str, name: &str) -> Outcome<Vec<u8>> {
         let archive = self.open_snapshot(snapshot)?.index(name)?;
         let mut restorer = Restorer::new(&self.store, RestoreOptions::default());
-        restorer.set_terms(Terms { vouched: archive.listed.is_some(), required_form: Some(RequiredForm::Plain) });
         let mut data = Vec::new();
         restorer.restore(&archive.index, &mut |bytes| {
             data.extend_from_slice(bytes);
