@@ -21,7 +21,6 @@ use pxds::index::{DynamicWriter, Index, RequiredForm, Terms};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::reader::{Cache, Extent, Reader, ReaderOptions};
 use pxds::source::{ChunkSource, OnBad};
-use pxds::store::SyncLevel;
 use source::{Memory, cut, dynamic, dynamic_of, fixed, ranges};
 
 fn with_cache(cache: &Arc<Cache>) -> ReaderOptions {
@@ -415,12 +414,6 @@ fn after_a_panic_the_reader_goes_on() {
         ) -> Result<Blob<'a>> {
             assert!(self.1.fetch_add(1, Ordering::Relaxed) > 0, "expected by the test");
             self.0.load_tolerant(digest, max_len, tolerance, out)
-        }
-        fn locate(&self, _digest: &Digest) -> Option<std::path::PathBuf> {
-            None
-        }
-        fn sync_level(&self) -> SyncLevel {
-            SyncLevel::None
         }
     }
     let memory = Memory::default();

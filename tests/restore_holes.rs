@@ -20,7 +20,8 @@ use pxds::hash::sha256;
 use pxds::index::{Index, RequiredForm, Terms};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::source::{ChunkSource, OnBad};
+use pxds::source::OnBad;
+use pxds::store::SyncLevel;
 use pxds::sys::CallerFd;
 use source::{Memory, cut, dynamic, dynamic_of, fixed};
 
@@ -395,12 +396,12 @@ fn zeros_for_long_chunks_cost_nothing() {
     let huge = dynamic_of(&chunks);
     for sparse in [false, true] {
         let (_, on_bad) = listener(0);
-        let options = RestoreOptions { sparse, on_bad: Some(on_bad), ..RestoreOptions::default() };
-        let mut restorer = Restorer::from_source(source.clone(), options);
+        let (on_bad, sync) = (Some(on_bad), SyncLevel::None);
+        let mut restorer =
+            Restorer::from_source(source.clone(), RestoreOptions { sparse, on_bad, sync, ..RestoreOptions::default() });
         let path = scratch.join("file");
         restorer.restore_file(&huge, &path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().len(), 4 + 1000 * len);
         assert!(allocated(&path) <= 4096);
     }
-    assert_eq!(source.sync_level(), pxds::store::SyncLevel::None);
 }

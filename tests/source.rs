@@ -13,7 +13,6 @@ use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, RequiredForm};
 use pxds::limits::BLOB_MAX_ENCODED_SIZE;
 use pxds::source::{CallbackSource, ChunkSource, Loader};
-use pxds::store::{StoreOptions, SyncLevel};
 
 const MAX: usize = BLOB_MAX_ENCODED_SIZE;
 
@@ -43,18 +42,16 @@ fn liar(claims: &'static [usize]) -> CallbackSource {
 
 #[test]
 fn a_store_is_a_source() {
-    for sync in [SyncLevel::None, SyncLevel::Filesystem] {
-        let scratch = Scratch::new();
-        let store = scratch.store_with("store", &StoreOptions { sync, ..StoreOptions::default() });
-        let (digest, blob) = (sha256(b"data"), plain_blob(b"data"));
-        let path = plant(&store, &digest, &blob);
-        let source: Arc<dyn ChunkSource> = Arc::new(store);
-        let mut out = Vec::new();
-        assert_eq!(source.load(&digest, MAX, &mut out).unwrap().raw(), blob);
-        assert_eq!(source.locate(&digest), Some(path));
-        assert_eq!(source.sync_level(), sync);
-        assert_eq!(kind(source.load(&sha256(b"other"), MAX, &mut out)), Kind::NotFound);
-    }
+    let scratch = Scratch::new();
+    let store = scratch.store("store");
+    let (digest, blob) = (sha256(b"data"), plain_blob(b"data"));
+    let path = plant(&store, &digest, &blob);
+    let source: Arc<dyn ChunkSource> = Arc::new(store);
+    let mut out = Vec::new();
+    assert_eq!(source.load(&digest, MAX, &mut out).unwrap().raw(), blob);
+    let error = source.locate(&digest, Error::new(Kind::Corrupt, "why"));
+    assert_eq!((error.path(), error.message()), (Some(&*path), &*format!("{}: why", path.display())));
+    assert_eq!(kind(source.load(&sha256(b"other"), MAX, &mut out)), Kind::NotFound);
 }
 
 #[test]

@@ -141,6 +141,7 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, source, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, read_options(options)?) };
+        let options = RestoreOptions { sync: source.sync_level(), ..options };
         out.hand_out(pxds_restorer(Exclusive::new(Restorer::from_source(source.share(), options))));
         Ok(())
     })

@@ -13,6 +13,7 @@ use super::status::{PXDS_ERR_IO, PXDS_NONE, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::source::{CallbackSource, ChunkSource};
+use crate::store::{Store, SyncLevel};
 
 /// Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to
 /// `*data_len`.
@@ -52,12 +53,29 @@ unsafe impl SizeFirst for pxds_source_options {
 /// Where chunks come from: a store, or a callback of the caller's. Shared.
 ///
 /// Whatever a source gives is checked before it is used: structure, CRC, length, and the digest of the decoded data.
-pub struct pxds_source(Shared<Arc<dyn ChunkSource>>);
+pub struct pxds_source {
+    source: Shared<Arc<dyn ChunkSource>>,
+    /// How durable a file that is restored from it is to be.
+    sync: SyncLevel,
+}
 
 impl pxds_source {
+    fn new(source: Arc<dyn ChunkSource>, sync: SyncLevel) -> Self {
+        pxds_source { source: Shared::new(source), sync }
+    }
+
+    fn of_store(store: &Store) -> Self {
+        Self::new(Arc::new(store.clone()), store.sync_level())
+    }
+
     /// The source of the core, to be kept.
     pub(super) fn share(&self) -> Arc<dyn ChunkSource> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.source)
+    }
+
+    /// The sync level of what is restored from it.
+    pub(super) fn sync_level(&self) -> SyncLevel {
+        self.sync
     }
 }
 
@@ -76,7 +94,7 @@ pub unsafe extern "C" fn pxds_source_from_store(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(pxds_source(Shared::new(Arc::new(store.core().clone()))));
+        out.hand_out(pxds_source::of_store(store.core()));
         Ok(())
     })
 }
@@ -104,7 +122,7 @@ pub unsafe extern "C" fn pxds_source_new(
             let value = unsafe { get(user.get(), digest.0.as_ptr(), room.as_mut_ptr(), room.len(), &mut len) };
             answer(value).map(|()| len)
         }));
-        out.hand_out(pxds_source(Shared::new(Arc::new(source))));
+        out.hand_out(pxds_source::new(Arc::new(source), SyncLevel::default()));
         Ok(())
     })
 }
@@ -139,7 +157,7 @@ pub unsafe extern "C" fn pxds_source_get(
         let (out, source, digest) =
             unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, args::digest(digest, "digest")?) };
         let mut bytes = Vec::new();
-        source.0.load(&digest, max_len, &mut bytes)?;
+        source.source.load(&digest, max_len, &mut bytes)?;
         bytes.shrink_to_fit();
         out.hand_out(pxds_buffer::new(bytes));
         Ok(())
@@ -154,4 +172,21 @@ pub unsafe extern "C" fn pxds_source_get(
 pub unsafe extern "C" fn pxds_source_free(source: *mut pxds_source) {
     // SAFETY: the header's rules for handles.
     guard_value((), || unsafe { args::free(source) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreOptions;
+    use crate::testing::Scratch;
+
+    #[test]
+    fn a_source_has_the_sync_level_of_its_store() {
+        for sync in [SyncLevel::None, SyncLevel::Filesystem] {
+            let scratch = Scratch::new();
+            let options = StoreOptions { sync, ..StoreOptions::default() };
+            let store = Store::open_or_create(&scratch.path().join("store"), &options).unwrap();
+            assert_eq!(pxds_source::of_store(&store).sync_level(), sync);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, IndexWriter, RequiredForm};
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
 use crate::progress::{OnProgress, Progress};
-use crate::source::{ChunkSource, judge};
+use crate::source::{ChunkSource, judge, thread_count};
 use crate::store::{InsertOptions, Inserted, Leftover, Store};
 
 /// Plain bytes of a job, at least: a thread is not worth starting for less.
@@ -56,7 +56,7 @@ pub fn copy_chunks(
     options: CopyOptions,
 ) -> Result<StoredIndex> {
     let CopyOptions { any_csum, key, on_chunk, progress, threads } = options;
-    let threads = crew::thread_count(threads)?;
+    let threads = thread_count(source, threads)?;
     if !any_csum {
         index.check_intact()?;
     }
@@ -74,7 +74,6 @@ pub fn copy_chunks(
     let (mut ledger, mut progress) = (Ledger::new(stored, on_chunk), Progress::new(progress));
     progress.stage.total = index.count() as u64;
     let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
-    let threads = if source.is_for_any_thread() { threads } else { 1 };
     let mut desks = try_collect((0..threads).map(|_| Ok(Desk::new(key.clone()))))?;
     let mut next = 0..index.count();
     crew::run(

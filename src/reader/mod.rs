@@ -18,12 +18,11 @@ pub use cache::Cache;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::crew;
 use crate::crypt::{CryptKey, Fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index, RequiredForm};
 use crate::limits::blob_len;
-use crate::source::{ChunkSource, Loader, OnBad, Zeros, judge};
+use crate::source::{ChunkSource, Loader, OnBad, Zeros, judge, thread_count};
 use ahead::{Parts, Steps};
 use cache::{Decoded, Question};
 
@@ -77,13 +76,12 @@ impl Reader {
     /// Errors: `Corrupt` if the csum of the index is wrong; `Argument` for too many threads.
     pub fn new(source: Arc<dyn ChunkSource>, index: Arc<Index>, options: ReaderOptions) -> Result<Self> {
         let ReaderOptions { any_csum, key, on_bad, cache, threads } = options;
-        let threads = crew::thread_count(threads)?;
+        let threads = thread_count(&*source, threads)?;
         if !any_csum {
             index.check_intact()?;
         }
         let cache = cache.map_or_else(|| Cache::new(DEFAULT_CACHE_SIZE).map(Arc::new), Ok)?;
         let zeros = Zeros::new(key.clone());
-        let threads = if source.is_for_any_thread() { threads } else { 1 };
         let (idle, steps) = (Mutex::default(), Steps::default());
         Ok(Reader { source, index, cache, key, on_bad, zeros, idle, threads, steps })
     }

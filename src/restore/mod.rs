@@ -25,7 +25,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
 use crate::progress::{OnProgress, Progress};
-use crate::source::{ChunkSource, Loader, OnBad, Zeros, write_zeros};
+use crate::source::{ChunkSource, Loader, OnBad, Zeros, thread_count, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
 use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
@@ -41,6 +41,8 @@ pub struct RestoreOptions {
     pub any_csum: bool,
     /// Do not load chunks that are zeros by their digest, and leave holes for them where the output is a regular file.
     pub sparse: bool,
+    /// Whether a file that is written by its path is brought to the disk: unless this is [`SyncLevel::None`].
+    pub sync: SyncLevel,
     /// What opens encrypted chunks.
     pub key: Option<Arc<CryptKey>>,
     /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
@@ -91,9 +93,9 @@ impl Part {
 }
 
 impl Restorer {
-    /// A restorer that takes its chunks from `store`.
+    /// A restorer that takes its chunks from `store`, whose sync level it has too.
     pub fn new(store: &Store, options: RestoreOptions) -> Self {
-        Self::from_source(Arc::new(store.clone()), options)
+        Self::from_source(Arc::new(store.clone()), RestoreOptions { sync: store.sync_level(), ..options })
     }
 
     /// A restorer that takes its chunks from `source`.
@@ -143,7 +145,7 @@ impl Restorer {
 
     /// Writes the whole file of `index` to `path`.
     ///
-    /// A regular or new file gets its name when all of it is there, on the disk unless the sync level of the source is
+    /// A regular or new file gets its name when all of it is there, on the disk unless the sync level is
     /// [`SyncLevel::None`]; a failure leaves what was there before. A link is followed; a device or fifo is written in
     /// place, and so is a descriptor that `path` stands for: see [`Destination`].
     ///
@@ -234,8 +236,7 @@ impl Restorer {
     /// Sees to it that there is a loader for each thread.
     fn hire(&mut self) -> Result<()> {
         if self.loaders.is_empty() {
-            let threads = crew::thread_count(self.options.threads)?;
-            let threads = if self.source.is_for_any_thread() { threads } else { 1 };
+            let threads = thread_count(&*self.source, self.options.threads)?;
             reserve(&mut self.loaders, threads)?;
             self.loaders.extend((0..threads).map(|_| Loader::new(self.options.key.clone())));
         }
@@ -280,7 +281,7 @@ impl Restorer {
     }
 
     fn syncs(&self) -> bool {
-        self.source.sync_level() != SyncLevel::None
+        self.options.sync != SyncLevel::None
     }
 }
 

@@ -1,13 +1,10 @@
 //! A caller's callback as a source.
 
-use std::path::PathBuf;
-
 use super::ChunkSource;
 use crate::blob::Blob;
 use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
-use crate::store::SyncLevel;
 use crate::sys::check_size;
 
 /// Gives the blob of a chunk: writes it to the start of the buffer, if that has the room, and says its length.
@@ -67,14 +64,6 @@ impl ChunkSource for CallbackSource {
         let describe = |error: Error| error.context(format_args!("chunk {digest}")).with_digest(digest);
         self.fetch(digest, max_len, out).map_err(describe)?;
         Blob::load_tolerant(out, tolerance).map_err(describe)
-    }
-
-    fn locate(&self, _digest: &Digest) -> Option<PathBuf> {
-        None
-    }
-
-    fn sync_level(&self) -> SyncLevel {
-        SyncLevel::default()
     }
 
     /// Callbacks are called on the thread that has called the library.

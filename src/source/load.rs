@@ -103,7 +103,7 @@ impl Loader {
         let form = blob.form();
         RequiredForm::check(required, form.encrypted)
             .and_then(|()| self.codec.decode_unproved(blob, len, &mut room.buffer).map(drop))
-            .map_err(|error| locate(source, &chunk.digest, error))?;
+            .map_err(|error| source.locate(&chunk.digest, error))?;
         (room.start, room.encrypted, room.digest) = (0, form.encrypted, Some(chunk.digest));
         if !form.encrypted && !form.compressed {
             // The data of a plain blob is its end.
@@ -132,7 +132,7 @@ impl Loader {
                     if let Err(error) = hashed.clone().and_then(|()| compare_digests(computed, &digest))
                         && !is_other()
                     {
-                        failed(number * GROUP + place, locate(source, &digest, error));
+                        failed(number * GROUP + place, source.locate(&digest, error));
                     }
                 }
             }
@@ -167,15 +167,7 @@ fn load<'a>(
     let blob = source.load_tolerant(&chunk.digest, max_encoded_len(len), tolerance, encoded)?;
     decode(codec, blob, chunk, len, required, decoded)
         .map(|data| (data, blob.form()))
-        .map_err(|error| locate(source, &chunk.digest, error))
-}
-
-/// Says where the chunk is that `error` is about.
-fn locate(source: &dyn ChunkSource, digest: &Digest, error: Error) -> Error {
-    match source.locate(digest) {
-        Some(path) => error.of(&path),
-        None => error,
-    }
+        .map_err(|error| source.locate(&chunk.digest, error))
 }
 
 fn decode<'a>(

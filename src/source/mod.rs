@@ -19,13 +19,12 @@ pub use callback::{CallbackSource, Get};
 pub use load::{GROUP, Loader, Room};
 pub use zeros::{Zeros, write_zeros};
 
-use std::path::PathBuf;
-
 use crate::blob::Blob;
+use crate::crew;
 use crate::crypt::Tolerance;
 use crate::digest::Digest;
-use crate::error::Result;
-use crate::store::{Store, SyncLevel};
+use crate::error::{Error, Result};
+use crate::store::Store;
 
 /// Where chunks come from. Any number of threads may ask at once.
 pub trait ChunkSource: Send + Sync {
@@ -46,16 +45,24 @@ pub trait ChunkSource: Send + Sync {
         out: &'a mut Vec<u8>,
     ) -> Result<Blob<'a>>;
 
-    /// Where the chunk `digest` is, for errors, if that can be said with a path.
-    fn locate(&self, digest: &Digest) -> Option<PathBuf>;
-
-    /// How durable a file that is restored from here should be.
-    fn sync_level(&self) -> SyncLevel;
+    /// Adds to `error`, which is about the content of chunk `digest`, where the chunk is, if there is more to say.
+    fn locate(&self, _digest: &Digest, error: Error) -> Error {
+        error
+    }
 
     /// Whether threads that the library starts may ask too, or only those that call it.
     fn is_for_any_thread(&self) -> bool {
         true
     }
+}
+
+/// The number of threads that `option` asks for, as [`crew::thread_count`] has it, but one for a source that only its
+/// caller's thread may ask.
+///
+/// Errors: `Argument` for too many.
+pub fn thread_count(source: &dyn ChunkSource, option: usize) -> Result<usize> {
+    let threads = crew::thread_count(option)?;
+    Ok(if source.is_for_any_thread() { threads } else { 1 })
 }
 
 impl ChunkSource for Store {
@@ -69,11 +76,7 @@ impl ChunkSource for Store {
         self.load_tolerant(digest, max_len, tolerance, out)
     }
 
-    fn locate(&self, digest: &Digest) -> Option<PathBuf> {
-        Some(self.chunk_path(digest))
-    }
-
-    fn sync_level(&self) -> SyncLevel {
-        self.sync_level()
+    fn locate(&self, digest: &Digest, error: Error) -> Error {
+        error.of(&self.chunk_path(digest))
     }
 }

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "every test program uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Mutex;
 
 use pxds::blob::{Blob, Codec};
@@ -13,7 +12,6 @@ use pxds::error::{Error, Kind, Result};
 use pxds::hash::sha256;
 use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::source::ChunkSource;
-use pxds::store::SyncLevel;
 
 use super::common::Rng;
 
@@ -68,14 +66,6 @@ impl ChunkSource for Memory {
         out.clear();
         out.extend_from_slice(blob);
         Blob::load_tolerant(out, tolerance)
-    }
-
-    fn locate(&self, _digest: &Digest) -> Option<PathBuf> {
-        None
-    }
-
-    fn sync_level(&self) -> SyncLevel {
-        SyncLevel::None
     }
 }
 
