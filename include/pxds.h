@@ -389,6 +389,12 @@
  */
 #define PXDS_IMAGE_STRICT 2
 
+/**
+ * Bytes of every chunk of an image but the last, unless told otherwise: the only ones that Proxmox Backup Server reads
+ * in versions after 4.2.3.
+ */
+#define PXDS_PBS_IMAGE_CHUNK_SIZE 4194304
+
 /** pxds_copy_options.flags: do not compare the csum in the header of the index with its entries, as for salvage. */
 #define PXDS_COPY_ANY_CSUM 1
 
@@ -1160,8 +1166,8 @@ typedef struct {
     /** Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks. */
     uint32_t threads;
     /**
-     * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server
-     * reads no other in versions after 4.2.3, so that another brings a notice of the store's.
+     * Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for PXDS_PBS_IMAGE_CHUNK_SIZE. Any
+     * other brings a notice of the store's.
      */
     uint64_t chunk_size;
     /** Creation time of the index, in seconds since 1970; NULL for now. */

@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::hash::sha256;
 use crate::index::{IndexKind, Summary};
 use crate::ingest::{Image, ImageOptions, Ingest, IngestOptions, IngestStats, StoredIndex, check_unchanged};
-use crate::limits::BLOB_MAX_SIZE;
+use crate::limits::{BLOB_MAX_SIZE, PBS_IMAGE_CHUNK_SIZE};
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats};
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
@@ -28,9 +28,6 @@ use crate::progress::{OnProgress, Progress, Stage};
 use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
-
-/// The only chunk size of fixed indexes that PBS writes, and that it reads after 4.2.3.
-const PBS_FIXED_CHUNK_SIZE: u64 = 4 << 20;
 
 /// Seconds that are waited at most for a time that is after the last snapshot's and not taken: clocks differ a little.
 const MAX_WAIT: i64 = 5;
@@ -359,12 +356,12 @@ impl Backup {
     }
 
     fn check_chunk_size(&self, name: &str, chunk_size: u64) -> Result<()> {
-        if chunk_size == PBS_FIXED_CHUNK_SIZE || self.any_chunk_size {
+        if chunk_size == PBS_IMAGE_CHUNK_SIZE || self.any_chunk_size {
             return Ok(());
         }
         let message = format!(
-            "{name}: chunks of {chunk_size} bytes: Proxmox Backup Server opens no fixed index but of 4194304 in versions \
-             after 4.2.3, and their garbage collection stops at one"
+            "{name}: chunks of {chunk_size} bytes: Proxmox Backup Server opens no fixed index but of \
+             {PBS_IMAGE_CHUNK_SIZE} in versions after 4.2.3, and their garbage collection stops at one"
         );
         Err(Error::new(Kind::Argument, message))
     }

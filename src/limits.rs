@@ -30,6 +30,9 @@ pub const JSON_MAX_SIZE: usize = 4 << 20;
 /// five of the text.
 pub const JSON_MAX_VALUES: usize = 1 << 16;
 
+/// Bytes of every chunk of an image but the last, as PBS writes it; after 4.2.3 it opens no other (docs/format.md, 6.4).
+pub const PBS_IMAGE_CHUNK_SIZE: u64 = 4 << 20;
+
 /// Average that the chunker accepts: twice it, less one, must fit the 32-bit mask.
 pub const CHUNKER_MAX_AVG: u64 = 1 << 31;
 

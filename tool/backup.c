@@ -1,9 +1,6 @@
 /* The command that makes a snapshot. */
 #include "tool.h"
 
-/* The only chunk size of an image that Proxmox Backup Server 4 reads. */
-#define PBS_IMAGE_CHUNK_SIZE 4194304
-
 struct archive {
     const char *name;
     const char *path;
@@ -82,13 +79,13 @@ static int check_chunk_size(const struct args *args, const struct archive *archi
         return 0;
     if (pxds_chunker_config_init(&config, size->number, &err) < 0)
         return fail(err);
-    if (size->number == PBS_IMAGE_CHUNK_SIZE || args->option[OPT_ANY_CHUNK_SIZE].given)
+    if (size->number == PXDS_PBS_IMAGE_CHUNK_SIZE || args->option[OPT_ANY_CHUNK_SIZE].given)
         return 0;
     for (int i = 0; i < count; i++)
         if (archives[i].kind == PXDS_ARCHIVE_FIXED) {
             say("%s: PBS's garbage collection stops at an image in other chunks than of %d bytes;"
                 " --any-chunk-size makes one all the same",
-                archives[i].name, PBS_IMAGE_CHUNK_SIZE);
+                archives[i].name, PXDS_PBS_IMAGE_CHUNK_SIZE);
             return 1;
         }
     return 0;

@@ -26,6 +26,10 @@ pub const PXDS_IMAGE_NO_COMPRESS: u32 = 1;
 /// not only a notice of the store's.
 pub const PXDS_IMAGE_STRICT: u32 = 2;
 
+/// Bytes of every chunk of an image but the last, unless told otherwise: the only ones that Proxmox Backup Server reads
+/// in versions after 4.2.3.
+pub const PXDS_PBS_IMAGE_CHUNK_SIZE: u64 = 4194304;
+
 /// How an image is ingested.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -36,8 +40,8 @@ pub struct pxds_image_options {
     pub flags: u32,
     /// Threads that store chunks, as pxds_ingest_options has them; a batch is four chunks.
     pub threads: u32,
-    /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for 4 MiB. Proxmox Backup Server
-    /// reads no other in versions after 4.2.3, so that another brings a notice of the store's.
+    /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for PXDS_PBS_IMAGE_CHUNK_SIZE. Any
+    /// other brings a notice of the store's.
     pub chunk_size: u64,
     /// Creation time of the index, in seconds since 1970; NULL for now.
     pub ctime: *const i64,
@@ -339,4 +343,14 @@ pub unsafe extern "C" fn pxds_image_finish(
 pub unsafe extern "C" fn pxds_image_free(image: *mut pxds_image) {
     // SAFETY: the header's rules for handles.
     guard_value((), || unsafe { args::free_exclusive(image, |image| image.0.is_busy()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chunk_size_is_that_of_the_core() {
+        assert_eq!(PXDS_PBS_IMAGE_CHUNK_SIZE, crate::limits::PBS_IMAGE_CHUNK_SIZE);
+    }
 }

@@ -22,13 +22,10 @@ use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index, IndexWriter};
-use crate::limits::{BLOB_MAX_SIZE, blob_len};
+use crate::limits::{BLOB_MAX_SIZE, PBS_IMAGE_CHUNK_SIZE, blob_len};
 use crate::progress::OnProgress;
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes, Watch};
-
-/// The only chunk size that PBS writes, and that it reads after 4.2.3 (docs/format.md, 6.4).
-const PBS_CHUNK_SIZE: u64 = 4 << 20;
 
 /// Most bytes asked of a reader at a time.
 const STEP: usize = 1 << 20;
@@ -58,9 +55,8 @@ pub struct ImageOptions {
 
 impl Default for ImageOptions {
     fn default() -> Self {
-        let chunk_size = PBS_CHUNK_SIZE;
         ImageOptions {
-            chunk_size,
+            chunk_size: PBS_IMAGE_CHUNK_SIZE,
             compress: true,
             key: None,
             ctime: None,
@@ -105,7 +101,7 @@ impl Image {
             Some(size) => FixedWriter::new(ctime, uuid, size, chunk_size)?,
             None => FixedWriter::growing(ctime, uuid, chunk_size)?,
         };
-        if chunk_size != PBS_CHUNK_SIZE {
+        if chunk_size != PBS_IMAGE_CHUNK_SIZE {
             let what = "Proxmox Backup Server opens no fixed index but of 4 MiB in versions after 4.2.3, and their \
                         garbage collection stops at one";
             store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;

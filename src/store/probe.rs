@@ -7,10 +7,11 @@ use super::layout::{ChunkName, Layout};
 use crate::blob::Codec;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
+use crate::limits::PBS_IMAGE_CHUNK_SIZE;
 use crate::sys::{self, Dir, FileKind};
 
 /// Bytes of the chunk of zeros that PBS probes with.
-const ZERO_CHUNK_SIZE: usize = 4 << 20;
+const ZERO_CHUNK_SIZE: usize = PBS_IMAGE_CHUNK_SIZE as usize;
 
 /// Its name.
 const ZERO_CHUNK_DIGEST: Digest = Digest([
