@@ -3,27 +3,17 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static pxds_error *err;
-
-static int check(pxds_status status)
-{
-    if (status < 0) {
-        fprintf(stderr, "chunk_stream: %s\n", pxds_error_message(err));
-        exit(1);
-    }
-    return status;
-}
 
 int main(int argc, char **argv)
 {
     static unsigned char piece[64 * 1024];
     uint64_t offset = 0, end = 0, count = 0;
-    pxds_chunker *chunker;
+    pxds_error *err = NULL;
+    pxds_chunker *chunker = NULL;
     size_t len, pos, used;
     FILE *file;
+    int failed;
 
     if (argc != 2) {
         fprintf(stderr, "usage: chunk_stream FILE|-\n");
@@ -35,11 +25,12 @@ int main(int argc, char **argv)
         return 1;
     }
 
-    check(pxds_chunker_new(NULL, &chunker, &err));
-    while ((len = fread(piece, 1, sizeof piece, file)) > 0) {
-        for (pos = 0; pos < len; pos += used) {
-            int cut = check(pxds_chunker_scan(chunker, piece + pos, len - pos, &used, &err));
+    failed = pxds_chunker_new(NULL, &chunker, &err) < 0;
+    while (!failed && (len = fread(piece, 1, sizeof piece, file)) > 0) {
+        for (pos = 0; pos < len && !failed; pos += used) {
+            pxds_status cut = pxds_chunker_scan(chunker, piece + pos, len - pos, &used, &err);
 
+            failed = cut < 0;
             offset += used;
             if (cut == PXDS_CUT) {
                 printf("%" PRIu64 "\n", offset);
@@ -48,17 +39,20 @@ int main(int argc, char **argv)
             }
         }
     }
-    if (ferror(file)) {
-        perror(argv[1]);
-        return 1;
-    }
     if (offset > end) { /* the rest, which no cut ended */
         printf("%" PRIu64 "\n", offset);
         count++;
     }
-    printf("%" PRIu64 " chunks\n", count);
+    if (failed)
+        fprintf(stderr, "chunk_stream: %s\n", pxds_error_message(err));
+    else if (ferror(file))
+        perror(argv[1]);
+    else
+        printf("%" PRIu64 " chunks\n", count);
 
+    failed = failed || ferror(file);
+    pxds_error_free(err);
     pxds_chunker_free(chunker);
     fclose(file);
-    return 0;
+    return failed;
 }

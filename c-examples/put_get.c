@@ -4,29 +4,19 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-static pxds_error *err;
-
-static void check(pxds_status status)
-{
-    if (status < 0) {
-        fprintf(stderr, "put_get: %s\n", pxds_error_message(err));
-        exit(1);
-    }
-}
 
 int main(int argc, char **argv)
 {
     pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
-    pxds_store *store;
-    pxds_ingest *ingest;
-    pxds_index_writer *writer;
-    pxds_index *index;
-    pxds_restorer *restorer;
+    pxds_error *err = NULL;
+    pxds_store *store = NULL;
+    pxds_ingest *ingest = NULL;
+    pxds_index_writer *writer = NULL;
+    pxds_index *index = NULL;
+    pxds_restorer *restorer = NULL;
     char index_path[4096];
-    int fd;
+    int fd, failed;
 
     if (argc != 4) {
         fprintf(stderr, "usage: put_get STORE FILE OUT\n");
@@ -39,25 +29,29 @@ int main(int argc, char **argv)
         return 1;
     }
 
-    check(pxds_store_open_or_create(argv[1], NULL, &store, &err));
-    check(pxds_ingest_new(store, NULL, &ingest, &err));
-    check(pxds_ingest_read_fd(ingest, fd, &err));
-    check(pxds_ingest_finish(ingest, &writer, &err));
-    check(pxds_ingest_get_stats(ingest, &stats, &err));
-    check(pxds_index_writer_save(writer, index_path, &err));
+    failed = pxds_store_open_or_create(argv[1], NULL, &store, &err) < 0 ||
+             pxds_ingest_new(store, NULL, &ingest, &err) < 0 ||
+             pxds_ingest_read_fd(ingest, fd, &err) < 0 ||
+             pxds_ingest_finish(ingest, &writer, &err) < 0 ||
+             pxds_ingest_get_stats(ingest, &stats, &err) < 0 ||
+             pxds_index_writer_save(writer, index_path, &err) < 0;
 
-    check(pxds_index_open(index_path, PXDS_INDEX_DYNAMIC, &index, &err));
-    check(pxds_restorer_new(store, NULL, &restorer, &err));
-    check(pxds_restorer_write_file(restorer, index, argv[3], NULL, &err));
+    failed = failed || pxds_index_open(index_path, PXDS_INDEX_DYNAMIC, &index, &err) < 0 ||
+             pxds_restorer_new(store, NULL, &restorer, &err) < 0 ||
+             pxds_restorer_write_file(restorer, index, argv[3], NULL, &err) < 0;
 
-    printf("stored %" PRIu64 " bytes as %" PRIu64 " chunks, %" PRIu64 " of them new\n", stats.size,
-           stats.chunks, stats.new_chunks);
+    if (failed)
+        fprintf(stderr, "put_get: %s\n", pxds_error_message(err));
+    else
+        printf("stored %" PRIu64 " bytes as %" PRIu64 " chunks, %" PRIu64 " of them new\n", stats.size,
+               stats.chunks, stats.new_chunks);
 
+    pxds_error_free(err);
     pxds_restorer_free(restorer);
     pxds_index_free(index);
     pxds_index_writer_free(writer);
     pxds_ingest_free(ingest);
     pxds_store_free(store);
     close(fd);
-    return 0;
+    return failed;
 }
