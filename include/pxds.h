@@ -1330,7 +1330,9 @@ typedef struct {
     uint32_t threads;
     /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
     size_t cache_size;
-    /** A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own. */
+    /**
+     * A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
+     */
     const pxds_cache *cache;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that

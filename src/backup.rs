@@ -7,8 +7,8 @@
 //! - The snapshot is made in a hidden directory. The manifest is its last file; then everything is brought to the disk,
 //!   by the store's sync level; then the snapshot gets its name. A crash at any point leaves a whole snapshot, or none.
 //! - Dropped before it is finished, nothing remains but chunks: neither the snapshot, nor a group that was made for it.
-//! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed one
-//!   with other chunks than of 4 MiB, at which that of versions after 4.2.3 stops.
+//! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed
+//!   one with other chunks than of 4 MiB, at which that of versions after 4.2.3 stops.
 //! - A failure to write ends it; a wrong argument does not.
 
 use std::sync::Arc;
@@ -46,8 +46,8 @@ const STEP: usize = 1 << 20;
 /// How a snapshot is made.
 #[derive(Debug, Clone, Default)]
 pub struct BackupOptions {
-    /// Its time, in seconds since 1970; by default now, which is waited for for a few seconds if the last snapshot is not
-    /// before it, or one of this time is there.
+    /// Its time, in seconds since 1970; by default now, which is waited for for a few seconds if the last snapshot is
+    /// not before it, or one of this time is there.
     pub time: Option<i64>,
     /// Who makes it: a new group will be his, an old one must be. By default `root@pam` for a new one.
     pub owner: Option<String>,
@@ -154,9 +154,10 @@ impl Backup {
 
     /// Adds the index `name` of what has been ingested into the same store.
     ///
-    /// Errors: `Argument` if the name is no archive's or of another kind, or for an index of another store, an empty one,
-    /// or one of unusual chunks; `CryptMode` if its chunks are encrypted otherwise than the snapshot's; `Exists` if there
-    /// is an archive of this name; `State` if the index is incomplete or has been saved, or after a failure; `Io`.
+    /// Errors: `Argument` if the name is no archive's or of another kind, or for an index of another store, an empty
+    /// one, or one of unusual chunks; `CryptMode` if its chunks are encrypted otherwise than the snapshot's; `Exists`
+    /// if there is an archive of this name; `State` if the index is incomplete or has been saved, or after a failure;
+    /// `Io`.
     pub fn add_index(&mut self, name: &str, index: &mut StoredIndex) -> Result<()> {
         self.check_open()?;
         self.check_new(name)?;
@@ -200,8 +201,8 @@ impl Backup {
 
     /// Adds the key of the snapshot, sealed for a master key by [`seal`](crate::master::seal) or otherwise.
     ///
-    /// Errors: `Argument` if it cannot be a sealed key; `Key` if the snapshot has none; `Exists` if there is one already;
-    /// `State` after a failure; `Io`.
+    /// Errors: `Argument` if it cannot be a sealed key; `Key` if the snapshot has none; `Exists` if there is one
+    /// already; `State` after a failure; `Io`.
     pub fn add_sealed_key(&mut self, sealed: &[u8]) -> Result<()> {
         self.check_open()?;
         self.check_new(SEALED_KEY_NAME)?;
@@ -222,9 +223,9 @@ impl Backup {
         })
     }
 
-    /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or whole
-    /// as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks; of a blob the size
-    /// alone.
+    /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or
+    /// whole as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks; of a blob the
+    /// size alone.
     ///
     /// Errors: as [`Backup::add_index`] and [`Backup::add_blob`]; those of [`Ingest`] and [`Image`].
     pub fn add_fd(
@@ -270,8 +271,8 @@ impl Backup {
 
     /// Completes the snapshot, and lets go of everything.
     ///
-    /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if somebody else has made a
-    /// snapshot of this time; `Io`; that of the callback.
+    /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if somebody else has made
+    /// a snapshot of this time; `Io`; that of the callback.
     pub fn finish(&mut self) -> Result<()> {
         self.check_open()?;
         if self.manifest.files().is_empty() {
@@ -513,8 +514,8 @@ fn of_time(store: &Store, group: &Group, time: i64, last: Option<&Snapshot>) -> 
     if store.is_taken(&snapshot)? { Err(taken(store, &snapshot)) } else { Ok(snapshot) }
 }
 
-/// A new snapshot of now. While the last one is not before that, or there is one already, the next second is waited for: a
-/// time ahead of the clock would be in the way of whoever goes by his.
+/// A new snapshot of now. While the last one is not before that, or there is one already, the next second is waited
+/// for: a time ahead of the clock would be in the way of whoever goes by his.
 fn of_now(store: &Store, group: &Group, last: Option<&Snapshot>, progress: &mut Progress) -> Result<Snapshot> {
     let next = last.map_or(1, |last| last.time() + 1);
     let begin = sys::now();

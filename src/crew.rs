@@ -33,8 +33,8 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What one thread works with.
 pub trait Desk: Send {
-    /// Gives back the memory that is kept to be used again, since it has run out. With `has_job` the data of the job under
-    /// way stays.
+    /// Gives back the memory that is kept to be used again, since it has run out. With `has_job` the data of the job
+    /// under way stays.
     fn shed(&mut self, has_job: bool);
 }
 
@@ -42,8 +42,8 @@ impl Desk for () {
     fn shed(&mut self, _: bool) {}
 }
 
-/// Keeps a result with its job, so that a failure is met in the order of the jobs. The first time that memory has run out
-/// is an error instead, for `work` to return, which is then called again.
+/// Keeps a result with its job, so that a failure is met in the order of the jobs. The first time that memory has run
+/// out is an error instead, for `work` to return, which is then called again.
 ///
 /// Errors: `NoMemory`.
 pub fn keep<T>(result: Result<T>, was_short: &mut bool) -> Result<Result<T>> {
@@ -390,8 +390,8 @@ where
         }
     }
 
-    /// Does `step`; a second time, when all others rest, if there was no memory for the first. `has_job`: a job has been
-    /// taken, and may be on the desk.
+    /// Does `step`; a second time, when all others rest, if there was no memory for the first. `has_job`: a job has
+    /// been taken, and may be on the desk.
     fn with_memory<R>(
         &self,
         place: &mut Place<'_, D>,

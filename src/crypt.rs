@@ -283,7 +283,8 @@ fn fingerprint_of(id_key: &Secret) -> Fingerprint {
     Fingerprint(hasher.digest().0)
 }
 
-/// PBKDF2 as the program has it that writes short ivs: without the number of the block, and without adding the rounds up.
+/// PBKDF2 as the program has it that writes short ivs: without the number of the block, and without adding the rounds
+/// up.
 fn derive_other_id_key(secret: &Secret, id_key: &mut Secret) {
     let mut block = Zeroizing::new([0; HMAC_BLOCK_SIZE]);
     block[..KEY_SIZE].copy_from_slice(&**secret);

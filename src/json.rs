@@ -12,8 +12,8 @@ use crate::limits::{JSON_MAX_SIZE, JSON_MAX_VALUES};
 /// Arrays and objects within each other, the outermost counted: as many as [`parse`] accepts.
 pub const MAX_DEPTH: usize = 127;
 
-/// Bytes that a value takes in a tree, at most: an object of one member has a node with room for eleven. What is in strings
-/// comes on top of that, and is copied while it grows.
+/// Bytes that a value takes in a tree, at most: an object of one member has a node with room for eleven. What is in
+/// strings comes on top of that, and is copied while it grows.
 const VALUE_SIZE: usize = 768;
 
 /// Values and bytes of JSON that is read without asking for memory before, as that of nearly every snapshot.
@@ -39,8 +39,8 @@ pub fn parse(text: &[u8]) -> Result<Value> {
             format!("the JSON may have more than the {JSON_MAX_VALUES} values that are read"),
         ));
     }
-    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take. What is set
-    // aside for small things is enough for a small tree.
+    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take. What is
+    // set aside for small things is enough for a small tree.
     if values > SMALL_TREE || text.len() > SMALL_TEXT {
         reserve(&mut Vec::<u8>::new(), values * VALUE_SIZE + 3 * text.len())?;
     }
@@ -55,8 +55,8 @@ fn separators(text: &[u8]) -> usize {
     text.chunks(usize::from(u8::MAX)).map(|part| usize::from(count(part))).sum()
 }
 
-/// No fewer than there are values in `text`, up to where they are too deep within each other to be read: each is the first,
-/// or behind a comma or an opening bracket.
+/// No fewer than there are values in `text`, up to where they are too deep within each other to be read: each is the
+/// first, or behind a comma or an opening bracket.
 fn most_values(text: &[u8]) -> usize {
     let (mut count, mut depth, mut in_string, mut escaped) = (1, 0_usize, false, false);
     for &byte in text {
@@ -93,8 +93,8 @@ pub fn pretty(value: &impl Serialize, max_len: usize) -> Result<Vec<u8>> {
     write(value, max_len, PrettyFormatter::new())
 }
 
-/// The canonical form of `value`, of at most `max_len` bytes: no white space, members sorted by the bytes of their names,
-/// no escapes but the necessary ones.
+/// The canonical form of `value`, of at most `max_len` bytes: no white space, members sorted by the bytes of their
+/// names, no escapes but the necessary ones.
 ///
 /// Errors: `Format` if there is a null in it; `Limit`, `NoMemory`.
 pub fn canonical(value: &impl Serialize, max_len: usize) -> Result<Vec<u8>> {

@@ -133,8 +133,8 @@ impl KeyFile {
 
     /// Takes the key out. The password is not looked at for [`Kdf::None`].
     ///
-    /// Errors: `Password` if it is too short or wrong; `Limit` if trying would cost too much; `KeyMismatch` if the key is
-    /// not that of the fingerprint in the file; `Format` if there is no key of the right length; `NoMemory`.
+    /// Errors: `Password` if it is too short or wrong; `Limit` if trying would cost too much; `KeyMismatch` if the key
+    /// is not that of the fingerprint in the file; `Format` if there is no key of the right length; `NoMemory`.
     pub fn unlock(&self, password: &[u8]) -> Result<CryptKey> {
         without_traces(|| self.take_out(password))
     }

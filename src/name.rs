@@ -494,8 +494,8 @@ pub fn check_archive(name: &str) -> Result<ArchiveKind> {
     ArchiveKind::of(name)
 }
 
-/// Checks the name of a file of a snapshot that is to be read, and gives its kind: what a listing shows can be read, also
-/// if it could not be written.
+/// Checks the name of a file of a snapshot that is to be read, and gives its kind: what a listing shows can be read,
+/// also if it could not be written.
 ///
 /// Errors: `Argument`.
 pub fn check_file(name: &str) -> Result<ArchiveKind> {
@@ -506,14 +506,14 @@ pub fn check_file(name: &str) -> Result<ArchiveKind> {
     Ok(kind)
 }
 
-/// Whether a file of a snapshot's directory is one of its archives: any name that ends in one of the extensions and has no
-/// line break before it.
+/// Whether a file of a snapshot's directory is one of its archives: any name that ends in one of the extensions and has
+/// no line break before it.
 pub fn is_archive_file(name: &str) -> bool {
     ArchiveKind::of(name).is_ok() && !name.contains('\n')
 }
 
-/// The lock file of a group, snapshot or manifest, below the directory of a store's lock files, as newer PBS names it: a
-/// directory, empty for the root namespace, and a name. `path` is relative to the namespace, `host/x/...`.
+/// The lock file of a group, snapshot or manifest, below the directory of a store's lock files, as newer PBS names it:
+/// a directory, empty for the root namespace, and a name. `path` is relative to the namespace, `host/x/...`.
 pub fn lock_file(namespace: &Namespace, path: &str) -> (String, String) {
     let dir = namespace.as_str().replace('/', ":");
     let mut name = String::new();

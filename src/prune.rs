@@ -165,8 +165,8 @@ fn mark_unfinished(candidates: &mut [Candidate]) {
     }
 }
 
-/// Keeps the newest of each of `count` periods. Periods in which one is kept already count for nothing, and what lies in
-/// them is left to later calls.
+/// Keeps the newest of each of `count` periods. Periods in which one is kept already count for nothing, and what lies
+/// in them is left to later calls.
 ///
 /// Errors: `NoMemory`.
 fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) -> Result<()> {

@@ -24,8 +24,8 @@ impl Zone {
         Zone(TimeZone::utc())
     }
 
-    /// Reads what names a zone: `Europe/Vienna`, or any other name of the IANA database that is built in, spelled as there;
-    /// a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, `/etc/localtime`.
+    /// Reads what names a zone: `Europe/Vienna`, or any other name of the IANA database that is built in, spelled as
+    /// there; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, `/etc/localtime`.
     ///
     /// Errors: `Argument` if it is none; of a file `NotFound`, `Limit`, `Io`, and `Format` if it is no TZif file.
     pub fn parse(text: &str) -> Result<Self> {

@@ -413,8 +413,8 @@ fn what_a_backup_holds() {
     drop(held);
 }
 
-/// No garbage collection finds the index of a backup that is not finished: the lock keeps the chunks, and so must count from
-/// when these were stored.
+/// No garbage collection finds the index of a backup that is not finished: the lock keeps the chunks, and so must count
+/// from when these were stored.
 #[test]
 fn a_backup_holds_as_long_as_what_it_takes_over() {
     let scratch = Scratch::new();

@@ -233,7 +233,8 @@ fn an_index_that_appears_vanishes_or_turns_to_garbage() {
     collect_and(&scene, PHASE_MARK, || fs::remove_dir_all(scene.dir("host")).unwrap()).unwrap();
 }
 
-/// The newest snapshot goes while it is read, and a newer one, which no list has, has taken over its chunk without a touch.
+/// The newest snapshot goes while it is read, and a newer one, which no list has, has taken over its chunk without a
+/// touch.
 #[test]
 fn a_group_is_listed_again_when_its_newest_snapshot_goes() {
     let scene = Scene::new();

@@ -89,8 +89,8 @@ fn options_that_cannot_be() {
     }
 }
 
-/// The clock was two days ahead when the collection began and is then set right: what it has marked since looks two days
-/// old.
+/// The clock was two days ahead when the collection began and is then set right: what it has marked since looks two
+/// days old.
 #[test]
 fn a_clock_that_is_set_back_while_marking() {
     let scene = Scene::new();

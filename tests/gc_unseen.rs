@@ -31,8 +31,8 @@ fn put_socket(path: &Path) {
 /// Makes something at a path.
 type Maker<'a> = &'a dyn Fn(&Scene, &Path);
 
-/// Behind what has the place of a directory of the tree there may be snapshots: on another disk, say, to which somebody has
-/// made a link.
+/// Behind what has the place of a directory of the tree there may be snapshots: on another disk, say, to which somebody
+/// has made a link.
 #[test]
 fn what_is_no_directory_in_the_place_of_one_keeps_everything() {
     let places = ["ns", "ns/a", "ns/a/ns", "host", "vm", "ns/a/ct", "host/x", "ns/a/vm/100", NEXT];

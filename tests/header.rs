@@ -38,24 +38,21 @@ fn generate() -> String {
     with_initialisers(&compact(&String::from_utf8(header).unwrap()))
 }
 
-/// Puts comments of one line onto one line.
+/// Puts comments of one line onto one line, if they fit.
 fn compact(header: &str) -> String {
     let lines: Vec<&str> = header.lines().collect();
     let mut out = String::new();
     let mut at = 0;
     while at < lines.len() {
-        let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
-        match lines[at..] {
+        let comment = match lines[at..] {
             [open, text, close, ..] if open.trim() == "/**" && close.trim() == "*/" => {
-                out += &format!("{indent}/** {} */\n", text.trim().trim_start_matches("* "));
-                at += 3;
+                Some(text.replacen(" * ", "/** ", 1) + " */").filter(|line| line.len() <= WIDTH)
             }
-            _ => {
-                out += lines[at];
-                out.push('\n');
-                at += 1;
-            }
-        }
+            _ => None,
+        };
+        out += comment.as_deref().unwrap_or(lines[at]);
+        out.push('\n');
+        at += if comment.is_some() { 3 } else { 1 };
     }
     out
 }

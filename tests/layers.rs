@@ -9,6 +9,8 @@
 //! - Only `sys` uses `libc`; `error` names its error numbers.
 //! - Only `simd`, `sys` and `ffi` have `unsafe` code.
 //! - A file has at most 700 lines.
+//!
+//! Lines have at most 120 columns, everywhere.
 
 #[path = "common/lexer.rs"]
 mod lexer;
@@ -33,6 +35,10 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 const MOST_LINES: usize = 700;
+
+const MOST_COLUMNS: usize = 120;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Methods of `Path` that ask the operating system.
 const LOOKS_AT_THE_DISK: [&str; 10] = [
@@ -129,20 +135,25 @@ fn is_error_number(name: &str) -> bool {
 }
 
 fn src() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+    Path::new(ROOT).join("src")
 }
 
 /// The source files below src, relative to it.
 fn files() -> Vec<String> {
+    files_below(&src(), &["rs"])
+}
+
+/// The files below `top` with one of these extensions, relative to it.
+fn files_below(top: &Path, extensions: &[&str]) -> Vec<String> {
     let mut files = Vec::new();
-    let mut dirs = vec![src()];
+    let mut dirs = vec![top.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 dirs.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path.strip_prefix(src()).unwrap().to_str().unwrap().to_owned());
+            } else if path.extension().is_some_and(|extension| extensions.contains(&extension.to_str().unwrap())) {
+                files.push(path.strip_prefix(top).unwrap().to_str().unwrap().to_owned());
             }
         }
     }
@@ -193,6 +204,25 @@ fn the_documentation_has_the_same_layers() {
     let in_layers: BTreeSet<_> =
         LAYERS.iter().flat_map(|modules| modules.iter().map(|&name| name.to_owned())).collect();
     assert_eq!(declared().0, in_layers);
+}
+
+#[test]
+fn lines_fit() {
+    let mut wide = Vec::new();
+    for dir in ["src", "tests", "tool", "c-examples", "include", "benches", "fuzz/fuzz_targets", "scripts"] {
+        let dir = Path::new(ROOT).join(dir);
+        for file in files_below(&dir, &["rs", "c", "h", "cpp", "py", "sh"]) {
+            let path = dir.join(file);
+            let text = fs::read_to_string(&path).unwrap();
+            for (line, number) in text.lines().zip(1..) {
+                // A row of a table has no other line to go to.
+                if line.chars().count() > MOST_COLUMNS && !line.starts_with("//! |") {
+                    wide.push(format!("{}:{number}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wide.is_empty(), "more than {MOST_COLUMNS} columns:\n{}", wide.join("\n"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Master keys (docs/format.md, 3.6), with keys and sealed data of openssl(1). Without the Cargo feature `master-key` what
-//! is left is that a snapshot takes a key that others have sealed.
+//! Master keys (docs/format.md, 3.6), with keys and sealed data of openssl(1). Without the Cargo feature `master-key`
+//! what is left is that a snapshot takes a key that others have sealed.
 
 mod common;
 

@@ -92,7 +92,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_time_format(0, c.out_text::<21>(), 21, c.err()) = PXDS_OK;
         pxds_time_parse(c.must(c.text("2020-06-26T13:56:05Z")), c.out::<i64>(), c.err()) = PXDS_OK;
         pxds_group_path(
-            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(), c.err(),
+            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(),
+            c.err(),
         ) = PXDS_OK;
         pxds_snapshot_path(
             c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_text::<100>(), 100, c.out::<usize>(),
@@ -308,14 +309,16 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_key_new(c.must(c.digest()), c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
         pxds_key_random(c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
         pxds_key_tolerant(
-            c.must(key(c)), PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, c.out_handle(pxds_key_free), c.err(),
+            c.must(key(c)), PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, c.out_handle(pxds_key_free),
+            c.err(),
         ) = PXDS_OK;
         pxds_key_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
         pxds_key_digest(c.must(key(c)), c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
         pxds_fingerprint_format(c.must(c.digest()), 0, c.out_text::<96>(), 96, c.err()) = PXDS_OK;
         pxds_fingerprint_parse(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
         pxds_keyfile_new(
-            c.must(key(c)), c.must(data(c)), LEN, c.options(keyfile_options(c)), c.out_handle(pxds_keyfile_free), c.err(),
+            c.must(key(c)), c.must(data(c)), LEN, c.options(keyfile_options(c)), c.out_handle(pxds_keyfile_free),
+            c.err(),
         ) = PXDS_OK;
         pxds_keyfile_load(c.must(saved_keyfile(c)), c.out_handle(pxds_keyfile_free), c.err()) = PXDS_OK;
         pxds_keyfile_parse(
@@ -328,11 +331,13 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
         pxds_master_seal(
-            c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(&of_master("public.pem"))), of_master("public.pem").len(),
+            c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(&of_master("public.pem"))),
+            of_master("public.pem").len(),
             c.out_handle(pxds_buffer_free), c.err(),
         ) = WITH_RSA;
         pxds_master_recover(
-            c.must(c.bytes(&of_master("sealed"))), of_master("sealed").len(), c.must(c.bytes(&of_master("private.pem"))),
+            c.must(c.bytes(&of_master("sealed"))), of_master("sealed").len(),
+            c.must(c.bytes(&of_master("private.pem"))),
             of_master("private.pem").len(), c.must(data(c)), LEN,
             c.out_handle(pxds_keyfile_free), c.err(),
         ) = WITH_RSA;
@@ -386,7 +391,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_prune_list_get(c.must(prune_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_stats_collect(
-            c.must(snapshots(c)), PXDS_STATS_EXACT, c.may(Some(progress)), c.may(user(c)), c.out_handle(pxds_stats_free),
+            c.must(snapshots(c)), PXDS_STATS_EXACT, c.may(Some(progress)), c.may(user(c)),
+            c.out_handle(pxds_stats_free),
             c.err(),
         ) = PXDS_OK;
         pxds_stats_get_total(c.must(stats(c)), c.out_struct(), c.err()) = PXDS_OK;
@@ -397,7 +403,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.may(c.text(GROUP)), c.options(verify_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_gc(
-            c.must(snapshots(c)), c.options(gc_options()), c.may(Some(progress)), c.may(user(c)), c.may_struct(), c.err(),
+            c.must(snapshots(c)), c.options(gc_options()), c.may(Some(progress)), c.may(user(c)), c.may_struct(),
+            c.err(),
         ) = PXDS_OK;
         pxds_store_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_pbs_config_read(

@@ -38,7 +38,8 @@ fn as_pbs_writes_it() {
     let text = "datastore: other\n\tcomment the other one\n\tgc-schedule daily\n\tpath /nowhere/other\n\n\
                 s3-client: c1\n\tendpoint x\n\n\
                 datastore: s1\n\tbackend type=filesystem\n\tcomment path /nowhere/fake\n\tgc-schedule 05:00\n\
-                \tmaintenance-mode read-only,message=\"moved, by \\\"me\\\"\"\n\tnotification-mode notification-system\n\
+                \tmaintenance-mode read-only,message=\"moved, by \\\"me\\\"\"\n\
+                \tnotification-mode notification-system\n\
                 \tpath /nowhere/store\n\
                 \ttuning chunk-order=none,gc-atime-cutoff=60,gc-atime-safety-check=0,gc-cache-capacity=0,\
                 sync-level=file,default-verification-readers=2,default-verification-workers=8\n\n";

@@ -226,7 +226,8 @@ fn a_copy_tells_how_far_it_is() {
     }
 }
 
-/// A source that takes so long for each chunk, whatever the number of threads, that a whole restore takes half a second.
+/// A source that takes so long for each chunk, whatever the number of threads, that a whole restore takes half a
+/// second.
 fn slow_source(data: &[u8], threads: usize) -> (Memory, Index) {
     let mut source = Memory::default();
     let index = fixed(&source, data, CHUNK);

@@ -227,8 +227,8 @@ fn iso_week(date: &Date) -> String {
     format!("{year:04}/{:02}", (thursday + 6) / 7)
 }
 
-/// Whether summer time is on, by the rule of the European Union: from the last Sunday of March to the last of October, at
-/// 01:00 UTC.
+/// Whether summer time is on, by the rule of the European Union: from the last Sunday of March to the last of October,
+/// at 01:00 UTC.
 fn is_eu_summer(time: i64) -> bool {
     let Date { month, day, weekday, hour, .. } = date(time);
     let behind_the_change = {

@@ -372,8 +372,8 @@ fn a_failing_sink_is_no_bad_chunk() {
     assert!(told.lock().unwrap().is_empty());
 }
 
-/// An index may claim chunks of any length that a chunk can have; zeros for them come in pieces, and in a new file they take
-/// no room.
+/// An index may claim chunks of any length that a chunk can have; zeros for them come in pieces, and in a new file they
+/// take no room.
 #[test]
 fn zeros_for_long_chunks_cost_nothing() {
     let scratch = Scratch::new();

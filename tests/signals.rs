@@ -1,5 +1,5 @@
-//! Writes that the system answers with a signal too: the host gets an error, and no signal. Standard streams that the host
-//! has closed: none of the library's files takes their place.
+//! Writes that the system answers with a signal too: the host gets an error, and no signal. Standard streams that the
+//! host has closed: none of the library's files takes their place.
 //!
 //! One test: the limits, the signals and the streams are those of the process.
 

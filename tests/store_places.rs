@@ -94,7 +94,8 @@ impl Scene {
         Store::open(&self.path, &self.options()).unwrap()
     }
 
-    /// Tries `action` with each thing in `place`: it fails with `kind`, names the place, and changes nothing but by `made`.
+    /// Tries `action` with each thing in `place`: it fails with `kind`, names the place, and changes nothing but by
+    /// `made`.
     #[track_caller]
     fn refuses(&self, place: &Path, is_file: bool, expected: Kind, action: &(dyn Fn() -> Result<()> + Sync)) {
         for thing in THINGS {

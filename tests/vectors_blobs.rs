@@ -90,7 +90,8 @@ fn unencrypted_blobs_decode_to_their_data() {
     }
 }
 
-/// A plain blob has but one form; of a compressed one the form is the same, the bytes need not be (docs/format.md, 2.3).
+/// A plain blob has but one form; of a compressed one the form is the same, the bytes need not be (docs/format.md,
+/// 2.3).
 #[test]
 fn our_blobs_of_the_same_data_have_the_same_form() {
     let mut codec = Codec::new();

@@ -81,8 +81,8 @@ const FAIL_WITH_THE_KEY: [&str; 14] = [
 /// What pxds refuses and PBS does not: an unprotected part that is no object (docs/format.md, 18).
 const REFUSED: [&str; 2] = ["unprotected-null", "unprotected-string"];
 
-/// What PBS loses or changes when it writes a signed manifest again, so that the signature no longer holds. pxds keeps it
-/// (docs/format.md, 18).
+/// What PBS loses or changes when it writes a signed manifest again, so that the signature no longer holds. pxds keeps
+/// it (docs/format.md, 18).
 const KEPT: [&str; 7] = [
     "file-csum-uppercase-no-key",
     "crypt-mode-missing-no-key",

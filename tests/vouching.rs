@@ -182,7 +182,8 @@ fn without_a_key_another_name_is_told() {
     assert!(said.len() == 1 && said[0].contains("that of vm/101/2020-06-26T13:56:06Z"), "{said:?}");
 }
 
-/// PBS's push of a snapshot that is signed and not encrypted keeps the signature, and says of each file that it has no mode.
+/// PBS's push of a snapshot that is signed and not encrypted keeps the signature, and says of each file that it has no
+/// mode.
 #[test]
 fn what_pbs_has_pushed_is_explained() {
     let scene = Scene::new();

@@ -2,11 +2,11 @@
 //!
 //! The section of the kernels: each row is run in rounds, the rows in turn, and the best and the median round are given
 //! in MB/s (10^6 bytes of plain data a second) of wall time, on one thread. The store is in the directory for temporary
-//! files, or in `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk. What
-//! is no stream of data has rows of its own, in times: see [`random_access`], [`listing`] and [`sealing`]; so has a
-//! verification beside its parts, [`verify`]. The forms of the search for cuts are beside each other in [`scan`], those
-//! of hashing in [`hash`]. Whole runs with their processor time and memory are in [`pipeline`] and, only when they are
-//! named, in [`scaling`].
+//! files, or in `$PXDS_BENCH_DIR`, with sync level none, so that what is measured is this library and not the disk.
+//! What is no stream of data has rows of its own, in times: see [`random_access`], [`listing`] and [`sealing`]; so has
+//! a verification beside its parts, [`verify`]. The forms of the search for cuts are beside each other in [`scan`],
+//! those of hashing in [`hash`]. Whole runs with their processor time and memory are in [`pipeline`] and, only when
+//! they are named, in [`scaling`].
 //!
 //! Environment: `PXDS_BENCH_DIR`; `PXDS_BENCH_SCALE`, by which the data of pipeline and scaling is multiplied;
 //! `PXDS_BENCH_ROUNDS`, of the pipeline; `PXDS_BENCH_JSON`, the file for what the last section of these has measured.

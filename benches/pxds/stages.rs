@@ -303,8 +303,8 @@ impl Stages {
         &self.costs.iter().find(|(n, _)| *n == threads).expect("a round with as many threads").1
     }
 
-    /// Seconds that a run which has moved `stats` would take if it took its bytes through the stages on `threads` threads,
-    /// as far as there are cores for them, and did nothing else.
+    /// Seconds that a run which has moved `stats` would take if it took its bytes through the stages on `threads`
+    /// threads, as far as there are cores for them, and did nothing else.
     pub(crate) fn least_seconds(&self, action: Action, stats: &Stats, threads: usize) -> f64 {
         let costs = self.costs(threads);
         let cost = |stage, units: u64| costs[stage as usize] * units as f64;

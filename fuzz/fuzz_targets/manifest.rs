@@ -1,4 +1,5 @@
-//! Any text as a manifest: what is read is written, read again and the same; what is signed verifies, changed notes or not.
+//! Any text as a manifest: what is read is written, read again and the same; what is signed verifies, changed notes or
+//! not.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

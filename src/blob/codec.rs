@@ -265,8 +265,8 @@ impl Codec {
         check_digest(data, key, digest).or_else(|error| if is_other() { Ok(()) } else { Err(error) })
     }
 
-    /// As [`Codec::decode_exact`], and leaves it to the caller to compare the digest, made with [`Codec::digest_key`], or
-    /// what [`CryptKey::has_other_digest`] knows.
+    /// As [`Codec::decode_exact`], and leaves it to the caller to compare the digest, made with [`Codec::digest_key`],
+    /// or what [`CryptKey::has_other_digest`] knows.
     ///
     /// Errors: as [`Codec::decode_exact`].
     pub fn decode_unproved<'a>(&mut self, blob: Blob<'a>, len: usize, scratch: &'a mut Vec<u8>) -> Result<&'a [u8]> {

@@ -3,7 +3,8 @@
 //! A roll cannot begin before the one before it has ended. Four stretches that lie behind each other are four rolls
 //! that can go on beside each other. Nor does the leaving byte have to be looked up again: with
 //! s(i) = rotl(s(i−1), 1) xor T\[b(i)\], from any start, the hash is s(i) xor s(i−64), since 64 is a multiple of 32. So
-//! the values of s are kept, and the hashes are made and compared in a second pass that the compiler turns into vectors.
+//! the values of s are kept, and the hashes are made and compared in a second pass that the compiler turns into
+//! vectors.
 
 use super::WINDOW;
 use super::buzhash::fill;

@@ -6,7 +6,8 @@ use crate::error::{Error, Kind, Result};
 use crate::index::IndexRead;
 use crate::store::{NoticeLevel, Store};
 
-/// Checks the csum of an index that has been read: it must be that of its header, or that in the manifest of its snapshot.
+/// Checks the csum of an index that has been read: it must be that of its header, or that in the manifest of its
+/// snapshot.
 ///
 /// One that has neither has lost or changed entries, and a chunk that only these name would be lost with them.
 ///

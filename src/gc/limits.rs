@@ -3,8 +3,8 @@
 use super::GcOptions;
 use crate::store::Store;
 
-/// Seconds that a touch may seem older than the lock under which it was made, or later than the clock says: the kernel's
-/// clock for files is coarse.
+/// Seconds that a touch may seem older than the lock under which it was made, or later than the clock says: the
+/// kernel's clock for files is coarse.
 const CLOCK_GAP: i64 = 300;
 
 /// What access times mean.
@@ -55,8 +55,8 @@ impl Limits {
         self.latest = self.latest.max(now);
     }
 
-    /// The class, after a look at the clock if it is garbage or of the future: whoever touched it before that look, by a
-    /// clock that has been set back, is heeded.
+    /// The class, after a look at the clock if it is garbage or of the future: whoever touched it before that look, by
+    /// a clock that has been set back, is heeded.
     pub(super) fn class_now(&mut self, atime: i64, options: &GcOptions) -> Class {
         if matches!(self.class(atime), Class::Garbage | Class::Future) {
             self.see((options.clock)());

@@ -4,18 +4,18 @@
 //!
 //! - Mark: every chunk of every index is touched, so that its access time is new. Sweep: what has not been touched for
 //!   longer than the cut-off, nor since the oldest writer began, is removed.
-//! - Nothing is removed before all is marked: an index that cannot be read or has lost entries, a directory that cannot be
-//!   listed, and what is no directory in the place of one, end the collection. What has vanished twice is no matter.
+//! - Nothing is removed before all is marked: an index that cannot be read or has lost entries, a directory that cannot
+//!   be listed, and what is no directory in the place of one, end the collection. What has vanished twice is no matter.
 //! - What is known to be needed stays, whatever the file system says of its access time.
 //! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, in the tree beside
 //!   owners, notes, files of snapshots and `.gc-status`, and where snapshots are made and removed, if nobody holds it.
 //! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
 //!   collection starts anew.
-//! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are not
-//!   followed.
+//! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are
+//!   not followed.
 //! - A full disk is no hindrance: marking and sweeping take no room. Only `.gc-status` does, and it may fail.
-//! - Memory: 32 bytes for each of twice the remembered digests (64 MiB, and half as much again while they grow), the paths
-//!   of all indexes, and one directory of chunks at a time.
+//! - Memory: 32 bytes for each of twice the remembered digests (64 MiB, and half as much again while they grow), the
+//!   paths of all indexes, and one directory of chunks at a time.
 //!
 //! # What keeps operations out of each other's way
 //!
@@ -34,7 +34,8 @@
 //! | **dry run** | | | | | | it only reads | it only reads |
 //! | **conversion** | | | | | | | process lock |
 //!
-//! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a time.
+//! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a
+//! time.
 
 mod csum;
 mod dry;

@@ -9,8 +9,8 @@ const FIRST_SLOTS: usize = 1 << 12;
 
 /// A set of digests that forgets some when it is full. A digest is its own hash.
 ///
-/// No more than `remembered` of them are certain to be kept. There are twice as many places, so that the window of hardly
-/// any digest fills up before.
+/// No more than `remembered` of them are certain to be kept. There are twice as many places, so that the window of
+/// hardly any digest fills up before.
 pub(super) struct Seen {
     /// A power of two of them, or none; zeros are a free one.
     slots: Vec<[u8; DIGEST_SIZE]>,

@@ -105,8 +105,8 @@ impl GcStatus {
     }
 }
 
-/// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there is
-/// no such file, or none that can be read.
+/// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there
+/// is no such file, or none that can be read.
 pub fn read_status(store: &Store) -> Option<GcStatus> {
     let (file, stat) = store.open_base().ok()?.open_file(STATUS_NAME).ok()??;
     let text = sys::read_bounded(&file, stat.size, STATUS_MAX_SIZE).ok()?;

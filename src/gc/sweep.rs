@@ -50,7 +50,8 @@ pub(super) fn run(
     progress.tick()
 }
 
-/// A chunk that was missing and is there: somebody has stored it meanwhile, or the file system does not say the same twice.
+/// A chunk that was missing and is there: somebody has stored it meanwhile, or the file system does not say the same
+/// twice.
 fn tell_of_found(store: &Store, live: &Live, file: &FoundFile) -> Result<()> {
     if file.bad.is_some() || !live.was_missing(&file.digest) {
         return Ok(());
@@ -68,8 +69,8 @@ pub(super) fn tell_of_future(store: &Store, status: &GcStatus) -> Result<()> {
     let until = format_time(future_until).unwrap_or_else(|_| format!("second {future_until}"));
     let (ending, were) = if future_files == 1 { ("", "was") } else { ("s", "were") };
     let message = format!(
-        "{future_files} file{ending} of chunks that nothing refers to, {future_bytes} bytes, {were} last accessed in the \
-         future, as late as {until}: none is removed before its time has come"
+        "{future_files} file{ending} of chunks that nothing refers to, {future_bytes} bytes, {were} last accessed in \
+         the future, as late as {until}: none is removed before its time has come"
     );
     store.notice(NoticeLevel::Warning, &message, None)
 }
@@ -205,8 +206,8 @@ mod tests {
         serde_json::from_value(vectors["sweep"].take()).unwrap()
     }
 
-    /// What is expected where it is not PBS's: changes of the counters, the files that go and PBS keeps, and those that stay
-    /// and PBS removes, by their lengths.
+    /// What is expected where it is not PBS's: changes of the counters, the files that go and PBS keeps, and those that
+    /// stay and PBS removes, by their lengths.
     fn exception(name: &str) -> (Value, &'static [u64], &'static [u64]) {
         match name {
             // The newer formula of the cut-off: one more is older than it.

@@ -53,9 +53,9 @@ pub(super) struct Strays {
 
 /// Gives every index below the store to `visit`, and returns what else was met.
 ///
-/// First those of the snapshots, group by group and the newest first, so that what is removed meanwhile is seen in time;
-/// then what else was listed before. In the end all is listed once more, and what is new there is visited: no listing is
-/// believed by itself, nor that a file is gone.
+/// First those of the snapshots, group by group and the newest first, so that what is removed meanwhile is seen in
+/// time; then what else was listed before. In the end all is listed once more, and what is new there is visited: no
+/// listing is believed by itself, nor that a file is gone.
 pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Strays> {
     let mut walk = Walk { store, base: store.open_base()?, known: BTreeMap::new(), visit };
     for path in walk.list()?.links {
@@ -271,8 +271,8 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Visits the indexes of a group's snapshots, the newest first. False if the newest was removed meanwhile: then there
-    /// may be a newer one, which has the chunks that only that one had.
+    /// Visits the indexes of a group's snapshots, the newest first. False if the newest was removed meanwhile: then
+    /// there may be a newer one, which has the chunks that only that one had.
     fn snapshots(&mut self, snapshots: &[SnapshotInfo]) -> Result<bool> {
         for (age, info) in snapshots.iter().rev().enumerate() {
             let files = match self.store.snapshot_files(&info.snapshot) {

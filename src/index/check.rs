@@ -1,5 +1,6 @@
-//! What is looked at in the entries of an index (docs/format.md, 6.4), a piece at a time: before there is memory for the
-//! next piece, the last one has been found good. A file that is nothing but a length, a hole, costs no more than that.
+//! What is looked at in the entries of an index (docs/format.md, 6.4), a piece at a time: before there is memory for
+//! the next piece, the last one has been found good. A file that is nothing but a length, a hole, costs no more than
+//! that.
 
 use super::IndexKind;
 use crate::error::{Error, Kind, Result};

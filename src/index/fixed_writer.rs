@@ -57,8 +57,8 @@ impl FixedWriter {
         })
     }
 
-    /// Accepts positions without a digest when it is finished, up to [`INDEX_MAX_UNSET`](crate::limits::INDEX_MAX_UNSET);
-    /// they stay zeros, which name no chunk.
+    /// Accepts positions without a digest when it is finished, up to
+    /// [`INDEX_MAX_UNSET`](crate::limits::INDEX_MAX_UNSET); they stay zeros, which name no chunk.
     #[must_use]
     pub fn allow_incomplete(mut self) -> Self {
         self.allow_incomplete = true;

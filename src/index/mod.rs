@@ -82,8 +82,8 @@ impl Index {
     ///
     /// No more is allocated for the entries than twice what has been found good of them.
     ///
-    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it, or a chunk in it, is too long;
-    /// `Corrupt` if it shrinks meanwhile.
+    /// Errors: `NotFound`, `Io`, `NoMemory`; `Format` if it is no such index; `Limit` if it, or a chunk in it, is too
+    /// long; `Corrupt` if it shrinks meanwhile.
     pub fn open(path: &Path, kind: Option<IndexKind>) -> Result<Self> {
         let (file, len) = sys::open_regular(path)?;
         Self::read(file, len, path, kind)
@@ -238,8 +238,8 @@ impl Index {
     }
 }
 
-/// Checks that an index can be saved at `path`: what is there already, if anything, is an index or an empty file, and does
-/// not belong to a snapshot that is finished.
+/// Checks that an index can be saved at `path`: what is there already, if anything, is an index or an empty file, and
+/// does not belong to a snapshot that is finished.
 ///
 /// Errors: `NotFound` if the directory is missing or it is a link to nothing; `Exists` if something else has the name;
 /// `Argument` if it names no file; `Io`.

@@ -38,8 +38,8 @@ pub struct CopyOptions {
     pub on_chunk: Option<OnChunk>,
     /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes.
     pub progress: Option<OnProgress>,
-    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
-    /// where that pays and the source is for any thread.
+    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are
+    /// used where that pays and the source is for any thread.
     pub threads: usize,
 }
 
@@ -87,8 +87,8 @@ pub fn copy_chunks(
     ledger.take_index()
 }
 
-/// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; whoever calls holds the target as a writer until
-/// an index names the chunk. A file that is too short to be a chunk is replaced.
+/// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; whoever calls holds the target as a writer
+/// until an index names the chunk. A file that is too short to be a chunk is replaced.
 ///
 /// Errors: as [`copy_chunks`].
 pub fn copy_chunk(

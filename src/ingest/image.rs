@@ -4,11 +4,11 @@
 //!
 //! - A chunk has no digest until it is stored, found to be a hole, or taken from an earlier index. What is read, from a
 //!   stream or by position, is for the chunks that have none.
-//! - Chunks are stored on several threads, and indexed and reported on the caller's, as they come; an image that is read is
-//!   read in ascending order. What comes in small pieces is gathered until there is work for all threads.
+//! - Chunks are stored on several threads, and indexed and reported on the caller's, as they come; an image that is
+//!   read is read in ascending order. What comes in small pieces is gathered until there is work for all threads.
 //! - Zeros are looked up in the store once for the length of a chunk, and once for that of a short last one.
-//! - Memory: for each thread a batch (four chunks, or 2 MiB) and two chunks, and 33 bytes a chunk for the index; twice the
-//!   latter if the size is not known.
+//! - Memory: for each thread a batch (four chunks, or 2 MiB) and two chunks, and 33 bytes a chunk for the index; twice
+//!   the latter if the size is not known.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub struct ImageOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
-    /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes; one that is given twice counts once.
+    /// Told how far it is: `done` and `total` count chunks, `bytes` their plain bytes; one that is given twice counts
+    /// once.
     pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
@@ -88,8 +89,8 @@ pub struct Image {
 impl Image {
     /// Starts an image of `size` bytes into `store`; without a size it grows with what is fed.
     ///
-    /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 − 1;
-    /// `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
+    /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 −
+    /// 1; `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
     pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
         let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, progress, threads, strict } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
@@ -113,8 +114,8 @@ impl Image {
         Ok(Image { engine, chunk_size, pending, start: 0, batch_size, store, strict, state })
     }
 
-    /// Takes the next bytes. Those of chunks that have a digest are passed over. Small pieces are gathered first: what was
-    /// taken is stored at the latest when the image is finished.
+    /// Takes the next bytes. Those of chunks that have a digest are passed over. Small pieces are gathered first: what
+    /// was taken is stored at the latest when the image is finished.
     ///
     /// Errors: `Argument` beyond the size of the image; `Cancelled` when the callback says so; those of the store;
     /// `State` after any of them.
@@ -149,8 +150,9 @@ impl Image {
     ///
     /// A regular file that has changed meanwhile brings a notice, or is an error.
     ///
-    /// Errors: as [`Image::write`]; `Corrupt`, with the offset, if it ends before the image; `Io`; `State` for a file or
-    /// device when the stream so far has ended within a chunk, or if it has changed and [`ImageOptions::strict`] is set.
+    /// Errors: as [`Image::write`]; `Corrupt`, with the offset, if it ends before the image; `Io`; `State` for a file
+    /// or device when the stream so far has ended within a chunk, or if it has changed and [`ImageOptions::strict`] is
+    /// set.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
         let watch = Watch::start(fd)?;
         self.run(Image::flush)?;
@@ -169,12 +171,12 @@ impl Image {
         })
     }
 
-    /// Takes from `earlier` the digests of the chunks that are the same range of bytes there and that `changes` does not
-    /// touch, where the store has them. Those that it does not have stay to be read.
+    /// Takes from `earlier` the digests of the chunks that are the same range of bytes there and that `changes` does
+    /// not touch, where the store has them. Those that it does not have stay to be read.
     ///
-    /// Errors: `Argument` if it is no fixed index of the same chunk size, or the changes cannot be, and `Corrupt` if its
-    /// csum is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of the
-    /// store.
+    /// Errors: `Argument` if it is no fixed index of the same chunk size, or the changes cannot be, and `Corrupt` if
+    /// its csum is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of
+    /// the store.
     pub fn reuse(&mut self, earlier: &Index, changes: Changes<'_>) -> Result<()> {
         self.run(Image::flush)?;
         let Index::Fixed(fixed) = earlier else {

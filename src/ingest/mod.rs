@@ -1,7 +1,8 @@
 //! Bytes in, chunks stored, index out.
 //!
 //! A stream ([`Ingest`]) is cut by its content and has a dynamic index; an image ([`Image`]) is cut into chunks of one
-//! size, in any order, and has a fixed one. Chunks that are encoded already are brought from elsewhere ([`copy_chunks`]).
+//! size, in any order, and has a fixed one. Chunks that are encoded already are brought from elsewhere
+//! ([`copy_chunks`]).
 //!
 //! # Contract
 //!

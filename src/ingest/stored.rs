@@ -11,7 +11,8 @@ use crate::index::{IndexKind, IndexWriter, Summary};
 use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{Dir, FileId, Output, Owner};
 
-/// The index of an ingested stream or image, not yet written. It holds the store as a writer until it is saved or dropped.
+/// The index of an ingested stream or image, not yet written. It holds the store as a writer until it is saved or
+/// dropped.
 pub struct StoredIndex {
     pub(super) writer: IndexWriter,
     store: Store,
@@ -117,8 +118,8 @@ impl StoredIndex {
         self.writer.summary()
     }
 
-    /// Completes it and gives the bytes of its file, `max_len` at most. The chunks are on the disk first, by the store's
-    /// sync level. The store stays held.
+    /// Completes it and gives the bytes of its file, `max_len` at most. The chunks are on the disk first, by the
+    /// store's sync level. The store stays held.
     pub fn finish(&mut self, max_len: usize) -> Result<Vec<u8>> {
         self.store.sync_before_index(&self.unsynced)?;
         self.writer.complete()?.to_bytes(max_len)

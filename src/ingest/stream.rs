@@ -1,9 +1,9 @@
 //! Streams, cut by their content.
 //!
 //! Chunks are stored on several threads, and indexed and reported in stream order on the caller's. What comes in small
-//! pieces is gathered until there is work for all of them. Memory, however long the stream: for each thread a batch (four
-//! to eight average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish to stop,
-//! the index of what was stored can be had.
+//! pieces is gathered until there is work for all of them. Memory, however long the stream: for each thread a batch
+//! (four to eight average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish
+//! to stop, the index of what was stored can be had.
 
 use std::sync::Arc;
 
@@ -121,8 +121,8 @@ impl Ingest {
         self.run(|ingest| ingest.take(data))
     }
 
-    /// Takes what `read` gives until it gives 0 bytes. `read` fills the start of a buffer and says how much; it is called
-    /// on this thread. What it has given before it fails is stored.
+    /// Takes what `read` gives until it gives 0 bytes. `read` fills the start of a buffer and says how much; it is
+    /// called on this thread. What it has given before it fails is stored.
     ///
     /// Errors: as [`Ingest::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {

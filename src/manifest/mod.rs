@@ -1,8 +1,8 @@
 //! The manifest of a snapshot: which archives it has, and what is noted about it (docs/format.md, 8).
 //!
 //! What was read is kept as it was, with typed access on top, so that members that nobody here knows survive a change.
-//! There are two parts. The *protected* one is what a signature covers. The *unprotected* one holds notes and results of
-//! checks, and may change at any time.
+//! There are two parts. The *protected* one is what a signature covers. The *unprotected* one holds notes and results
+//! of checks, and may change at any time.
 
 mod signature;
 mod unprotected;
@@ -306,8 +306,8 @@ impl Manifest {
 
     /// Adds an archive behind the others.
     ///
-    /// Errors: `Argument` if the name is no archive's; `Exists` if there is one of this name; `State` if the manifest is
-    /// signed, because the signature would no longer hold.
+    /// Errors: `Argument` if the name is no archive's; `Exists` if there is one of this name; `State` if the manifest
+    /// is signed, because the signature would no longer hold.
     pub fn add_file(&mut self, file: &FileInfo) -> Result<()> {
         name::check_archive(&file.filename)?;
         if self.signature.is_some() {

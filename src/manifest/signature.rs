@@ -54,8 +54,8 @@ impl Manifest {
     fn excuse(&self) -> &'static str {
         match self.files.iter().all(|file| file.crypt_mode == CryptMode::None) {
             true => {
-                "; if PBS has pushed the snapshot here, which was signed and not encrypted, it has kept the signature and \
-                 changed what that covers: no key can verify it, and it can be read without one"
+                "; if PBS has pushed the snapshot here, which was signed and not encrypted, it has kept the signature \
+                 and changed what that covers: no key can verify it, and it can be read without one"
             }
             false => "",
         }

@@ -1,7 +1,7 @@
 //! RSA with the padding of PKCS#1 v1.5, and the PEM texts of its keys.
 //!
-//! The crate `rsa` is not constant time where a private key is at work (RUSTSEC-2023-0071). That asks for an attacker who
-//! can time many decryptions of his choice; here one is done by hand, by somebody who holds the key.
+//! The crate `rsa` is not constant time where a private key is at work (RUSTSEC-2023-0071). That asks for an attacker
+//! who can time many decryptions of his choice; here one is done by hand, by somebody who holds the key.
 
 use getrandom::SysRng;
 use rsa::pkcs1::{self, RsaPrivateKeyRef, RsaPublicKeyRef, UintRef};

@@ -33,8 +33,8 @@ mod cipher {
     }
 }
 
-/// The blob of a snapshot that holds its key, sealed. The manifest lists it in the snapshot's crypt mode, but it is never
-/// encrypted with the key that it holds.
+/// The blob of a snapshot that holds its key, sealed. The manifest lists it in the snapshot's crypt mode, but it is
+/// never encrypted with the key that it holds.
 pub const SEALED_KEY_NAME: &str = "rsa-encrypted.key.blob";
 
 /// Bytes of a sealed key: as many as the modulus of the master key has. What is shorter cannot hold a key file.
@@ -43,8 +43,8 @@ const SEALED_MAX_SIZE: usize = MASTER_KEY_MAX_BITS / 8;
 
 /// Seals `key`, made at `created`, for the holder of the master key whose public half is `public_pem`.
 ///
-/// Errors: `Format` if that is no PEM of a public RSA key; `Limit` if it is absurdly large; `Argument` if it is too small
-/// for a key file, or for a time that has no name; `Io` if the system has no random bytes; `Unsupported`.
+/// Errors: `Format` if that is no PEM of a public RSA key; `Limit` if it is absurdly large; `Argument` if it is too
+/// small for a key file, or for a time that has no name; `Io` if the system has no random bytes; `Unsupported`.
 pub fn seal(key: &CryptKey, created: i64, public_pem: &[u8]) -> Result<Vec<u8>> {
     let text = KeyFile::new(key, Kdf::None, b"", created, None)?.to_json()?;
     cipher::encrypt(public_pem, text.as_bytes())
@@ -55,8 +55,8 @@ pub fn seal(key: &CryptKey, created: i64, public_pem: &[u8]) -> Result<Vec<u8>> 
 ///
 /// Errors: `KeyMismatch` if `sealed` is for another master key, or damaged; `Format` if `private_pem` is no PEM of a
 /// private RSA key; `Limit` if that, or trying its password, would cost too much; `Password` if it needs one and there
-/// is none, or a wrong one; `Unsupported`, also for an old kind of password; `Corrupt`, `Key` for a damaged or encrypted
-/// blob; `Io` if the system has no random bytes; `NoMemory`.
+/// is none, or a wrong one; `Unsupported`, also for an old kind of password; `Corrupt`, `Key` for a damaged or
+/// encrypted blob; `Io` if the system has no random bytes; `NoMemory`.
 pub fn recover(sealed: &[u8], private_pem: &[u8], password: Option<&[u8]>) -> Result<KeyFile> {
     let text = cipher::decrypt(private_pem, password, &content(sealed)?)?;
     // Decrypting with the wrong key fails nowhere else: it gives noise. What is wrong with that says nothing.

@@ -2,8 +2,8 @@
 //!
 //! # Contract
 //!
-//! - The text is untrusted: its length is bounded, and what is not understood where it matters is an error that names the
-//!   line. Sections and keys that do not matter are passed over.
+//! - The text is untrusted: its length is bounded, and what is not understood where it matters is an error that names
+//!   the line. Sections and keys that do not matter are passed over.
 //! - A store is found by its directory, whatever path leads there, and never by its name.
 //! - A maintenance mode that is not known keeps the store from being used, as the strictest of the known ones does.
 
@@ -60,8 +60,8 @@ pub struct Tuning {
 }
 
 impl PbsStore {
-    /// Reads what the configuration file `config` says of the store in the directory `store`; `None` if it does not know
-    /// it.
+    /// Reads what the configuration file `config` says of the store in the directory `store`; `None` if it does not
+    /// know it.
     ///
     /// Errors: `Busy` if the store is in a maintenance mode in which nobody may use it; `Unsupported` for a mode, or a
     /// backend, that is not known; `Format`, with the line; `Limit` for a file that is too long; `NotFound`, `Io`.
@@ -132,8 +132,8 @@ impl PbsStore {
         }
     }
 
-    /// A store that lies in this one, or this one in it: its name and its directory. PBS collects no garbage then, since
-    /// one store's chunks would be looked for in the indexes of the other.
+    /// A store that lies in this one, or this one in it: its name and its directory. PBS collects no garbage then,
+    /// since one store's chunks would be looked for in the indexes of the other.
     pub fn entangled(&self) -> Option<(&str, &Path)> {
         let resolve = |path: &Path| sys::resolved(path).unwrap_or_else(|_| path.to_owned());
         let ours = resolve(&self.path);

@@ -7,8 +7,8 @@ use crate::error::{Error, Kind, Result};
 /// Most parts of a value: PBS knows a dozen.
 const MAX_PROPERTIES: usize = 64;
 
-/// Bytes of a line, at most: a path has up to 4095, and whatever else PBS writes less. What is kept of a line, and what is
-/// said of it, is so short that it need not be reserved first.
+/// Bytes of a line, at most: a path has up to 4095, and whatever else PBS writes less. What is kept of a line, and what
+/// is said of it, is so short that it need not be reserved first.
 const MAX_LINE: usize = 5 << 10;
 
 /// A key and its value, and where they are.
@@ -66,8 +66,8 @@ impl<'a> Section<'a> {
     }
 }
 
-/// The sections of a configuration. A section begins at the margin, its lines are indented, and an empty line, or the next
-/// section, ends it. A line that begins with `#` is a comment.
+/// The sections of a configuration. A section begins at the margin, its lines are indented, and an empty line, or the
+/// next section, ends it. A line that begins with `#` is a comment.
 ///
 /// Errors: `Format` for a line that is neither, or too long, and for two sections of one kind and name.
 pub(super) fn sections(text: &str) -> Result<Vec<Section<'_>>> {
@@ -137,8 +137,8 @@ impl Properties<'_> {
     }
 }
 
-/// Reads `KEY=VALUE,KEY=VALUE`, where a value may be in double quotes, with `\` in front of quotes in it, and one of them
-/// may have no key.
+/// Reads `KEY=VALUE,KEY=VALUE`, where a value may be in double quotes, with `\` in front of quotes in it, and one of
+/// them may have no key.
 ///
 /// Errors: `Format` for a quote that does not end or has something behind it, for a second value of a key, and for more
 /// than [`MAX_PROPERTIES`].

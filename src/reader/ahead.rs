@@ -134,8 +134,8 @@ impl Reader {
 
     /// Reads `parts`, and loads the chunks behind them as far as `end`, on several threads.
     ///
-    /// Errors: the first in the order of the parts. What fails ahead of them is not known of: it is tried again when its
-    /// turn comes.
+    /// Errors: the first in the order of the parts. What fails ahead of them is not known of: it is tried again when
+    /// its turn comes.
     pub(super) fn spread(&self, mut parts: Parts<'_>, end: usize) -> Result<()> {
         let ended = AtomicBool::new(false);
         crew::run(

@@ -6,8 +6,8 @@
 //!   A cache knows of a chunk only what was proved of its digest; form and length are compared for each reader.
 //! - A chunk is loaded once for all who want it at the same time, and no lock is held meanwhile.
 //! - Chunks of zeros are neither loaded nor kept. Zeros that stand for a bad chunk are not kept.
-//! - A read of several chunks loads them side by side, and one that goes on where others have been the next ones too, if
-//!   the cache has room for them. No thread outlives the call; `on_bad` is called on the caller's, in order.
+//! - A read of several chunks loads them side by side, and one that goes on where others have been the next ones too,
+//!   if the cache has room for them. No thread outlives the call; `on_bad` is called on the caller's, in order.
 //! - Memory: the cache, and for each thread that is loading one encoded and one decoded chunk, re-used.
 
 mod ahead;
@@ -43,8 +43,8 @@ pub struct ReaderOptions {
     pub on_bad: Option<OnBad>,
     /// Where decoded chunks are kept; by default in a cache of [`DEFAULT_CACHE_SIZE`] of the reader's own.
     pub cache: Option<Arc<Cache>>,
-    /// On how many threads one call may load chunks, the caller's among them; 0 for as many as there are processors. More
-    /// than one are used where that pays and the source is for any thread.
+    /// On how many threads one call may load chunks, the caller's among them; 0 for as many as there are processors.
+    /// More than one are used where that pays and the source is for any thread.
     pub threads: usize,
 }
 
@@ -110,8 +110,8 @@ impl Reader {
 
     /// The stretch of zero chunks, or of others, that goes on at `offset`; `None` at the end of the file and behind it.
     ///
-    /// It is followed for `max_length` bytes, to the end of the chunk there. Nothing is loaded: a chunk of zeros is known
-    /// by its digest.
+    /// It is followed for `max_length` bytes, to the end of the chunk there. Nothing is loaded: a chunk of zeros is
+    /// known by its digest.
     pub fn extent(&self, offset: u64, max_length: u64) -> Option<Extent> {
         let (first, _) = self.index.chunk_from_offset(offset)?;
         let chunks = (first..self.index.count()).map_while(|i| self.index.chunk(i)).filter(|chunk| !chunk.is_empty());

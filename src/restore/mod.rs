@@ -7,11 +7,11 @@
 //!   its offset. Bytes given out before stay given out.
 //! - Zeros stand for a chunk only where its digest says that it is zeros, or where the caller has asked for it.
 //! - Chunks are loaded on several threads, a source of the caller's excepted. Sinks and callbacks are called on the
-//!   caller's thread alone, in order; a regular file is written by all threads, each chunk where it belongs. The failure
-//!   that counts is the first in the order of the chunks, so that the result is the same for any number of threads; only
-//!   a regular file that is the caller's may have something of what comes behind it.
-//! - Memory: of each thread one encoded chunk, and three decoded ones or 1 MiB; six or 2 MiB where they go out in order.
-//!   All of it is used again.
+//!   caller's thread alone, in order; a regular file is written by all threads, each chunk where it belongs. The
+//!   failure that counts is the first in the order of the chunks, so that the result is the same for any number of
+//!   threads; only a regular file that is the caller's may have something of what comes behind it.
+//! - Memory: of each thread one encoded chunk, and three decoded ones or 1 MiB; six or 2 MiB where they go out in
+//!   order. All of it is used again.
 
 mod pieces;
 
@@ -49,8 +49,8 @@ pub struct RestoreOptions {
     pub on_bad: Option<OnBad>,
     /// Told how far a restore is: `done` and `total` count its chunks, `bytes` what has been given out.
     pub progress: Option<OnProgress>,
-    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are used
-    /// where that pays and the source is for any thread.
+    /// How many threads there are, the caller's among them; 0 for as many as there are processors. More than one are
+    /// used where that pays and the source is for any thread.
     pub threads: usize,
 }
 
@@ -149,8 +149,8 @@ impl Restorer {
     /// [`SyncLevel::None`]; a failure leaves what was there before. A link is followed; a device or fifo is written in
     /// place, and so is a descriptor that `path` stands for: see [`Destination`].
     ///
-    /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one, or a file that a store
-    /// has made for itself; `Argument` if it is the index's; `Io`.
+    /// Errors: as [`Restorer::restore`]; `NotFound` for the directory; `Exists` if `path` is one, or a file that a
+    /// store has made for itself; `Argument` if it is the index's; `Io`.
     pub fn restore_file(&mut self, index: &Index, path: &Path) -> Result<()> {
         self.write_file(index, None, path)
     }

@@ -151,8 +151,8 @@ impl Work<'_> {
         }
     }
 
-    /// Loads, checks and decodes the chunks of a job, and writes them if that is for any thread. What fails is in the job:
-    /// what comes before it is to be given out first.
+    /// Loads, checks and decodes the chunks of a job, and writes them if that is for any thread. What fails is in the
+    /// job: what comes before it is to be given out first.
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
     pub(super) fn run(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {

@@ -100,7 +100,8 @@ mod x86 {
         let tables = planes.0.each_ref().map(|plane| plane.each_ref().map(|part| load(part)));
         let wanted = _mm512_set1_epi32(wanted.cast_signed());
         let mut first = State { entered: [_mm512_setzero_si512(); 16], ends: _mm512_setzero_si512() };
-        // Kept in memory: as variables of the loop the vectors would be copied around it, the registers all being taken.
+        // Kept in memory: as variables of the loop the vectors would be copied around it, the registers all being
+        // taken.
         let state = black_box(&mut first);
         let (blocks, rest) = data.as_chunks::<BLOCK>();
         let mut start = 0;

@@ -45,8 +45,8 @@ impl Store {
 }
 
 impl ManifestDraft {
-    /// Takes the manifest's place, under its lock. If that is not the one any more which it was made of, it is the new one
-    /// that `change` changes.
+    /// Takes the manifest's place, under its lock. If that is not the one any more which it was made of, it is the new
+    /// one that `change` changes.
     ///
     /// Errors: those of [`Store::update_manifest`].
     pub fn take_place(mut self, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {

@@ -304,7 +304,8 @@ impl Store {
         Ok(())
     }
 
-    /// What is said of something in the place of a directory that is none. A file is a notice: nothing can lie behind it.
+    /// What is said of something in the place of a directory that is none. A file is a notice: nothing can lie behind
+    /// it.
     ///
     /// Errors: `Format` for a link or a special file; `Io`; that of the notice.
     fn no_directory_in(&self, dir: &Dir, name: &CStr) -> Result<()> {

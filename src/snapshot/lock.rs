@@ -68,8 +68,8 @@ impl Store {
         self.open_snapshot(snapshot).map(|_| lock)
     }
 
-    /// Holds a snapshot that is being made alone; `None` where directories are locked, which its [`WorkDir`](super::WorkDir)
-    /// is already.
+    /// Holds a snapshot that is being made alone; `None` where directories are locked, which its
+    /// [`WorkDir`](super::WorkDir) is already.
     ///
     /// Errors: `Busy`, with the path; `Io`.
     pub fn lock_new(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
@@ -88,8 +88,8 @@ impl Store {
         wait_for(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
     }
 
-    /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on, so the
-    /// caller holds the snapshot, or its group.
+    /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on,
+    /// so the caller holds the snapshot, or its group.
     pub fn remove_lock_files(&self, snapshot: &Snapshot) -> Result<()> {
         for target in [self.manifest_target(snapshot)?, self.snapshot_target(snapshot)?] {
             let (Target::File { below, name }, TreeLocks::Files { dir, .. }) = (target, self.tree_locks()) else {
@@ -152,7 +152,8 @@ impl Store {
         Err(Error::at(Kind::Busy, &replaced, "is replaced again and again while it is to be locked"))
     }
 
-    /// Opens the directory `below` that of all lock files; what is missing is made. Links below that one are not followed.
+    /// Opens the directory `below` that of all lock files; what is missing is made. Links below that one are not
+    /// followed.
     fn open_lock_dir(&self, below: &str) -> Result<Dir> {
         let TreeLocks::Files { dir, .. } = self.tree_locks() else {
             return Err(Error::new(Kind::Internal, "a lock file without a place for it"));

@@ -39,7 +39,8 @@ impl NewGroup {
         self.is_new
     }
 
-    /// Starts the directory of a snapshot of this group, after removing what crashed backups of older versions have left.
+    /// Starts the directory of a snapshot of this group, after removing what crashed backups of older versions have
+    /// left.
     ///
     /// Errors: `Io`; that of the notice.
     pub fn start_snapshot(&self, store: &Store, snapshot: &Snapshot) -> Result<WorkDir> {
@@ -96,7 +97,8 @@ impl Store {
         self.sync_level() != SyncLevel::None
     }
 
-    /// Makes a group, and the namespaces above it, if they are not there, and brings them to the disk by the sync level.
+    /// Makes a group, and the namespaces above it, if they are not there, and brings them to the disk by the sync
+    /// level.
     ///
     /// Errors: as [`Store::create_group`].
     pub fn make_group(&self, group: &Group, owner: Option<&str>) -> Result<()> {
@@ -141,7 +143,8 @@ impl Store {
         Err(Error::at(Kind::Busy, &self.path().join(group.path()), "is removed again and again"))
     }
 
-    /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that were.
+    /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that
+    /// were.
     fn make_dirs_of(&self, group: &Group, made: &mut Vec<(Dir, CString)>) -> Result<bool> {
         let mut dir = self.open_base()?;
         let mut is_new = false;
@@ -198,7 +201,8 @@ impl Store {
 
     /// Who owns a group; `None` if no file says so.
     ///
-    /// Errors: `NotFound` for the group; `Format`, with the path, if the file is not text, or names nobody; `Limit`, `Io`.
+    /// Errors: `NotFound` for the group; `Format`, with the path, if the file is not text, or names nobody; `Limit`,
+    /// `Io`.
     pub fn group_owner(&self, group: &Group) -> Result<Option<String>> {
         let text = self.read_text(group, OWNER_NAME, OWNER_MAX_SIZE)?;
         let owner = text.as_deref().and_then(|text| text.lines().next()).map(str::trim_end);
@@ -311,7 +315,8 @@ impl Store {
 
     /// Removes a snapshot; false if it is not there. Its chunks stay for garbage collection.
     ///
-    /// It goes whole, or an error says why it stays. Files that cannot be removed once it is out of sight bring a notice.
+    /// It goes whole, or an error says why it stays. Files that cannot be removed once it is out of sight bring a
+    /// notice.
     ///
     /// Errors: `Protected`; `Busy`, with the path, also of a mount in it; `Io`; that of the notice.
     pub fn destroy_snapshot(&self, snapshot: &Snapshot) -> Result<bool> {
@@ -343,7 +348,8 @@ impl Store {
         doomed.remove(self).map(|()| true)
     }
 
-    /// As [`Store::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can then.
+    /// As [`Store::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can
+    /// then.
     fn lock_manifest_if_any(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
         let manifest = self.path().join(snapshot.path()).join(MANIFEST_NAME);
         match self.lock_manifest(snapshot) {
@@ -352,7 +358,8 @@ impl Store {
         }
     }
 
-    /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a notice.
+    /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a
+    /// notice.
     fn protected_strays(&self, group: &Group) -> Result<u64> {
         let Some(dir) = self.open_group(group)? else { return Ok(0) };
         let marker = c_name(PROTECTED_NAME)?;
@@ -370,8 +377,8 @@ impl Store {
         Ok(count)
     }
 
-    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there. What
-    /// is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
+    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there.
+    /// What is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
     ///
     /// `destroyed` counts what has been done, also when it fails.
     ///
@@ -407,8 +414,8 @@ impl Store {
         }
     }
 
-    /// Looks whether all that is to go of a group can be removed, before anything is; see [`Dir::check_removable`]. If the
-    /// group `stays` that is what is not protected.
+    /// Looks whether all that is to go of a group can be removed, before anything is; see [`Dir::check_removable`]. If
+    /// the group `stays` that is what is not protected.
     fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool) -> Result<()> {
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/') else { return Ok(()) };

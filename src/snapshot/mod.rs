@@ -2,8 +2,8 @@
 //!
 //! # Contract
 //!
-//! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads or
-//!   writes outside the store's directory.
+//! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads
+//!   or writes outside the store's directory.
 //! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it. What cannot be
 //!   seen, or is no directory in the place of one, is a notice, and the listing says that it is not whole.
 //! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the
@@ -20,8 +20,8 @@
 //! | snapshot, shared | while it is read, or is what the next backup builds on |
 //! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
 //!
-//! They are taken in this order, after the store's process lock. All but the manifest's are taken at once or not at all.
-//! [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
+//! They are taken in this order, after the store's process lock. All but the manifest's are taken at once or not at
+//! all. [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
 
 mod draft;
 mod list;

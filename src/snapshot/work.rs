@@ -1,7 +1,7 @@
 //! Work in progress: snapshots in the making, and what is on its way out (docs/format.md, 7.7).
 //!
-//! It lies outside the tree that is listed, in a hidden directory, and comes into the tree, or out of it, by one rename.
-//! Each work directory is locked by whoever has made it, which tells one in use from one that a crash has left.
+//! It lies outside the tree that is listed, in a hidden directory, and comes into the tree, or out of it, by one
+//! rename. Each work directory is locked by whoever has made it, which tells one in use from one that a crash has left.
 
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ const PLACE_MODE: u32 = 0o700;
 /// Attempts to use a hidden directory that others, who see it empty, keep removing.
 const MAX_REMOVED: u32 = 100;
 
-/// The directory of a snapshot in the making, or of what is on its way out, where no listing shows it; dropped before it is
-/// committed it is removed with all that is in it.
+/// The directory of a snapshot in the making, or of what is on its way out, where no listing shows it; dropped before
+/// it is committed it is removed with all that is in it.
 ///
 /// What a crash leaves is removed by garbage collection.
 #[derive(Debug)]
@@ -74,11 +74,11 @@ impl WorkDir {
         Ok(WorkDir { tree, place, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
     }
 
-    /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With `sync`
-    /// it has lost its name on the disk when this returns.
+    /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With
+    /// `sync` it has lost its name on the disk when this returns.
     ///
-    /// The caller holds its lock; `is_held` says whether that is one on the directory itself. What would keep it from being
-    /// removed is looked for before.
+    /// The caller holds its lock; `is_held` says whether that is one on the directory itself. What would keep it from
+    /// being removed is looked for before.
     ///
     /// `None` if it is not there.
     ///
@@ -116,7 +116,8 @@ impl WorkDir {
         self.place.dir.join(&self.name)
     }
 
-    /// Gives the directory the name of `snapshot`, which must be free; with `sync` that is on the disk when this returns.
+    /// Gives the directory the name of `snapshot`, which must be free; with `sync` that is on the disk when this
+    /// returns.
     ///
     /// Errors: `Exists`, `Io`. If only the sync fails the snapshot is taken back, if that can be done.
     pub fn commit(mut self, snapshot: &Snapshot, sync: bool) -> Result<()> {
@@ -130,7 +131,8 @@ impl WorkDir {
         Ok(())
     }
 
-    /// Removes what was taken out of the tree, and says by a notice if that cannot be done now. It is out of sight already.
+    /// Removes what was taken out of the tree, and says by a notice if that cannot be done now. It is out of sight
+    /// already.
     ///
     /// Errors: that of the notice.
     pub(super) fn remove(mut self, store: &Store) -> Result<()> {
@@ -155,8 +157,8 @@ impl Drop for WorkDir {
 }
 
 /// Does `work` in the hidden directory that is meant for what lies in `path`, below the store: the one in the topmost
-/// directory on the way there that is on the same file system, so that a rename leads from one to the other. Where this user
-/// may not write, the next one down serves.
+/// directory on the way there that is on the same file system, so that a rename leads from one to the other. Where this
+/// user may not write, the next one down serves.
 fn in_a_place<T>(store: &Store, path: &str, mut work: impl FnMut(&Place) -> Result<T>) -> Result<(Place, T)> {
     let mut attempts = 0;
     let mut candidates = homes(store, path)?.into_iter().peekable();
@@ -181,8 +183,8 @@ fn in_a_place<T>(store: &Store, path: &str, mut work: impl FnMut(&Place) -> Resu
     Err(store.missing("directory", path))
 }
 
-/// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are not among them:
-/// PBS takes whatever is in one for a namespace.
+/// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are not among
+/// them: PBS takes whatever is in one for a namespace.
 fn homes(store: &Store, path: &str) -> Result<Vec<Dir>> {
     let mut dir = store.open_base()?;
     let mut homes = vec![dir.reopen()?];
@@ -225,8 +227,8 @@ fn make_locked(store: &Store, place: &Place) -> Result<(CString, Dir, Flock)> {
     }
 }
 
-/// Moves `name`, in `tree`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in `tree`
-/// under a name that no listing shows: that it goes is what makes room.
+/// Moves `name`, in `tree`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in
+/// `tree` under a name that no listing shows: that it goes is what makes room.
 fn move_out(store: &Store, path: &str, tree: &Dir, name: &CStr) -> Result<(Place, CString)> {
     let moved = in_a_place(store, path, |place| {
         let out = sys::random_name()?;
@@ -244,7 +246,8 @@ fn move_out(store: &Store, path: &str, tree: &Dir, name: &CStr) -> Result<(Place
 
 // ---- what crashes have left ----
 
-/// Whether a directory of a group has a name that older versions, and removals on a full disk, give to work in progress.
+/// Whether a directory of a group has a name that older versions, and removals on a full disk, give to work in
+/// progress.
 pub(super) fn is_old_name(name: &str) -> bool {
     match (name.split_at_checked(TIME_LEN), c_name(name)) {
         (Some((time, _)), Ok(name)) => {

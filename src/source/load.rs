@@ -85,8 +85,8 @@ impl Loader {
         Ok((data, form.encrypted))
     }
 
-    /// As [`Loader::load`], into `room`, but for the digest, which [`Loader::prove`] compares: until then the data is not
-    /// to be used.
+    /// As [`Loader::load`], into `room`, but for the digest, which [`Loader::prove`] compares: until then the data is
+    /// not to be used.
     ///
     /// Errors: as [`Loader::load`].
     pub fn load_unproved(
@@ -113,8 +113,8 @@ impl Loader {
         Ok(())
     }
 
-    /// Compares the digests of what was loaded into `rooms`, [`GROUP`] of them at a time, and gives the error of each that
-    /// is not what it should be to `failed`, with its place among them.
+    /// Compares the digests of what was loaded into `rooms`, [`GROUP`] of them at a time, and gives the error of each
+    /// that is not what it should be to `failed`, with its place among them.
     pub fn prove(&self, source: &dyn ChunkSource, rooms: &[Room], failed: &mut dyn FnMut(usize, Error)) {
         for (number, group) in rooms.chunks(GROUP).enumerate() {
             for encrypted in [false, true] {

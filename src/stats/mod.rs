@@ -2,15 +2,16 @@
 //!
 //! # Contract
 //!
-//! - The indexes alone say what is described, how it is cut, and what is shared. What the chunks take on the disk, which of
-//!   them are missing, and which nobody needs is looked up when it is asked for: one stat for each file of a chunk.
+//! - The indexes alone say what is described, how it is cut, and what is shared. What the chunks take on the disk,
+//!   which of them are missing, and which nobody needs is looked up when it is asked for: one stat for each file of a
+//!   chunk.
 //! - Nothing is locked: what comes or goes meanwhile is counted or not. A backup that is under way has no index yet, so
 //!   that its chunks count as unreferenced.
 //! - An index that cannot be read brings a notice and is counted as such; it is in no other number.
-//! - Memory: 60 bytes for each chunk that an index names or, where files are looked at, that the store has; 6 to 11 more
-//!   to find it; and the largest single index, 32 or 40 bytes an entry. A million chunks take 70 MB whatever the number
-//!   of indexes, a hundred million 7 GB. Where that is too much, it ends with `NoMemory`; above 2^32 chunks with `Limit`.
-//!   The numbers take some 600 bytes a snapshot.
+//! - Memory: 60 bytes for each chunk that an index names or, where files are looked at, that the store has; 6 to 11
+//!   more to find it; and the largest single index, 32 or 40 bytes an entry. A million chunks take 70 MB whatever the
+//!   number of indexes, a hundred million 7 GB. Where that is too much, it ends with `NoMemory`; above 2^32 chunks with
+//!   `Limit`. The numbers take some 600 bytes a snapshot.
 
 mod find;
 mod set;
@@ -183,8 +184,8 @@ pub struct StatsOptions {
 
 /// Counts.
 ///
-/// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with `exact`
-/// without `.chunks`; those of the callbacks.
+/// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with
+/// `exact` without `.chunks`; those of the callbacks.
 pub fn collect(store: &Store, options: &StatsOptions) -> Result<Stats> {
     let exact = options.exact;
     let mut progress = Progress::new(options.progress.clone());

@@ -26,7 +26,8 @@ pub(super) struct Chunk {
     pub(super) digest: Digest,
     /// Bytes of its data, by the first index that has it.
     pub(super) size: u32,
-    /// Bytes of its file; 0 if there is none, or if nobody has looked. A longer one than fits is no chunk that can be read.
+    /// Bytes of its file; 0 if there is none, or if nobody has looked. A longer one than fits is no chunk that can be
+    /// read.
     pub(super) stored: u32,
     /// The snapshot that had it first, by time; [`NOBODY`] if no index has it.
     pub(super) first: u32,

@@ -125,8 +125,8 @@ impl Store {
         self.read(digest, max_len, out).map(drop)
     }
 
-    /// As [`Store::load_raw`], behind what `out` has; gives the file that was read. With `anew` it is read from the disk,
-    /// as far as the system can be made to.
+    /// As [`Store::load_raw`], behind what `out` has; gives the file that was read. With `anew` it is read from the
+    /// disk, as far as the system can be made to.
     pub fn append_raw(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<ChunkFile> {
         self.append(digest, max_len, anew, out).map(|(_, file)| file)
     }
@@ -188,8 +188,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Opens the file that holds the chunk, or else what has its name and any bytes. An empty file is none: it is what a
-    /// crash has left, or, in the cache of a store in S3, stands for a chunk that is in the bucket.
+    /// Opens the file that holds the chunk, or else what has its name and any bytes. An empty file is none: it is what
+    /// a crash has left, or, in the cache of a store in S3, stands for a chunk that is in the bucket.
     fn open_chunk(&self, digest: &Digest) -> Result<Option<(ChunkName, File, Stat)>> {
         let mut leftover = None;
         for layout in self.layouts() {

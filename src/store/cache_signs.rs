@@ -1,9 +1,9 @@
 //! Telling the local cache of a store in S3 from a store, where nobody has said which it is (docs/format.md, 7.9).
 //!
-//! In such a cache an empty file stands for a chunk that is in the bucket. A crash leaves empty files too, but of chunks
-//! that no finished snapshot needs yet, unless nothing was synced. So what counts is empty files of chunks that finished
-//! snapshots name, and several of them. The look is bounded, whatever the size of the store, and is taken once, before the
-//! first change: readers pay nothing.
+//! In such a cache an empty file stands for a chunk that is in the bucket. A crash leaves empty files too, but of
+//! chunks that no finished snapshot needs yet, unless nothing was synced. So what counts is empty files of chunks that
+//! finished snapshots name, and several of them. The look is bounded, whatever the size of the store, and is taken
+//! once, before the first change: readers pay nothing.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

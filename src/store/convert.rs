@@ -52,8 +52,8 @@ pub struct Converted {
 impl Store {
     /// Brings the store at `path` into `layout`. It is opened as `opening` says.
     ///
-    /// Whatever ends it leaves a store in which no chunk is lost, and that a second call takes further. Stores that were
-    /// opened before are to be opened again.
+    /// Whatever ends it leaves a store in which no chunk is lost, and that a second call takes further. Stores that
+    /// were opened before are to be opened again.
     ///
     /// Errors: `Busy` while anybody holds the store; `Format` for a link, or a file, that has the name of a chunk
     /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
@@ -239,7 +239,8 @@ impl<'a> Conversion<'a> {
         self.set_aside(&digest, &from)
     }
 
-    /// Which of two files of one chunk a store of both layouts reads: the one below four digits, unless it is too short.
+    /// Which of two files of one chunk a store of both layouts reads: the one below four digits, unless it is too
+    /// short.
     fn is_the_one_in_use(&self, from: &CStr, to: &CStr) -> Result<bool> {
         let (preferred, is_from) = match self.from {
             Layout::Hex4 => (from, true),

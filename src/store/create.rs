@@ -21,8 +21,8 @@ impl Store {
     ///
     /// The progress counts the 65536 directories of [`Layout::Hex4`]. `.chunks` appears complete or not at all.
     ///
-    /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times; `NotFound`,
-    /// `Io`; that of the callback.
+    /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times;
+    /// `NotFound`, `Io`; that of the callback.
     pub fn create(path: &Path, options: &StoreOptions) -> Result<Self> {
         if options.read_only.is_some() {
             return Err(Error::new(Kind::Argument, "a store that is only to be read cannot be made"));

@@ -75,8 +75,8 @@ impl Store {
     }
 
     /// As [`Store::insert`], and leaves two things to the caller. The chunk's name is on the disk only after
-    /// [`Store::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to tell
-    /// of a leftover, by [`Store::notice_leftover`]: on another thread, say.
+    /// [`Store::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to
+    /// tell of a leftover, by [`Store::notice_leftover`]: on another thread, say.
     pub fn insert_for_index(&self, digest: &Digest, blob: &[u8]) -> Result<(Inserted, Option<Leftover>)> {
         check_len(digest, blob)?;
         let form = Blob::parse(blob).map_err(|error| error.with_digest(digest))?.form();
@@ -242,8 +242,8 @@ impl Store {
         Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
     }
 
-    /// Opens the directory that the chunk's file belongs into, after making it if it is missing. What is made in it is made
-    /// there, wherever its name leads by then.
+    /// Opens the directory that the chunk's file belongs into, after making it if it is missing. What is made in it is
+    /// made there, wherever its name leads by then.
     fn open_its_dir(&self, name: &ChunkName, names: Names) -> Result<Dir> {
         let (chunks, (layout, number)) = (self.chunk_dir()?, name.dir());
         let dir_name = layout.dir_name(number);

@@ -98,7 +98,8 @@ impl ChunkName {
         self.dir
     }
 
-    /// The name of the mark that the chunk is in use, which PBS sets in the cache of a store in S3 (docs/format.md, 5.3).
+    /// The name of the mark that the chunk is in use, which PBS sets in the cache of a store in S3 (docs/format.md,
+    /// 5.3).
     pub(super) fn using(&self) -> Self {
         self.with(b".using")
     }

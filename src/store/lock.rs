@@ -96,7 +96,8 @@ impl Store {
                 None => LockFile::open(base, c".lock", self.0.owner)?,
             };
             let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
-            // A file that was removed or replaced meanwhile is let go of; the holders that it had, if any, stay with it.
+            // A file that was removed or replaced meanwhile is let go of; the holders that it had, if any, stay with
+            // it.
             let current = !holders.shared.is_empty() || file.is_still(base, c".lock")?;
             if current {
                 holders.file = Some(file);
@@ -114,8 +115,8 @@ impl Store {
         Error::at(Kind::Busy, &path, "is locked: another program is writing or collecting garbage")
     }
 
-    /// Brings the file's lock down to what the holders left need, and closes the file if that is nothing. A failure here
-    /// holds too much for too long, never too little.
+    /// Brings the file's lock down to what the holders left need, and closes the file if that is nothing. A failure
+    /// here holds too much for too long, never too little.
     fn settle(&self, holders: &mut Holders) {
         let Some(file) = holders.file.as_ref().filter(|_| !holders.exclusive) else { return };
         if holders.shared.is_empty() {
@@ -129,8 +130,8 @@ impl Store {
 }
 
 impl SharedLock {
-    /// Counts from now on as having begun when `other`, of the same open store, did, if that was before: for one who takes
-    /// over what `other` has written.
+    /// Counts from now on as having begun when `other`, of the same open store, did, if that was before: for one who
+    /// takes over what `other` has written.
     pub fn take_over(&self, other: &SharedLock) {
         let mut holders = self.store.0.locks.holders();
         if let Some(&began) = holders.shared.get(&other.ticket)

@@ -221,8 +221,8 @@ impl Store {
         self.0.chunks.as_ref().ok_or_else(|| no_chunks(&self.0.base))
     }
 
-    /// `.chunks`, to do something to the file `name` by its name: the directory that it is in is no link, which would lead
-    /// out of the store. It may be missing.
+    /// `.chunks`, to do something to the file `name` by its name: the directory that it is in is no link, which would
+    /// lead out of the store. It may be missing.
     ///
     /// Errors: `Format` if something else is in its place; `NotFound` in a bare directory; `Io`.
     fn chunk_dir_for(&self, name: &ChunkName) -> Result<&Dir> {

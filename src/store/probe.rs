@@ -25,13 +25,16 @@ const MAX_LAG: i64 = 60;
 /// How often it is tried before the file system is to blame.
 const ATTEMPTS: u32 = 3;
 
-/// How far the probe's access time is set back before the touch. So little, that it does no harm if the touch never comes.
+/// How far the probe's access time is set back before the touch. So little, that it does no harm if the touch never
+/// comes.
 const STEP_BACK: i64 = 2;
 
 impl Store {
-    /// Finds out whether a touch sets the access time to now, and gives how many seconds the file system's clock is behind.
+    /// Finds out whether a touch sets the access time to now, and gives how many seconds the file system's clock is
+    /// behind.
     ///
-    /// The probe is the chunk of zeros, else any chunk, else `.lock`. A disk that is full says nothing, and fails nothing.
+    /// The probe is the chunk of zeros, else any chunk, else `.lock`. A disk that is full says nothing, and fails
+    /// nothing.
     ///
     /// Errors: `Unsupported`, saying what the file system has done; `Io`, `NotFound`.
     pub fn probe_atime(&self) -> Result<i64> {

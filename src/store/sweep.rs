@@ -79,8 +79,8 @@ impl Store {
     }
 }
 
-/// Whether `name` is one that an insert into this directory gives a file that is not yet a chunk, or PBS one that is not yet
-/// the mark of a chunk in use.
+/// Whether `name` is one that an insert into this directory gives a file that is not yet a chunk, or PBS one that is
+/// not yet the mark of a chunk in use.
 fn is_temporary(id: ChunkDirId, name: &CStr) -> bool {
     let digest = name.to_bytes().get(..DIGEST_HEX_LEN).and_then(parse_file_name);
     digest.is_some_and(|(digest, _)| {
@@ -90,8 +90,8 @@ fn is_temporary(id: ChunkDirId, name: &CStr) -> bool {
 }
 
 impl ChunkDir<'_> {
-    /// Looks at `file`, and removes it if `is_garbage` says so. Nobody touches, replaces or renames the chunk between the
-    /// two through this open store.
+    /// Looks at `file`, and removes it if `is_garbage` says so. Nobody touches, replaces or renames the chunk between
+    /// the two through this open store.
     ///
     /// Errors: `Io` if it cannot be removed.
     pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {

@@ -1,4 +1,5 @@
-//! The library's allocator: the system's, which overwrites what work on secrets frees, and has a reserve for small things.
+//! The library's allocator: the system's, which overwrites what work on secrets frees, and has a reserve for small
+//! things.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::slice;
@@ -16,8 +17,8 @@ static ALLOCATOR: Allocator = Allocator;
 
 static RESERVE: Reserve = Reserve::new();
 
-// SAFETY: every block is the system's or the reserve's, and goes back to where it is from; `realloc` by hand keeps to what
-// the trait says of it.
+// SAFETY: every block is the system's or the reserve's, and goes back to where it is from; `realloc` by hand keeps to
+// what the trait says of it.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.

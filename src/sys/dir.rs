@@ -389,8 +389,8 @@ impl Dir {
     }
 }
 
-/// Opens `name` itself, below the open directory `dir`: a link is not followed, a fifo not waited for, and a terminal does
-/// not become the process's.
+/// Opens `name` itself, below the open directory `dir`: a link is not followed, a fifo not waited for, and a terminal
+/// does not become the process's.
 pub(super) fn open_at(dir: RawFd, name: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
     open(dir, name, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK, mode)
 }

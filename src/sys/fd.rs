@@ -39,8 +39,8 @@ impl CallerFd<'_> {
     }
 
     /// Waits until there is something to read, or an end or an error, and calls `pause` meanwhile, once at least: what
-    /// always has a little must not hold it up. A regular file always has, and what cannot be read at all says so when it
-    /// is.
+    /// always has a little must not hold it up. A regular file always has, and what cannot be read at all says so when
+    /// it is.
     ///
     /// Errors: those of `pause`.
     pub fn await_input(&self, pause: &mut dyn FnMut() -> Result<()>) -> Result<()> {

@@ -74,7 +74,8 @@ pub fn write_all(mut file: &File, data: &[u8]) -> io::Result<()> {
     without_signals(|| file.write_all(data))
 }
 
-/// Asks the system to forget what it has cached of `file`, so that the next read is one of the disk. It may not heed it.
+/// Asks the system to forget what it has cached of `file`, so that the next read is one of the disk. It may not heed
+/// it.
 pub fn forget_cached(file: &File) {
     // SAFETY: plain call on an open descriptor.
     unsafe { libc::posix_fadvise(file.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };

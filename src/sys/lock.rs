@@ -1,5 +1,5 @@
-//! Whole-file locks: those of open file descriptions, which exclude the POSIX record locks of other programs, and those of
-//! flock(2), which the tree of snapshots is locked with.
+//! Whole-file locks: those of open file descriptions, which exclude the POSIX record locks of other programs, and those
+//! of flock(2), which the tree of snapshots is locked with.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -169,8 +169,8 @@ impl Flock {
         Self::take(dir, name, file.into(), mode)
     }
 
-    /// Locks `fd`, which was opened as `name` in `dir`, and looks whether the name still stands for it: a lock on what has
-    /// been removed or replaced keeps nobody out.
+    /// Locks `fd`, which was opened as `name` in `dir`, and looks whether the name still stands for it: a lock on what
+    /// has been removed or replaced keeps nobody out.
     fn take(dir: &Dir, name: &CStr, fd: OwnedFd, mode: LockMode) -> Result<Attempt> {
         let operation = match mode {
             LockMode::Shared => libc::LOCK_SH,

@@ -5,8 +5,8 @@ use crate::error::{Result, reserve};
 /// Bytes of a page, at least.
 const PAGE: usize = 4096;
 
-/// An empty buffer with room for `wanted` bytes, on huge pages where the system has them for those who ask. Where there is
-/// no such room it is smaller, down to `needed` bytes, and if it can be leaves as much again for all else.
+/// An empty buffer with room for `wanted` bytes, on huge pages where the system has them for those who ask. Where there
+/// is no such room it is smaller, down to `needed` bytes, and if it can be leaves as much again for all else.
 ///
 /// The first touch of a page costs about a microsecond, of 2 MiB hardly more than of 4 KiB: in a run that ends within a
 /// second that is a twentieth of it.

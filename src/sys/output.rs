@@ -84,8 +84,8 @@ impl Destination {
 impl Output {
     /// Looks at `path`, which is to name a file.
     ///
-    /// Errors: `NotFound` if its directory is missing or it is a link to nothing; `Exists` if it is a directory, or stands
-    /// for a descriptor; `Argument`, `Io`.
+    /// Errors: `NotFound` if its directory is missing or it is a link to nothing; `Exists` if it is a directory, or
+    /// stands for a descriptor; `Argument`, `Io`.
     pub fn at(path: &Path) -> Result<Self> {
         match Destination::at(path)? {
             Destination::Name(output) => Ok(output),
@@ -146,8 +146,8 @@ impl Output {
         }
     }
 
-    /// As [`Output::replace`], replacing only an index, which begins as `is_index` says, or a file that is empty. It may be
-    /// an index in a store, but not in a snapshot that is finished.
+    /// As [`Output::replace`], replacing only an index, which begins as `is_index` says, or a file that is empty. It
+    /// may be an index in a store, but not in a snapshot that is finished.
     ///
     /// Errors: as [`Output::replace`]; `Exists` if it is something else.
     pub fn replace_index(&self, is_index: impl FnOnce(&[u8; 8]) -> bool, mode: u32) -> Result<TempFile<'_>> {
@@ -218,9 +218,9 @@ impl Output {
         TempFile::create_unnamed(&self.dir, &self.name, mode)
     }
 
-    /// Gives `file`, if it replaces another, the permissions of that, of those in `allowed`, and its owner and group as far
-    /// as this process may; but neither set-user-id nor the like: the content is not what they were given to. False if it
-    /// is new.
+    /// Gives `file`, if it replaces another, the permissions of that, of those in `allowed`, and its owner and group as
+    /// far as this process may; but neither set-user-id nor the like: the content is not what they were given to. False
+    /// if it is new.
     pub fn keep_permissions(&self, file: &TempFile<'_>, allowed: u32) -> Result<bool> {
         let Some(Stat { owner, mode, .. }) = self.existing else { return Ok(false) };
         let mode = mode & 0o777 & allowed;

@@ -42,13 +42,14 @@ struct Traits {
 }
 
 impl Dir {
-    /// Whether a file system, or a part of one, is mounted on the entry `name`. Nothing is mounted on what is not there.
+    /// Whether a file system, or a part of one, is mounted on the entry `name`. Nothing is mounted on what is not
+    /// there.
     pub fn is_mount(&self, name: &CStr) -> Result<bool> {
         Ok(self.traits(name)?.is_some_and(|traits| traits.is_mount))
     }
 
-    /// Looks whether the directory `name` can be removed with all that is in it: nothing is mounted on it or below it, no
-    /// file is immutable, and every directory may be changed.
+    /// Looks whether the directory `name` can be removed with all that is in it: nothing is mounted on it or below it,
+    /// no file is immutable, and every directory may be changed.
     ///
     /// Errors: `Busy` for a mount, and `Io` for what may not be removed, each with its path.
     pub fn check_removable(&self, name: &CStr) -> Result<()> {
@@ -110,8 +111,8 @@ impl Dir {
             .map_err(|source| Error::io("change", self.path(), &source))
     }
 
-    /// Removes `name` and, if it is a directory, all that is in it; links are removed, not followed, and nothing that is
-    /// mounted below it is touched. `None` if it is not there.
+    /// Removes `name` and, if it is a directory, all that is in it; links are removed, not followed, and nothing that
+    /// is mounted below it is touched. `None` if it is not there.
     ///
     /// Directories below one another are moved up first, each into `name` itself, so that depth is no matter. An error
     /// leaves the rest where it is.

@@ -1,9 +1,9 @@
 //! Memory for small things while the system has none.
 //!
 //! Whatever grows with data, with a listing or with a size that is read from outside is reserved first, and an error if
-//! there is no memory. What is small and of a fixed size (a path, a handle, an error) is not: Rust ends the process when
-//! such an allocation fails. So these come out of memory that is set aside here when the system refuses, and the thread
-//! is told at its next step, [`check_memory`], which ends the call before the reserve does.
+//! there is no memory. What is small and of a fixed size (a path, a handle, an error) is not: Rust ends the process
+//! when such an allocation fails. So these come out of memory that is set aside here when the system refuses, and the
+//! thread is told at its next step, [`check_memory`], which ends the call before the reserve does.
 
 use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
@@ -25,8 +25,8 @@ const GRANULES: usize = SIZE / GRANULE;
 /// Whether any thread has ever been given something, so that all others need not look.
 static IN_USE: AtomicBool = AtomicBool::new(false);
 
-/// Bytes that a thread which has been told may still be given before it is told again: what it takes to make an error of
-/// it and to clean up.
+/// Bytes that a thread which has been told may still be given before it is told again: what it takes to make an error
+/// of it and to clean up.
 const LEEWAY: usize = 64 << 10;
 
 thread_local! {
@@ -36,8 +36,8 @@ thread_local! {
     static IS_TOLD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread still gets memory from the system. A call asks at each of its steps that can fail; whoever has been
-/// told that there is none may finish: it is not told again soon.
+/// Whether this thread still gets memory from the system. A call asks at each of its steps that can fail; whoever has
+/// been told that there is none may finish: it is not told again soon.
 ///
 /// Errors: `NoMemory`.
 pub fn check_memory() -> Result<()> {

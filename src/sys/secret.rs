@@ -1,9 +1,9 @@
 //! Work on secrets, of which nothing is left in memory but what it gives back.
 //!
 //! Ciphers, hashes and parsers keep copies wherever the compiler and they see fit: in frames that they have left, in
-//! buffers that have grown, in vector registers that somebody stores later. None of them can be asked to clean up behind
-//! itself, so all of it is cleaned here: what such work frees is overwritten by the [allocator](super::allocator), and
-//! then the stack below it and the vector registers.
+//! buffers that have grown, in vector registers that somebody stores later. None of them can be asked to clean up
+//! behind itself, so all of it is cleaned here: what such work frees is overwritten by the
+//! [allocator](super::allocator), and then the stack below it and the vector registers.
 
 use std::cell::Cell;
 use std::hint::black_box;

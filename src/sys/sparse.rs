@@ -26,8 +26,8 @@ enum RegionFile<'a> {
 }
 
 impl<'a> Region<'a> {
-    /// What lies from where `fd` stands, if it is a regular file that may be written anywhere: not one that is opened for
-    /// appending. `holes`: see [`Region::write_zeros_at`].
+    /// What lies from where `fd` stands, if it is a regular file that may be written anywhere: not one that is opened
+    /// for appending. `holes`: see [`Region::write_zeros_at`].
     pub fn of(fd: CallerFd<'a>, holes: bool) -> Result<Option<Self>> {
         let look = |source: io::Error| fd.error("look at", &source);
         // SAFETY: plain call on an open descriptor.
@@ -56,8 +56,8 @@ impl<'a> Region<'a> {
             .map_err(|source| self.error(&source))
     }
 
-    /// Makes the `len` bytes at `offset` zeros. Beyond the old end of the file they take no room: there may be any number of
-    /// them. With `holes` they take none before it either, where there can be holes.
+    /// Makes the `len` bytes at `offset` zeros. Beyond the old end of the file they take no room: there may be any
+    /// number of them. With `holes` they take none before it either, where there can be holes.
     ///
     /// What lies beyond the old end of the file becomes zeros only by [`Region::finish`], or by what is written behind
     /// it: nothing here changes the length, which would cut off what another thread has just written.

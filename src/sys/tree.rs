@@ -63,8 +63,8 @@ impl Dir {
         }
     }
 
-    /// Writes `data` to the file `name`, whole or not at all, replacing what has the name; with `sync` it is on the disk
-    /// when this returns.
+    /// Writes `data` to the file `name`, whole or not at all, replacing what has the name; with `sync` it is on the
+    /// disk when this returns.
     pub fn replace_file(&self, name: &CStr, data: &[u8], mode: u32, owner: Option<Owner>, sync: bool) -> Result<()> {
         let mut file = TempFile::create(self, name, 0o600)?;
         file.write(data)?;

@@ -69,8 +69,8 @@ impl Book {
         self.good.hasher().clone()
     }
 
-    /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the next
-    /// call.
+    /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the
+    /// next call.
     ///
     /// Errors: `NoMemory`.
     pub(super) fn make_room(&mut self, count: usize) -> Result<()> {

@@ -2,22 +2,22 @@
 //!
 //! # Contract
 //!
-//! - Each chunk is read and checked once in a run, however many indexes name it; what is asked of it beside its content,
-//!   its length and whether it is encrypted, is compared for every index.
+//! - Each chunk is read and checked once in a run, however many indexes name it; what is asked of it beside its
+//!   content, its length and whether it is encrypted, is compared for every index.
 //! - A chunk that fails is read again, from the disk, before that is believed. What is rotten is renamed, so that the
 //!   next backup stores it anew; what is missing, or cannot be read, stays as it is.
 //! - As with PBS a chunk is bad, too, if it has another length than the index says that has named it first.
 //! - Encrypted chunks are decrypted with a key that is known to be theirs, by the signature or the fingerprint in the
-//!   manifest. Without one their CRC has to do, and if a key was given the snapshot is told of as one that it does not vouch
-//!   for.
+//!   manifest. Without one their CRC has to do, and if a key was given the snapshot is told of as one that it does not
+//!   vouch for.
 //! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
 //! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as
 //!   they
 //!   can be; and what is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
-//!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is met.
-//! - Outcomes are noted together, up to a minute later. One that cannot be noted is told and counted, and changes nothing
-//!   of
-//!   the outcome.
+//!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is
+//!   met.
+//! - Outcomes are noted together, up to a minute later. One that cannot be noted is told and counted, and changes
+//!   nothing of the outcome.
 //! - A run that is stopped has noted what it had found; what one that dies had not noted yet is verified again.
 
 mod book;

@@ -1,8 +1,8 @@
 //! Noting outcomes in manifests (docs/format.md, 10.5), many at a time.
 //!
-//! A note that is lost costs a verification of what is good, which is not worth a sync for each snapshot. But a crash must
-//! leave the old manifest or the new one, whole. So the new ones of many snapshots are written beside the old ones, brought
-//! to the disk by one sync of the file system, and then take their places.
+//! A note that is lost costs a verification of what is good, which is not worth a sync for each snapshot. But a crash
+//! must leave the old manifest or the new one, whole. So the new ones of many snapshots are written beside the old
+//! ones, brought to the disk by one sync of the file system, and then take their places.
 
 use std::time::{Duration, Instant};
 

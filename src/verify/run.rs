@@ -100,8 +100,9 @@ impl Verifier {
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
     /// failure of this.
     ///
-    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but what cannot be seen of a whole
-    /// store only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and of the notice.
+    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but what cannot be seen of a
+    /// whole store only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and of the
+    /// notice.
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
         let verified = self.verify(&snapshots);

@@ -1,5 +1,5 @@
-//! The extern functions, as a C program calls them. Each output is garbage before the call, and must be reset by one that
-//! fails.
+//! The extern functions, as a C program calls them. Each output is garbage before the call, and must be reset by one
+//! that fails.
 
 #![allow(unsafe_code)]
 #![allow(

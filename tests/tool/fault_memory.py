@@ -28,7 +28,8 @@ OUT_OF_MEMORY = re.compile(rb"memory|allocate", re.IGNORECASE)
 # Of a snapshot, in the table of `stat`: a minute, an hour or a day more when it is shown again.
 AGE = re.compile(rb"(?<=Z)  +\d+[dhms](?=  )")
 # Of the way from the failed allocation to the function that asked for it.
-WITHIN = re.compile(r"^<*(&mut )?(alloc|core|hashbrown|serde_json|serde_core|std::collections)::|^<.* as (alloc|core)::")
+WITHIN = re.compile(r"^<*(&mut )?(alloc|core|hashbrown|serde_json|serde_core|std::collections)::"
+                    r"|^<.* as (alloc|core)::")
 
 
 def may_abort():

@@ -12,8 +12,8 @@ import faults
 import support
 from support import random_data, write
 
-# Calls of the threads that store chunks, behind those that the first of them makes to load the library. There are so many
-# in all that one thread makes as many, however they are shared out.
+# Calls of the threads that store chunks, behind those that the first of them makes to load the library. There are so
+# many in all that one thread makes as many, however they are shared out.
 POINTS = [(name, number) for name in ("openat", "write", "fchmod", "renameat") for number in (20, 50)]
 POINTS += [("utimensat", 1), ("utimensat", 6), ("mkdirat", 3), ("read", 4)]
 

@@ -83,7 +83,8 @@ class Gc(support.TestCase):
         scene = Store(self, self.path("store"))
         for minutes in ("0", "-1", "x", "2881", "1.5"):
             code = 1 if minutes == "2881" else 2
-            self.assertIn("cut-off" if code == 1 else "--cutoff", self.error("gc", scene.store, "--cutoff", minutes, code=code))
+            self.assertIn("cut-off" if code == 1 else "--cutoff",
+                          self.error("gc", scene.store, "--cutoff", minutes, code=code))
         for path in scene.all:
             now = os.stat(scene.index).st_mtime
             os.utime(path, (now - 7200, now - 7200))

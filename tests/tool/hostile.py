@@ -1,7 +1,7 @@
 """Stores that take a few KiB on the disk and claim far more: what each command of the tool costs on them.
 
-Sizes are in headers, in entries, in holes of files, and in what decompresses. Whatever a command says of such a store, it
-neither crashes nor takes the memory or the disk that the store claims.
+Sizes are in headers, in entries, in holes of files, and in what decompresses. Whatever a command says of such a store,
+it neither crashes nor takes the memory or the disk that the store claims.
 """
 
 import hashlib
@@ -23,7 +23,8 @@ SNAPSHOT = f"host/x/{TIME}"
 # Resident memory of a command, with that of an empty store; and what it may leave on the disk.
 MEMORY = 64 * MIB
 DISK = 8 * MIB
-# Verification reads whatever a file has that may be a chunk: the longest one, as it is and decoded, and the same once more.
+# Verification reads whatever a file has that may be a chunk: the longest one, as it is and decoded, and the same once
+# more.
 VERIFY_MEMORY = MEMORY + 4 * CHUNK
 SECONDS = 100
 PLAIN = bytes([66, 171, 56, 7, 190, 131, 112, 161])
@@ -57,7 +58,9 @@ def fixed(size, chunk_size, digests=b""):
 
 def manifest(name, index):
     """One that vouches for the index, hole or not."""
-    size = struct.unpack_from("<Q", index, len(index) - 40 if index[:8] == DYNAMIC else 64)[0] if len(index) > 4096 else 0
+    size = 0
+    if len(index) > 4096:
+        size = struct.unpack_from("<Q", index, len(index) - 40 if index[:8] == DYNAMIC else 64)[0]
     files = [{"filename": name, "size": size, "csum": index[32:64].hex(), "crypt-mode": "none"}]
     return blob(json.dumps({"backup-type": "host", "backup-id": "x", "backup-time": 1593179765, "files": files,
                             "unprotected": {}}).encode())

@@ -283,8 +283,8 @@ class Terminal(SnapshotCase):
         done = subprocess.run([TOOL, *args], capture_output=True, timeout=300, check=False)
         self.assertIn(done.returncode, codes, done.stderr)
         for output in (done.stdout, done.stderr):
-            self.assertNotRegex(output.decode(), "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]",
-                                args)
+            self.assertNotRegex(output.decode(),
+                                "[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", args)
         return done.stdout + support.without_notice_of_pbs(done.stderr)
 
     def test_notes(self):

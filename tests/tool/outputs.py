@@ -200,7 +200,8 @@ class Failures(OutputCase):
         for command, (args, _) in self.writers(self.out).items():
             for old in (None, OLD):
                 with self.subTest(command=command, old=old):
-                    self.check_errors((*args, "--threads", "1") if command in ("get", "restore", "range") else args, old)
+                    threads = ("--threads", "1") if command in ("get", "restore", "range") else ()
+                    self.check_errors((*args, *threads), old)
 
     def test_errors_of_an_index(self):
         old = read(self.index)

@@ -293,8 +293,8 @@ class Numbers(StoreCase):
                                    (used["size"] - used["missing_size"]) / used["stored_size"],
                                    places=3)
         others = set(row) - set(expected) - {
-            "kind", "exact", "complete", "sharing_factor", "dedup_factor", "compression_ratio", "oldest", "newest", "group",
-            "snapshot", "time", "age", "protected"}
+            "kind", "exact", "complete", "sharing_factor", "dedup_factor", "compression_ratio", "oldest", "newest",
+            "group", "snapshot", "time", "age", "protected"}
         self.assertEqual(others, set())
 
     def check_matrix(self, model, order):

@@ -35,7 +35,7 @@ def default_signals():
 
 
 def without_notice_of_pbs(stderr):
-    """What the tool says but for its notice that Proxmox Backup Server runs on this machine, which it does or does not."""
+    """What the tool says but for its notice that PBS runs on this machine, which it does or does not."""
     return re.sub(rb"^pxds: note: PBS runs here, .*\n", b"", stderr, flags=re.MULTILINE)
 
 
