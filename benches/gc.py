@@ -175,6 +175,10 @@ def phases_of(store):
     library = ctypes.CDLL(os.path.join(ROOT, "build", "libpxds.so"))
     begun = {}
 
+    class Options(ctypes.Structure):
+        _fields_ = [("struct_size", ctypes.c_size_t), ("flags", ctypes.c_uint32), ("cutoff_minutes", ctypes.c_uint32),
+                    ("remembered", ctypes.c_uint64), ("progress", ctypes.c_void_p), ("progress_user", ctypes.c_void_p)]
+
     @ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
     def on_progress(_, progress):
         phase = ctypes.c_uint32.from_address(progress + ctypes.sizeof(ctypes.c_size_t)).value
@@ -184,8 +188,9 @@ def phases_of(store):
     handle = ctypes.c_void_p()
     if library.pxds_store_open(os.fsencode(store), None, ctypes.byref(handle), None) != 0:
         sys.exit("cannot open the store")
+    options = Options(ctypes.sizeof(Options), progress=ctypes.cast(on_progress, ctypes.c_void_p))
     start = time.monotonic()
-    status = library.pxds_store_gc(handle, None, on_progress, None, None, None)
+    status = library.pxds_store_gc(handle, ctypes.byref(options), None, None)
     end = time.monotonic()
     library.pxds_store_free(handle)
     if status != 0:

@@ -44,7 +44,7 @@ int main(int argc, char **argv)
         return 2;
     }
     options.get = get;
-    options.user = argv[1];
+    options.get_user = argv[1];
     failed = pxds_index_open(argv[2], PXDS_INDEX_ANY, &index, &err) < 0 ||
              pxds_source_new(&options, &source, &err) < 0 ||
              pxds_restorer_new_from(source, NULL, &restorer, &err) < 0 ||

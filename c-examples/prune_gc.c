@@ -36,11 +36,11 @@ int main(int argc, char **argv)
         return 2;
     }
     failed = pxds_store_open(argv[1], NULL, &store, &err) < 0 ||
-             pxds_group_prune(store, argv[2], &keep, 0, &list, &err) < 0;
+             pxds_group_prune(store, argv[2], &keep, &list, &err) < 0;
     print_list(list);
 
     /* What was used within the last day stays for now: a backup that is running may count on it. */
-    failed = failed || pxds_store_gc(store, NULL, NULL, NULL, &gc, &err) < 0;
+    failed = failed || pxds_store_gc(store, NULL, &gc, &err) < 0;
 
     if (failed)
         fprintf(stderr, "prune_gc: %s\n", pxds_error_message(err));

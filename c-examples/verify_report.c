@@ -45,7 +45,7 @@ int main(int argc, char **argv)
     options.flags = PXDS_VERIFY_READ_ONLY;
     options.on_damage = on_damage;
     options.on_done = on_done;
-    options.user = stdout;
+    options.on_damage_user = options.on_done_user = stdout;
     failed = pxds_store_open(argv[1], &reading, &store, &err) < 0 ||
              pxds_store_verify(store, argv[2], &options, &sums, &err) < 0;
     if (failed)

@@ -21,7 +21,10 @@
  *            is its default. What a library does not know is refused, so old and new mix safely.
  * Callbacks. Return 0 to go on. Anything else stops the call with PXDS_ERR_CANCELLED, and comes back from
  *            pxds_error_callback_value(). They are called on the calling thread, during the call only, and must not
- *            use the handle that is calling, nor leave by longjmp or a C++ exception.
+ *            use the handle that is calling, nor leave by longjmp or a C++ exception. A callback `x` of a structure is
+ *            followed by `x_user`, one that is an argument by `user`: what it is handed.
+ * Progress.  The options of every call that takes long end in `progress` and `progress_user`. Its phases are named
+ *            PXDS_<CALL>_PHASE_...; where there is one phase, the options say what its units are.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -323,20 +326,20 @@
 /** Loading flag: give any bytes, for salvage; neither structure nor CRC are checked. */
 #define PXDS_LOAD_UNCHECKED 1
 
-/** pxds_store_convert() flag: say what there is to do, and change nothing. */
+/** pxds_convert_options.flags: say what there is to do, and change nothing. */
 #define PXDS_CONVERT_DRY_RUN 1
 
 /** pxds_progress.phase of pxds_store_convert(): looking at what there is; units are directories. */
-#define PXDS_CONVERT_LOOK 0
+#define PXDS_CONVERT_PHASE_LOOK 0
 
 /** pxds_progress.phase of pxds_store_convert(): making directories. */
-#define PXDS_CONVERT_MAKE 1
+#define PXDS_CONVERT_PHASE_MAKE 1
 
 /** pxds_progress.phase of pxds_store_convert(): moving files. */
-#define PXDS_CONVERT_MOVE 2
+#define PXDS_CONVERT_PHASE_MOVE 2
 
 /** pxds_progress.phase of pxds_store_convert(): removing directories. */
-#define PXDS_CONVERT_REMOVE 3
+#define PXDS_CONVERT_PHASE_REMOVE 3
 
 /** Kind of an index that is to be opened: either. */
 #define PXDS_INDEX_ANY 0
@@ -458,7 +461,7 @@
 /** A mark: it is to be removed. */
 #define PXDS_PRUNE_REMOVE 4
 
-/** pxds_group_prune() flag: say what would be removed, and remove nothing. */
+/** pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
 
 /** pxds_gc_options.flags: say what would be done, and lock, touch and remove nothing. */
@@ -560,8 +563,20 @@
 /** Bytes that are always enough for the name of a store with its NUL. */
 #define PXDS_STORE_NAME_SIZE 256
 
-/** pxds_stats_collect() flag: also look at the files of the chunks, one stat each. */
+/** pxds_stats_options.flags: also look at the files of the chunks, one stat each. */
 #define PXDS_STATS_EXACT 1
+
+/** pxds_progress.phase of pxds_stats_collect(): looking for indexes. Units are directories. */
+#define PXDS_STATS_PHASE_FIND 0
+
+/**
+ * pxds_progress.phase of pxds_stats_collect(): with PXDS_STATS_EXACT, looking at chunks. Units are files, bytes
+ * theirs.
+ */
+#define PXDS_STATS_PHASE_CHUNKS 1
+
+/** pxds_progress.phase of pxds_stats_collect(): reading indexes. Units are these, bytes those that they describe. */
+#define PXDS_STATS_PHASE_INDEXES 2
 
 /** pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each. */
 #define PXDS_STATS_INCOMPLETE 2
@@ -941,6 +956,28 @@ typedef struct {
  */
 typedef int32_t (*pxds_notice_fn)(void *user, uint32_t level, const char *message, const char *path);
 
+/** How far a long call is. */
+typedef struct {
+    /** Bytes of this structure. */
+    size_t struct_size;
+    /** Which part of the work, from 0; the function says which there are. */
+    uint32_t phase;
+    /** 0. */
+    uint32_t reserved;
+    /** Units done. */
+    uint64_t done;
+    /** Units in all; 0 if that is not known. */
+    uint64_t total;
+    /** Bytes done. */
+    uint64_t bytes;
+} pxds_progress;
+
+/**
+ * Is told how far a long call is: at once, then at most ten times a second, and besides at the beginning of each phase
+ * and at the end of one whose total is known. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+ */
+typedef int32_t (*pxds_progress_fn)(void *user, const pxds_progress *progress);
+
 /** How a store is made or opened. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_STORE_OPTIONS_INIT. */
@@ -972,26 +1009,14 @@ typedef struct {
     const char *store_name;
     /** With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks. */
     const char *lock_dir;
+    /**
+     * Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
+     * seconds on some file systems. May be NULL.
+     */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_store_options;
-
-/** How far a long call is. */
-typedef struct {
-    /** Bytes of this structure. */
-    size_t struct_size;
-    /** Which part of the work, from 0; the function says which there are. */
-    uint32_t phase;
-    /** 0. */
-    uint32_t reserved;
-    /** Units done. */
-    uint64_t done;
-    /** Units in all; 0 if that is not known. */
-    uint64_t total;
-    /** Bytes done. */
-    uint64_t bytes;
-} pxds_progress;
-
-/** Is told how far a long call is. A result other than 0 stops the call with PXDS_ERR_CANCELLED. */
-typedef int32_t (*pxds_progress_fn)(void *user, const pxds_progress *progress);
 
 /** What an insert found and left. */
 typedef struct {
@@ -1020,6 +1045,20 @@ typedef struct {
     /** N of a bad copy. */
     uint32_t bad_number;
 } pxds_chunk_entry;
+
+/** How a store is converted. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_CONVERT_OPTIONS_INIT. */
+    size_t struct_size;
+    /** 0 or PXDS_CONVERT_DRY_RUN. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** Is told how far it is; see PXDS_CONVERT_PHASE_... May be NULL. */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
+} pxds_convert_options;
 
 /** What a conversion has done, or would do. */
 typedef struct {
@@ -1118,18 +1157,20 @@ typedef struct {
     const int64_t *ctime;
     /** The 16 bytes of the index's uuid; NULL for random ones. */
     const uint8_t *uuid;
-    /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
-    pxds_ingest_chunk_fn on_chunk;
-    /**
-     * Is told how far the ingest is, over all its calls, at most ten times a second, also while a descriptor gives
-     * nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their
-     * plain bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
-     */
-    pxds_progress_fn on_progress;
-    /** Handed to `on_chunk` and `on_progress`. */
-    void *user;
     /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
+    /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
+    pxds_ingest_chunk_fn on_chunk;
+    /** Handed to `on_chunk`. */
+    void *on_chunk_user;
+    /**
+     * Is told how far the ingest is, over all its calls, also while a descriptor gives nothing; NULL for none. There
+     * is one phase; units are chunks, of a total that is not known, and bytes their plain bytes. A result other than 0
+     * stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+     */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_ingest_options;
 
 /**
@@ -1174,17 +1215,19 @@ typedef struct {
     const int64_t *ctime;
     /** The 16 bytes of the index's uuid; NULL for random ones. */
     const uint8_t *uuid;
+    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
     /** Is told of each chunk; NULL for none. Valid while the image lives. */
     pxds_ingest_chunk_fn on_chunk;
+    /** Handed to `on_chunk`. */
+    void *on_chunk_user;
     /**
      * Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
      * chunk that is given twice counts once. Valid while the image lives.
      */
-    pxds_progress_fn on_progress;
-    /** Handed to `on_chunk` and `on_progress`. */
-    void *user;
-    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
-    const pxds_key *key;
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_image_options;
 
 /** Bytes of an image, from `offset` on. */
@@ -1218,7 +1261,7 @@ typedef struct {
     /** Gives chunks; never NULL. Valid while the source or a handle that was made from it lives. */
     pxds_source_get_fn get;
     /** Handed to `get`. */
-    void *user;
+    void *get_user;
 } pxds_source_options;
 
 /** How chunks are copied. */
@@ -1240,13 +1283,12 @@ typedef struct {
     const pxds_key *key;
     /** Is told of each chunk, in order, after the store has it; NULL for none. */
     pxds_ingest_chunk_fn on_chunk;
-    /**
-     * Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks,
-     * bytes their plain bytes.
-     */
-    pxds_progress_fn on_progress;
-    /** Handed to `on_chunk` and `on_progress`. */
-    void *user;
+    /** Handed to `on_chunk`. */
+    void *on_chunk_user;
+    /** Is told how far the copy is; NULL for none. There is one phase; units are chunks, bytes their plain bytes. */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_copy_options;
 
 /** A chunk whose data cannot be had, and that zeros stand for. */
@@ -1289,23 +1331,24 @@ typedef struct {
      * threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
      */
     uint32_t threads;
+    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
     /**
      * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
      * be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
      * is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
      */
     pxds_bad_chunk_fn on_bad;
+    /** Handed to `on_bad`. */
+    void *on_bad_user;
     /**
-     * Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks
-     * that the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops
-     * the call and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while
-     * the restorer lives.
+     * Is told how far a call is; NULL for none. There is one phase; units are the chunks that the call needs, bytes
+     * those that have been written, as `written` counts them. A result other than 0 stops the call and is, for what
+     * was written, as any failure. Nobody is told while an output takes nothing. Valid while the restorer lives.
      */
-    pxds_progress_fn on_progress;
-    /** Handed to `on_bad` and `on_progress`. */
-    void *user;
-    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
-    const pxds_key *key;
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_restorer_options;
 
 /**
@@ -1334,6 +1377,8 @@ typedef struct {
      * A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
      */
     const pxds_cache *cache;
+    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    const pxds_key *key;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
      * reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.
@@ -1341,9 +1386,7 @@ typedef struct {
      */
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
-    void *user;
-    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
-    const pxds_key *key;
+    void *on_bad_user;
 } pxds_reader_options;
 
 /** What a manifest says of its snapshot. */
@@ -1439,6 +1482,20 @@ typedef struct {
     uint32_t reserved;
 } pxds_file_entry;
 
+/** How a group is removed. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_DESTROY_OPTIONS_INIT. */
+    size_t struct_size;
+    /** 0. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** Is told how many of the snapshots are done. May be NULL. A call that it stops has removed some of them whole. */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
+} pxds_destroy_options;
+
 /** What the removal of a group found. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT. */
@@ -1468,6 +1525,10 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT. */
     size_t struct_size;
+    /** 0 or PXDS_PRUNE_DRY_RUN. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
     /** Snapshots. 0, as in the others: none by this count. */
     uint64_t keep_last;
     /** Hours. */
@@ -1487,12 +1548,12 @@ typedef struct {
      */
     const char *zone;
     /**
-     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most.
-     * May be NULL. A call that it stops has removed some of them whole, and gives no list.
+     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done. May be NULL. A call that it
+     * stops has removed some of them whole, and gives no list.
      */
-    pxds_progress_fn on_progress;
-    /** Handed to the callback. */
-    void *user;
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_prune_options;
 
 /** What became of a snapshot. */
@@ -1537,6 +1598,10 @@ typedef struct {
      * bytes.
      */
     uint64_t remembered;
+    /** Is told how far it is; see PXDS_GC_PHASE_... May be NULL. */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_gc_options;
 
 /**
@@ -1671,12 +1736,16 @@ typedef struct {
     const char *upid;
     /** Is told of damage; may be NULL, as the others. */
     pxds_verify_damage_fn on_damage;
+    /** Handed to `on_damage`. */
+    void *on_damage_user;
     /** Is told of each snapshot. */
     pxds_verify_done_fn on_done;
-    /** Is told how far the call is, at most ten times a second. */
-    pxds_progress_fn on_progress;
-    /** Handed to the callbacks. */
-    void *user;
+    /** Handed to `on_done`. */
+    void *on_done_user;
+    /** Is told how far the call is; see PXDS_VERIFY_PHASE_... */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_verify_options;
 
 /** Sums of a verification. */
@@ -1719,6 +1788,20 @@ typedef struct {
     /** 0. */
     uint32_t reserved;
 } pxds_verify_result;
+
+/** What is counted. */
+typedef struct {
+    /** Bytes of this structure; set by PXDS_STATS_OPTIONS_INIT. */
+    size_t struct_size;
+    /** 0 or PXDS_STATS_EXACT. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
+    /** Is told how far it is; see PXDS_STATS_PHASE_... May be NULL. */
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
+} pxds_stats_options;
 
 /** What indexes and blobs say by themselves, whatever they share. */
 typedef struct {
@@ -1861,12 +1944,12 @@ typedef struct {
     /** 0. */
     uint32_t reserved_too;
     /**
-     * Told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see PXDS_BACKUP_PHASE_...
-     * May be NULL. A cancel ends the backup.
+     * Is told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see
+     * PXDS_BACKUP_PHASE_... May be NULL. A cancel ends the backup.
      */
-    pxds_progress_fn on_progress;
-    /** Handed to `on_progress`. */
-    void *user;
+    pxds_progress_fn progress;
+    /** Handed to `progress`. */
+    void *progress_user;
 } pxds_backup_options;
 
 /** Success. */
@@ -2870,9 +2953,7 @@ void pxds_buzhash_free(pxds_buzhash *hash);
  * Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has
  * mode 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
  *
- * `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories
- * of PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure
- * leaves no store. See docs/format.md, 5.1.
+ * `options` may be NULL. A failure, or a stop by their `progress`, leaves no store. See docs/format.md, 5.1.
  *
  * Owns: the caller owns `*out` and frees it with pxds_store_free().
  * Errors: PXDS_ERR_ARGUMENT (also with PXDS_STORE_READ_ONLY or PXDS_STORE_S3_CACHE), PXDS_ERR_EXISTS,
@@ -2881,12 +2962,7 @@ void pxds_buzhash_free(pxds_buzhash *hash);
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_store_create(const char *path,
-                              const pxds_store_options *options,
-                              pxds_progress_fn progress,
-                              void *user,
-                              pxds_store **out,
-                              pxds_error **err);
+pxds_status pxds_store_create(const char *path, const pxds_store_options *options, pxds_store **out, pxds_error **err);
 
 /**
  * Opens the store in the directory `path`. `options` may be NULL.
@@ -3095,8 +3171,7 @@ void pxds_chunk_iter_free(pxds_chunk_iter *iter);
  * find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made
  * that PBS wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
  *
- * `options` may be NULL; its layout is not looked at. `progress` may be NULL; it is called at most ten times a second,
- * and at the beginning and end of each phase, PXDS_CONVERT_LOOK to PXDS_CONVERT_REMOVE. `result` may be NULL.
+ * `opening`, of which the layout is not looked at, `options` and `result` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link
  * or a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the
@@ -3107,10 +3182,8 @@ void pxds_chunk_iter_free(pxds_chunk_iter *iter);
  */
 pxds_status pxds_store_convert(const char *path,
                                uint32_t layout,
-                               const pxds_store_options *options,
-                               uint32_t flags,
-                               pxds_progress_fn progress,
-                               void *user,
+                               const pxds_store_options *opening,
+                               const pxds_convert_options *options,
                                pxds_convert_result *result,
                                pxds_error **err);
 
@@ -4455,21 +4528,19 @@ pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, con
  * success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
  * is a notice.
  *
- * `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what
- * was done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage
- * collection.
+ * `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
+ * garbage collection.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
  * the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
  * PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
- * `progress` or the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
 pxds_status pxds_group_destroy(const pxds_store *store,
                                const char *group,
-                               pxds_progress_fn progress,
-                               void *user,
+                               const pxds_destroy_options *options,
                                pxds_destroy_result *result,
                                pxds_error **err);
 
@@ -4521,7 +4592,6 @@ const char *pxds_prune_mark_name(uint32_t mark);
 pxds_status pxds_group_prune(const pxds_store *store,
                              const char *group,
                              const pxds_prune_options *options,
-                             uint32_t flags,
                              pxds_prune_list **out,
                              pxds_error **err);
 
@@ -4560,7 +4630,7 @@ void pxds_prune_list_free(pxds_prune_list *list);
  *
  * Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
  * removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping
- * it, by `progress` or otherwise, loses nothing.
+ * it, by its progress or otherwise, loses nothing.
  *
  * Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
  * listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
@@ -4577,8 +4647,7 @@ void pxds_prune_list_free(pxds_prune_list *list);
  * bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
  * indexes again for each million chunks in use.
  *
- * `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at
- * most. `status` may be NULL.
+ * `options` and `status` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not
  * keep access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the
@@ -4590,8 +4659,6 @@ void pxds_prune_list_free(pxds_prune_list *list);
  */
 pxds_status pxds_store_gc(const pxds_store *store,
                           const pxds_gc_options *options,
-                          pxds_progress_fn progress,
-                          void *user,
                           pxds_gc_status *status,
                           pxds_error **err);
 
@@ -4686,9 +4753,7 @@ pxds_status pxds_pbs_config_read(const char *config,
  * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
  * it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
  *
- * `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes
- * (directories); 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the
- * bytes they describe).
+ * `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_stats_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32
@@ -4697,9 +4762,7 @@ pxds_status pxds_pbs_config_read(const char *config,
  * Since: 0.1
  */
 pxds_status pxds_stats_collect(const pxds_store *store,
-                               uint32_t flags,
-                               pxds_progress_fn progress,
-                               void *user,
+                               const pxds_stats_options *options,
                                pxds_stats **out,
                                pxds_error **err);
 
@@ -5096,7 +5159,7 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
  * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
- * bytes are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
+ * bytes are what the `progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
  * descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
  * any failure does.
  *
@@ -5115,7 +5178,7 @@ pxds_status pxds_backup_add_fd(pxds_backup *backup,
 /**
  * Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
  *
- * The `on_progress` of the options is told, and can stop it until the last step gives the snapshot its name.
+ * The `progress` of the options is told, and can stop it until the last step gives the snapshot its name.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
  * before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
@@ -5147,31 +5210,35 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_BLOB_ENCRYPTED_HEADER_INIT { sizeof(pxds_blob_encrypted_header), { 0 }, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
-#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
+#define PXDS_CONVERT_OPTIONS_INIT { sizeof(pxds_convert_options), 0, 0, NULL, NULL }
 #define PXDS_CONVERT_RESULT_INIT { sizeof(pxds_convert_result), 0, 0, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
-#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
-#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
-#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL }
-#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL }
+#define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
+#define PXDS_DESTROY_OPTIONS_INIT { sizeof(pxds_destroy_options), 0, 0, NULL, NULL }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
-#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
+#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
-#define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0 }
+#define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0, NULL, NULL }
 #define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
-#define PXDS_VERIFY_OPTIONS_INIT { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_VERIFY_OPTIONS_INIT \
+    { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_STATS_OPTIONS_INIT { sizeof(pxds_stats_options), 0, 0, NULL, NULL }
 #define PXDS_STATS_TOTAL_INIT \
     { sizeof(pxds_stats_total), 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
       { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0 }, { 0 }, 0, 0, 0, 0 }

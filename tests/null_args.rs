@@ -149,12 +149,11 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_buzhash_reset(c.must(c.buzhash()), c.err()) = PXDS_OK;
 
         pxds_store_create(
-            c.must(c.path("new")), c.options(c.store_options()), c.may(Some(progress)), c.may(user(c)),
-            c.out_handle(pxds_store_free), c.err(),
+            c.must(c.path("new")), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),
         ) = PXDS_OK;
         pxds_store_convert(
-            c.must(path_of_store(c)), PXDS_LAYOUT_HEX2, c.options(c.store_options()), 0, c.may(Some(progress)),
-            c.may(user(c)), c.may_struct(), c.err(),
+            c.must(path_of_store(c)), PXDS_LAYOUT_HEX2, c.options(c.store_options()), c.options(convert_options()),
+            c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_open(
             c.must(path_of_store(c)), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),
@@ -380,20 +379,18 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_group_set_notes(c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(c.text("x")), c.err()) = PXDS_OK;
         pxds_group_destroy(
-            c.must(snapshots(c)), c.must(c.text(GROUP)), c.may(Some(progress)), c.may(user(c)), c.may_struct(), c.err(),
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.options(destroy_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_prune_mark(
             c.must(c.lend(PRUNE_ROW)), 1, c.options(prune_options(c)), c.out::<u32>(), c.err(),
         ) = PXDS_OK;
         pxds_group_prune(
-            c.must(snapshots(c)), c.must(c.text(GROUP)), c.options(prune_options(c)), 0,
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.options(prune_options(c)),
             c.out_handle(pxds_prune_list_free), c.err(),
         ) = PXDS_OK;
         pxds_prune_list_get(c.must(prune_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_stats_collect(
-            c.must(snapshots(c)), PXDS_STATS_EXACT, c.may(Some(progress)), c.may(user(c)),
-            c.out_handle(pxds_stats_free),
-            c.err(),
+            c.must(snapshots(c)), c.options(stats_options()), c.out_handle(pxds_stats_free), c.err(),
         ) = PXDS_OK;
         pxds_stats_get_total(c.must(stats(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_stats_get_group(c.must(stats(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
@@ -403,8 +400,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.may(c.text(GROUP)), c.options(verify_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_gc(
-            c.must(snapshots(c)), c.options(gc_options()), c.may(Some(progress)), c.may(user(c)), c.may_struct(),
-            c.err(),
+            c.must(snapshots(c)), c.options(gc_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
         pxds_store_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_pbs_config_read(
@@ -517,7 +513,7 @@ fn fixed_index(c: &Call) -> *mut pxds_index {
 
 fn image_options() -> pxds_image_options {
     let struct_size = size_of::<pxds_image_options>();
-    pxds_image_options { struct_size, chunk_size: 8, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+    pxds_image_options { struct_size, chunk_size: 8, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 /// An image of 12 bytes in chunks of 8.
@@ -651,7 +647,8 @@ fn prune_options(c: &Call) -> pxds_prune_options {
 }
 
 fn gc_options() -> pxds_gc_options {
-    pxds_gc_options { struct_size: size_of::<pxds_gc_options>(), flags: 0, cutoff_minutes: 1445, remembered: 1 }
+    let struct_size = size_of::<pxds_gc_options>();
+    pxds_gc_options { struct_size, remembered: 1, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 /// A configuration of Proxmox Backup Server that knows the store.
@@ -667,23 +664,38 @@ fn pbs_config(c: &Call) -> *const c_char {
 /// A store in which garbage has been collected.
 fn collected(c: &Call) -> *mut pxds_store {
     let store = c.store();
-    assert_eq!(unsafe { pxds_store_gc(store, null(), None, null_mut(), null_mut(), null_mut()) }, PXDS_OK);
+    assert_eq!(unsafe { pxds_store_gc(store, null(), null_mut(), null_mut()) }, PXDS_OK);
     store
 }
 
 fn prune_list(c: &Call) -> *mut pxds_prune_list {
     let (store, group) = (snapshots(c), c.text(GROUP));
-    c.make(pxds_prune_list_free, |out| unsafe { pxds_group_prune(store, group, null(), 0, out, null_mut()) })
+    c.make(pxds_prune_list_free, |out| unsafe { pxds_group_prune(store, group, null(), out, null_mut()) })
 }
 
 fn stats(c: &Call) -> *mut pxds_stats {
     let store = snapshots(c);
-    c.make(pxds_stats_free, |out| unsafe { pxds_stats_collect(store, 0, None, null_mut(), out, null_mut()) })
+    c.make(pxds_stats_free, |out| unsafe { pxds_stats_collect(store, null(), out, null_mut()) })
+}
+
+fn convert_options() -> pxds_convert_options {
+    let struct_size = size_of::<pxds_convert_options>();
+    pxds_convert_options { struct_size, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+}
+
+fn destroy_options() -> pxds_destroy_options {
+    let struct_size = size_of::<pxds_destroy_options>();
+    pxds_destroy_options { struct_size, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+}
+
+fn stats_options() -> pxds_stats_options {
+    let (struct_size, flags) = (size_of::<pxds_stats_options>(), PXDS_STATS_EXACT);
+    pxds_stats_options { struct_size, flags, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn verify_options() -> pxds_verify_options {
     let struct_size = size_of::<pxds_verify_options>();
-    pxds_verify_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+    pxds_verify_options { struct_size, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn file_list(c: &Call) -> *mut pxds_file_list {
@@ -750,21 +762,21 @@ fn codec_options() -> pxds_blob_codec_options {
 
 fn copy_options() -> pxds_copy_options {
     let struct_size = size_of::<pxds_copy_options>();
-    pxds_copy_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+    pxds_copy_options { struct_size, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn restorer_options() -> pxds_restorer_options {
     let struct_size = size_of::<pxds_restorer_options>();
-    pxds_restorer_options { struct_size, on_progress: Some(progress), ..unsafe { std::mem::zeroed() } }
+    pxds_restorer_options { struct_size, progress: Some(progress), ..unsafe { std::mem::zeroed() } }
 }
 
 fn source_options() -> pxds_source_options {
-    pxds_source_options { struct_size: size_of::<pxds_source_options>(), get: Some(get), user: null_mut() }
+    pxds_source_options { struct_size: size_of::<pxds_source_options>(), get: Some(get), get_user: null_mut() }
 }
 
 fn reader_options(c: &Call) -> pxds_reader_options {
-    let (struct_size, user) = (size_of::<pxds_reader_options>(), null_mut());
-    pxds_reader_options { struct_size, cache: cache(c), user, ..unsafe { std::mem::zeroed() } }
+    let struct_size = size_of::<pxds_reader_options>();
+    pxds_reader_options { struct_size, cache: cache(c), ..unsafe { std::mem::zeroed() } }
 }
 
 fn cache(c: &Call) -> *mut pxds_cache {

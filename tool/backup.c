@@ -148,8 +148,9 @@ static int add_archives(const struct args *args, pxds_backup *backup, struct arc
     }
     stream.threads = image.threads = (uint32_t)args->option[OPT_THREADS].number;
     stream.on_chunk = image.on_chunk = on_chunk;
-    stream.on_progress = image.on_progress = on_bytes;
-    stream.user = image.user = &meter;
+    stream.progress = image.progress = on_bytes;
+    stream.on_chunk_user = stream.progress_user = &meter;
+    image.on_chunk_user = image.progress_user = &meter;
     for (int i = 0; rc == 0 && i < count; i++) {
         struct archive *archive = &archives[i];
 
@@ -224,7 +225,7 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
                                  : PXDS_CRYPT_ENCRYPT;
     options.time = args->option[OPT_TIME].given ? &time : NULL;
     options.owner = args->option[OPT_OWNER].text;
-    options.on_progress = on_progress;
+    options.progress = on_progress;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
     hold_signals();
     store = open_store(args, args->operand[0], 0, NULL, NULL);

@@ -18,9 +18,26 @@ static void print_result(const pxds_convert_result *result, bool json, bool dry_
                result->set_aside == 1 ? "was" : "were", result->set_aside == 1 ? "is" : "are");
 }
 
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    static const char *const doing[] = {
+        [PXDS_CONVERT_PHASE_LOOK] = "looking at directory",
+        [PXDS_CONVERT_PHASE_MAKE] = "making directory",
+        [PXDS_CONVERT_PHASE_MOVE] = "moving file",
+        [PXDS_CONVERT_PHASE_REMOVE] = "removing directory",
+    };
+
+    (void)user;
+    if (progress->phase < sizeof doing / sizeof doing[0])
+        draw_line("%s %" PRIu64 " of %" PRIu64, doing[progress->phase], progress->done,
+                  progress->total);
+    return stop_signal();
+}
+
 int cmd_convert(const struct args *args)
 {
-    pxds_store_options options = store_options(args);
+    pxds_store_options opening = store_options(args);
+    pxds_convert_options options = PXDS_CONVERT_OPTIONS_INIT;
     pxds_convert_result result = PXDS_CONVERT_RESULT_INIT;
     bool dry_run = args->option[OPT_DRY_RUN].given;
     const char *name = args->operand[1];
@@ -34,11 +51,12 @@ int cmd_convert(const struct args *args)
         layout = PXDS_LAYOUT_HEX4;
     else
         return usage_error(args->command, "'%s' is not hex2|hex4", name);
-    if (heed_pbs(args, args->operand[0], pbs_name, &options, NULL, NULL) != 0)
+    if (heed_pbs(args, args->operand[0], pbs_name, &opening, NULL, NULL) != 0)
         return 1;
     hold_signals();
-    if (pxds_store_convert(args->operand[0], layout, &options, dry_run ? PXDS_CONVERT_DRY_RUN : 0,
-                           on_convert, NULL, &result, &err) < 0)
+    options.flags = dry_run ? PXDS_CONVERT_DRY_RUN : 0;
+    options.progress = on_progress;
+    if (pxds_store_convert(args->operand[0], layout, &opening, &options, &result, &err) < 0)
         return fail(err);
     clear_line();
     print_result(&result, args->option[OPT_JSON].given, dry_run);

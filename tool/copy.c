@@ -41,8 +41,8 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
     options.key = key;
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
     options.on_chunk = on_chunk;
-    options.on_progress = on_bytes;
-    options.user = &meter;
+    options.progress = on_bytes;
+    options.on_chunk_user = options.progress_user = &meter;
     hold_signals();
     from = open_store(args, args->operand[0], 0, NULL, NULL);
     to = from == NULL ? NULL : open_store(args, args->operand[2], 0, NULL, NULL);

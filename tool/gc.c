@@ -65,6 +65,16 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
            pxds_dedup_factor(status->index_data_bytes, status->disk_bytes));
 }
 
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    const bool marks = progress->phase == PXDS_GC_PHASE_MARK;
+
+    (void)user;
+    draw_line("%s, %" PRIu64 " of %" PRIu64 " %s", marks ? "marking" : "sweeping", progress->done,
+              progress->total, marks ? "indexes" : "directories");
+    return stop_signal();
+}
+
 int cmd_gc(const struct args *args)
 {
     const bool dry_run = args->option[OPT_DRY_RUN].given;
@@ -80,12 +90,13 @@ int cmd_gc(const struct args *args)
     options.flags = (dry_run ? PXDS_GC_DRY_RUN : 0) |
                     (args->option[OPT_ANY_CSUM].given ? PXDS_GC_ANY_CSUM : 0);
     options.cutoff_minutes = (uint32_t)args->option[OPT_CUTOFF].number;
+    options.progress = on_progress;
     /* What is in either layout is to go. */
     store = open_store(args, args->operand[0], PXDS_STORE_MIXED, &options, NULL);
     if (store == NULL)
         return 1;
     hold_signals();
-    if (pxds_store_gc(store, &options, on_gc, NULL, &status, &err) < 0) {
+    if (pxds_store_gc(store, &options, &status, &err) < 0) {
         rc = fail(err);
     } else {
         clear_line();

@@ -95,50 +95,6 @@ double percent(uint64_t part, uint64_t whole)
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-int32_t on_create(void *user, const pxds_progress *progress)
-{
-    (void)user;
-    if (line_due(now()))
-        fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " directories\033[K", progress->done,
-                progress->total);
-    return stop_signal();
-}
-
-void draw_progress(const pxds_progress *progress)
-{
-    static const char *const units[] = {"directories", "chunk files", "indexes"};
-
-    if (progress->phase >= sizeof units / sizeof units[0] || !line_due(now()))
-        return;
-    fprintf(stderr, "\r%" PRIu64, progress->done);
-    if (progress->total > 0)
-        fprintf(stderr, " of %" PRIu64, progress->total);
-    fprintf(stderr, " %s\033[K", units[progress->phase]);
-}
-
-int32_t on_gc(void *user, const pxds_progress *progress)
-{
-    const bool marks = progress->phase == PXDS_GC_PHASE_MARK;
-
-    (void)user;
-    if (line_due(now()))
-        fprintf(stderr, "\r%s, %" PRIu64 " of %" PRIu64 " %s\033[K", marks ? "marking" : "sweeping",
-                progress->done, progress->total, marks ? "indexes" : "directories");
-    return stop_signal();
-}
-
-int32_t on_convert(void *user, const pxds_progress *progress)
-{
-    static const char *const doing[] = {"looking at directory", "making directory", "moving file",
-                                        "removing directory"};
-
-    (void)user;
-    if (progress->phase < sizeof doing / sizeof doing[0] && line_due(now()))
-        fprintf(stderr, "\r%s %" PRIu64 " of %" PRIu64 "\033[K", doing[progress->phase],
-                progress->done, progress->total);
-    return stop_signal();
-}
-
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk)
 {
     struct meter *meter = user;

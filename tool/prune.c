@@ -66,7 +66,6 @@ static int32_t on_progress(void *user, const pxds_progress *progress)
 int cmd_prune(const struct args *args)
 {
     pxds_prune_options options = PXDS_PRUNE_OPTIONS_INIT;
-    const uint32_t flags = args->option[OPT_DRY_RUN].given ? PXDS_PRUNE_DRY_RUN : 0;
     pxds_store *store = open_tree(args);
     pxds_prune_list *list = NULL;
     pxds_error *err = NULL;
@@ -75,6 +74,7 @@ int cmd_prune(const struct args *args)
 
     if (store == NULL)
         return 1;
+    options.flags = args->option[OPT_DRY_RUN].given ? PXDS_PRUNE_DRY_RUN : 0;
     options.keep_last = args->option[OPT_KEEP_LAST].number;
     options.keep_hourly = args->option[OPT_KEEP_HOURLY].number;
     options.keep_daily = args->option[OPT_KEEP_DAILY].number;
@@ -82,12 +82,12 @@ int cmd_prune(const struct args *args)
     options.keep_monthly = args->option[OPT_KEEP_MONTHLY].number;
     options.keep_yearly = args->option[OPT_KEEP_YEARLY].number;
     options.zone = zone_of(args);
-    options.on_progress = on_progress;
+    options.progress = on_progress;
     if (options.keep_last == 0 && options.keep_hourly == 0 && options.keep_daily == 0 &&
         options.keep_weekly == 0 && options.keep_monthly == 0 && options.keep_yearly == 0)
         say("no --keep option says what to keep, so everything is kept");
     hold_signals();
-    status = pxds_group_prune(store, args->operand[1], &options, flags, &list, &err);
+    status = pxds_group_prune(store, args->operand[1], &options, &list, &err);
     clear_line();
     rc = status < 0 ? fail(err) : print_rows(list, args->option[OPT_JSON].given);
     pxds_prune_list_free(list);

@@ -95,10 +95,10 @@ static int restore_index(const struct args *args, const pxds_store *store,
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_SPARSE].given)
         options.flags = PXDS_RESTORER_SPARSE;
-    options.user = &restore;
+    options.on_bad_user = options.progress_user = &restore;
     if (args->option[OPT_SKIP_BAD].given)
         options.on_bad = on_bad;
-    options.on_progress = on_bytes;
+    options.progress = on_bytes;
     prepare_restore(args->operand[3]);
     if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0)
         rc = refuse(args, store, err);

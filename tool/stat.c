@@ -3,19 +3,33 @@
 
 static int32_t on_progress(void *user, const pxds_progress *progress)
 {
+    static const char *const units[] = {
+        [PXDS_STATS_PHASE_FIND] = "directories",
+        [PXDS_STATS_PHASE_CHUNKS] = "chunk files",
+        [PXDS_STATS_PHASE_INDEXES] = "indexes",
+    };
+
     (void)user;
-    draw_progress(progress);
+    if (progress->phase >= sizeof units / sizeof units[0])
+        return stop_signal();
+    if (progress->total > 0)
+        draw_line("%" PRIu64 " of %" PRIu64 " %s", progress->done, progress->total,
+                  units[progress->phase]);
+    else
+        draw_line("%" PRIu64 " %s", progress->done, units[progress->phase]);
     return stop_signal();
 }
 
 pxds_stats *collect_stats(const pxds_store *store, bool exact)
 {
+    pxds_stats_options options = PXDS_STATS_OPTIONS_INIT;
     pxds_stats *stats = NULL;
     pxds_error *err = NULL;
-    pxds_status status = pxds_stats_collect(store, exact ? PXDS_STATS_EXACT : 0,
-                                            on_progress, NULL,
-                                            &stats, &err);
+    pxds_status status;
 
+    options.flags = exact ? PXDS_STATS_EXACT : 0;
+    options.progress = on_progress;
+    status = pxds_stats_collect(store, &options, &stats, &err);
     clear_line();
     if (status < 0)
         fail(err);

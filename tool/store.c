@@ -64,6 +64,13 @@ pxds_store *open_tree(const struct args *args)
     return open_store(args, args->operand[0], PXDS_STORE_BARE, NULL, NULL);
 }
 
+static int32_t on_progress(void *user, const pxds_progress *progress)
+{
+    (void)user;
+    draw_line("%" PRIu64 " of %" PRIu64 " directories", progress->done, progress->total);
+    return stop_signal();
+}
+
 int cmd_init(const struct args *args)
 {
     pxds_store_options options = store_options(args);
@@ -72,9 +79,9 @@ int cmd_init(const struct args *args)
 
     if (args->option[OPT_SHARED].given || args->option[OPT_PBS_STORE].given)
         options.flags |= PXDS_STORE_SHARED;
+    options.progress = on_progress;
     hold_signals();
-    if (pxds_store_create(args->operand[0], &options, on_create,
-                          NULL, &store, &err) < 0)
+    if (pxds_store_create(args->operand[0], &options, &store, &err) < 0)
         return fail(err);
     clear_line();
     pxds_store_free(store);
@@ -200,8 +207,8 @@ int cmd_put(const struct args *args)
     if (args->option[OPT_STRICT].given)
         ingest_options.flags |= PXDS_INGEST_STRICT;
     ingest_options.on_chunk = on_chunk;
-    ingest_options.on_progress = on_bytes;
-    ingest_options.user = &meter;
+    ingest_options.progress = on_bytes;
+    ingest_options.on_chunk_user = ingest_options.progress_user = &meter;
     hold_signals();
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL) {
@@ -247,8 +254,8 @@ int cmd_get(const struct args *args)
         return rc;
     restorer_options.key = key;
     restorer_options.threads = (uint32_t)args->option[OPT_THREADS].number;
-    restorer_options.on_progress = on_bytes;
-    restorer_options.user = &meter;
+    restorer_options.progress = on_bytes;
+    restorer_options.progress_user = &meter;
     prepare_restore(out);
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL)

@@ -137,12 +137,6 @@ bool is_dash(const char *path);
 void hide_line_beside(const char *out);
 void clear_line(void);
 void draw_line(const char *format, ...);
-int32_t on_create(void *user, const pxds_progress *progress);
-int32_t on_gc(void *user, const pxds_progress *progress);
-
-/* Draws how far a count is. */
-void draw_progress(const pxds_progress *progress);
-int32_t on_convert(void *user, const pxds_progress *progress);
 
 /* What the progress line of data on its way is drawn from; `user` of both callbacks. */
 struct meter {

@@ -158,7 +158,7 @@ static int verify(const struct args *args, const pxds_store *store,
 {
     pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
     pxds_error *err = NULL;
-    const struct report *report = options->user;
+    const struct report *report = options->on_damage_user;
     pxds_status status;
 
     hold_signals();
@@ -195,8 +195,8 @@ int cmd_verify(const struct args *args)
     options.key = key;
     options.on_damage = on_damage;
     options.on_done = on_done;
-    options.on_progress = on_progress;
-    options.user = &report;
+    options.progress = on_progress;
+    options.on_damage_user = options.on_done_user = &report;
     store = open_store(args, args->operand[0], 0, NULL, &options);
     if (store != NULL && from != NULL)
         options.repair_from = other = open_store(args, from, 0, NULL, NULL);

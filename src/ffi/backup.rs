@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard_ok, guard_value};
@@ -57,11 +57,11 @@ pub struct pxds_backup_options {
     pub crypt_mode: u32,
     /// 0.
     pub reserved_too: u32,
-    /// Told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see PXDS_BACKUP_PHASE_...
-    /// May be NULL. A cancel ends the backup.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to `on_progress`.
-    pub user: *mut c_void,
+    /// Is told how far pxds_backup_new() is while it waits for a time, and pxds_backup_finish(); see
+    /// PXDS_BACKUP_PHASE_... May be NULL. A cancel ends the backup.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -102,7 +102,7 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
         crypt_mode: crypt_mode(options.crypt_mode)?,
         key,
-        progress: on_progress(options.on_progress, options.user),
+        progress: progress(options.progress, options.progress_user),
     })
 }
 
@@ -251,7 +251,7 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
 /// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
-/// bytes are what the `on_progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
+/// bytes are what the `progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
 /// descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
 /// any failure does.
 ///
@@ -290,7 +290,7 @@ pub unsafe extern "C" fn pxds_backup_add_fd(
 
 /// Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.
 ///
-/// The `on_progress` of the options is told, and can stop it until the last step gives the snapshot its name.
+/// The `progress` of the options is told, and can stop it until the last step gives the snapshot its name.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
 /// before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.

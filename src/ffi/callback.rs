@@ -43,7 +43,8 @@ pub struct pxds_progress {
     pub bytes: u64,
 }
 
-/// Is told how far a long call is. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
+/// Is told how far a long call is: at once, then at most ten times a second, and besides at the beginning of each phase
+/// and at the end of one whose total is known. A result other than 0 stops the call with PXDS_ERR_CANCELLED.
 pub type pxds_progress_fn = Option<unsafe extern "C" fn(user: *mut c_void, progress: *const pxds_progress) -> i32>;
 
 /// Gives the next bytes of a stream: at most `capacity` of them to `data`, and how many to `*data_len`.
@@ -110,7 +111,7 @@ pub(super) fn verdict(by: &str, value: i32) -> Result<()> {
 }
 
 /// A core progress for a C callback.
-pub(super) fn on_progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<OnProgress> {
+pub(super) fn progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<OnProgress> {
     let (callback, user) = (callback?, User::new(user));
     Some(Callback(Arc::new(move |stage: &Stage| {
         let Stage { phase, done, total, bytes } = *stage;
@@ -173,4 +174,31 @@ pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Noti
         // SAFETY: by the header's rules the callback may be called, with these strings for the length of the call.
         verdict("notice callback", unsafe { callback(user.get(), level, message.as_ptr(), path) })
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{backup::*, convert::*, gc::*, stats::*, verify::*};
+    use crate::{backup, gc, stats, store::convert, verify};
+
+    #[test]
+    fn phases_are_those_of_the_core() {
+        for (of_c, of_core) in [
+            (PXDS_BACKUP_PHASE_WAIT, backup::PHASE_WAIT),
+            (PXDS_BACKUP_PHASE_FINISH, backup::PHASE_FINISH),
+            (PXDS_CONVERT_PHASE_LOOK, convert::PHASE_LOOK),
+            (PXDS_CONVERT_PHASE_MAKE, convert::PHASE_MAKE),
+            (PXDS_CONVERT_PHASE_MOVE, convert::PHASE_MOVE),
+            (PXDS_CONVERT_PHASE_REMOVE, convert::PHASE_REMOVE),
+            (PXDS_GC_PHASE_MARK, gc::PHASE_MARK),
+            (PXDS_GC_PHASE_SWEEP, gc::PHASE_SWEEP),
+            (PXDS_STATS_PHASE_FIND, stats::PHASE_FIND),
+            (PXDS_STATS_PHASE_CHUNKS, stats::PHASE_CHUNKS),
+            (PXDS_STATS_PHASE_INDEXES, stats::PHASE_INDEXES),
+            (PXDS_VERIFY_PHASE_LIST, verify::PHASE_LIST),
+            (PXDS_VERIFY_PHASE_CHECK, verify::PHASE_CHECK),
+        ] {
+            assert_eq!(of_c, of_core);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::index::{pxds_index, pxds_index_writer};
@@ -35,11 +35,12 @@ pub struct pxds_copy_options {
     pub key: *const pxds_key,
     /// Is told of each chunk, in order, after the store has it; NULL for none.
     pub on_chunk: pxds_ingest_chunk_fn,
-    /// Is told how far the copy is, at most ten times a second; NULL for none. There is one phase; units are chunks,
-    /// bytes their plain bytes.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to `on_chunk` and `on_progress`.
-    pub user: *mut c_void,
+    /// Handed to `on_chunk`.
+    pub on_chunk_user: *mut c_void,
+    /// Is told how far the copy is; NULL for none. There is one phase; units are chunks, bytes their plain bytes.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -55,8 +56,8 @@ unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions>
         any_csum: options.flags & PXDS_COPY_ANY_CSUM != 0,
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
-        on_chunk: on_chunk(options.on_chunk, options.user),
-        progress: on_progress(options.on_progress, options.user),
+        on_chunk: on_chunk(options.on_chunk, options.on_chunk_user),
+        progress: progress(options.progress, options.progress_user),
         threads: options.threads as usize,
     })
 }

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::size_of;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
@@ -43,9 +43,13 @@ pub struct pxds_gc_options {
     /// Digests that are remembered so as not to be touched again, up to 8388608; 0 for 1048576. Each takes 64
     /// bytes.
     pub remembered: u64,
+    /// Is told how far it is; see PXDS_GC_PHASE_... May be NULL.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
 unsafe impl SizeFirst for pxds_gc_options {
     const NAME: &'static str = "pxds_gc_options";
 }
@@ -148,6 +152,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
             0 => DEFAULT_REMEMBERED,
             remembered => usize::try_from(remembered).map_err(too_many)?,
         },
+        progress: progress(options.progress, options.progress_user),
         ..GcOptions::default()
     })
 }
@@ -160,7 +165,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 ///
 /// Chunks that are in use are marked by their access times, then what was not touched for longer than the cut-off is
 /// removed, bad copies and temporary files that crashes have left also. A chunk that is missing is a notice. Stopping
-/// it, by `progress` or otherwise, loses nothing.
+/// it, by its progress or otherwise, loses nothing.
 ///
 /// Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
 /// listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
@@ -177,8 +182,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 /// bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
 /// indexes again for each million chunks in use.
 ///
-/// `options` may be NULL. `progress` may be NULL; it is told of two phases, PXDS_GC_PHASE_..., ten times a second at
-/// most. `status` may be NULL.
+/// `options` and `status` may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path of the lock; PXDS_ERR_UNSUPPORTED (the file system does not
 /// keep access times, or its clock is behind; the message says what it did); PXDS_ERR_FORMAT, CORRUPT, LIMIT, with the
@@ -191,8 +195,6 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 pub unsafe extern "C" fn pxds_store_gc(
     store: *const pxds_store,
     options: *const pxds_gc_options,
-    progress: pxds_progress_fn,
-    user: *mut c_void,
     status: *mut pxds_gc_status,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
@@ -200,7 +202,6 @@ pub unsafe extern "C" fn pxds_store_gc(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (OutStruct::opt(status)?, args::handle(store, "store")?, read_options(options)?) };
-        let options = GcOptions { progress: on_progress(progress, user), ..options };
         let status = gc::collect(store.core(), &options)?;
         if let Some(out) = out {
             out.set(status.into());

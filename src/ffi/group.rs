@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::buffer::pxds_buffer;
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
@@ -15,6 +15,27 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
 use crate::snapshot::{DestroyOptions, Destroyed};
 use crate::store::Store;
+
+/// How a group is removed.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_destroy_options {
+    /// Bytes of this structure; set by PXDS_DESTROY_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// 0.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Is told how many of the snapshots are done. May be NULL. A call that it stops has removed some of them whole.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_destroy_options {
+    const NAME: &'static str = "pxds_destroy_options";
+}
 
 /// What the removal of a group found.
 #[repr(C)]
@@ -187,30 +208,30 @@ pub unsafe extern "C" fn pxds_group_set_notes(
 /// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
 /// is a notice.
 ///
-/// `progress` may be NULL; it is told of snapshots, ten times a second at most. `result`, which may be NULL, says what
-/// was done, after a failure too. A call that is stopped has removed some snapshots whole. The chunks stay for garbage
-/// collection.
+/// `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
+/// garbage collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
 /// the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
 /// PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
-/// `progress` or the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_group_destroy(
     store: *const pxds_store,
     group: *const c_char,
-    progress: pxds_progress_fn,
-    user: *mut c_void,
+    options: *const pxds_destroy_options,
     result: *mut pxds_destroy_result,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (result, (store, group)) = unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?) };
+        let (result, (store, group), options) =
+            unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?, args::options(options)?) };
+        args::flags(options.flags | options.reserved, 0, "options.flags")?;
         let mut destroyed = Destroyed::default();
-        let options = DestroyOptions { progress: on_progress(progress, user) };
+        let options = DestroyOptions { progress: progress(options.progress, options.progress_user) };
         let outcome = store.destroy_group(&group, &options, &mut destroyed);
         let Destroyed { removed, protected } = destroyed;
         if let Some(result) = result {

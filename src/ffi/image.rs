@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{self, on_progress, pxds_progress_fn, pxds_read_fn};
+use super::callback::{self, progress, pxds_progress_fn, pxds_read_fn};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
@@ -47,15 +47,17 @@ pub struct pxds_image_options {
     pub ctime: *const i64,
     /// The 16 bytes of the index's uuid; NULL for random ones.
     pub uuid: *const u8,
-    /// Is told of each chunk; NULL for none. Valid while the image lives.
-    pub on_chunk: pxds_ingest_chunk_fn,
-    /// Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
-    /// chunk that is given twice counts once. Valid while the image lives.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to `on_chunk` and `on_progress`.
-    pub user: *mut c_void,
     /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
+    /// Is told of each chunk; NULL for none. Valid while the image lives.
+    pub on_chunk: pxds_ingest_chunk_fn,
+    /// Handed to `on_chunk`.
+    pub on_chunk_user: *mut c_void,
+    /// Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
+    /// chunk that is given twice counts once. Valid while the image lives.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -100,8 +102,8 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
             key: opt_key(options.key),
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
-            on_chunk: on_chunk(options.on_chunk, options.user),
-            progress: on_progress(options.on_progress, options.user),
+            on_chunk: on_chunk(options.on_chunk, options.on_chunk_user),
+            progress: progress(options.progress, options.progress_user),
             threads: options.threads as usize,
             strict: options.flags & PXDS_IMAGE_STRICT != 0,
         })

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{self, User, on_progress, pxds_progress_fn, pxds_read_fn, verdict};
+use super::callback::{self, User, progress, pxds_progress_fn, pxds_read_fn, verdict};
 use super::chunker::pxds_chunker_config;
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -69,16 +69,18 @@ pub struct pxds_ingest_options {
     pub ctime: *const i64,
     /// The 16 bytes of the index's uuid; NULL for random ones.
     pub uuid: *const u8,
-    /// Is told of each chunk; NULL for none. Valid while the ingest lives.
-    pub on_chunk: pxds_ingest_chunk_fn,
-    /// Is told how far the ingest is, over all its calls, at most ten times a second, also while a descriptor gives
-    /// nothing; NULL for none. There is one phase; units are chunks, of a total that is not known, and bytes their
-    /// plain bytes. A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to `on_chunk` and `on_progress`.
-    pub user: *mut c_void,
     /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
+    /// Is told of each chunk; NULL for none. Valid while the ingest lives.
+    pub on_chunk: pxds_ingest_chunk_fn,
+    /// Handed to `on_chunk`.
+    pub on_chunk_user: *mut c_void,
+    /// Is told how far the ingest is, over all its calls, also while a descriptor gives nothing; NULL for none. There
+    /// is one phase; units are chunks, of a total that is not known, and bytes their plain bytes. A result other than 0
+    /// stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -131,8 +133,8 @@ pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate:
             key: opt_key(options.key),
             ctime: args::opt_value(options.ctime),
             uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
-            on_chunk: on_chunk(options.on_chunk, options.user),
-            progress: on_progress(options.on_progress, options.user),
+            on_chunk: on_chunk(options.on_chunk, options.on_chunk_user),
+            progress: progress(options.progress, options.progress_user),
             threads: options.threads as usize,
             strict: options.flags & PXDS_INGEST_STRICT != 0,
         })

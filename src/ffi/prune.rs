@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard, guard_ok, guard_value};
@@ -26,7 +26,7 @@ pub const PXDS_PRUNE_PROTECTED: u32 = 3;
 /// A mark: it is to be removed.
 pub const PXDS_PRUNE_REMOVE: u32 = 4;
 
-/// pxds_group_prune() flag: say what would be removed, and remove nothing.
+/// pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing.
 pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
 
 /// What is kept. If all counts are 0 everything is.
@@ -38,6 +38,10 @@ pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
 pub struct pxds_prune_options {
     /// Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT.
     pub struct_size: usize,
+    /// 0 or PXDS_PRUNE_DRY_RUN.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
     /// Snapshots. 0, as in the others: none by this count.
     pub keep_last: u64,
     /// Hours.
@@ -54,11 +58,11 @@ pub struct pxds_prune_options {
     /// in, `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
     /// `/etc/localtime`. The environment is not looked at.
     pub zone: *const c_char,
-    /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done, ten times a second at most.
-    /// May be NULL. A call that it stops has removed some of them whole, and gives no list.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to the callback.
-    pub user: *mut c_void,
+    /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done. May be NULL. A call that it
+    /// stops has removed some of them whole, and gives no list.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
@@ -148,7 +152,11 @@ fn constant_of(mark: Mark) -> u32 {
     }
 }
 
-unsafe fn read_options(options: &pxds_prune_options) -> Result<(Keep, Zone)> {
+unsafe fn read_options(options: *const pxds_prune_options) -> Result<PruneOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    args::flags(options.flags, PXDS_PRUNE_DRY_RUN, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
     let keep = Keep {
         last: options.keep_last,
         hourly: options.keep_hourly,
@@ -160,7 +168,8 @@ unsafe fn read_options(options: &pxds_prune_options) -> Result<(Keep, Zone)> {
     // SAFETY: the caller's.
     let zone = unsafe { args::opt_text(options.zone, "options.zone")? };
     let zone = zone.map_or_else(|| Ok(Zone::utc()), Zone::parse).map_err(|error| error.context("options.zone"))?;
-    Ok((keep, zone))
+    let dry_run = options.flags & PXDS_PRUNE_DRY_RUN != 0;
+    Ok(PruneOptions { keep, zone, dry_run, progress: progress(options.progress, options.progress_user) })
 }
 
 /// The rows for the core.
@@ -200,11 +209,11 @@ pub unsafe extern "C" fn pxds_prune_mark(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, rows, (keep, zone)) = unsafe {
+        let (out, rows, options) = unsafe {
             let (out, rows) = (args::numbers_mut(marks, count, "marks")?, args::slice(rows, count, "rows")?);
-            (out, rows, read_options(&args::options(options)?)?)
+            (out, rows, read_options(options)?)
         };
-        let decided = self::marks(&read_rows(rows)?, &keep, &zone)?;
+        let decided = self::marks(&read_rows(rows)?, &options.keep, &options.zone)?;
         for (out, mark) in out.iter_mut().zip(decided) {
             *out = constant_of(mark);
         }
@@ -252,21 +261,15 @@ pub unsafe extern "C" fn pxds_group_prune(
     store: *const pxds_store,
     group: *const c_char,
     options: *const pxds_prune_options,
-    flags: u32,
     out: *mut *mut pxds_prune_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group), options) =
-            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, args::options(options)?) };
-        // SAFETY: the header's rules for inputs.
-        let (keep, zone) = unsafe { read_options(&options)? };
-        args::flags(flags, PXDS_PRUNE_DRY_RUN, "flags")?;
-        let dry_run = flags & PXDS_PRUNE_DRY_RUN != 0;
-        let progress = on_progress(options.on_progress, options.user);
-        let pruned = store.prune_group(&group, &PruneOptions { keep, zone, dry_run, progress })?;
-        let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, dry_run)))?;
+            unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
+        let pruned = store.prune_group(&group, &options)?;
+        let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, options.dry_run)))?;
         out.hand_out(pxds_prune_list(Shared::new(entries)));
         Ok(())
     })

@@ -38,14 +38,14 @@ pub struct pxds_reader_options {
     pub cache_size: usize,
     /// A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
     pub cache: *const pxds_cache,
+    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
     /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
     /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.
     /// Valid while the reader lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
-    pub user: *mut c_void,
-    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
-    pub key: *const pxds_key,
+    pub on_bad_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
@@ -72,7 +72,7 @@ unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOpti
     };
     Ok(ReaderOptions {
         any_csum: options.flags & PXDS_READER_ANY_CSUM != 0,
-        on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_READER_SKIP_BAD != 0),
+        on_bad: on_bad(options.on_bad, options.on_bad_user, options.flags & PXDS_READER_SKIP_BAD != 0),
         cache,
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },

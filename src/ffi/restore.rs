@@ -3,9 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::args::{self, Out, SizeFirst};
-use super::callback::{
-    User, on_bad, on_progress, pxds_bad_chunk_fn, pxds_progress_fn, pxds_write_fn, required, verdict,
-};
+use super::callback::{User, on_bad, progress, pxds_bad_chunk_fn, pxds_progress_fn, pxds_write_fn, required, verdict};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
 use super::handle::Exclusive;
@@ -63,19 +61,20 @@ pub struct pxds_restorer_options {
     /// for each thread four chunks, three of them decoded; seven where the output is not a regular file, so that
     /// threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
     pub threads: u32,
+    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    pub key: *const pxds_key,
     /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
     /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
     /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
     pub on_bad: pxds_bad_chunk_fn,
-    /// Is told how far a call is, at most ten times a second; NULL for none. There is one phase; units are the chunks
-    /// that the call needs, bytes those that have been written, as `written` counts them. A result other than 0 stops
-    /// the call and is, for what was written, as any failure. Nobody is told while an output takes nothing. Valid while
-    /// the restorer lives.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to `on_bad` and `on_progress`.
-    pub user: *mut c_void,
-    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
-    pub key: *const pxds_key,
+    /// Handed to `on_bad`.
+    pub on_bad_user: *mut c_void,
+    /// Is told how far a call is; NULL for none. There is one phase; units are the chunks that the call needs, bytes
+    /// those that have been written, as `written` counts them. A result other than 0 stops the call and is, for what
+    /// was written, as any failure. Nobody is told while an output takes nothing. Valid while the restorer lives.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -93,8 +92,8 @@ unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreO
     Ok(RestoreOptions {
         any_csum: options.flags & PXDS_RESTORER_ANY_CSUM != 0,
         sparse: options.flags & PXDS_RESTORER_SPARSE != 0,
-        on_bad: on_bad(options.on_bad, options.user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
-        progress: on_progress(options.on_progress, options.user),
+        on_bad: on_bad(options.on_bad, options.on_bad_user, options.flags & PXDS_RESTORER_SKIP_BAD != 0),
+        progress: progress(options.progress, options.progress_user),
         // SAFETY: the caller's.
         key: unsafe { opt_key(options.key) },
         threads,

@@ -42,7 +42,7 @@ pub struct pxds_source_options {
     /// Gives chunks; never NULL. Valid while the source or a handle that was made from it lives.
     pub get: pxds_source_get_fn,
     /// Handed to `get`.
-    pub user: *mut c_void,
+    pub get_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; a nullable function pointer and a pointer that may be NULL.
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn pxds_source_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::structure(options, "options")?) };
-        let (get, user) = (required(options.get, "options.get")?, User::new(options.user));
+        let (get, user) = (required(options.get, "options.get")?, User::new(options.get_user));
         let source = CallbackSource::new(Box::new(move |digest, room| {
             let mut len = 0;
             // SAFETY: by the header's rules the callback may be called while the source lives; it may write all of

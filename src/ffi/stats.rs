@@ -4,18 +4,56 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{on_progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
-use crate::error::try_collect;
+use crate::error::{Result, try_collect};
 use crate::stats::{self, Described, SIZE_CLASSES, Stats, StatsOptions, Sum};
 
-/// pxds_stats_collect() flag: also look at the files of the chunks, one stat each.
+/// pxds_stats_options.flags: also look at the files of the chunks, one stat each.
 pub const PXDS_STATS_EXACT: u32 = 1;
+
+/// pxds_progress.phase of pxds_stats_collect(): looking for indexes. Units are directories.
+pub const PXDS_STATS_PHASE_FIND: u32 = 0;
+/// pxds_progress.phase of pxds_stats_collect(): with PXDS_STATS_EXACT, looking at chunks. Units are files, bytes
+/// theirs.
+pub const PXDS_STATS_PHASE_CHUNKS: u32 = 1;
+/// pxds_progress.phase of pxds_stats_collect(): reading indexes. Units are these, bytes those that they describe.
+pub const PXDS_STATS_PHASE_INDEXES: u32 = 2;
+
+/// What is counted.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct pxds_stats_options {
+    /// Bytes of this structure; set by PXDS_STATS_OPTIONS_INIT.
+    pub struct_size: usize,
+    /// 0 or PXDS_STATS_EXACT.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Is told how far it is; see PXDS_STATS_PHASE_... May be NULL.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
+}
+
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
+unsafe impl SizeFirst for pxds_stats_options {
+    const NAME: &'static str = "pxds_stats_options";
+}
+
+unsafe fn read_options(options: *const pxds_stats_options) -> Result<StatsOptions> {
+    // SAFETY: the caller's.
+    let options = unsafe { args::options(options)? };
+    args::flags(options.flags, PXDS_STATS_EXACT, "options.flags")?;
+    args::flags(options.reserved, 0, "options.reserved")?;
+    let exact = options.flags & PXDS_STATS_EXACT != 0;
+    Ok(StatsOptions { exact, progress: progress(options.progress, options.progress_user) })
+}
 
 /// pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each.
 pub const PXDS_STATS_INCOMPLETE: u32 = 2;
@@ -193,9 +231,7 @@ fn described(described: &Described) -> pxds_stats_described {
 /// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
 /// it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
 ///
-/// `progress`, which may be NULL, is called ten times a second at most. Its phases: 0, looking for indexes
-/// (directories); 1, with PXDS_STATS_EXACT, looking at chunks (files, and their bytes); 2, reading indexes (and the
-/// bytes they describe).
+/// `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_stats_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (PXDS_STATS_EXACT, and there is no .chunks); PXDS_ERR_LIMIT (2^32
@@ -205,17 +241,14 @@ fn described(described: &Described) -> pxds_stats_described {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_stats_collect(
     store: *const pxds_store,
-    flags: u32,
-    progress: pxds_progress_fn,
-    user: *mut c_void,
+    options: *const pxds_stats_options,
     out: *mut *mut pxds_stats,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        args::flags(flags, PXDS_STATS_EXACT, "flags")?;
-        let options = StatsOptions { exact: flags & PXDS_STATS_EXACT != 0, progress: on_progress(progress, user) };
+        let (out, store, options) =
+            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
         let stats = stats::collect(store.core(), &options)?;
         let groups = try_collect(stats.groups.iter().map(|group| c_string(group.group.path())))?;
         let snapshots = try_collect(stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())))?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::blob::pxds_blob_codec;
 use super::buffer::pxds_buffer;
-use super::callback::{notice, on_progress, pxds_notice_fn, pxds_progress_fn};
+use super::callback::{notice, progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
@@ -101,9 +101,14 @@ pub struct pxds_store_options {
     pub store_name: *const c_char,
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
     pub lock_dir: *const c_char,
+    /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
+    /// seconds on some file systems. May be NULL.
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
 unsafe impl SizeFirst for pxds_store_options {
     const NAME: &'static str = "pxds_store_options";
 }
@@ -235,7 +240,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),
-        progress: None,
+        progress: progress(options.progress, options.progress_user),
     })
 }
 
@@ -260,9 +265,7 @@ unsafe fn read_tree_locks(options: &pxds_store_options) -> Result<TreeLocks> {
 /// Makes a store in the directory `path`, which is made if it is missing, and opens it. A directory that is made has
 /// mode 0700, or 0755 with PXDS_STORE_SHARED, less the umask; one that is there keeps its own.
 ///
-/// `options` may be NULL. `progress` may be NULL; it is told, at most ten times a second, how many of the directories
-/// of PXDS_LAYOUT_HEX4 there are (65536 of them take seconds on some file systems) and may stop the work. A failure
-/// leaves no store. See docs/format.md, 5.1.
+/// `options` may be NULL. A failure, or a stop by their `progress`, leaves no store. See docs/format.md, 5.1.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_store_free().
 /// Errors: PXDS_ERR_ARGUMENT (also with PXDS_STORE_READ_ONLY or PXDS_STORE_S3_CACHE), PXDS_ERR_EXISTS,
@@ -274,8 +277,6 @@ unsafe fn read_tree_locks(options: &pxds_store_options) -> Result<TreeLocks> {
 pub unsafe extern "C" fn pxds_store_create(
     path: *const c_char,
     options: *const pxds_store_options,
-    progress: pxds_progress_fn,
-    user: *mut c_void,
     out: *mut *mut pxds_store,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
@@ -283,9 +284,7 @@ pub unsafe extern "C" fn pxds_store_create(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        let options = StoreOptions { progress: on_progress(progress, user), ..options };
-        let store = Store::create(path, &options)?;
-        out.hand_out(pxds_store::new(store)?);
+        out.hand_out(pxds_store::new(Store::create(path, &options)?)?);
         Ok(())
     })
 }

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::sync::Arc;
 
 use super::args::{self, OutStruct, SizeFirst};
-use super::callback::{User, on_progress, pxds_progress_fn, verdict};
+use super::callback::{User, progress, pxds_progress_fn, verdict};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::key::{opt_key, pxds_key};
@@ -138,12 +138,16 @@ pub struct pxds_verify_options {
     pub upid: *const c_char,
     /// Is told of damage; may be NULL, as the others.
     pub on_damage: pxds_verify_damage_fn,
+    /// Handed to `on_damage`.
+    pub on_damage_user: *mut c_void,
     /// Is told of each snapshot.
     pub on_done: pxds_verify_done_fn,
-    /// Is told how far the call is, at most ten times a second.
-    pub on_progress: pxds_progress_fn,
-    /// Handed to the callbacks.
-    pub user: *mut c_void,
+    /// Handed to `on_done`.
+    pub on_done_user: *mut c_void,
+    /// Is told how far the call is; see PXDS_VERIFY_PHASE_...
+    pub progress: pxds_progress_fn,
+    /// Handed to `progress`.
+    pub progress_user: *mut c_void,
 }
 
 // SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
@@ -235,9 +239,9 @@ unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
         allow_unsigned: options.flags & PXDS_VERIFY_ALLOW_UNSIGNED != 0,
         repair_from: from.map(|store| store.core().clone()),
         upid: upid.map(str::to_owned),
-        on_damage: on_damage(options.on_damage, options.user),
-        on_done: on_done(options.on_done, options.user),
-        progress: on_progress(options.on_progress, options.user),
+        on_damage: on_damage(options.on_damage, options.on_damage_user),
+        on_done: on_done(options.on_done, options.on_done_user),
+        progress: progress(options.progress, options.progress_user),
     })
 }
 
@@ -350,15 +354,4 @@ pub unsafe extern "C" fn pxds_store_verify(
         }
         outcome
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verify::{PHASE_CHECK, PHASE_LIST};
-
-    #[test]
-    fn the_phases_are_those_of_the_core() {
-        assert_eq!((PXDS_VERIFY_PHASE_LIST, PXDS_VERIFY_PHASE_CHECK), (PHASE_LIST, PHASE_CHECK));
-    }
 }

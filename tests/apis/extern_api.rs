@@ -9,7 +9,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
-use std::ptr::{NonNull, null, null_mut};
+use std::ptr::{NonNull, null};
 
 use super::{Api, Archive, Failure, Input, Listed, Outcome, UUID};
 use pxds::ffi::backup::*;
@@ -184,7 +184,7 @@ impl Extern {
                 chunker.avg = 4096;
                 let mut options: pxds_ingest_options = sized();
                 (options.chunker, options.ctime, options.uuid) = (&chunker, &ctime, UUID.as_ptr());
-                (options.on_chunk, options.user) = (on_chunk, user);
+                (options.on_chunk, options.on_chunk_user) = (on_chunk, user);
                 let new = |out, err| unsafe { pxds_ingest_new(self.store(), &options, out, err) };
                 let ingest = match handle(pxds_ingest_free, new) {
                     Ok(ingest) => ingest,
@@ -208,7 +208,7 @@ impl Extern {
             Input::Image { data, size, chunk_size } => {
                 let mut options: pxds_image_options = sized();
                 (options.chunk_size, options.ctime, options.uuid) = (chunk_size, &ctime, UUID.as_ptr());
-                (options.on_chunk, options.user) = (on_chunk, user);
+                (options.on_chunk, options.on_chunk_user) = (on_chunk, user);
                 let size = size.unwrap_or(PXDS_IMAGE_SIZE_UNKNOWN);
                 let all = || {
                     let new = |out, err| unsafe { pxds_image_new(self.store(), size, &options, out, err) };
@@ -467,8 +467,7 @@ impl Api for Extern {
         let mut result: pxds_destroy_result = sized();
         (result.removed, result.protected_count) = (u64::MAX, u64::MAX);
         let outcome =
-            call(|err| unsafe { pxds_group_destroy(self.store(), group.as_ptr(), None, null_mut(), &mut result, err) })
-                .map(drop);
+            call(|err| unsafe { pxds_group_destroy(self.store(), group.as_ptr(), null(), &mut result, err) }).map(drop);
         (outcome, (result.removed, result.protected_count))
     }
 

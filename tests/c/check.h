@@ -217,7 +217,7 @@ CHECK_API pxds_store *new_store(void)
 {
     pxds_store *store = NULL;
 
-    need(OK(pxds_store_create(in_dir("store"), NULL, NULL, NULL, &store, &err)), "create");
+    need(OK(pxds_store_create(in_dir("store"), NULL, &store, &err)), "create");
     return store;
 }
 

@@ -172,7 +172,7 @@ static void test_notices(void)
 
     options.notice = on_notice;
     options.notice_user = &notices;
-    OK(pxds_store_create(in_dir("store"), &options, NULL, NULL, &store, &err));
+    OK(pxds_store_create(in_dir("store"), &options, &store, &err));
     path = path_of(store, &one);
     insert(store, &one, 0);
     insert(store, &one, 1);

@@ -5,7 +5,7 @@ static pxds_store *other_store(void)
 {
     pxds_store *store = NULL;
 
-    need(OK(pxds_store_create(in_dir("other"), NULL, NULL, NULL, &store, &err)), "create");
+    need(OK(pxds_store_create(in_dir("other"), NULL, &store, &err)), "create");
     return store;
 }
 
@@ -42,7 +42,7 @@ static void test_copy(void)
        pxds_store_copy_chunks(other, source, index, &options, &stats, &writer, &err));
     options.flags = 0;
     options.on_chunk = on_copied;
-    options.user = &watcher;
+    options.on_chunk_user = &watcher;
     IS(PXDS_ERR_CANCELLED,
        pxds_store_copy_chunks(other, source, index, &options, &stats, &writer, &err));
     EQUAL(9, pxds_error_callback_value(err));

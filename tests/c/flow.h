@@ -18,7 +18,7 @@ CHECK_API pxds_ingest *new_ingest(pxds_store *store, pxds_ingest_chunk_fn on_chu
     OK(pxds_chunker_config_init(&config, 4096, &err));
     options.chunker = &config;
     options.on_chunk = on_chunk;
-    options.user = user;
+    options.on_chunk_user = user;
     need(OK(pxds_ingest_new(store, &options, &ingest, &err)), "ingest");
     return ingest;
 }

@@ -86,15 +86,17 @@ static void test_what_nothing_needs_goes(void)
     IS(PXDS_NONE, pxds_store_gc_status(store, &noted, &err));
 
     options.flags = PXDS_GC_DRY_RUN;
-    OK(pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    OK(pxds_store_gc(store, &options, &status, &err));
     EQUAL(kept, status.disk_chunks);
     EQUAL(all - kept, status.removed_chunks);
     EQUAL(all, age(store));
     IS(PXDS_NONE, pxds_store_gc_status(store, &noted, &err));
 
     options.flags = 0;
+    options.progress = on_progress;
+    options.progress_user = &told;
     told.answer = 77;
-    IS(PXDS_ERR_CANCELLED, pxds_store_gc(store, &options, on_progress, &told, &status, &err));
+    IS(PXDS_ERR_CANCELLED, pxds_store_gc(store, &options, &status, &err));
     EQUAL(77, pxds_error_callback_value(check_kept));
     EQUAL(1, told.calls);
     EQUAL(0, status.removed_chunks);
@@ -102,7 +104,7 @@ static void test_what_nothing_needs_goes(void)
     EQUAL(all, age(store));
 
     told.answer = 0;
-    OK(pxds_store_gc(store, &options, on_progress, &told, &status, &err));
+    OK(pxds_store_gc(store, &options, &status, &err));
     CHECK(told.calls > 1);
     EQUAL(1, status.index_file_count);
     EQUAL(DATA_LEN, status.index_data_bytes);
@@ -116,7 +118,7 @@ static void test_what_nothing_needs_goes(void)
 
     /* without the snapshot the rest goes too, after as long as is asked for */
     OK(pxds_snapshot_destroy(store, "host/x/" TIME_NAME, &err));
-    OK(pxds_store_gc(store, NULL, NULL, NULL, NULL, &err));
+    OK(pxds_store_gc(store, NULL, NULL, &err));
     EQUAL(0, age(store));
     pxds_store_free(store);
 }
@@ -134,7 +136,7 @@ static void test_what_is_missing_is_told(void)
     pxds_chunk_iter_free(iter);
     OK(pxds_store_mark_bad(store, entry.digest, NULL, &err));
     notices = 0;
-    OK(pxds_store_gc(store, NULL, NULL, NULL, &status, &err));
+    OK(pxds_store_gc(store, NULL, &status, &err));
     EQUAL(1, notices);
     EQUAL(1, status.missing_chunks);
     EQUAL(0, status.removed_bad);
@@ -149,32 +151,32 @@ static void test_what_cannot_be_is_refused(void)
     pxds_lock *lock = NULL;
 
     options.flags = UINT32_C(1) << 31;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, &status, &err));
     options.flags = PXDS_GC_DRY_RUN | PXDS_GC_NO_ATIME_PROBE;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, &status, &err));
     options.flags = 0;
     options.cutoff_minutes = 2881;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, &status, &err));
     CHECK(says("2881"));
     options.cutoff_minutes = 2880;
-    OK(pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    OK(pxds_store_gc(store, &options, &status, &err));
     options.remembered = 8388609;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, &status, &err));
     options.remembered = UINT64_MAX;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_gc(store, &options, &status, &err));
     options.remembered = 1;
-    OK(pxds_store_gc(store, &options, NULL, NULL, &status, &err));
+    OK(pxds_store_gc(store, &options, &status, &err));
 
     /* a writer through another handle, as through another program */
     OK(pxds_store_lock(other, PXDS_LOCK_SHARED, &lock, &err));
-    IS(PXDS_ERR_BUSY, pxds_store_gc(store, NULL, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_BUSY, pxds_store_gc(store, NULL, &status, &err));
     CHECK(names_path("store/.lock"));
-    OK(pxds_store_gc(other, NULL, NULL, NULL, &status, &err));
+    OK(pxds_store_gc(other, NULL, &status, &err));
     pxds_lock_free(lock);
 
     /* an index that is none keeps everything */
     write_all(in_dir("store/garbage.didx"), "garbage", 7);
-    IS(PXDS_ERR_FORMAT, pxds_store_gc(store, NULL, NULL, NULL, &status, &err));
+    IS(PXDS_ERR_FORMAT, pxds_store_gc(store, NULL, &status, &err));
     CHECK(names_path("store/garbage.didx"));
     pxds_store_free(store);
     pxds_store_free(other);

@@ -100,7 +100,7 @@ static void test_paths_that_climb(void)
         IS(PXDS_ERR_ARGUMENT, pxds_group_set_owner(store, path, "a@b", &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_get_notes(store, path, &buffer, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_set_notes(store, path, "x", &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, path, NULL, NULL, &result, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, path, NULL, &result, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_snapshots(store, path, &snapshots, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, path, NULL, &backup, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_store_full_path(store, path, full, sizeof full, &len, &err));
@@ -215,7 +215,7 @@ static void test_directories_that_are_links(void)
             IS(PXDS_ERR_EXISTS, pxds_backup_new(store, "host/x", NULL, &backup, &err));
             IS(PXDS_ERR_EXISTS, pxds_group_create(store, "host/x", NULL, &err));
         }
-        OK(pxds_group_destroy(store, "host/x", NULL, NULL, &result, &err));
+        OK(pxds_group_destroy(store, "host/x", NULL, &result, &err));
         EQUAL(before, sum_of_outside());
         if (exists(in_dir(links[i].link)))
             need(unlink(in_dir(links[i].link)) == 0, "unlink");
@@ -312,7 +312,7 @@ static void test_marks_that_are_links(void)
     OK(pxds_snapshot_unprotect(store, SNAPSHOT, &err));
     make_snapshot(store, "host/x", TIME + 1);
     CHECK(!exists(in_dir("store/host/x/2020-06-26T13:56:09Z.tmp_AbC123")));
-    OK(pxds_group_destroy(store, "host/x", NULL, NULL, NULL, &err));
+    OK(pxds_group_destroy(store, "host/x", NULL, NULL, &err));
     CHECK(!exists(in_dir("store/host/x")));
     EQUAL(before, sum_of_outside());
     pxds_store_free(store);

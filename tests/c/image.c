@@ -17,7 +17,7 @@ static pxds_image *new_image(pxds_store *store, uint64_t size, pxds_ingest_chunk
     options.ctime = &ctime;
     options.uuid = uuid;
     options.on_chunk = on_chunk;
-    options.user = user;
+    options.on_chunk_user = user;
     need(OK(pxds_image_new(store, size, &options, &image, &err)), "image");
     return image;
 }

@@ -41,7 +41,7 @@ static pxds_ingest *ingest_on(pxds_store *store, uint32_t threads, struct witnes
     options.chunker = &config;
     options.threads = threads;
     options.on_chunk = on_chunk;
-    options.user = witness;
+    options.on_chunk_user = witness;
     witness->thread = pthread_self();
     need(OK(pxds_ingest_new(store, &options, &witness->ingest, &err)), "ingest");
     return witness->ingest;

@@ -144,7 +144,7 @@ static void test_snapshots(void)
     pxds_store *store = NULL;
     pxds_key *key = known_key(), *other = NULL;
 
-    OK(pxds_store_create(in_dir("store"), NULL, NULL, NULL, &store, &err));
+    OK(pxds_store_create(in_dir("store"), NULL, &store, &err));
     OK(pxds_key_random(&other, &err));
     for (size_t i = 0; i < 3; i++) {
         const int64_t time = 1593179765 + (int64_t)i;

@@ -10,9 +10,9 @@ static void test_struct_too_small(void)
     pxds_store *store = NULL;
 
     options.struct_size = 0;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, NULL, NULL, &store, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, &store, &err));
     options.struct_size = sizeof(size_t) - 1;
-    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, NULL, NULL, &store, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, &store, &err));
     CHECK(store == NULL && !exists(in_dir("s")));
 }
 
@@ -29,10 +29,10 @@ static void test_longer_struct(void)
     longer.options.struct_size = sizeof longer;
     longer.later[3] = 1; /* wants what this version does not have */
     IS(PXDS_ERR_ARGUMENT,
-       pxds_store_create(in_dir("s"), &longer.options, NULL, NULL, &store, &err));
+       pxds_store_create(in_dir("s"), &longer.options, &store, &err));
     CHECK(store == NULL && !exists(in_dir("s")));
     longer.later[3] = 0;
-    OK(pxds_store_create(in_dir("s"), &longer.options, NULL, NULL, &store, &err));
+    OK(pxds_store_create(in_dir("s"), &longer.options, &store, &err));
     pxds_store_free(store);
     longer.options.struct_size = SIZE_MAX;
     IS(PXDS_ERR_ARGUMENT, pxds_store_open(in_dir("s"), &longer.options, &store, &err));
@@ -79,9 +79,9 @@ static void test_unknown_flags(void)
 
     for (int bit = 31; UINT32_C(1) << bit > PXDS_STORE_NOT_S3_CACHE; bit--) {
         options.flags = UINT32_C(1) << bit;
-        IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, NULL, NULL, &store, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_store_create(in_dir("s"), &options, &store, &err));
     }
-    OK(pxds_store_create(in_dir("s"), NULL, NULL, NULL, &store, &err));
+    OK(pxds_store_create(in_dir("s"), NULL, &store, &err));
     ingest_options.flags = UINT32_C(1) << 31;
     IS(PXDS_ERR_ARGUMENT, pxds_ingest_new(store, &ingest_options, &ingest, &err));
     CHECK(ingest == NULL);

@@ -180,33 +180,37 @@ static void test_group(void)
     store_options.notice = on_notice;
     store_options.notice_user = &notices;
     need(OK(pxds_store_open(in_dir("store"), &store_options, &store, &err)), "store");
-    IS(PXDS_ERR_NOT_FOUND, pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_group_prune(store, "host/x", &options, &list, &err));
     CHECK(list == NULL && names_path("store/host/x"));
     for (int i = 0; i < ROWS; i++)
         make_snapshot(store, "host/x", time_of(i));
     OK(pxds_snapshot_protect(store, path_of(1), &err));
 
     options.keep_last = 1;
-    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, "host/x", &options, 2, &list, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, path_of(0), &options, 0, &list, &err));
+    options.flags = 2;
+    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, "host/x", &options, &list, &err));
+    options.flags = 0;
+    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, path_of(0), &options, &list, &err));
     options.zone = "nowhere";
-    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_group_prune(store, "host/x", &options, &list, &err));
     options.zone = NULL;
-    OK(pxds_group_prune(store, "host/x", NULL, 0, &list, &err));
+    OK(pxds_group_prune(store, "host/x", NULL, &list, &err));
     SHOWS("29 keep PXDS_OK,28 keep PXDS_OK,27 protected PXDS_OK,26 keep PXDS_OK", list);
-    OK(pxds_group_prune(store, "host/x", &options, PXDS_PRUNE_DRY_RUN, &list, &err));
+    options.flags = PXDS_PRUNE_DRY_RUN;
+    OK(pxds_group_prune(store, "host/x", &options, &list, &err));
     SHOWS("29 keep PXDS_OK,28 remove PXDS_OK,27 protected PXDS_OK,26 remove PXDS_OK", list);
-    options.on_progress = stop;
-    options.user = &total;
-    IS(PXDS_ERR_CANCELLED, pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    options.flags = 0;
+    options.progress = stop;
+    options.progress_user = &total;
+    IS(PXDS_ERR_CANCELLED, pxds_group_prune(store, "host/x", &options, &list, &err));
     CHECK(list == NULL && total == 2);
-    options.on_progress = NULL;
+    options.progress = NULL;
     for (int i = 0; i < ROWS; i++)
         OK(pxds_snapshot_get_info(store, path_of(i), &(pxds_snapshot_entry)PXDS_SNAPSHOT_ENTRY_INIT,
                                   &err));
 
     OK(pxds_snapshot_open(store, path_of(0), NULL, 0, &open, &err));
-    OK(pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    OK(pxds_group_prune(store, "host/x", &options, &list, &err));
     EQUAL(1, notices);
     EQUAL(ROWS, pxds_prune_list_count(list));
     OK(pxds_prune_list_get(list, 3, &entry, &err));
@@ -216,7 +220,7 @@ static void test_group(void)
     CHECK(entry.path == NULL && entry.mark == 0);
     SHOWS("29 keep PXDS_OK,28 remove PXDS_OK,27 protected PXDS_OK,26 remove PXDS_ERR_BUSY", list);
     pxds_snapshot_free(open);
-    OK(pxds_group_prune(store, "host/x", &options, 0, &list, &err));
+    OK(pxds_group_prune(store, "host/x", &options, &list, &err));
     pxds_store_free(store); /* a list lasts longer */
     SHOWS("29 keep PXDS_OK,27 protected PXDS_OK,26 remove PXDS_OK", list);
     CHECK(!exists(in_dir("store/host/x/2020-06-26T13:56:05Z")));

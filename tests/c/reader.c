@@ -152,7 +152,7 @@ static void test_bad_chunks(void)
     pxds_reader_free(reader);
 
     options.on_bad = count_bad;
-    options.user = &told;
+    options.on_bad_user = &told;
     reader = new_reader(store, index, &options);
     for (unsigned i = 1; i <= 2; i++) {
         OK(pxds_reader_read_at(reader, chunk.start - 10, room, sizeof room, &read, &err));

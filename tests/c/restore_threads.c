@@ -19,7 +19,7 @@ static pxds_restorer *restorer_on(uint32_t threads, uint32_t flags, pxds_bad_chu
     options.threads = threads;
     options.flags = flags;
     options.on_bad = on_bad;
-    options.user = user;
+    options.on_bad_user = user;
     OK(pxds_restorer_new(store, &options, &restorer, &err));
     return restorer;
 }

@@ -58,7 +58,7 @@ static pxds_source *source_of(struct keeper *keeper)
     pxds_source *source = NULL;
 
     options.get = on_get;
-    options.user = keeper;
+    options.get_user = keeper;
     need(OK(pxds_source_new(&options, &source, &err)), "source");
     return source;
 }
@@ -225,7 +225,7 @@ static void test_misbehaviour(void)
 
         keeper.claims = 0;
         options.on_bad = on_bad;
-        options.user = &heard;
+        options.on_bad_user = &heard;
         OK(pxds_restorer_new_from(source, &options, &restorer, &err));
         if (!cases[i].bad) {
             IS(cases[i].status,

@@ -29,9 +29,11 @@ static int32_t on_notice(void *user, uint32_t level, const char *message, const 
 
 static pxds_stats *collect(const pxds_store *store, uint32_t flags, pxds_stats_total *total)
 {
+    pxds_stats_options options = PXDS_STATS_OPTIONS_INIT;
     pxds_stats *stats = NULL;
 
-    need(OK(pxds_stats_collect(store, flags, NULL, NULL, &stats, &err)), "statistics");
+    options.flags = flags;
+    need(OK(pxds_stats_collect(store, &options, &stats, &err)), "statistics");
     *total = (pxds_stats_total)PXDS_STATS_TOTAL_INIT;
     OK(pxds_stats_get_total(stats, total, &err));
     return stats;
@@ -190,32 +192,38 @@ static void test_exact(void)
 static void test_progress(void)
 {
     pxds_store *store = new_store();
+    pxds_stats_options options = PXDS_STATS_OPTIONS_INIT;
     struct calls calls = {0, 0, 0};
     pxds_stats *stats = NULL;
 
     make_snapshot(store, "host/x", TIME);
-    OK(pxds_stats_collect(store, 0, on_progress, &calls, &stats, &err));
-    CHECK(calls.count > 0 && (calls.phases & 1U) != 0);
+    options.progress = on_progress;
+    options.progress_user = &calls;
+    OK(pxds_stats_collect(store, &options, &stats, &err));
+    EQUAL(1U << PXDS_STATS_PHASE_FIND | 1U << PXDS_STATS_PHASE_INDEXES, calls.phases);
     pxds_stats_free(stats);
     calls.result = 5;
-    IS(PXDS_ERR_CANCELLED, pxds_stats_collect(store, 0, on_progress, &calls, &stats, &err));
+    IS(PXDS_ERR_CANCELLED, pxds_stats_collect(store, &options, &stats, &err));
     CHECK(stats == NULL);
     EQUAL(5, pxds_error_callback_value(check_kept));
-    IS(PXDS_ERR_ARGUMENT, pxds_stats_collect(store, 2, NULL, NULL, &stats, &err));
+    options.flags = 2;
+    IS(PXDS_ERR_ARGUMENT, pxds_stats_collect(store, &options, &stats, &err));
     pxds_store_free(store);
 }
 
 static void test_without_chunks(void)
 {
     pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_stats_options exact = PXDS_STATS_OPTIONS_INIT;
     pxds_stats *stats = NULL;
     pxds_stats_total total;
     pxds_store *store = NULL;
 
+    exact.flags = PXDS_STATS_EXACT;
     options.flags = PXDS_STORE_BARE;
     need(mkdir(in_dir("bare"), 0755) == 0, "mkdir");
     OK(pxds_store_open(in_dir("bare"), &options, &store, &err));
-    IS(PXDS_ERR_NOT_FOUND, pxds_stats_collect(store, PXDS_STATS_EXACT, NULL, NULL, &stats, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_stats_collect(store, &exact, &stats, &err));
     pxds_stats_free(collect(store, 0, &total));
     EQUAL(0, total.described.indexes);
     pxds_store_free(store);

@@ -187,7 +187,7 @@ static void test_call_from_a_callback(void)
 
     store = new_store();
     options.on_chunk = on_chunk;
-    options.user = &ingest;
+    options.on_chunk_user = &ingest;
     OK(pxds_ingest_new(store, &options, &ingest, &err));
     OK(pxds_ingest_write(ingest, "hello", 5, &err));
     OK(pxds_ingest_finish(ingest, &writer, &err));

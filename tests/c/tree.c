@@ -174,7 +174,7 @@ static void test_groups(void)
     make_snapshot(store, "host/x", TIME);
     make_snapshot(store, "host/x", TIME + 1);
     OK(pxds_snapshot_protect(store, "host/x/" TIME_NAME, &err));
-    IS(PXDS_ERR_PROTECTED, pxds_group_destroy(store, "host/x", NULL, NULL, &result, &err));
+    IS(PXDS_ERR_PROTECTED, pxds_group_destroy(store, "host/x", NULL, &result, &err));
     CHECK(names_path("store/host/x"));
     EQUAL(1, result.removed);
     EQUAL(1, result.protected_count);
@@ -184,17 +184,17 @@ static void test_groups(void)
         pxds_snapshot *open = NULL;
 
         OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &open, &err));
-        IS(PXDS_ERR_BUSY, pxds_group_destroy(store, "host/x", NULL, NULL, &result, &err));
+        IS(PXDS_ERR_BUSY, pxds_group_destroy(store, "host/x", NULL, &result, &err));
         CHECK(names_path("store/host/x/" TIME_NAME));
         EQUAL(0, result.removed);
         pxds_snapshot_free(open);
     }
-    OK(pxds_group_destroy(store, "host/x", NULL, NULL, &result, &err));
+    OK(pxds_group_destroy(store, "host/x", NULL, &result, &err));
     EQUAL(1, result.removed);
     EQUAL(0, result.protected_count);
     CHECK(!exists(in_dir("store/host/x")));
-    OK(pxds_group_destroy(store, "host/x", NULL, NULL, NULL, &err)); /* nothing to do */
-    IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, "host", NULL, NULL, &result, &err));
+    OK(pxds_group_destroy(store, "host/x", NULL, NULL, &err)); /* nothing to do */
+    IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, "host", NULL, &result, &err));
     EQUAL(0, result.removed);
     pxds_store_free(store);
 }
@@ -358,7 +358,7 @@ static void test_locks(void)
     OK(pxds_group_lock(store, "host/x", &b, &err));
     IS(PXDS_ERR_BUSY, pxds_group_create(other, "host/x", NULL, &err));
     CHECK(names_path("store/host/x"));
-    IS(PXDS_ERR_BUSY, pxds_group_destroy(other, "host/x", NULL, NULL, NULL, &err));
+    IS(PXDS_ERR_BUSY, pxds_group_destroy(other, "host/x", NULL, NULL, &err));
     pxds_store_free(other); /* the lock stays */
     IS(PXDS_ERR_BUSY, pxds_snapshot_destroy(store, name, &err));
     pxds_lock_free(a);

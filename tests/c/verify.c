@@ -60,8 +60,8 @@ static pxds_verify_options listening(struct heard *heard)
     options.upid = UPID;
     options.on_damage = on_damage;
     options.on_done = on_done;
-    options.on_progress = on_progress;
-    options.user = heard;
+    options.progress = on_progress;
+    options.on_damage_user = options.on_done_user = options.progress_user = heard;
     return options;
 }
 
@@ -80,7 +80,7 @@ static pxds_store *store_of_two(const char *name, pxds_index_chunk_info *first)
     pxds_index *index = NULL;
 
     options.sync = PXDS_SYNC_NONE;
-    need(OK(pxds_store_create(in_dir(name), &options, NULL, NULL, &store, &err)), "store");
+    need(OK(pxds_store_create(in_dir(name), &options, &store, &err)), "store");
     make_snapshot(store, "host/x", TIME);
     make_snapshot(store, "host/y", TIME);
     OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));

@@ -312,7 +312,7 @@ impl Call {
 
     pub(crate) fn store(&self) -> *mut pxds_store {
         let options = self.store_options();
-        let new = |out| unsafe { pxds_store_create(self.path("store"), &options, None, null_mut(), out, null_mut()) };
+        let new = |out| unsafe { pxds_store_create(self.path("store"), &options, out, null_mut()) };
         *self.store.get_or_init(|| self.make(pxds_store_free, new))
     }
 
@@ -387,7 +387,7 @@ impl Call {
     pub(crate) fn ingest_options(&self) -> pxds_ingest_options {
         let mut options: pxds_ingest_options = unsafe { std::mem::zeroed() };
         options.struct_size = size_of::<pxds_ingest_options>();
-        options.on_progress = Some(progress);
+        options.progress = Some(progress);
         options
     }
 

@@ -45,10 +45,11 @@ class IngestOptions(ctypes.Structure):
         ("chunker", POINTER(ChunkerConfig)),
         ("ctime", c_void_p),
         ("uuid", c_void_p),
-        ("on_chunk", c_void_p),
-        ("on_progress", c_void_p),
-        ("user", c_void_p),
         ("key", c_void_p),
+        ("on_chunk", c_void_p),
+        ("on_chunk_user", c_void_p),
+        ("progress", c_void_p),
+        ("progress_user", c_void_p),
     ]
 
 

@@ -86,7 +86,7 @@ static void make(const pxds_store *store, char **args, const char *refuse)
     if (refuse != NULL && strcmp(refuse, "wait") != 0) {
         left = (unsigned)strtoul(refuse, NULL, 10);
         stream.on_chunk = refuse_at;
-        stream.user = &left;
+        stream.on_chunk_user = &left;
     }
     options.time = time > 0 ? &time : NULL;
     options.notes = "made by a test";
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "destroy") == 0 && argc == 6)
         must(pxds_snapshot_destroy(store, argv[5], &err));
     else if (strcmp(what, "destroy-group") == 0 && argc == 6)
-        must(pxds_group_destroy(store, argv[5], NULL, NULL, NULL, &err));
+        must(pxds_group_destroy(store, argv[5], NULL, NULL, &err));
     else if (strcmp(what, "group") == 0 && argc == 6)
         must(pxds_group_create(store, argv[5], NULL, &err));
     else if (strcmp(what, "list") == 0 && argc == 5)

@@ -208,8 +208,9 @@ class Row(ctypes.Structure):
 
 
 class Options(ctypes.Structure):
-    _fields_ = [("struct_size", ctypes.c_size_t), ("keep", ctypes.c_uint64 * 6),
-                ("zone", ctypes.c_char_p), ("on_progress", ctypes.c_void_p), ("user", ctypes.c_void_p)]
+    _fields_ = [("struct_size", ctypes.c_size_t), ("flags", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
+                ("keep", ctypes.c_uint64 * 6), ("zone", ctypes.c_char_p), ("progress", ctypes.c_void_p),
+                ("progress_user", ctypes.c_void_p)]
 
 
 PROTECTED, FINISHED = 1, 2
@@ -270,7 +271,7 @@ class Zones(unittest.TestCase):
         self.library = ctypes.CDLL(LIBRARY)
 
     def marks(self, rows, counts, zone):
-        options = Options(ctypes.sizeof(Options), (ctypes.c_uint64 * 6)(*counts), zone.encode())
+        options = Options(ctypes.sizeof(Options), 0, 0, (ctypes.c_uint64 * 6)(*counts), zone.encode())
         marks = (ctypes.c_uint32 * len(rows))()
         status = self.library.pxds_prune_mark(
             (Row * len(rows))(*((time, flags, 0) for time, flags in rows)), ctypes.c_size_t(len(rows)),

@@ -302,7 +302,7 @@ class Numbers(StoreCase):
         store, stats = ctypes.c_void_p(), ctypes.c_void_p()
         self.assertEqual(library.pxds_store_open(
             os.fsencode(self.store), None, ctypes.byref(store), None), 0)
-        self.assertEqual(library.pxds_stats_collect(store, 0, None, None, ctypes.byref(stats), None), 0)
+        self.assertEqual(library.pxds_stats_collect(store, None, ctypes.byref(stats), None), 0)
         library.pxds_stats_group_count.restype = ctypes.c_size_t
         self.assertEqual(library.pxds_stats_group_count(stats), len(order))
         size = ctypes.c_uint64()
