@@ -4745,10 +4745,11 @@ pxds_status pxds_pbs_config_read(const char *config,
  * the disk.
  *
  * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component
- * of its path begins with a dot. Nothing is locked: what comes or goes meanwhile is counted or not. An index that
- * cannot be read brings a notice of the store's and is counted as such, and the total says that it is not complete; it
- * does not fail the call. So it is with what cannot be seen (pxds_store_namespaces()). Where two indexes give a chunk
- * different lengths, which damage alone can do, one of them counts.
+ * of its path begins with a dot, which the name of a file of a snapshot may. Nothing is locked: what comes or goes
+ * meanwhile is counted or not. An index that cannot be read brings a notice of the store's and is counted as such, and
+ * the total says that it is not complete; it does not fail the call. So it is with what cannot be seen
+ * (pxds_store_namespaces()). Where two indexes give a chunk different lengths, which damage alone can do, one of them
+ * counts.
  *
  * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
  * it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.

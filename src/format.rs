@@ -28,6 +28,15 @@ pub const DYNAMIC_ENTRY_SIZE: usize = 8 + DIGEST_SIZE;
 /// Bytes of an entry of a fixed index: digest.
 pub const FIXED_ENTRY_SIZE: usize = DIGEST_SIZE;
 
+/// Which kind of index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    /// Chunks of any size: `.didx`.
+    Dynamic,
+    /// Chunks of one size: `.fidx`.
+    Fixed,
+}
+
 /// The four forms of a blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlobForm {

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::error::{Error, Kind, Result};
+use crate::format::IndexKind;
 use crate::hash::sha256;
 
 /// Bytes of the longest file name.
@@ -477,13 +478,34 @@ impl ArchiveKind {
     ///
     /// Errors: `Argument` for any other extension.
     pub fn of(name: &str) -> Result<Self> {
-        match name.rsplit_once('.') {
-            Some((_, "didx")) => Ok(ArchiveKind::Dynamic),
-            Some((_, "fidx")) => Ok(ArchiveKind::Fixed),
-            Some((_, "blob")) => Ok(ArchiveKind::Blob),
-            _ => Err(refuse("archive name", name, "it must end in .didx, .fidx or .blob")),
+        Self::of_bytes(name.as_bytes())
+            .ok_or_else(|| refuse("archive name", name, "it must end in .didx, .fidx or .blob"))
+    }
+
+    /// The kind of the archive `name`, which need not be UTF-8; `None` for any other extension.
+    pub fn of_bytes(name: &[u8]) -> Option<Self> {
+        let dot = name.iter().rposition(|&byte| byte == b'.')?;
+        match &name[dot..] {
+            b".didx" => Some(ArchiveKind::Dynamic),
+            b".fidx" => Some(ArchiveKind::Fixed),
+            b".blob" => Some(ArchiveKind::Blob),
+            _ => None,
         }
     }
+
+    /// Which kind of index it is; `None` for a blob.
+    pub fn index(self) -> Option<IndexKind> {
+        match self {
+            ArchiveKind::Dynamic => Some(IndexKind::Dynamic),
+            ArchiveKind::Fixed => Some(IndexKind::Fixed),
+            ArchiveKind::Blob => None,
+        }
+    }
+}
+
+/// The kind of index that a file of this name must be; `None` if it need not be one.
+pub fn index_kind(name: &[u8]) -> Option<IndexKind> {
+    ArchiveKind::of_bytes(name)?.index()
 }
 
 /// Checks the name of an archive that is to be written or read, and gives its kind.

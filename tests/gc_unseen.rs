@@ -1,22 +1,31 @@
 //! Garbage collection where not all can be seen or believed: it removes nothing, or not what it has seen before
-//! (docs/format.md, 11.2).
+//! (docs/format.md, 11.2); and that others see the same.
 
 mod common;
 #[path = "common/garbage.rs"]
 mod garbage;
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use common::{failure, kind};
 use garbage::{ENTRY, Scene, collect_and, index_bytes, pbs_status};
+use pxds::blob::Codec;
+use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::gc::{GcOptions, PHASE_MARK, PHASE_SWEEP, read_status};
 use pxds::index::Index;
 use pxds::manifest::{CryptMode, FileInfo, Manifest};
 use pxds::name::{BackupType, Snapshot};
+use pxds::stats::{self, StatsOptions};
+use pxds::verify::{Damage, Scope, Verifier, VerifyOptions};
 
 const DAY: &str = "host/x/2024-01-01T12:00:00Z";
 const NEXT: &str = "host/x/2024-01-02T12:00:00Z";
@@ -266,4 +275,126 @@ fn a_link_that_comes_meanwhile_keeps_everything() {
     }));
     assert_eq!((error.kind(), error.path()), (Kind::Format, Some(group.as_path())), "{error}");
     assert_eq!(scene.left(&chunks), [true, true]);
+}
+
+// ---- whoever goes through the tree sees the same ----
+
+/// An index at a path of any bytes, of as many entries as say which it is: 2^`number`, all of its own chunk.
+fn put(scene: &Scene, path: &[u8], number: usize) -> Digest {
+    let chunk = scene.chunk(&format!("chunk {number}"));
+    let path = scene.store.path().join(OsStr::from_bytes(path));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, index_bytes(true, &vec![chunk; 1 << number])).unwrap();
+    chunk
+}
+
+/// The numbers of the indexes that describe so many bytes.
+fn numbers(bytes: u64) -> Vec<usize> {
+    assert_eq!(bytes % ENTRY, 0);
+    (0..64).filter(|i| (bytes / ENTRY) >> i & 1 == 1).collect()
+}
+
+/// A manifest of the snapshot that lists these archives, also such as no writer would.
+fn vouch(scene: &Scene, snapshot: &str, names: &[&str]) {
+    let mut manifest = Manifest::new(BackupType::Host, "x", Snapshot::parse(snapshot).unwrap().time()).unwrap();
+    for name in names {
+        let index = Index::open(&scene.dir(snapshot).join(name), None).unwrap();
+        let (size, csum) = (index.size(), index.compute_csum());
+        let filename = name.replacen('.', "dot.", 1);
+        manifest.add_file(&FileInfo { filename, crypt_mode: CryptMode::None, size, csum }).unwrap();
+    }
+    let text = String::from_utf8(manifest.to_json().unwrap()).unwrap().replace("dot.", ".");
+    let blob = Codec::new().encode_vec(text.as_bytes(), true).unwrap();
+    fs::write(scene.dir(snapshot).join("index.json.blob"), blob).unwrap();
+}
+
+/// The archives of which verification finds the chunks bad: all, since they are not as long as the indexes say.
+fn verified(scene: &Scene) -> BTreeSet<(String, Digest)> {
+    let found: Arc<Mutex<BTreeSet<_>>> = Arc::default();
+    let noted = found.clone();
+    let on_damage = move |damage: &Damage<'_>| {
+        noted.lock().unwrap().insert((damage.archive.to_owned(), damage.chunk.unwrap().digest));
+        Ok(())
+    };
+    let on_damage = Some(Callback(Arc::new(on_damage) as Arc<_>));
+    let options = VerifyOptions { read_only: true, on_damage, ..VerifyOptions::default() };
+    Verifier::new(&scene.store, options).unwrap().run(&Scope::Store).unwrap();
+    std::mem::take(&mut *found.lock().unwrap())
+}
+
+#[test]
+fn what_is_protected_is_counted_and_verified() {
+    let scene = Scene::new();
+    let in_day = |name: &str| format!("{DAY}/{name}").into_bytes();
+    let deep = [&b"d/".repeat(127)[..], b"a.didx"].concat();
+    let protected: Vec<Vec<u8>> = vec![
+        in_day("a.didx"),
+        in_day(".hidden.didx"),
+        in_day("below/a.didx"),
+        [&in_day(""), &b"\xff.didx"[..]].concat(),
+        format!("ns/n/{NEXT}/a.didx").into_bytes(),
+        b"a.didx".to_vec(),
+        b"\xff/\xfe.didx".to_vec(),
+        b"host/a.didx".to_vec(),
+        b"host/x/a.didx".to_vec(),
+        b"lost+found/a.didx".to_vec(),
+        b"directory.fidx/a.didx".to_vec(),
+        deep,
+    ];
+    let passed_over: [&[u8]; 4] = [b".hidden/a.didx", b"any/.a.didx", b"any/.hidden/a.didx", b"any/a.didx.bak"];
+    let paths = protected.iter().map(Vec::as_slice).chain(passed_over);
+    let chunks: Vec<_> = paths.enumerate().map(|(number, path)| put(&scene, path, number)).collect();
+    let (needed, others) = chunks.split_at(protected.len());
+    vouch(&scene, DAY, &["a.didx", ".hidden.didx"]);
+    let outside = scene.scratch.join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("a.didx"), index_bytes(true, others)).unwrap();
+    symlink(&outside, scene.dir("link")).unwrap();
+
+    let all: Vec<_> = (0..needed.len()).collect();
+    let dry = scene.dry_run();
+    assert_eq!((numbers(dry.index_data_bytes), dry.index_file_count), (all.clone(), all.len() as u64));
+    assert_eq!((dry.disk_chunks, dry.removed_chunks), (needed.len() as u64, others.len() as u64));
+    let counted = stats::collect(&scene.store, &StatsOptions { exact: true, ..StatsOptions::default() }).unwrap();
+    assert!(counted.complete);
+    assert_eq!(
+        (numbers(counted.total.described.logical_size), counted.total.unreferenced.0),
+        (all, others.len() as u64)
+    );
+    assert_eq!(numbers(counted.snapshots[0].described.logical_size), [0, 1, 3]);
+    // What a manifest lists.
+    let listed = [("a.didx", needed[0]), (".hidden.didx", needed[1])].map(|(name, chunk)| (name.to_owned(), chunk));
+    assert_eq!(verified(&scene), BTreeSet::from(listed));
+
+    let status = scene.collect().unwrap();
+    assert_eq!(pbs_status(&status), pbs_status(&dry));
+    assert_eq!(scene.left(needed), vec![true; needed.len()]);
+    assert_eq!(scene.left(others), vec![false; others.len()]);
+}
+
+/// What ends a collection is what statistics are not complete without.
+#[test]
+fn what_cannot_be_seen_is_told_of_by_all() {
+    let fifo = |_: &Scene, at: &Path| assert!(Command::new("mkfifo").arg(at).status().unwrap().success());
+    let makers: [(PathBuf, Maker); 4] = [
+        ("any.didx".into(), &fifo),
+        (format!("{DAY}/any.fidx").into(), &fifo),
+        (format!("{DAY}/.any.fidx").into(), &|_, at| symlink("nowhere", at).unwrap()),
+        ("d/".repeat(127).into(), &|_, at| fs::create_dir_all(at.join("d")).unwrap()),
+    ];
+    for (place, make) in makers {
+        let scene = Scene::new();
+        let chunks = [scene.chunk("a"), scene.chunk("b")];
+        scene.snapshot(DAY, &chunks[..1]);
+        let at = scene.store.path().join(&place);
+        make(&scene, &at);
+        let error = failure(scene.collect());
+        assert!(error.path().unwrap().starts_with(&at), "{error}");
+        assert_eq!(scene.left(&chunks), [true, true], "{}", place.display());
+        scene.said();
+        let counted = stats::collect(&scene.store, &StatsOptions::default()).unwrap();
+        assert_eq!((counted.complete, counted.total.described.unreadable), (false, 1));
+        let why = error.message().split_once("nothing is removed: ").unwrap().1;
+        assert_eq!(scene.said(), [format!("not counted: {why}")]);
+    }
 }

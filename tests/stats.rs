@@ -115,8 +115,8 @@ fn what_cannot_be_is_left_out() {
     put(&store, &format!("{snapshot}/b.didx"), &[(2, 5), (3, (128 << 20) + 1)]);
     put(&store, &format!("{snapshot}/c.fidx"), &[(4, 5)]);
     fs::write(store.path().join(snapshot).join("d.didx"), b"").unwrap();
-    put(&store, &format!("{}e.didx", "d/".repeat(31)), &[(5, 1)]);
-    put(&store, &format!("{}f.didx", "d/".repeat(32)), &[(6, 1)]);
+    put(&store, &format!("{}e.didx", "d/".repeat(127)), &[(5, 1)]);
+    put(&store, &format!("{}f.didx", "d/".repeat(128)), &[(6, 1)]);
     let stats = count(&store);
     let row = &stats.snapshots[0];
     assert_eq!((row.described.indexes, row.described.unreadable), (1, 3));

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::limits::{Class, Limits};
 use super::mark::{nothing_removed, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
-use super::tree::{OpenIndex, find_temporary, visit_indexes};
+use super::tree::{OpenIndex, visit_indexes};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum, journal};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
@@ -150,9 +150,8 @@ fn count_temporaries_of_the_tree(
     limits: &Limits,
     status: &mut GcStatus,
 ) -> Result<()> {
-    let base = store.open_base()?;
     for path in paths {
-        if let Some((_, _, stat)) = find_temporary(&base, path)?
+        if let Some((_, _, stat)) = store.find_temporary(path)?
             && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
         {
             status.count_temporary(&stat);

@@ -4,8 +4,9 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::tree::{Visit, kind_of, visit_one};
+use super::tree::{Visit, visit_one};
 use crate::error::{Kind, Result};
+use crate::name::index_kind;
 use crate::store::{NoticeLevel, Store, TreeLocks};
 use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name, wait_for};
 
@@ -68,7 +69,7 @@ enum Place {
 /// Errors: `Io` where that cannot be seen.
 fn below(store: &Store, path: &Path) -> Result<Place> {
     let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-    let named = path.file_name().filter(|name| kind_of(name.as_bytes()).is_some());
+    let named = path.file_name().filter(|name| index_kind(name.as_bytes()).is_some());
     let (Some(name), Some(parent)) = (named, path.parent()) else { return Ok(Place::Foreign) };
     if let Ok(rest) = path.strip_prefix(store.path())
         && is_plain(rest)

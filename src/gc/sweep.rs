@@ -2,7 +2,6 @@
 
 use super::limits::{Class, Limits};
 use super::live::Live;
-use super::tree::find_temporary;
 use super::{GcOptions, GcStatus, PHASE_SWEEP};
 use crate::error::{Kind, Result};
 use crate::name::format_time;
@@ -128,9 +127,8 @@ pub(super) fn temporaries_of_the_tree(
     limits: &mut Limits,
     status: &mut GcStatus,
 ) -> Result<()> {
-    let base = store.open_base()?;
     for path in paths {
-        let removed = find_temporary(&base, path).and_then(|found| match found {
+        let removed = store.find_temporary(path).and_then(|found| match found {
             Some((dir, name, stat)) if limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage => {
                 Ok(dir.unlink(&name)?.then_some(stat))
             }

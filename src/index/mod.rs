@@ -14,6 +14,7 @@ mod spool;
 mod terms;
 mod writer;
 
+pub use crate::format::IndexKind;
 pub use body::Body;
 pub use digests::{IndexRead, for_all_digests};
 pub use dynamic::DynamicIndex;
@@ -35,15 +36,6 @@ use check::Check;
 
 /// Entries that are looked at before there is memory for more: 320 KiB of a dynamic index.
 const ENTRIES_AT_ONCE: usize = 8192;
-
-/// Which kind of index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexKind {
-    /// Chunks of any size: `.didx`.
-    Dynamic,
-    /// Chunks of one size: `.fidx`.
-    Fixed,
-}
 
 /// One chunk of an index: bytes `start` to `end` (exclusive) of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

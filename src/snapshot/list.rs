@@ -7,7 +7,7 @@ use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
 use crate::error::{Error, Kind, Result, no_memory, push, reserve};
 use crate::manifest::MANIFEST_NAME;
-use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, is_archive_file, parse_time};
+use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file, parse_time};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind, c_name};
 
@@ -292,7 +292,7 @@ impl Store {
                 (Some(FileKind::Dir), Ok(None)) => {}
                 (Some(FileKind::Dir), Err(why)) => self.skipped(&dir.join(&entry.name), &why)?,
                 // An index hides nothing, wherever it lies.
-                (Some(FileKind::File), _) if is_index(&entry.name) => {}
+                (Some(FileKind::File), _) if index_kind(entry.name.to_bytes()).is_some() => {}
                 (Some(_), Ok(Some(_))) => match self.no_directory_in(dir, &entry.name) {
                     Ok(()) => {}
                     Err(error) => listing.pass_over(self, &dir.join(&entry.name), error)?,
@@ -331,9 +331,4 @@ fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo
     // One that has just been removed looks as if it were unfinished.
     let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);
     Ok(is_there.then(|| SnapshotInfo { snapshot: snapshot.clone(), protected, finished }))
-}
-
-fn is_index(name: &CStr) -> bool {
-    let kind = name.to_str().ok().and_then(|name| ArchiveKind::of(name).ok());
-    matches!(kind, Some(ArchiveKind::Dynamic | ArchiveKind::Fixed))
 }

@@ -30,6 +30,7 @@ mod manage;
 mod open;
 mod place;
 mod prune;
+mod walk;
 mod work;
 
 pub use draft::ManifestDraft;
@@ -39,6 +40,7 @@ pub use manage::{DestroyOptions, Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenOptions, OpenSnapshot};
 pub use place::{Place, no_directory};
 pub use prune::{PruneOptions, Pruned};
+pub use walk::{FoundArchive, Met, OnMet, joined};
 use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};
 

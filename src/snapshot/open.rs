@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::BLOB_HEADER_SIZE;
 use crate::hash::sha256;
-use crate::index::{Index, IndexKind};
+use crate::index::Index;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, Signature};
 use crate::master::SEALED_KEY_NAME;
@@ -154,10 +154,8 @@ impl OpenSnapshot {
     /// Errors: `Argument` if `name` is no index; `NotFound`; `Corrupt` if it is not what the manifest lists; those of
     /// [`Index::open`]; that of the notice.
     pub fn index(&self, name: &str) -> Result<Archive> {
-        let kind = match check_file(name)? {
-            ArchiveKind::Dynamic => IndexKind::Dynamic,
-            ArchiveKind::Fixed => IndexKind::Fixed,
-            ArchiveKind::Blob => return Err(Error::new(Kind::Argument, format!("{name} is a blob and no index"))),
+        let Some(kind) = check_file(name)?.index() else {
+            return Err(Error::new(Kind::Argument, format!("{name} is a blob and no index")));
         };
         let (file, stat) = self.open_file(name)?;
         let path = self.dir.join(&c_name(name)?);

@@ -17,17 +17,17 @@ mod find;
 mod set;
 mod sums;
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::BLOB_HEADER_SIZE;
-use crate::index::{Index, IndexKind};
+use crate::index::Index;
 use crate::limits::BLOB_MAX_SIZE;
 use crate::name::Group;
 use crate::progress::{OnProgress, Progress, Stage};
-use crate::snapshot::SnapshotInfo;
+use crate::snapshot::{SnapshotInfo, joined};
 use crate::store::Store;
-use crate::sys::Dir;
 use find::{Place, find, left_out, may_be_left_out};
 use set::ChunkSet;
 use sums::Sums;
@@ -253,31 +253,21 @@ impl Counting<'_> {
 
     fn count_place(&mut self, place: &Place) -> Result<()> {
         self.sums.begin(place);
-        let base = self.store.open_base()?;
-        for (name, kind) in &place.indexes {
+        for name in &place.indexes {
             self.tick(PHASE_INDEXES, self.read, self.indexes, self.bytes)?;
             self.read += 1;
-            let opened = base.open_below(&place.path).and_then(|dir| match dir {
-                Some(dir) => read_index(&dir, name, *kind),
-                None => Ok(None),
-            });
-            match opened {
+            match read_index(self.store, &joined(&place.path, name.to_bytes())) {
                 Ok(Some(index)) => self.count_index(&index)?,
                 // Removed meanwhile.
                 Ok(None) => {}
                 Err(error) if may_be_left_out(&error) => {
-                    let path = base.path().join(&place.path).join(name.to_string_lossy().as_ref());
-                    self.unreadable(&path, &error)?;
+                    self.sums.add_unreadable();
+                    left_out(self.store, &error)?;
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(())
-    }
-
-    fn unreadable(&mut self, path: &Path, error: &Error) -> Result<()> {
-        self.sums.add_unreadable();
-        left_out(self.store, path, error.message())
     }
 
     fn count_index(&mut self, index: &Index) -> Result<()> {
@@ -308,9 +298,8 @@ fn file_len(len: u64) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
 }
 
-/// Reads an index; `None` if it is gone.
-fn read_index(dir: &Dir, name: &std::ffi::CStr, kind: IndexKind) -> Result<Option<Index>> {
-    let path = dir.join(name);
-    let Some((file, stat)) = dir.open_file(name)? else { return Ok(None) };
-    Index::read(file, stat.size, &path, Some(kind)).map(Some)
+/// Reads the index at `path`, below the store's directory; `None` if it is gone.
+fn read_index(store: &Store, path: &[u8]) -> Result<Option<Index>> {
+    let Some((file, len, kind)) = store.open_index(path)? else { return Ok(None) };
+    Index::read(file, len, &store.path().join(OsStr::from_bytes(path)), Some(kind)).map(Some)
 }
