@@ -16,8 +16,9 @@ use pxds::ffi::store::{
     PXDS_SYNC_NONE, pxds_insert_result, pxds_store, pxds_store_free, pxds_store_insert, pxds_store_open,
     pxds_store_options,
 };
-use pxds::format::{MAGIC_COMPRESSED_BLOB, MAGIC_ENCR_COMPR_BLOB, MAGIC_ENCRYPTED_BLOB};
+use pxds::format::{BlobForm, MAGIC_COMPRESSED_BLOB, MAGIC_ENCR_COMPR_BLOB, MAGIC_ENCRYPTED_BLOB};
 use pxds::hash::sha256;
+use pxds::store::judge::{New, Old, Verdict, judge};
 use pxds::store::{InsertOptions, Inserted, Layout, Store};
 use serde_json::Value;
 
@@ -144,6 +145,41 @@ fn inserts_answer_as_those_of_pbs() {
             error.kind()
         })
     });
+}
+
+/// What the table alone says, by lengths and magics.
+fn judged(old: Old, form: Option<BlobForm>, incoming: &[u8]) -> Answer {
+    let new = New { size: incoming.len() as u64, form: form_of(incoming) };
+    match judge(old, form, new) {
+        Verdict::Keep => Ok(Inserted { existed: true, stored_size: old.size }),
+        Verdict::Replace | Verdict::Ignore => Ok(Inserted { existed: false, stored_size: new.size }),
+        Verdict::Refuse(kind, _) => Err(kind),
+    }
+}
+
+fn form_of(content: &[u8]) -> Option<BlobForm> {
+    content.get(..8).and_then(BlobForm::from_magic)
+}
+
+#[test]
+fn the_table_alone_answers_as_pbs() {
+    let vectors = vector_json("insert/insert.json");
+    let cases = vectors.get_list("cases").iter().filter(|case| case.get_str("existing") != "absent");
+    let mut count = 0;
+    for case in cases {
+        let (existing, incoming) = (case.get_str("existing"), content(case.get_str("incoming")));
+        let (answer, expected) = match existing {
+            "directory" => (judged(Old { is_file: false, size: 4096 }, None, &incoming), Err(Kind::Exists)),
+            _ => {
+                let content = content(existing);
+                let old = Old { is_file: true, size: content.len() as u64 };
+                (judged(old, form_of(&content), &incoming), expectation(case).0)
+            }
+        };
+        assert_eq!(answer, expected, "{existing} <- {}", case.get_str("incoming"));
+        count += 1;
+    }
+    assert_eq!(count, 97);
 }
 
 /// A store behind the C interface, by the path of another one.

@@ -1,9 +1,9 @@
-//! Inserting a chunk: the table of docs/format.md, 5.4.
+//! Inserting a chunk (docs/format.md, 5.4).
 
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use super::access::is_chunk;
+use super::judge::{New, Old, Verdict, judge, judge_by_size};
 use super::layout::ChunkName;
 use super::{CHUNK_DIR_MODE, NoticeLevel, Store, SyncLevel};
 use crate::blob::{Blob, Codec, update_crc};
@@ -30,14 +30,6 @@ pub struct Inserted {
     pub existed: bool,
     /// Length of the chunk's file now.
     pub stored_size: u64,
-}
-
-/// What to do about a file that has the chunk's name.
-enum Verdict {
-    Keep,
-    Replace,
-    /// It is no chunk: go on as if it were not there.
-    Ignore,
 }
 
 /// When the names of a chunk and of its directory are brought to the disk, at [`SyncLevel::File`].
@@ -156,51 +148,32 @@ impl Store {
             let name = ChunkName::new(layout, digest);
             let chunks = self.chunk_dir_for(&name)?;
             let Some(stat) = chunks.lstat(name.as_c_str())? else { continue };
-            match self.judge(&name, stat, blob, form)? {
+            match self.judge(&name, &stat, New { size: blob.len() as u64, form })? {
                 // It may have been removed meanwhile.
                 Verdict::Keep if chunks.touch(name.as_c_str())? => {
                     return Ok((Inserted { existed: true, stored_size: stat.size }, leftover));
                 }
                 Verdict::Keep => {}
-                Verdict::Replace => break,
+                Verdict::Replace => {
+                    if form.is_some() {
+                        // If it is damaged, what is there is the better one.
+                        Blob::load(blob)?;
+                    }
+                    break;
+                }
+                Verdict::Refuse(kind, why) => return Err(Error::new(kind, why).of(&self.path_of(&name))),
                 Verdict::Ignore => leftover = Some(Leftover(stat.size)),
             }
         }
         Ok((self.write_chunk(digest, blob, names)?, leftover))
     }
 
-    /// The table, for a file that is there.
-    fn judge(&self, name: &ChunkName, stat: Stat, blob: &[u8], form: Option<BlobForm>) -> Result<Verdict> {
-        let refuse = |kind, why: &str| Err(Error::new(kind, why).of(&self.path_of(name)));
-        if stat.kind != FileKind::File {
-            return refuse(Kind::Exists, "it is not a regular file");
-        }
-        if !is_chunk(&stat) {
-            return Ok(Verdict::Ignore);
-        }
-        let encrypted = form.is_some_and(|form| form.encrypted);
-        let new_size = blob.len() as u64;
-        if stat.size == new_size || (!encrypted && stat.size < new_size) {
-            return Ok(Verdict::Keep);
-        }
-        match (form, self.form_of(name)?) {
-            (Some(new), Some(old)) if new.encrypted && !old.encrypted => {
-                refuse(Kind::CryptMode, "an encrypted blob cannot replace an unencrypted chunk")
-            }
-            // Too short for what its magic says: what a crash has left.
-            (Some(new), Some(old)) if new.encrypted && stat.size < old.header_size() as u64 => Ok(Verdict::Ignore),
-            (Some(new), Some(old)) if new.encrypted && !new.compressed && !old.compressed => {
-                refuse(Kind::Corrupt, "two encrypted blobs of one chunk cannot differ in length")
-            }
-            (Some(new), _) if new.encrypted => Ok(Verdict::Keep),
-            (_, Some(old)) if old.encrypted => {
-                refuse(Kind::CryptMode, "an unencrypted blob cannot replace an encrypted chunk")
-            }
-            // Bytes that are no blob never replace one.
-            (None, Some(_)) => Ok(Verdict::Keep),
-            // Smaller wins, but not if it is damaged: then what is there is the better one.
-            (Some(_), _) => Blob::load(blob).map(|_| Verdict::Replace),
-            (None, None) => Ok(Verdict::Replace),
+    /// What is to be done about a file that is there. Its magic is read where that decides.
+    fn judge(&self, name: &ChunkName, stat: &Stat, new: New) -> Result<Verdict> {
+        let old = Old { is_file: stat.kind == FileKind::File, size: stat.size };
+        match judge_by_size(old, new) {
+            Some(verdict) => Ok(verdict),
+            None => Ok(judge(old, self.form_of(name)?, new)),
         }
     }
 

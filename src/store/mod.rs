@@ -15,6 +15,7 @@ pub mod convert;
 mod create;
 mod insert;
 mod iterate;
+pub mod judge;
 mod layout;
 mod lock;
 mod probe;
