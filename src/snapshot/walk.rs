@@ -8,9 +8,9 @@
 //!   manifest can list it.
 //! - Links are not followed. One that has a place of the tree, or the name of an index, falls under the rules below.
 //! - What has vanished since it was listed is passed over.
-//! - *Unseen* is what may be an index, or have some below it, and cannot be looked at: a directory that cannot be opened
-//!   or listed, one below [`MAX_DEPTH`] others, and what has the name of an index and is neither a regular file nor a
-//!   directory. PBS follows a link there.
+//! - *Unseen* is what may be an index, or have some below it, and cannot be looked at: a directory that cannot be
+//!   opened or listed, one below [`MAX_DEPTH`] others, and what has the name of an index and is neither a regular file
+//!   nor a directory. PBS follows a link there.
 //! - What is no directory and has the place of one in the tree (7.4) is told of apart: listings tell of it too.
 //! - `lost+found` right in the store's directory may be closed: only root looks in there, and nobody puts an index
 //!   there.
