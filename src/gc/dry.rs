@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use super::limits::{Class, Limits};
 use super::mark::{nothing_removed, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
-use super::tree::{OpenIndex, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum, journal};
+use super::tree::{OpenIndex, visit_indexes, visit_one};
+use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
 use crate::index::for_all_digests;
@@ -79,8 +79,10 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, progress: &mut Progr
     loop {
         let (referenced, temporaries) = read_range(store, options, from, max, &mut status, progress)?;
         if from == Digest([0; 32]) {
-            count_temporaries_of_the_tree(store, &temporaries, &limits, &mut status)?;
-            sweep::work(store, Sweep::Count, &mut status, |mtime| limits.class(mtime) == Class::Garbage)?;
+            for path in &temporaries {
+                count_temporary(store.sweep_temporary(path, |_| false)?, &limits, &mut status);
+            }
+            sweep::work(store, Sweep::Count, &mut status, |changed| limits.class(changed) == Class::Garbage)?;
         }
         for (digest, &index) in &referenced.digests {
             if !store.has_file(digest)? {
@@ -137,27 +139,20 @@ fn read_range(
         Ok(())
     };
     let strays = visit_indexes(store, &mut |index| visit(index, true))?;
-    journal::visit(store, false, &mut |index| visit(index, false))?;
+    store.moved_indexes(false, &mut |path| visit_one(store, path, &mut |index| visit(index, false)))?;
     if is_first {
         *status = GcStatus { strange_indexes: strays.indexes, ..counted };
     }
     Ok((referenced, strays.temporaries))
 }
 
-fn count_temporaries_of_the_tree(
-    store: &Store,
-    paths: &[Vec<u8>],
-    limits: &Limits,
-    status: &mut GcStatus,
-) -> Result<()> {
-    for path in paths {
-        if let Some((_, _, stat)) = store.find_temporary(path)?
-            && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
-        {
-            status.count_temporary(&stat);
-        }
+/// Counts a temporary file that would go.
+fn count_temporary(swept: Swept, limits: &Limits, status: &mut GcStatus) {
+    if let Swept::Kept(usage) = swept
+        && limits.class(usage.last_use) == Class::Garbage
+    {
+        status.count_temporary(usage);
     }
-    Ok(())
 }
 
 /// Counts the files whose digests are in the range.
@@ -178,24 +173,13 @@ fn count_range(
                 count_file(store, &dir, file, limits, referenced, status)?;
                 progress.tick()?;
             }
-            if referenced.covers(&id.bounds().0) {
-                count_temporaries(&dir, limits, status)?;
+            for name in dir.temporaries.iter().filter(|_| referenced.covers(&id.bounds().0)) {
+                count_temporary(dir.sweep_temporary(name, |_| false)?, limits, status);
             }
         }
         progress.stage.done += 1;
     }
     progress.tick()
-}
-
-fn count_temporaries(dir: &ChunkDir<'_>, limits: &Limits, status: &mut GcStatus) -> Result<()> {
-    for name in &dir.temporaries {
-        if let Swept::Kept(stat) = dir.sweep_temporary(name, |_| false)?
-            && limits.class(stat.atime.max(stat.mtime)) == Class::Garbage
-        {
-            status.count_temporary(&stat);
-        }
-    }
-    Ok(())
 }
 
 fn count_file(
@@ -206,15 +190,15 @@ fn count_file(
     referenced: &Referenced,
     status: &mut GcStatus,
 ) -> Result<()> {
-    let Swept::Kept(stat) = dir.sweep(file, |_| false)? else { return Ok(()) };
-    let class = limits.class(stat.atime);
+    let Swept::Kept(usage) = dir.sweep(file, |_| false)? else { return Ok(()) };
+    let class = limits.class(usage.last_use);
     let is_live = || -> Result<bool> {
         let (is_plain, is_needed) =
             (file.bad.is_none() && !file.misplaced, referenced.digests.contains_key(&file.digest));
         // What has its place is marked. Of a chunk that is missing all that there is stays.
         Ok(is_needed && (is_plain || !store.has_file(&file.digest)?))
     };
-    status.count(file, &stat, if is_live()? { Class::InUse } else { class });
+    status.count(file, usage, if is_live()? { Class::InUse } else { class });
     Ok(())
 }
 

@@ -1,31 +1,31 @@
-//! From which access time on a chunk stays.
+//! From which last use on a chunk stays. A use is a touch: the time of the last access.
 
 use super::GcOptions;
-use crate::store::Store;
+use crate::store::{Store, Usage};
 
 /// Seconds that a touch may seem older than the lock under which it was made, or later than the clock says: the
 /// kernel's clock for files is coarse.
 const CLOCK_GAP: i64 = 300;
 
-/// What access times mean.
+/// What the time of a last use means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     /// What was touched before may go.
-    min_atime: i64,
+    min_use: i64,
     /// What has been touched since is in use, or was when the oldest writer began.
     oldest: i64,
     /// The latest that the clock has said. Nobody has touched anything after that.
     latest: i64,
 }
 
-/// What an access time says of a chunk.
+/// What its last use says of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// It is in use, as far as is known.
     InUse,
     /// It is not, and not old enough to go.
     Pending,
-    /// It is not, and its access time lies in the future: it is not old enough until that has come.
+    /// It is not, and its last use lies in the future: it is not old enough until that has come.
     Future,
     /// It goes.
     Garbage,
@@ -40,36 +40,41 @@ impl Limits {
     }
 
     pub(super) fn new(start: i64, oldest: i64, cutoff_minutes: u32) -> Self {
-        let mut min_atime = start.saturating_sub(i64::from(cutoff_minutes) * 60);
+        let mut min_use = start.saturating_sub(i64::from(cutoff_minutes) * 60);
         // At the same second too: the writer's first touch may bear the one before.
-        if oldest <= min_atime {
-            min_atime = oldest.saturating_sub(CLOCK_GAP);
+        if oldest <= min_use {
+            min_use = oldest.saturating_sub(CLOCK_GAP);
         }
-        Limits { min_atime, oldest, latest: start }
+        Limits { min_use, oldest, latest: start }
     }
 
     /// The clock says `now`. If it has been set back, what was touched since looks old: the limits go back with it.
     pub(super) fn see(&mut self, now: i64) {
-        self.min_atime = self.min_atime.min(now.saturating_sub(CLOCK_GAP));
+        self.min_use = self.min_use.min(now.saturating_sub(CLOCK_GAP));
         self.oldest = self.oldest.min(now);
         self.latest = self.latest.max(now);
     }
 
     /// The class, after a look at the clock if it is garbage or of the future: whoever touched it before that look, by
     /// a clock that has been set back, is heeded.
-    pub(super) fn class_now(&mut self, atime: i64, options: &GcOptions) -> Class {
-        if matches!(self.class(atime), Class::Garbage | Class::Future) {
+    pub(super) fn class_now(&mut self, last_use: i64, options: &GcOptions) -> Class {
+        if matches!(self.class(last_use), Class::Garbage | Class::Future) {
             self.see((options.clock)());
         }
-        self.class(atime)
+        self.class(last_use)
     }
 
-    pub(super) fn class(&self, atime: i64) -> Class {
-        if atime < self.min_atime {
+    /// Whether a temporary file may go.
+    pub(super) fn is_garbage(&mut self, usage: Usage, options: &GcOptions) -> bool {
+        self.class_now(usage.last_use, options) == Class::Garbage
+    }
+
+    pub(super) fn class(&self, last_use: i64) -> Class {
+        if last_use < self.min_use {
             Class::Garbage
-        } else if atime < self.oldest {
+        } else if last_use < self.oldest {
             Class::Pending
-        } else if atime > self.latest.saturating_add(CLOCK_GAP) {
+        } else if last_use > self.latest.saturating_add(CLOCK_GAP) {
             Class::Future
         } else {
             Class::InUse
@@ -85,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_cut_off_and_the_oldest_writer() {
-        let min = |oldest: i64, minutes| Limits::new(START, oldest, minutes).min_atime;
+        let min = |oldest: i64, minutes| Limits::new(START, oldest, minutes).min_use;
         assert_eq!(min(START, 1445), START - 86_700);
         assert_eq!(min(START, 1), START - 60);
         assert_eq!(min(START, 2880), START - 172_800);
@@ -100,7 +105,7 @@ mod tests {
     #[test]
     fn classes_begin_at_their_second() {
         let limits = Limits::new(START, START - 3600, 1445);
-        for (atime, class) in [
+        for (last_use, class) in [
             (i64::MAX, Class::Future),
             (START + 301, Class::Future),
             (START + 300, Class::InUse),
@@ -111,7 +116,7 @@ mod tests {
             (START - 86_701, Class::Garbage),
             (i64::MIN, Class::Garbage),
         ] {
-            assert_eq!(limits.class(atime), class, "{atime}");
+            assert_eq!(limits.class(last_use), class, "{last_use}");
         }
     }
 
@@ -121,7 +126,7 @@ mod tests {
         // Forward, or back by less than the cut-off: what has been touched since is new enough.
         for now in [START + 86_400 * 365, START - 1, START - 86_400] {
             limits.see(now);
-            assert_eq!(limits.min_atime, START - 86_700);
+            assert_eq!(limits.min_use, START - 86_700);
             assert_ne!(limits.class(now), Class::Garbage);
         }
         limits.see(START - 2 * 86_400);

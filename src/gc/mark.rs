@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::limits::Limits;
 use super::live::Live;
-use super::tree::{OpenIndex, visit_indexes};
-use super::{GcOptions, GcStatus, PHASE_MARK, csum, journal};
+use super::tree::{OpenIndex, visit_indexes, visit_one};
+use super::{GcOptions, GcStatus, PHASE_MARK, csum};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::for_all_digests;
@@ -39,7 +39,7 @@ pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, progr
     let strays = visit_indexes(store, &mut |index| marker.index(index, true))?;
     marker.status.strange_indexes = strays.indexes;
     // The same indexes under other names.
-    journal::visit(store, true, &mut |index| marker.index(index, false))?;
+    store.moved_indexes(true, &mut |path| visit_one(store, path, &mut |index| marker.index(index, false)))?;
     let Marker { status, mut live, .. } = marker;
     live.seal();
     Ok(Marked { status, live, temporaries: strays.temporaries })

@@ -39,7 +39,6 @@
 
 mod csum;
 mod dry;
-mod journal;
 mod limits;
 mod live;
 mod mark;
@@ -149,7 +148,7 @@ pub fn collect(store: &Store, options: &GcOptions) -> Result<GcStatus> {
     let Marked { mut status, live, temporaries } = mark::run(store, options, &mut limits, &mut progress)?;
     sweep::run(store, options, &mut limits, &live, &mut status, &mut progress)?;
     sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
-    sweep::work(store, Sweep::Remove, &mut status, |mtime| limits.class_now(mtime, options) == Class::Garbage)?;
+    sweep::work(store, Sweep::Remove, &mut status, |changed| limits.class_now(changed, options) == Class::Garbage)?;
     sweep::tell_of_future(store, &status)?;
     if let Err(error) = status.write(store) {
         store.notice(NoticeLevel::Warning, error.message(), error.path())?;

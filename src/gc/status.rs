@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::json;
-use crate::snapshot::FILE_MODE;
-use crate::store::{Store, SyncLevel};
-use crate::sys;
+use crate::store::Store;
 
 const STATUS_NAME: &CStr = c".gc-status";
 
@@ -85,9 +83,8 @@ impl GcStatus {
 
     /// Writes `.gc-status`, with the mode of PBS's.
     pub(super) fn write(&self, store: &Store) -> Result<()> {
-        let sync = store.sync_level() != SyncLevel::None;
-        let base = store.open_base()?;
-        base.replace_file(STATUS_NAME, self.to_json().as_bytes(), FILE_MODE, store.owner(), sync)
+        store
+            .replace_base_file(STATUS_NAME, self.to_json().as_bytes())
             .map_err(|error| error.context("what the collection has found is not noted"))
     }
 
@@ -108,8 +105,7 @@ impl GcStatus {
 /// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there
 /// is no such file, or none that can be read.
 pub fn read_status(store: &Store) -> Option<GcStatus> {
-    let (file, stat) = store.open_base().ok()?.open_file(STATUS_NAME).ok()??;
-    let text = sys::read_bounded(&file, stat.size, STATUS_MAX_SIZE).ok()?;
+    let text = store.read_base_file(STATUS_NAME, STATUS_MAX_SIZE).ok()??;
     GcStatus::from_json(&text).ok()
 }
 

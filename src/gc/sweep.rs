@@ -7,8 +7,7 @@ use crate::error::{Kind, Result};
 use crate::name::format_time;
 use crate::progress::{Progress, Stage};
 use crate::snapshot::Sweep;
-use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept};
-use crate::sys::{Removed, Stat};
+use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept, Usage};
 
 /// Removes what `limits` say is garbage, and counts everything.
 pub(super) fn run(
@@ -26,23 +25,25 @@ pub(super) fn run(
         if let Some(dir) = list(store, id)? {
             for file in &dir.files {
                 let mut class = Class::InUse;
-                let swept = dir.sweep(file, |stat| {
-                    class = limits.class_now(stat.atime, options);
+                let swept = dir.sweep(file, |usage| {
+                    class = limits.class_now(usage.last_use, options);
                     if class != Class::InUse && live.protects(file) {
                         class = Class::InUse;
                     }
                     class == Class::Garbage
                 })?;
-                if let Some(stat) = looked_at(store, swept)? {
-                    status.count(file, &stat, class);
-                    progress.stage.bytes = progress.stage.bytes.saturating_add(stat.size);
+                if let Some(usage) = looked_at(store, swept)? {
+                    status.count(file, usage, class);
+                    progress.stage.bytes = progress.stage.bytes.saturating_add(usage.size);
                     tell_of_found(store, live, file)?;
                 }
                 progress.tick()?;
             }
-            temporaries(store, &dir, status, |stat| {
-                limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage
-            })?;
+            // What crashed inserts have left.
+            for name in &dir.temporaries {
+                let swept = dir.sweep_temporary(name, |usage| limits.is_garbage(usage, options))?;
+                count_removed(store, swept, status)?;
+            }
         }
         progress.stage.done += 1;
     }
@@ -86,11 +87,11 @@ pub(super) fn list(store: &Store, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>
     }
 }
 
-/// The facts of a file that there is, whatever became of it.
-fn looked_at(store: &Store, swept: Swept) -> Result<Option<Stat>> {
+/// The usage of a file that there is, whatever became of it.
+fn looked_at(store: &Store, swept: Swept) -> Result<Option<Usage>> {
     match swept {
         Swept::Passed => Ok(None),
-        Swept::Kept(stat) | Swept::Removed(stat) => Ok(Some(stat)),
+        Swept::Kept(usage) | Swept::Removed(usage) => Ok(Some(usage)),
         Swept::Unknown(error) => {
             store.notice(NoticeLevel::Warning, error.message(), error.path())?;
             Ok(None)
@@ -98,21 +99,11 @@ fn looked_at(store: &Store, swept: Swept) -> Result<Option<Stat>> {
     }
 }
 
-/// Removes what crashed inserts have left.
-fn temporaries(
-    store: &Store,
-    dir: &ChunkDir<'_>,
-    status: &mut GcStatus,
-    mut is_stale: impl FnMut(&Stat) -> bool,
-) -> Result<()> {
-    for name in &dir.temporaries {
-        let swept = dir.sweep_temporary(name, &mut is_stale)?;
-        let removed = matches!(swept, Swept::Removed(_));
-        if let Some(stat) = looked_at(store, swept)?
-            && removed
-        {
-            status.count_temporary(&stat);
-        }
+/// Counts a temporary file if it has been removed.
+fn count_removed(store: &Store, swept: Swept, status: &mut GcStatus) -> Result<()> {
+    let removed = matches!(swept, Swept::Removed(_));
+    if let Some(usage) = looked_at(store, swept)?.filter(|_| removed) {
+        status.count_temporary(usage);
     }
     Ok(())
 }
@@ -128,17 +119,8 @@ pub(super) fn temporaries_of_the_tree(
     status: &mut GcStatus,
 ) -> Result<()> {
     for path in paths {
-        let removed = store.find_temporary(path).and_then(|found| match found {
-            Some((dir, name, stat)) if limits.class_now(stat.atime.max(stat.mtime), options) == Class::Garbage => {
-                Ok(dir.unlink(&name)?.then_some(stat))
-            }
-            _ => Ok(None),
-        });
-        match removed {
-            Ok(Some(stat)) => status.count_temporary(&stat),
-            Ok(None) => {}
-            Err(error) => store.notice(NoticeLevel::Warning, error.message(), error.path())?,
-        }
+        let swept = store.sweep_temporary(path, |usage| limits.is_garbage(usage, options));
+        count_removed(store, swept.unwrap_or_else(Swept::Unknown), status)?;
     }
     Ok(())
 }
@@ -151,21 +133,20 @@ pub(super) fn work(
     status: &mut GcStatus,
     mut is_stale: impl FnMut(i64) -> bool,
 ) -> Result<()> {
-    // Who lists a directory sets its access time: that says nothing.
-    let Removed { files, bytes } = store.sweep_work(sweep, &mut |stat| is_stale(stat.mtime))?;
-    status.removed_temporaries += files;
-    status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(bytes);
+    let removed = store.sweep_work(sweep, &mut is_stale)?;
+    status.removed_temporaries += removed.files;
+    status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(removed.bytes);
     Ok(())
 }
 
 impl GcStatus {
-    pub(super) fn count_temporary(&mut self, stat: &Stat) {
+    pub(super) fn count_temporary(&mut self, usage: Usage) {
         self.removed_temporaries += 1;
-        self.removed_temporary_bytes = self.removed_temporary_bytes.saturating_add(stat.size);
+        self.removed_temporary_bytes = self.removed_temporary_bytes.saturating_add(usage.size);
     }
 
     /// Counts a file by what has become of it.
-    pub(super) fn count(&mut self, file: &FoundFile, stat: &Stat, class: Class) {
+    pub(super) fn count(&mut self, file: &FoundFile, usage: Usage, class: Class) {
         let is_bad = file.bad.is_some();
         let (bytes, chunks) = match (class, is_bad) {
             (Class::InUse, false) => (&mut self.disk_bytes, Some(&mut self.disk_chunks)),
@@ -176,14 +157,14 @@ impl GcStatus {
             (Class::Garbage, false) => (&mut self.removed_bytes, Some(&mut self.removed_chunks)),
             (Class::Garbage, true) => (&mut self.removed_bytes, Some(&mut self.removed_bad)),
         };
-        *bytes = bytes.saturating_add(stat.size);
+        *bytes = bytes.saturating_add(usage.size);
         if let Some(chunks) = chunks {
             *chunks += 1;
         }
         if class == Class::Future {
             self.future_files += 1;
-            self.future_bytes = self.future_bytes.saturating_add(stat.size);
-            self.future_until = self.future_until.max(stat.atime);
+            self.future_bytes = self.future_bytes.saturating_add(usage.size);
+            self.future_until = self.future_until.max(usage.last_use);
         }
     }
 }

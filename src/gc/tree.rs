@@ -64,9 +64,9 @@ pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Stra
     Ok(Strays { indexes, temporaries })
 }
 
-/// Gives the index at `path`, names below the store's directory, to `visit`; false if it is not there.
-pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Result<bool> {
-    Walk { store, known: BTreeMap::new(), visit }.index(path)
+/// Gives the index at `path`, names below the store's directory, to `visit`, if it is there.
+pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+    Walk { store, known: BTreeMap::new(), visit }.index(path).map(drop)
 }
 
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.

@@ -93,7 +93,7 @@ pub struct Destroyed {
 }
 
 impl Store {
-    fn syncs(&self) -> bool {
+    pub(super) fn syncs(&self) -> bool {
         self.sync_level() != SyncLevel::None
     }
 

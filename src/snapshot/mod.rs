@@ -24,6 +24,7 @@
 //! all. [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
 
 mod draft;
+mod journal;
 mod list;
 mod lock;
 mod manage;
@@ -44,10 +45,12 @@ pub use walk::{FoundArchive, Met, OnMet, joined};
 use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};
 
+use std::ffi::CStr;
+
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
 use crate::store::Store;
-use crate::sys::Dir;
+use crate::sys::{self, Dir};
 
 /// The marker of a protected snapshot.
 const PROTECTED_NAME: &str = ".protected";
@@ -68,6 +71,20 @@ impl Store {
     /// Errors: `NotFound`, `Io`.
     pub fn open_snapshot(&self, snapshot: &Snapshot) -> Result<Dir> {
         self.open_base()?.open_below(&snapshot.path())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
+    }
+
+    /// The file `name` right in the store's directory, of at most `max_len` bytes; `None` if there is none.
+    ///
+    /// Errors: `Limit`, `Format`, `Io`.
+    pub fn read_base_file(&self, name: &CStr, max_len: usize) -> Result<Option<Vec<u8>>> {
+        let base = self.open_base()?;
+        let Some((file, stat)) = base.open_file(name)? else { return Ok(None) };
+        sys::read_bounded(&file, stat.size, max_len).map(Some).map_err(|error| error.of(&base.join(name)))
+    }
+
+    /// Replaces the file `name` right in the store's directory.
+    pub fn replace_base_file(&self, name: &CStr, data: &[u8]) -> Result<()> {
+        self.open_base()?.replace_file(name, data, FILE_MODE, self.owner(), self.syncs())
     }
 
     fn missing(&self, what: &str, path: &str) -> Error {

@@ -25,8 +25,8 @@ use super::{Place, no_directory};
 use crate::error::{Error, Kind, Result, push};
 use crate::format::IndexKind;
 use crate::name::{ArchiveKind, check_id, index_kind};
-use crate::store::Store;
-use crate::sys::{self, Dir, FileKind, Stat};
+use crate::store::{Store, Swept, Usage, sweep_temporary};
+use crate::sys::{self, Dir, FileKind};
 
 /// Directories below one another, the store's own among them. An open file is held for each.
 const MAX_DEPTH: usize = 128;
@@ -107,12 +107,14 @@ impl Store {
         Ok(dir.open_file(&name)?.map(|(file, stat)| (file, stat.size, kind)))
     }
 
-    /// The temporary file at `path`, below the store's directory: its directory, name and facts. `None` if it is gone,
-    /// or no regular file.
-    pub fn find_temporary(&self, path: &[u8]) -> Result<Option<(Dir, CString, Stat)>> {
-        let Some((dir, name)) = self.open_parent(path)? else { return Ok(None) };
-        let stat = dir.lstat(&name)?.filter(|stat| stat.kind == FileKind::File);
-        Ok(stat.map(|stat| (dir, name, stat)))
+    /// Removes the temporary file at `path`, names below the store's directory, if `is_garbage` says so.
+    ///
+    /// Errors: `Io`.
+    pub fn sweep_temporary(&self, path: &[u8], is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {
+        match self.open_parent(path)? {
+            Some((dir, name)) => sweep_temporary(&dir, &name, is_garbage),
+            None => Ok(Swept::Passed),
+        }
     }
 
     /// The directory of `path`, and the last name; `None` if it is gone. Links are not followed.

@@ -10,7 +10,7 @@ use super::DIR_MODE;
 use crate::error::{Error, Kind, Result};
 use crate::name::{BackupType, Group, Namespace, Snapshot, TIME_LEN, parse_time};
 use crate::store::{NoticeLevel, Store};
-use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Removed, Stat, c_name};
+use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Removed, c_name};
 
 /// The hidden directory that work directories lie in.
 pub(super) const WORK_PLACE: &CStr = c".pxds-tmp";
@@ -268,12 +268,13 @@ pub enum Sweep {
 
 impl Store {
     /// Removes what crashes have left in the hidden directories and, under old names, in groups, if nobody holds it and
-    /// `is_stale` agrees; gives what that was. Who makes something there holds it.
+    /// `is_stale` agrees to when it was last changed, in seconds since 1970; gives what that was. Who makes something
+    /// there holds it.
     ///
     /// What cannot be removed, or looked into, brings a notice.
     ///
     /// Errors: that of the notice.
-    pub fn sweep_work(&self, sweep: Sweep, is_stale: &mut dyn FnMut(&Stat) -> bool) -> Result<Removed> {
+    pub fn sweep_work(&self, sweep: Sweep, is_stale: &mut dyn FnMut(i64) -> bool) -> Result<Removed> {
         let mut sweeper = Sweeper { store: self, sweep, is_stale, sum: Removed::default() };
         sweeper.namespace(&Namespace::root())?;
         Ok(sweeper.sum)
@@ -284,7 +285,7 @@ impl Store {
     ///
     /// Errors: that of the notice.
     pub(super) fn sweep_held_group(&self, group: &Group) -> Result<()> {
-        let is_stale = &mut |_: &Stat| true;
+        let is_stale = &mut |_| true;
         let mut sweeper = Sweeper { store: self, sweep: Sweep::Remove, is_stale, sum: Removed::default() };
         let swept = self.open_group(group).and_then(|dir| {
             let Some(dir) = dir else { return Ok(()) };
@@ -310,7 +311,7 @@ impl Store {
 struct Sweeper<'a> {
     store: &'a Store,
     sweep: Sweep,
-    is_stale: &'a mut dyn FnMut(&Stat) -> bool,
+    is_stale: &'a mut dyn FnMut(i64) -> bool,
     sum: Removed,
 }
 
@@ -389,7 +390,8 @@ impl Sweeper<'_> {
     /// Sweeps `name`, if nobody holds it. What cannot be removed brings a notice.
     fn entry(&mut self, dir: &Dir, name: &CStr) -> Result<()> {
         let swept = dir.lstat(name).and_then(|stat| {
-            let Some(stat) = stat.filter(|stat| (self.is_stale)(stat)) else { return Ok(Removed::default()) };
+            // Who lists a directory sets its access time: that says nothing.
+            let Some(stat) = stat.filter(|stat| (self.is_stale)(stat.mtime)) else { return Ok(Removed::default()) };
             let _lock = match stat.kind {
                 FileKind::Dir => match Flock::on_dir(dir, name, LockMode::Exclusive)? {
                     Attempt::Taken(lock) => Some(lock),

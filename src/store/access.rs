@@ -19,19 +19,31 @@ pub(super) fn is_chunk(stat: &Stat) -> bool {
     stat.kind == FileKind::File && stat.size >= BLOB_HEADER_SIZE as u64
 }
 
-/// Tells one file of a chunk from another that takes its place.
+/// Tells what is stored of a chunk from other bytes that take its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChunkFile {
+pub struct ChunkVersion {
     device: u64,
-    /// Its number in the file system: near it, as a rule, on a disk too.
-    pub inode: u64,
-    /// Its length.
-    pub size: u64,
+    inode: u64,
+    size: u64,
 }
 
-impl ChunkFile {
+/// In which order chunks are read fastest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DiskOrder(u64);
+
+impl ChunkVersion {
     fn new(stat: &Stat) -> Self {
-        ChunkFile { device: stat.device, inode: stat.inode, size: stat.size }
+        ChunkVersion { device: stat.device, inode: stat.inode, size: stat.size }
+    }
+
+    /// How many bytes are stored.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// What has near numbers in a file system lies near, as a rule, on a disk too.
+    pub fn order(&self) -> DiskOrder {
+        DiskOrder(self.inode)
     }
 }
 
@@ -125,9 +137,9 @@ impl Store {
         self.read(digest, max_len, out).map(drop)
     }
 
-    /// As [`Store::load_raw`], behind what `out` has; gives the file that was read. With `anew` it is read from the
-    /// disk, as far as the system can be made to.
-    pub fn append_raw(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<ChunkFile> {
+    /// As [`Store::load_raw`], behind what `out` has; gives what was read. With `anew` it is read from the disk,
+    /// as far as the system can be made to.
+    pub fn append_raw(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<ChunkVersion> {
         self.append(digest, max_len, anew, out).map(|(_, file)| file)
     }
 
@@ -136,18 +148,24 @@ impl Store {
         self.append(digest, max_len, false, out).map(|(name, _)| name)
     }
 
-    fn append(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<(ChunkName, ChunkFile)> {
+    fn append(
+        &self,
+        digest: &Digest,
+        max_len: usize,
+        anew: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(ChunkName, ChunkVersion)> {
         let (name, file, stat) = self.open_chunk(digest)?.ok_or_else(|| self.not_found(digest))?;
         if anew {
             sys::forget_cached(&file);
         }
         sys::append_bounded(&file, stat.size, max_len, out).map_err(|error| self.describe(error, &name, digest))?;
-        Ok((name, ChunkFile::new(&stat)))
+        Ok((name, ChunkVersion::new(&stat)))
     }
 
-    /// The file of chunk `digest`, as [`Store::has`] sees it.
-    pub fn chunk_file(&self, digest: &Digest) -> Result<Option<ChunkFile>> {
-        Ok(self.find(digest)?.map(|(_, stat)| ChunkFile::new(&stat)))
+    /// Which version of chunk `digest` there is, as [`Store::has`] sees it.
+    pub fn chunk_version(&self, digest: &Digest) -> Result<Option<ChunkVersion>> {
+        Ok(self.find(digest)?.map(|(_, stat)| ChunkVersion::new(&stat)))
     }
 
     /// Renames the file of chunk `digest` to a bad-chunk name and gives the number in it; `None` if there is no such
@@ -156,13 +174,13 @@ impl Store {
         self.mark_bad_if(digest, |_| true)
     }
 
-    /// As [`Store::mark_bad`], if `is_it` knows the file: somebody may have put a good one in its place.
-    pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkFile) -> bool) -> Result<Option<u8>> {
+    /// As [`Store::mark_bad`], if `is_it` knows the version: somebody may have put a good one in its place.
+    pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkVersion) -> bool) -> Result<Option<u8>> {
         self.check_writable()?;
         let _one_at_a_time = self.stripe(digest);
         // The file that a load would read.
         let Some((name, _, stat)) = self.open_chunk(digest)? else { return Ok(None) };
-        if !is_it(&ChunkFile::new(&stat)) {
+        if !is_it(&ChunkVersion::new(&stat)) {
             return Ok(None);
         }
         let chunks = self.chunk_dir_for(&name)?;

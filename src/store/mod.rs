@@ -23,14 +23,14 @@ mod readonly;
 mod sweep;
 mod sync;
 
-pub use access::ChunkFile;
+pub use access::{ChunkVersion, DiskOrder};
 pub use convert::{ConvertOptions, Converted};
 pub use insert::{InsertOptions, Inserted, Leftover};
 pub use iterate::{ChunkDirId, ChunkEntry, Chunks};
 pub use layout::Layout;
 pub use lock::{ExclusiveLock, SharedLock};
 pub use readonly::ReadOnly;
-pub use sweep::{ChunkDir, FoundFile, Swept};
+pub use sweep::{ChunkDir, FoundFile, Swept, Usage, sweep_temporary};
 pub use sync::Unsynced;
 
 use std::fmt;

@@ -40,6 +40,27 @@ pub struct ChunkDir<'a> {
     pub temporaries: Vec<CString>,
 }
 
+/// What decides whether a file may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Its length.
+    pub size: u64,
+    /// When somebody last needed it, in seconds since 1970.
+    pub last_use: i64,
+}
+
+impl Usage {
+    /// Whoever needs a chunk touches it.
+    fn of_chunk(stat: &Stat) -> Self {
+        Usage { size: stat.size, last_use: stat.atime }
+    }
+
+    /// Who writes a temporary file does not touch it.
+    fn of_temporary(stat: &Stat) -> Self {
+        Usage { size: stat.size, last_use: stat.atime.max(stat.mtime) }
+    }
+}
+
 /// What came of a look at a file.
 #[derive(Debug)]
 pub enum Swept {
@@ -48,9 +69,9 @@ pub enum Swept {
     /// It cannot be looked at, and stays.
     Unknown(Error),
     /// It stays.
-    Kept(Stat),
+    Kept(Usage),
     /// It has been removed.
-    Removed(Stat),
+    Removed(Usage),
 }
 
 impl Store {
@@ -94,27 +115,38 @@ impl ChunkDir<'_> {
     /// the two through this open store.
     ///
     /// Errors: `Io` if it cannot be removed.
-    pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
+    pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {
         let name = ChunkName::new(self.id.layout, &file.digest);
         let name = file.bad.map_or(name, |number| name.bad(number));
         let _one_at_a_time = self.store.stripe(&file.digest);
-        self.remove_if(name.in_dir(), is_garbage).map_err(|error| error.with_digest(&file.digest))
+        remove_if(&self.dir, name.in_dir(), Usage::of_chunk, is_garbage)
+            .map_err(|error| error.with_digest(&file.digest))
     }
 
     /// As [`ChunkDir::sweep`], for a temporary file: one that is being written is never garbage.
-    pub fn sweep_temporary(&self, name: &CStr, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
-        self.remove_if(name, is_garbage)
+    pub fn sweep_temporary(&self, name: &CStr, is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {
+        sweep_temporary(&self.dir, name, is_garbage)
     }
+}
 
-    fn remove_if(&self, name: &CStr, is_garbage: impl FnOnce(&Stat) -> bool) -> Result<Swept> {
-        let stat = match self.dir.lstat(name) {
-            Ok(Some(stat)) if stat.kind == FileKind::File => stat,
-            Ok(_) => return Ok(Swept::Passed),
-            Err(error) => return Ok(Swept::Unknown(error)),
-        };
-        if !is_garbage(&stat) {
-            return Ok(Swept::Kept(stat));
-        }
-        Ok(if self.dir.unlink(name)? { Swept::Removed(stat) } else { Swept::Passed })
+/// As [`ChunkDir::sweep`], for a temporary file in any directory.
+pub fn sweep_temporary(dir: &Dir, name: &CStr, is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {
+    remove_if(dir, name, Usage::of_temporary, is_garbage)
+}
+
+fn remove_if(
+    dir: &Dir,
+    name: &CStr,
+    usage: fn(&Stat) -> Usage,
+    is_garbage: impl FnOnce(Usage) -> bool,
+) -> Result<Swept> {
+    let usage = match dir.lstat(name) {
+        Ok(Some(stat)) if stat.kind == FileKind::File => usage(&stat),
+        Ok(_) => return Ok(Swept::Passed),
+        Err(error) => return Ok(Swept::Unknown(error)),
+    };
+    if !is_garbage(usage) {
+        return Ok(Swept::Kept(usage));
     }
+    Ok(if dir.unlink(name)? { Swept::Removed(usage) } else { Swept::Passed })
 }

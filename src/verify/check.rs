@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result, push, reserve};
 use crate::format::BlobForm;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
 use crate::source::is_bad;
-use crate::store::{ChunkFile, Store};
+use crate::store::{ChunkVersion, DiskOrder, Store};
 use crate::sys;
 
 /// Bytes of a batch, plain or encoded: one more chunk is read as long as there are fewer.
@@ -46,8 +46,8 @@ pub(super) struct Wanted {
     pub(super) digest: Digest,
     /// Its plain bytes, by the index that has named it first.
     pub(super) len: u64,
-    /// Where it may be on the disk.
-    pub(super) inode: u64,
+    /// When it is its turn to be read, if that is known.
+    pub(super) order: Option<DiskOrder>,
     /// Its place among those that are wanted, in the order of the index.
     pub(super) number: usize,
 }
@@ -57,14 +57,14 @@ pub(super) struct Wanted {
 pub(super) enum Finding {
     Good(Good),
     /// Why, and the file if it was read.
-    Bad(Error, Option<ChunkFile>),
+    Bad(Error, Option<ChunkVersion>),
 }
 
 /// A chunk in a batch.
 pub(super) struct Item {
     pub(super) wanted: Wanted,
     /// Where in the batch its file is, or why it could not be read.
-    read: Result<(Range<usize>, ChunkFile)>,
+    read: Result<(Range<usize>, ChunkVersion)>,
     /// `None` until it is known.
     pub(super) finding: Option<Finding>,
 }
@@ -72,7 +72,7 @@ pub(super) struct Item {
 impl Item {
     /// Bytes of its file.
     pub(super) fn stored_size(&self) -> u64 {
-        self.read.as_ref().map_or(0, |(_, file)| file.size)
+        self.read.as_ref().map_or(0, |(_, file)| file.size())
     }
 }
 
@@ -272,7 +272,7 @@ impl Checker<'_> {
             Err(error) if ends_all(&error) => return Err(error),
             Err(error) => {
                 // What cannot be read for its form alone, being too long or no file, has been seen all the same.
-                let file = if is_rot(&error) { self.store.chunk_file(digest).unwrap_or_default() } else { None };
+                let file = if is_rot(&error) { self.store.chunk_version(digest).unwrap_or_default() } else { None };
                 return Ok(Finding::Bad(error, file));
             }
         };
@@ -351,7 +351,7 @@ mod tests {
 
     fn items(lens: &[u64]) -> Vec<Item> {
         let item = |&len| Item {
-            wanted: Wanted { digest: Digest([0; DIGEST_SIZE]), len, inode: 0, number: 0 },
+            wanted: Wanted { digest: Digest([0; DIGEST_SIZE]), len, order: None, number: 0 },
             read: Err(Error::new(Kind::NotFound, "x")),
             finding: None,
         };

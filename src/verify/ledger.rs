@@ -10,7 +10,7 @@ use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::progress::Progress;
-use crate::store::{ChunkFile, NoticeLevel, Store};
+use crate::store::{ChunkVersion, NoticeLevel, Store};
 
 /// What comes in order.
 pub(super) struct Ledger {
@@ -67,7 +67,7 @@ impl Ledger {
     }
 
     /// Sets a rotten chunk aside, and gets another if it can.
-    fn act_on(&mut self, wanted: &Wanted, error: Error, file: Option<ChunkFile>, opens: bool) -> Result<Bad> {
+    fn act_on(&mut self, wanted: &Wanted, error: Error, file: Option<ChunkVersion>, opens: bool) -> Result<Bad> {
         let is_rotten = is_rot(&error);
         *match error.kind() {
             _ if is_rotten => &mut self.sums.bad,
@@ -88,7 +88,7 @@ impl Ledger {
     }
 
     /// Renames the file that is rotten, unless there is another in its place by now.
-    fn set_aside(&self, wanted: &Wanted, file: Option<ChunkFile>) -> Result<bool> {
+    fn set_aside(&self, wanted: &Wanted, file: Option<ChunkVersion>) -> Result<bool> {
         let Some(file) = file else { return Ok(false) };
         match self.store.mark_bad_if(&wanted.digest, |found| *found == file) {
             Ok(number) => Ok(number.is_some()),

@@ -50,7 +50,7 @@ pub const PHASE_CHECK: u32 = 1;
 pub struct VerifyOptions {
     /// Change nothing: neither rename chunks nor note the outcome in manifests.
     pub read_only: bool,
-    /// Read chunks as an index lists them; by default in the order of their inodes, which spares a disk that turns.
+    /// Read chunks as an index lists them; by default in the store's order, which spares a disk that turns.
     pub index_order: bool,
     /// Pass over snapshots that have been verified no more than so many days ago, well or not.
     pub skip_days: Option<u64>,

@@ -319,17 +319,18 @@ impl Verifier {
         let (mut seen, mut wanted) = (HashSet::with_hasher(self.ledger.book.seed()), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
             if self.ledger.book.lacks(&digest, opens) && insert(&mut seen, digest)? {
-                let inode = match self.options.index_order {
-                    true => 0,
-                    // What is wrong with it is found when it is read.
-                    false => self.store.chunk_file(&digest).ok().flatten().map_or(0, |file| file.inode),
+                // What is wrong with it is found when it is read.
+                let version = match self.options.index_order {
+                    true => None,
+                    false => self.store.chunk_version(&digest).ok().flatten(),
                 };
+                let order = version.map(|version| version.order());
                 let number = wanted.len();
-                push(&mut wanted, Wanted { digest, len: end - start, inode, number })?;
+                push(&mut wanted, Wanted { digest, len: end - start, order, number })?;
             }
         }
-        // What has no inode stays in the order of the index.
-        wanted.sort_unstable_by_key(|wanted| (wanted.inode, wanted.number));
+        // What nothing is known of stays in the order of the index.
+        wanted.sort_unstable_by_key(|wanted| (wanted.order, wanted.number));
         Ok(wanted)
     }
 

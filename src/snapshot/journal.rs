@@ -4,7 +4,6 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::tree::{Visit, visit_one};
 use crate::error::{Kind, Result};
 use crate::name::index_kind;
 use crate::store::{NoticeLevel, Store, TreeLocks};
@@ -18,11 +17,21 @@ const JOURNAL_MAX_SIZE: usize = 64 << 20;
 /// How long the journal's lock is waited for.
 const WAIT_MS: u64 = 5000;
 
-/// Gives the indexes that the journal names, where they are there, to `visit`; with `empty` it is emptied then.
-///
-/// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `visit`.
-pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result<()> {
-    let TreeLocks::Files { dir, store: name } = store.tree_locks() else { return Ok(()) };
+/// Takes the path of an index, below the store's directory.
+type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
+
+impl Store {
+    /// Gives `take` the paths of the indexes that the journal names, which may be gone by now, while it is locked; with
+    /// `empty` it is emptied then. One that leads elsewhere brings a notice.
+    ///
+    /// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `take` and of the notice.
+    pub fn moved_indexes(&self, empty: bool, take: &mut Take<'_>) -> Result<()> {
+        let TreeLocks::Files { dir, store } = self.tree_locks() else { return Ok(()) };
+        read(self, dir, store, empty, take)
+    }
+}
+
+fn read(store: &Store, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -> Result<()> {
     let dir = match Dir::open(dir).and_then(|dir| dir.open_dir(&c_name(name)?)) {
         Ok(Some(dir)) => dir,
         Ok(None) => return Ok(()),
@@ -36,7 +45,7 @@ pub(super) fn visit(store: &Store, empty: bool, visit: &mut Visit<'_>) -> Result
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let path = Path::new(OsStr::from_bytes(line));
         match below(store, path)? {
-            Place::Below(path) => drop(visit_one(store, path.as_os_str().as_bytes(), visit)?),
+            Place::Below(path) => take(path.as_os_str().as_bytes())?,
             Place::Gone => {}
             Place::Foreign => {
                 let journal = dir.join(JOURNAL_NAME);
