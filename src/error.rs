@@ -272,6 +272,14 @@ fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// That `text`, which came from outside, is no `what`.
+pub(crate) fn refuse(what: &str, text: &str, why: &str) -> Error {
+    // A name can be as long as its sender likes; an error need not be.
+    let shown: String = text.chars().take(80).collect();
+    let more = if shown.len() < text.len() { "..." } else { "" };
+    Error::new(Kind::Argument, format!("{shown:?}{more} is no {what}: {why}"))
+}
+
 /// Reserves room for exactly `additional` more items, or says that there is no memory.
 pub(crate) fn reserve<T>(buffer: &mut Vec<T>, additional: usize) -> Result<()> {
     buffer.try_reserve_exact(additional).map_err(|_| no_memory(additional.saturating_mul(size_of::<T>())))

@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::calendar;
 use crate::crypt::{CryptKey, Fingerprint, IV_SIZE, KEY_SIZE, Secret, TAG_SIZE};
 use crate::error::{Error, Kind, Result, reserve};
 use crate::json;
 use crate::limits::{KEY_FILE_MAX_SIZE, PBKDF2_MAX_ROUNDS, SCRYPT_MAX_MEMORY};
-use crate::name;
 use crate::sys::{self, Output, without_traces};
 
 /// Bytes of the shortest password.
@@ -359,14 +359,14 @@ fn decode(name: &str, text: &str) -> Result<Zeroizing<Vec<u8>>> {
 
 /// `2020-06-26T13:56:05+00:00`.
 fn format_time(time: i64) -> Result<String> {
-    Ok(name::format_time(time)?.replace('Z', "+00:00"))
+    Ok(calendar::format_time(time)?.replace('Z', "+00:00"))
 }
 
 /// Reads a time of whole seconds, with `Z` or an offset.
 fn parse_time(member: &str, text: &str) -> Result<i64> {
     let bad = || format_error(format!("{member} must be a time, YYYY-MM-DDTHH:MM:SS+HH:MM"));
-    let (local, zone) = text.split_at_checked(name::TIME_LEN - 1).ok_or_else(bad)?;
-    let time = name::parse_time(&format!("{local}Z")).map_err(|_| bad())?;
+    let (local, zone) = text.split_at_checked(calendar::TIME_LEN - 1).ok_or_else(bad)?;
+    let time = calendar::parse_time(&format!("{local}Z")).map_err(|_| bad())?;
     let two = |digits: &[u8]| match digits {
         &[a @ b'0'..=b'9', b @ b'0'..=b'9'] => Some(i64::from(a - b'0') * 10 + i64::from(b - b'0')),
         _ => None,

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0 | [`callback`], [`error`], [`digest`], [`limits`] |
 //! | 1 | [`progress`], [`simd`] |
-//! | 2 | [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
+//! | 2 | [`calendar`], [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
 //! | 4 | [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`manifest`], [`master`], [`store`] |
@@ -33,6 +33,7 @@ pub mod limits;
 pub mod progress;
 pub mod simd;
 
+pub mod calendar;
 pub mod chunker;
 pub mod format;
 pub mod hash;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::calendar::{civil_from_days, format_time};
 use crate::error::{Error, Kind, Result, reserve, try_collect};
-use crate::name::{civil_from_days, format_time};
 use crate::sys;
 use crate::zone::Zone;
 

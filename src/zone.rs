@@ -92,7 +92,7 @@ fn out_of_range(time: i64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::{format_time, parse_time};
+    use crate::calendar::{format_time, parse_time};
     use crate::testing::Scratch;
 
     /// What the clocks show, written as if it were UTC.

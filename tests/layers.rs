@@ -25,7 +25,7 @@ use lexer::{Found, Token, paths, tokens, without_tests};
 const LAYERS: [&[&str]; 10] = [
     &["callback", "error", "digest", "limits"],
     &["progress", "simd"],
-    &["format", "chunker", "hash", "json", "sys"],
+    &["calendar", "format", "chunker", "hash", "json", "sys"],
     &["crew", "crypt", "index", "name", "zone"],
     &["blob", "keyfile", "prune"],
     &["manifest", "master", "store"],

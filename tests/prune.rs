@@ -8,9 +8,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Json, Rng, Scratch, failure, flock, kind, vector_json};
+use pxds::calendar::{format_time, parse_time};
 use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
-use pxds::name::{Group, format_time, parse_time};
+use pxds::name::Group;
 use pxds::progress::{OnProgress, Stage};
 use pxds::prune::{Keep, Mark, Row, marks};
 use pxds::snapshot::{PruneOptions, Pruned};

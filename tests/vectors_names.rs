@@ -3,10 +3,8 @@
 mod common;
 
 use common::{Json, vector_json};
-use pxds::name::{
-    ArchiveKind, BackupType, Group, Namespace, Snapshot, check_archive, check_id, format_time, is_archive_file,
-    parse_time,
-};
+use pxds::calendar::{format_time, parse_time};
+use pxds::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_archive, check_id, is_archive_file};
 use serde_json::Value;
 
 fn candidates() -> Value {

@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pxds::crypt::Fingerprint;
-use pxds::name::{Group, Namespace, Snapshot, check_archive, check_owner, format_time, lock_file, parse_time};
+use pxds::calendar::{format_time, parse_time};
+use pxds::name::{Group, Namespace, Snapshot, check_archive, check_owner, lock_file};
 
 fn stays(path: &str) {
     assert!(path.split('/').all(|name| !name.is_empty() && !name.starts_with('.') && name.len() <= 255), "{path}");

@@ -7,6 +7,7 @@ use super::args::{self, Out, OutStruct, SizeFirst};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::status::pxds_status;
+use crate::calendar;
 use crate::error::{Error, Kind, Result};
 use crate::name::{self, ArchiveKind, BackupType, Group, Namespace, Snapshot};
 
@@ -248,7 +249,7 @@ pub unsafe extern "C" fn pxds_time_format(
     guard_ok(err, || {
         // SAFETY: the header's rules for outputs.
         let room = unsafe { args::text_mut(text, capacity, "text")? };
-        args::write_text(room, name::format_time(time)?.as_bytes())
+        args::write_text(room, calendar::format_time(time)?.as_bytes())
     })
 }
 
@@ -266,7 +267,7 @@ pub unsafe extern "C" fn pxds_time_parse(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, text) = unsafe { (Out::new(time, "time")?, args::text(text, "text")?) };
-        Ok(out.set(name::parse_time(text)?))
+        Ok(out.set(calendar::parse_time(text)?))
     })
 }
 
@@ -381,7 +382,7 @@ mod tests {
     fn the_numbers_are_those_of_the_core() {
         assert_eq!(PXDS_NAMESPACE_MAX_DEPTH, name::NAMESPACE_MAX_DEPTH);
         assert_eq!(PXDS_NAMESPACE_MAX_LEN, name::NAMESPACE_MAX_LEN);
-        assert_eq!(PXDS_TIME_SIZE, name::TIME_LEN + 1);
+        assert_eq!(PXDS_TIME_SIZE, calendar::TIME_LEN + 1);
         assert!(name::check_id(&"x".repeat(PXDS_ID_MAX_LEN)).is_ok());
         assert!(name::check_id(&"x".repeat(PXDS_ID_MAX_LEN + 1)).is_err());
         const { assert!(PXDS_NAMESPACE_MAX_LEN < NAMESPACE_SIZE && PXDS_ID_MAX_LEN < ID_SIZE) };

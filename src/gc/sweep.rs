@@ -3,8 +3,8 @@
 use super::limits::{Class, Limits};
 use super::live::Live;
 use super::{GcOptions, GcStatus, PHASE_SWEEP};
+use crate::calendar::format_time;
 use crate::error::{Kind, Result};
-use crate::name::format_time;
 use crate::progress::{Progress, Stage};
 use crate::snapshot::Sweep;
 use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept, Usage};

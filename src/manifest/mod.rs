@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 pub use signature::Signature;
 pub use unprotected::{UploadStats, VerifyState};
 
+use crate::calendar;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, no_memory, push, try_collect};
 use crate::index::{RequiredForm, Terms};
@@ -169,7 +170,7 @@ impl Manifest {
     /// Errors: `Argument` for a bad id, or a time outside the years 0000 to 9999.
     pub fn new(kind: BackupType, id: &str, time: i64) -> Result<Self> {
         name::check_id(id)?;
-        name::format_time(time)?;
+        calendar::format_time(time)?;
         let mut protected = Map::new();
         protected.insert("backup-type".into(), kind.as_str().into());
         protected.insert("backup-id".into(), id.into());
@@ -270,7 +271,7 @@ impl Manifest {
 
     /// The name of its snapshot by its own account, for messages.
     pub fn own_name(&self) -> String {
-        let time = name::format_time(self.time).unwrap_or_else(|_| self.time.to_string());
+        let time = calendar::format_time(self.time).unwrap_or_else(|_| self.time.to_string());
         format!("{}/{}/{time}", self.kind.as_str(), self.id.escape_debug())
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
+use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result, no_memory, push, reserve};
 use crate::manifest::MANIFEST_NAME;
-use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file, parse_time};
+use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind, c_name};
 

@@ -3,10 +3,11 @@
 use std::ffi::{CStr, CString};
 
 use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
+use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
 use crate::manifest::MANIFEST_NAME;
-use crate::name::{Group, Snapshot, check_owner, parse_time};
+use crate::name::{Group, Snapshot, check_owner};
 use crate::progress::{OnProgress, Progress};
 use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, c_name};

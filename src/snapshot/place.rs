@@ -2,8 +2,9 @@
 
 use std::ffi::CStr;
 
+use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result};
-use crate::name::{BackupType, check_id, parse_time};
+use crate::name::{BackupType, check_id};
 use crate::store::Store;
 use crate::sys::{Dir, FileKind, c_name};
 

@@ -7,8 +7,9 @@ use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
 use super::DIR_MODE;
+use crate::calendar::{TIME_LEN, parse_time};
 use crate::error::{Error, Kind, Result};
-use crate::name::{BackupType, Group, Namespace, Snapshot, TIME_LEN, parse_time};
+use crate::name::{BackupType, Group, Namespace, Snapshot};
 use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Removed, c_name};
 
