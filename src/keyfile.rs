@@ -11,10 +11,10 @@ use zeroize::Zeroizing;
 
 use crate::calendar;
 use crate::crypt::{CryptKey, Fingerprint, IV_SIZE, KEY_SIZE, Secret, TAG_SIZE};
-use crate::error::{Error, Kind, Result, reserve};
+use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::limits::{KEY_FILE_MAX_SIZE, PBKDF2_MAX_ROUNDS, SCRYPT_MAX_MEMORY};
-use crate::sys::{self, Output, without_traces};
+use crate::sys::{self, Output, without_traces, without_traces_in};
 
 /// Bytes of the shortest password.
 pub const PASSWORD_MIN_LEN: usize = 5;
@@ -298,8 +298,8 @@ impl Derivation {
         match self {
             Derivation::None => return Ok(None),
             Derivation::Scrypt { n, r, p, salt } => {
-                let params = scrypt_params(*n, *r, *p)?;
-                scrypt::scrypt(password, salt, &params, &mut *derived)
+                let (params, memory) = scrypt_params(*n, *r, *p)?;
+                without_traces_in(memory, || scrypt::scrypt(password, salt, &params, &mut *derived))?
                     .map_err(|_| Error::new(Kind::Internal, "scrypt refuses to give 32 bytes"))?;
             }
             Derivation::Pbkdf2 { rounds, salt } => {
@@ -319,8 +319,8 @@ fn too_expensive(why: &str) -> Error {
     Error::new(Kind::Limit, format!("the password costs too much to try: {why}")).context("key file")
 }
 
-/// The parameters of scrypt, after checking what they cost, and that the memory is to be had: its crate would abort.
-pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<Params> {
+/// The parameters of scrypt, after checking what they cost, and the memory to be set aside: its crate would abort.
+pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<(Params, usize)> {
     let bad = || format_error("kdf.n must be a power of two, kdf.r and kdf.p at least 1");
     if !n.is_power_of_two() || n == 1 || r == 0 || p == 0 {
         return Err(bad());
@@ -328,10 +328,11 @@ pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<Params> {
     let memory = u128::from(n).checked_mul(u128::from(r) * 128).and_then(|memory| memory.checked_mul(p.into()));
     let memory = memory.and_then(|memory| usize::try_from(memory).ok()).filter(|&memory| memory <= SCRYPT_MAX_MEMORY);
     let memory = memory.ok_or_else(|| too_expensive("it takes more memory than any key file of PBS"))?;
-    reserve(&mut Vec::<u8>::new(), memory)?;
     // They are small now, because their product is.
     let small = |number: u64| u32::try_from(number).map_err(|_| bad());
-    Params::new(n.ilog2() as u8, small(r)?, small(p)?).map_err(|_| bad())
+    let params = Params::new(n.ilog2() as u8, small(r)?, small(p)?).map_err(|_| bad())?;
+    // One block for each of the `p`, and all of them in small beside.
+    Ok((params, memory + 2 * (memory / n as usize) + 4096))
 }
 
 fn check_hint(hint: &str) -> Result<()> {

@@ -7,7 +7,7 @@ use std::slice;
 use zeroize::Zeroize;
 
 use super::reserve::Reserve;
-use super::secret;
+use super::{secret, set_aside};
 
 /// The allocator of all Rust code in the library. What the host and zstd allocate does not pass through it.
 struct Allocator;
@@ -17,13 +17,13 @@ static ALLOCATOR: Allocator = Allocator;
 
 static RESERVE: Reserve = Reserve::new();
 
-// SAFETY: every block is the system's or the reserve's, and goes back to where it is from; `realloc` by hand keeps to
-// what the trait says of it.
+// SAFETY: every block is the system's, the reserve's or of what is set aside, and goes back to where it is from;
+// `realloc` by hand keeps to what the trait says of it.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
         let block = unsafe { System.alloc(layout) };
-        if block.is_null() { RESERVE.take(layout) } else { block }
+        if block.is_null() { spare(layout) } else { block }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Allocator {
         if !block.is_null() {
             return block;
         }
-        let block = RESERVE.take(layout);
+        let block = spare(layout);
         if !block.is_null() {
             // SAFETY: it has so many bytes.
             unsafe { block.write_bytes(0, layout.size()) };
@@ -44,6 +44,9 @@ unsafe impl GlobalAlloc for Allocator {
         if secret::is_at_work() {
             // SAFETY: the caller gives up a block of that size.
             unsafe { wipe(block, layout.size()) };
+            if set_aside::has(block) {
+                return;
+            }
         }
         if RESERVE.has(block) {
             return RESERVE.give_back(block, layout);
@@ -72,6 +75,12 @@ unsafe impl GlobalAlloc for Allocator {
         }
         new
     }
+}
+
+/// A block of what was set aside for when the system has none; NULL if there is no such.
+fn spare(layout: Layout) -> *mut u8 {
+    let block = RESERVE.take(layout);
+    if block.is_null() { set_aside::take(layout) } else { block }
 }
 
 /// Overwrites a block that is about to be freed.

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 const SIZE: usize = 1 << 20;
 
 /// Bytes of the largest block: more can only be something that grows.
-const MAX_BLOCK: usize = 32 << 10;
+pub(super) const MAX_BLOCK: usize = 32 << 10;
 
 /// What is given out is a number of these.
 const GRANULE: usize = 64;
