@@ -13,7 +13,7 @@ static int32_t get(void *user, const uint8_t *digest, uint8_t *data, size_t capa
     long size;
     int32_t result = PXDS_ERR_IO;
 
-    pxds_digest_to_hex(digest, name, sizeof name, NULL);
+    pxds_digest_format(digest, name, sizeof name, NULL);
     if (snprintf(path, sizeof path, "%s/%s", directory, name) >= (int)sizeof path)
         return PXDS_ERR_IO;
     file = fopen(path, "rb");

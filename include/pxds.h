@@ -25,6 +25,9 @@
  *            followed by `x_user`, one that is an argument by `user`: what it is handed.
  * Progress.  The options of every call that takes long end in `progress` and `progress_user`. Its phases are named
  *            PXDS_<CALL>_PHASE_...; where there is one phase, the options say what its units are.
+ * Names.     What returns its value is called what it is (pxds_reader_size); what fills an output and returns a status
+ *            is pxds_<noun>_get_<what>, or _find_. Listings are plural nouns. Text is made and read by _format and
+ *            _parse, a file by _save and _load. The name of a constant is _name.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -44,7 +47,7 @@
  * FUNCTIONS BY TASK (x_{a,b} is x_a and x_b)
  *
  * make snapshots  pxds_backup_{new,add_fd,add_blob,add_index,add_sealed_key,finish,snapshot,previous,free}
- * read snapshots  pxds_snapshot_{open,open_index,read_blob,manifest,signature,free}
+ * read snapshots  pxds_snapshot_{open,open_index,read_blob,get_manifest,signature,free}
  * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_snapshots, pxds_snapshot_{files,get_info};
  *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free}, pxds_file_list_{count,get,free}
  * keep order      pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
@@ -53,39 +56,41 @@
  * take stock      pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
  *                 pxds_stats_{snapshot_count,get_snapshot}, pxds_dedup_factor
  * keep whole      pxds_store_verify
- * free the room   pxds_store_{gc,gc_status}
+ * free the room   pxds_store_{gc,get_gc_status}
  * beside PBS      pxds_pbs_config_read
- * by hand         pxds_snapshot_{create,get_manifest,set_manifest}
- * open a store    pxds_store_{open,create,open_or_create,free}, pxds_store_{path,full_path,layout,convert,lock,sync}
+ * by hand         pxds_snapshot_create, pxds_manifest_{load,save}
+ * open a store    pxds_store_{open,create,open_or_create,free},
+ *                 pxds_store_{path,get_full_path,layout,convert,lock,sync}
  * store data      pxds_ingest_{new,write,read_fd,read,get_stats,finish,partial,free}
  * store an image  pxds_image_{new,write,read_fd,read,get_stats,finish,free};
  *                 what has changed: pxds_image_{reuse_bitmap,reuse_ranges,write_at}
  * get it back     pxds_restorer_{new,write_file,write_fd,write,free};
  *                 a part: pxds_restorer_{write_range_file,write_range_fd,write_range,read_range}
- * read anywhere   pxds_reader_{new,read_at,extent,size,free}, pxds_cache_{new,free}
+ * read anywhere   pxds_reader_{new,read_at,get_extent,size,free}, pxds_cache_{new,free}
  * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_restorer_new_from
  * copy chunks     pxds_store_{copy_chunks,copy_chunk}
- * indexes         pxds_index_{open,parse,check_path,get_info,chunk,chunk_from_offset,compute_csum,check_csum,free};
+ * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,find_chunk,compute_csum,check_csum,free};
  *                 pxds_index_writer_{new_dynamic,add,add_chunk}, pxds_index_writer_{new_fixed,set,clone_index},
  *                 pxds_index_writer_{get_info,save,finish,free}
- * keys            pxds_key_{new,random,tolerant,digest,fingerprint,free}, pxds_fingerprint_{format,parse},
- *                 pxds_keyfile_{load,parse,get_info,unlock,new,save,to_json,free};
+ * keys            pxds_key_{new,random,tolerant,digest,get_fingerprint,free}, pxds_fingerprint_{format,parse},
+ *                 pxds_keyfile_{load,parse,get_info,unlock,new,save,format,free};
  *                 for a master key: pxds_master_{seal,recover}
- * single chunks   pxds_store_{insert,insert_verified,load,has,touch,mark_bad,chunk_path};
+ * single chunks   pxds_store_{insert,insert_verified,load,has,touch,mark_bad,get_chunk_path};
  *                 all of them: pxds_store_chunks, pxds_chunk_iter_{next,free}
  * single blobs    pxds_blob_codec_{new,free}, pxds_blob_{encode,encode_buffer,encode_bound},
  *                 pxds_blob_{decode,decode_buffer,decode_borrow}, pxds_blob_{parse,check_crc,update_crc},
- *                 pxds_blob_{verify_unencrypted,header_len,magic_is_compressed,magic_is_encrypted}
+ *                 pxds_blob_{verify_unencrypted,get_header_len,magic_is_compressed,magic_is_encrypted}
  * where to cut    pxds_chunker_{config_init,new,new_fixed,scan,reset,free};
- *                 the rolling hash alone: pxds_buzhash_{new,init,update,sum,reset,free}
- * names           pxds_{group,snapshot}_{path,parse}, pxds_time_{format,parse}, pxds_backup_type_{name,parse},
+ *                 the rolling hash alone: pxds_buzhash_{new,init,update,get_sum,reset,free}
+ * names           pxds_{group,snapshot}_{format,parse}, pxds_time_{format,parse}, pxds_backup_type_{name,parse},
  *                 pxds_{archive,id,namespace}_check
  * manifests       pxds_manifest_{parse,get_info,get_file,find_file,verify_file,get_notes,get_unprotected,free},
- *                 pxds_manifest_{new,add_file,set_notes,set_unprotected,to_json};
- *                 signed: pxds_manifest_{sign,verify,get_signature,check_fingerprint,canonical}, pxds_json_canonical
+ *                 pxds_manifest_{new,add_file,set_notes,set_unprotected,format};
+ *                 signed: pxds_manifest_{sign,verify,get_signature,check_fingerprint,format_canonical};
+ *                 of any JSON: pxds_json_canonical
  * headers         pxds_{blob,blob_encrypted,index}_header_{read,write}
- * errors          pxds_error_{message,status,path,offset,digest,errno,callback_value,free}, pxds_status_name
- * the rest        pxds_buffer_{data,len,free}, pxds_file_write, pxds_digest_{compute,to_hex,from_hex},
+ * errors          pxds_error_{message,status,path,get_offset,get_digest,errno,callback_value,free}, pxds_status_name
+ * the rest        pxds_buffer_{data,len,free}, pxds_file_write, pxds_digest_{compute,format,parse},
  *                 pxds_{version,version_number,abi_version}
  */
 
@@ -2132,7 +2137,7 @@ const char *pxds_error_path(const pxds_error *error);
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_error_digest(const pxds_error *error, uint8_t *digest);
+pxds_status pxds_error_get_digest(const pxds_error *error, uint8_t *digest);
 
 /**
  * Writes the offset in bytes that it is about; the message says in what.
@@ -2142,7 +2147,7 @@ pxds_status pxds_error_digest(const pxds_error *error, uint8_t *digest);
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_error_offset(const pxds_error *error, uint64_t *offset);
+pxds_status pxds_error_get_offset(const pxds_error *error, uint64_t *offset);
 
 /**
  * What the callback that stopped the call returned; 0 if none did.
@@ -2214,7 +2219,7 @@ pxds_status pxds_digest_compute(const void *data, size_t data_len, uint8_t *dige
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_digest_to_hex(const uint8_t *digest, char *hex, size_t hex_capacity, pxds_error **err);
+pxds_status pxds_digest_format(const uint8_t *digest, char *hex, size_t hex_capacity, pxds_error **err);
 
 /**
  * Reads exactly 64 hexadecimal digits of either case into the 32 bytes at `digest`.
@@ -2223,7 +2228,7 @@ pxds_status pxds_digest_to_hex(const uint8_t *digest, char *hex, size_t hex_capa
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_digest_from_hex(const char *hex, uint8_t *digest, pxds_error **err);
+pxds_status pxds_digest_parse(const char *hex, uint8_t *digest, pxds_error **err);
 
 /**
  * The name of a type: "vm", "ct" or "host"; "unknown" for a number that is none.
@@ -2303,34 +2308,34 @@ pxds_status pxds_time_parse(const char *text, int64_t *time, pxds_error **err);
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_group_path(const char *ns,
-                            uint32_t type,
-                            const char *id,
-                            char *text,
-                            size_t capacity,
-                            size_t *text_len,
-                            pxds_error **err);
+pxds_status pxds_group_format(const char *ns,
+                              uint32_t type,
+                              const char *id,
+                              char *text,
+                              size_t capacity,
+                              size_t *text_len,
+                              pxds_error **err);
 
 /**
  * Writes the path of a snapshot below its store, such as "ns/a/vm/100/2020-06-26T13:56:05Z", with a NUL at its end.
  *
- * As pxds_group_path(). `time` is in seconds since 1970.
+ * As pxds_group_format(). `time` is in seconds since 1970.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_path(const char *ns,
-                               uint32_t type,
-                               const char *id,
-                               int64_t time,
-                               char *text,
-                               size_t capacity,
-                               size_t *text_len,
-                               pxds_error **err);
+pxds_status pxds_snapshot_format(const char *ns,
+                                 uint32_t type,
+                                 const char *id,
+                                 int64_t time,
+                                 char *text,
+                                 size_t capacity,
+                                 size_t *text_len,
+                                 pxds_error **err);
 
 /**
- * Takes the path of a group apart, as pxds_group_path() writes it.
+ * Takes the path of a group apart, as pxds_group_format() writes it.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: any.
@@ -2339,7 +2344,7 @@ pxds_status pxds_snapshot_path(const char *ns,
 pxds_status pxds_group_parse(const char *path, pxds_group_name *out, pxds_error **err);
 
 /**
- * Takes the path of a snapshot apart, as pxds_snapshot_path() writes it.
+ * Takes the path of a snapshot apart, as pxds_snapshot_format() writes it.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: any.
@@ -2390,7 +2395,7 @@ pxds_status pxds_key_tolerant(const pxds_key *key, uint32_t flags, pxds_key **ou
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_key_fingerprint(const pxds_key *key, uint8_t *fingerprint, pxds_error **err);
+pxds_status pxds_key_get_fingerprint(const pxds_key *key, uint8_t *fingerprint, pxds_error **err);
 
 /**
  * Computes the digest of encrypted data, which names its chunk, into the 32 bytes at `digest`. See docs/format.md,
@@ -2509,7 +2514,7 @@ pxds_status pxds_keyfile_unlock(const pxds_keyfile *keyfile,
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_keyfile_to_json(const pxds_keyfile *keyfile, pxds_buffer **out, pxds_error **err);
+pxds_status pxds_keyfile_format(const pxds_keyfile *keyfile, pxds_buffer **out, pxds_error **err);
 
 /**
  * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
@@ -2754,7 +2759,7 @@ pxds_status pxds_blob_verify_unencrypted(pxds_blob_codec *codec,
  * Threads: any.
  * Since: 0.1
  */
-pxds_status pxds_blob_header_len(const uint8_t *magic, size_t *header_len, pxds_error **err);
+pxds_status pxds_blob_get_header_len(const uint8_t *magic, size_t *header_len, pxds_error **err);
 
 /**
  * 1 if a blob with this magic is compressed, 0 if not, if it is no magic of a blob, and for NULL.
@@ -2930,7 +2935,7 @@ pxds_status pxds_buzhash_update(pxds_buzhash *hash, const void *data, size_t dat
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_buzhash_sum(pxds_buzhash *hash, uint32_t *sum, pxds_error **err);
+pxds_status pxds_buzhash_get_sum(pxds_buzhash *hash, uint32_t *sum, pxds_error **err);
 
 /**
  * Makes it the hash of 64 zero bytes again.
@@ -3024,12 +3029,12 @@ uint32_t pxds_store_layout(const pxds_store *store);
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_store_chunk_path(const pxds_store *store,
-                                  const uint8_t *digest,
-                                  char *path,
-                                  size_t path_capacity,
-                                  size_t *path_len,
-                                  pxds_error **err);
+pxds_status pxds_store_get_chunk_path(const pxds_store *store,
+                                      const uint8_t *digest,
+                                      char *path,
+                                      size_t path_capacity,
+                                      size_t *path_len,
+                                      pxds_error **err);
 
 /**
  * Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
@@ -3227,7 +3232,7 @@ pxds_status pxds_index_get_info(const pxds_index *index, pxds_index_info *info, 
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_index_chunk(const pxds_index *index, uint64_t i, pxds_index_chunk_info *chunk, pxds_error **err);
+pxds_status pxds_index_get_chunk(const pxds_index *index, uint64_t i, pxds_index_chunk_info *chunk, pxds_error **err);
 
 /**
  * Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
@@ -3237,11 +3242,11 @@ pxds_status pxds_index_chunk(const pxds_index *index, uint64_t i, pxds_index_chu
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_index_chunk_from_offset(const pxds_index *index,
-                                         uint64_t offset,
-                                         uint64_t *i,
-                                         uint64_t *offset_in_chunk,
-                                         pxds_error **err);
+pxds_status pxds_index_find_chunk(const pxds_index *index,
+                                  uint64_t offset,
+                                  uint64_t *i,
+                                  uint64_t *offset_in_chunk,
+                                  pxds_error **err);
 
 /**
  * Computes the csum of the entries, which a manifest lists, into the 32 bytes at `csum`.
@@ -4009,12 +4014,12 @@ pxds_status pxds_reader_read_at(const pxds_reader *reader,
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_reader_extent(const pxds_reader *reader,
-                               uint64_t offset,
-                               uint64_t max_length,
-                               uint64_t *length,
-                               uint32_t *is_zero,
-                               pxds_error **err);
+pxds_status pxds_reader_get_extent(const pxds_reader *reader,
+                                   uint64_t offset,
+                                   uint64_t max_length,
+                                   uint64_t *length,
+                                   uint32_t *is_zero,
+                                   pxds_error **err);
 
 /**
  * Frees a reader. NULL is fine.
@@ -4071,7 +4076,7 @@ pxds_status pxds_manifest_parse(const void *data, size_t data_len, pxds_manifest
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_manifest_to_json(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
+pxds_status pxds_manifest_format(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
 
 /**
  * Gives what a signature is made of: the canonical JSON of all but the signature and the unprotected part.
@@ -4081,7 +4086,7 @@ pxds_status pxds_manifest_to_json(pxds_manifest *manifest, pxds_buffer **out, px
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_manifest_canonical(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
+pxds_status pxds_manifest_format_canonical(pxds_manifest *manifest, pxds_buffer **out, pxds_error **err);
 
 /**
  * Writes what the manifest says of its snapshot to `*info`.
@@ -4461,12 +4466,12 @@ void pxds_file_list_free(pxds_file_list *list);
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_store_full_path(const pxds_store *store,
-                                 const char *group,
-                                 char *path,
-                                 size_t path_capacity,
-                                 size_t *path_len,
-                                 pxds_error **err);
+pxds_status pxds_store_get_full_path(const pxds_store *store,
+                                     const char *group,
+                                     char *path,
+                                     size_t path_capacity,
+                                     size_t *path_len,
+                                     pxds_error **err);
 
 /**
  * Makes a group, and the namespaces above it, if they are not there.
@@ -4672,7 +4677,7 @@ pxds_status pxds_store_gc(const pxds_store *store,
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_store_gc_status(const pxds_store *store, pxds_gc_status *status, pxds_error **err);
+pxds_status pxds_store_get_gc_status(const pxds_store *store, pxds_gc_status *status, pxds_error **err);
 
 /**
  * Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
@@ -4863,7 +4868,7 @@ pxds_status pxds_snapshot_get_info(const pxds_store *store,
  * Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
  *
  * For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
- * pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
+ * pxds_group_create(). pxds_manifest_save() finishes the snapshot.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
@@ -4921,10 +4926,7 @@ pxds_status pxds_snapshot_destroy(const pxds_store *store, const char *snapshot,
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_get_manifest(const pxds_store *store,
-                                       const char *snapshot,
-                                       pxds_manifest **out,
-                                       pxds_error **err);
+pxds_status pxds_manifest_load(const pxds_store *store, const char *snapshot, pxds_manifest **out, pxds_error **err);
 
 /**
  * Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
@@ -4939,16 +4941,16 @@ pxds_status pxds_snapshot_get_manifest(const pxds_store *store,
  * Threads: shared for the store, exclusive for the manifest.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_set_manifest(const pxds_store *store,
-                                       const char *snapshot,
-                                       pxds_manifest *manifest,
-                                       pxds_error **err);
+pxds_status pxds_manifest_save(const pxds_store *store,
+                               const char *snapshot,
+                               pxds_manifest *manifest,
+                               pxds_error **err);
 
 /**
  * Gives the notes of a snapshot, as a text; an empty one if there are none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: as pxds_snapshot_get_manifest().
+ * Errors: as pxds_manifest_load().
  * Threads: shared.
  * Since: 0.1
  */
@@ -4957,7 +4959,7 @@ pxds_status pxds_snapshot_get_notes(const pxds_store *store, const char *snapsho
 /**
  * Replaces the notes of a snapshot. NULL and "" remove them.
  *
- * Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+ * Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
  * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
@@ -5050,7 +5052,7 @@ pxds_status pxds_snapshot_read_blob(const pxds_snapshot *snapshot,
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_snapshot_manifest(const pxds_snapshot *snapshot, pxds_manifest **out, pxds_error **err);
+pxds_status pxds_snapshot_get_manifest(const pxds_snapshot *snapshot, pxds_manifest **out, pxds_error **err);
 
 /**
  * What the key that a snapshot was opened with says of its manifest: PXDS_SIGNATURE_...; PXDS_SIGNATURE_UNCHECKED for

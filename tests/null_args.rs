@@ -77,13 +77,13 @@ macro_rules! functions {
 /// The functions that return a status.
 fn functions() -> impl IntoIterator<Item = Function> {
     functions! { c:
-        pxds_error_digest(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out_digest()) = PXDS_OK;
-        pxds_error_offset(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out::<u64>()) = PXDS_OK;
+        pxds_error_get_digest(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out_digest()) = PXDS_OK;
+        pxds_error_get_offset(c.gives(PXDS_NONE, error_of_a_chunk(c)), c.out::<u64>()) = PXDS_OK;
 
         pxds_file_write(c.must(c.path("new")), c.must(data(c)), LEN, c.err()) = PXDS_OK;
         pxds_digest_compute(c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
-        pxds_digest_to_hex(c.must(c.digest()), c.out_text::<65>(), 65, c.err()) = PXDS_OK;
-        pxds_digest_from_hex(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
+        pxds_digest_format(c.must(c.digest()), c.out_text::<65>(), 65, c.err()) = PXDS_OK;
+        pxds_digest_parse(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
 
         pxds_backup_type_parse(c.must(c.text("ct")), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_id_check(c.must(c.text("100")), c.err()) = PXDS_OK;
@@ -91,11 +91,11 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_archive_check(c.must(c.text("a.didx")), c.may_out::<u32>(), c.err()) = PXDS_OK;
         pxds_time_format(0, c.out_text::<21>(), 21, c.err()) = PXDS_OK;
         pxds_time_parse(c.must(c.text("2020-06-26T13:56:05Z")), c.out::<i64>(), c.err()) = PXDS_OK;
-        pxds_group_path(
+        pxds_group_format(
             c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(),
             c.err(),
         ) = PXDS_OK;
-        pxds_snapshot_path(
+        pxds_snapshot_format(
             c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_text::<100>(), 100, c.out::<usize>(),
             c.err(),
         ) = PXDS_OK;
@@ -127,7 +127,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(c.codec()), c.must(c.blob()), c.blob_len(), LEN as u64, c.must(c.digest()), c.err(),
         ) = PXDS_OK;
 
-        pxds_blob_header_len(c.must(c.bytes(&PXDS_MAGIC_COMPRESSED_BLOB)).cast(), c.out::<usize>(), c.err()) = PXDS_OK;
+        pxds_blob_get_header_len(
+            c.must(c.bytes(&PXDS_MAGIC_COMPRESSED_BLOB)).cast(), c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
         pxds_blob_header_read(c.must(room(c)), 100, c.out_struct(), c.err()) = PXDS_OK;
         pxds_blob_header_write(c.input_struct(blob_header()), c.must(room(c)), 100, c.err()) = PXDS_OK;
         pxds_blob_encrypted_header_read(c.must(room(c)), 100, c.out_struct(), c.err()) = PXDS_OK;
@@ -145,7 +147,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_buzhash_new(c.out_handle(pxds_buzhash_free), c.err()) = PXDS_OK;
         pxds_buzhash_init(c.must(c.buzhash()), c.must(data(c)), LEN, c.err()) = PXDS_OK;
         pxds_buzhash_update(c.must(c.buzhash()), c.must(data(c)), LEN, c.err()) = PXDS_OK;
-        pxds_buzhash_sum(c.must(c.buzhash()), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_buzhash_get_sum(c.must(c.buzhash()), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_buzhash_reset(c.must(c.buzhash()), c.err()) = PXDS_OK;
 
         pxds_store_create(
@@ -161,7 +163,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_store_open_or_create(
             c.must(c.path("new")), c.options(c.store_options()), c.out_handle(pxds_store_free), c.err(),
         ) = PXDS_OK;
-        pxds_store_chunk_path(
+        pxds_store_get_chunk_path(
             c.must(c.store()), c.must(c.digest()), c.out_text::<4096>(), 4096, c.out::<usize>(), c.err(),
         ) = PXDS_OK;
         pxds_store_insert(
@@ -189,8 +191,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.err(),
         ) = PXDS_OK;
         pxds_index_get_info(c.must(c.index()), c.out_struct(), c.err()) = PXDS_OK;
-        pxds_index_chunk(c.must(c.index()), 0, c.out_struct(), c.err()) = PXDS_OK;
-        pxds_index_chunk_from_offset(c.must(c.index()), 3, c.out::<u64>(), c.may_out::<u64>(), c.err()) = PXDS_OK;
+        pxds_index_get_chunk(c.must(c.index()), 0, c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_find_chunk(c.must(c.index()), 3, c.out::<u64>(), c.may_out::<u64>(), c.err()) = PXDS_OK;
         pxds_index_compute_csum(c.must(c.index()), c.out_digest(), c.may_out::<u64>(), c.err()) = PXDS_OK;
         pxds_index_check_csum(c.must(c.index()), c.err()) = PXDS_OK;
         pxds_index_writer_new_dynamic(0, c.may(c.digest()), c.out_handle(pxds_index_writer_free), c.err()) = PXDS_OK;
@@ -269,7 +271,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_reader_read_at(
             c.must(reader(c)), 3, c.must(room(c)), 4, c.out::<usize>(), c.err(),
         ) = PXDS_OK;
-        pxds_reader_extent(c.must(reader(c)), 3, 100, c.out::<u64>(), c.out::<u32>(), c.err()) = PXDS_OK;
+        pxds_reader_get_extent(c.must(reader(c)), 3, 100, c.out::<u64>(), c.out::<u32>(), c.err()) = PXDS_OK;
         pxds_restorer_write_fd(
             c.must(c.restorer()), c.must(c.index()), file(c), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
@@ -287,8 +289,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_manifest_parse(
             c.must(c.bytes(MANIFEST)), MANIFEST.len(), c.out_handle(pxds_manifest_free), c.err(),
         ) = PXDS_OK;
-        pxds_manifest_to_json(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
-        pxds_manifest_canonical(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_format(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_manifest_format_canonical(c.must(manifest(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_manifest_get_info(c.must(manifest(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_manifest_get_file(c.must(manifest(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_manifest_find_file(c.must(manifest(c)), c.must(c.text("a.blob")), c.out_struct(), c.err()) = PXDS_OK;
@@ -311,7 +313,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(key(c)), PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, c.out_handle(pxds_key_free),
             c.err(),
         ) = PXDS_OK;
-        pxds_key_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
+        pxds_key_get_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
         pxds_key_digest(c.must(key(c)), c.must(data(c)), LEN, c.out_digest(), c.err()) = PXDS_OK;
         pxds_fingerprint_format(c.must(c.digest()), 0, c.out_text::<96>(), 96, c.err()) = PXDS_OK;
         pxds_fingerprint_parse(c.must(hex(c)), c.out_digest(), c.err()) = PXDS_OK;
@@ -327,7 +329,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_keyfile_unlock(
             c.must(keyfile(c)), c.must(data(c)), LEN, c.out_handle(pxds_key_free), c.err(),
         ) = PXDS_OK;
-        pxds_keyfile_to_json(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
+        pxds_keyfile_format(c.must(keyfile(c)), c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_keyfile_save(c.must(keyfile(c)), c.must(c.path("key")), 0, c.err()) = PXDS_OK;
         pxds_master_seal(
             c.must(key(c)), c.may(c.lend(TIME)), c.must(c.bytes(&of_master("public.pem"))),
@@ -364,7 +366,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_file_list_get(c.must(file_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
 
-        pxds_store_full_path(
+        pxds_store_get_full_path(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_text::<4096>(), 4096, c.out::<usize>(), c.err(),
         ) = PXDS_OK;
         pxds_group_create(c.must(c.store()), c.must(c.text(GROUP)), c.may(c.text("me@pbs")), c.err()) = PXDS_OK;
@@ -402,7 +404,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_store_gc(
             c.must(snapshots(c)), c.options(gc_options()), c.may_struct(), c.err(),
         ) = PXDS_OK;
-        pxds_store_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_store_get_gc_status(c.must(collected(c)), c.out_struct(), c.err()) = PXDS_OK;
         pxds_pbs_config_read(
             c.must(pbs_config(c)), c.must(c.path("store")), c.out_text::<256>(), 256,
             c.options(c.store_options()).cast_mut(), c.options(gc_options()).cast_mut(),
@@ -422,10 +424,10 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_snapshot_protect(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
         pxds_snapshot_unprotect(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
         pxds_snapshot_destroy(c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.err()) = PXDS_OK;
-        pxds_snapshot_get_manifest(
+        pxds_manifest_load(
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_manifest_free), c.err(),
         ) = PXDS_OK;
-        pxds_snapshot_set_manifest(
+        pxds_manifest_save(
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(manifest_of(c)), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_get_notes(
@@ -445,7 +447,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_snapshot_read_blob(
             c.must(snapshot(c)), c.must(c.text("b.blob")), 100, c.out_handle(pxds_buffer_free), c.err(),
         ) = PXDS_OK;
-        pxds_snapshot_manifest(c.must(snapshot(c)), c.out_handle(pxds_manifest_free), c.err()) = PXDS_OK;
+        pxds_snapshot_get_manifest(c.must(snapshot(c)), c.out_handle(pxds_manifest_free), c.err()) = PXDS_OK;
 
         pxds_backup_new(
             c.must(c.store()), c.must(c.text(GROUP)), c.options(backup_options()), c.out_handle(pxds_backup_free),

@@ -122,8 +122,8 @@ static int group_path(const struct args *args, char *path, size_t capacity)
         return fail(err);
     if (ns != NULL && group.ns[0] != '\0')
         return usage_error(args->command, "with --ns, '%s' must be TYPE/ID", args->operand[1]);
-    if (pxds_group_path(ns != NULL ? ns : group.ns, group.type, group.id, path, capacity, &len,
-                        &err) < 0)
+    if (pxds_group_format(ns != NULL ? ns : group.ns, group.type, group.id, path, capacity, &len,
+                          &err) < 0)
         return fail(err);
     return 0;
 }

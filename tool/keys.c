@@ -149,7 +149,7 @@ static int print_keyfile(const pxds_keyfile_info *info, const pxds_key *key)
     uint8_t fingerprint[PXDS_FINGERPRINT_SIZE];
     pxds_error *err = NULL;
 
-    if (key != NULL && pxds_key_fingerprint(key, fingerprint, &err) < 0)
+    if (key != NULL && pxds_key_get_fingerprint(key, fingerprint, &err) < 0)
         return fail(err);
     printf("kdf: %s\ncreated: ", kdfs[info->kdf]);
     print_time(info->created);

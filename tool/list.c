@@ -31,7 +31,7 @@ static pxds_status load_manifest(const pxds_store *store, struct row *row)
 
     if ((row->entry.flags & PXDS_SNAPSHOT_FINISHED) == 0)
         return PXDS_OK;
-    status = pxds_snapshot_get_manifest(store, row->entry.path, &row->manifest, &row->err);
+    status = pxds_manifest_load(store, row->entry.path, &row->manifest, &row->err);
     if (status < 0)
         return status;
     while ((status = pxds_manifest_get_file(row->manifest, row->files, &file, &row->err)) ==
@@ -340,7 +340,7 @@ int cmd_files(const struct args *args)
         rc = fail(err);
     } else {
         if ((entry.flags & PXDS_SNAPSHOT_FINISHED) != 0 &&
-            pxds_snapshot_get_manifest(store, snapshot, &manifest, &err) < 0)
+            pxds_manifest_load(store, snapshot, &manifest, &err) < 0)
             rc = fail(err);
         rc |= print_files(list, manifest, args->option[OPT_JSON].given);
     }

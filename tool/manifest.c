@@ -6,7 +6,7 @@ static int show(pxds_manifest *manifest)
     pxds_buffer *json = NULL;
     pxds_error *err = NULL;
 
-    if (pxds_manifest_to_json(manifest, &json, &err) < 0)
+    if (pxds_manifest_format(manifest, &json, &err) < 0)
         return fail(err);
     print_json_text((const char *)pxds_buffer_data(json), pxds_buffer_len(json));
     pxds_buffer_free(json);
@@ -41,7 +41,7 @@ static int show_manifest(const pxds_store *store, const char *path)
     pxds_error *err = NULL;
     int rc;
 
-    if (pxds_snapshot_get_manifest(store, path, &manifest, &err) < 0)
+    if (pxds_manifest_load(store, path, &manifest, &err) < 0)
         return fail(err);
     rc = show(manifest);
     pxds_manifest_free(manifest);

@@ -131,7 +131,7 @@ const char *hex(const uint8_t *digest)
 {
     static char text[PXDS_DIGEST_HEX_SIZE];
 
-    pxds_digest_to_hex(digest, text, sizeof text, NULL);
+    pxds_digest_format(digest, text, sizeof text, NULL);
     return text;
 }
 

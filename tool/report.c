@@ -51,7 +51,7 @@ static void load_manifest(const pxds_store *store, struct report_snapshot *snaps
 
     if ((snapshot->row.flags & PXDS_SNAPSHOT_FINISHED) == 0) {
         snapshot->verify = VERIFY_UNFINISHED;
-    } else if (pxds_snapshot_get_manifest(store, snapshot->row.path, &manifest, &err) < 0 ||
+    } else if (pxds_manifest_load(store, snapshot->row.path, &manifest, &err) < 0 ||
                pxds_manifest_get_info(manifest, &info, &err) < 0 ||
                pxds_manifest_get_notes(manifest, &notes, &err) < 0) {
         const char *why = err != NULL ? pxds_error_message(err) : "out of memory";

@@ -56,7 +56,7 @@ bool is_signed(const pxds_store *store, const char *path)
 {
     pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
     pxds_manifest *manifest = NULL;
-    bool is = pxds_snapshot_get_manifest(store, path, &manifest, NULL) >= 0 &&
+    bool is = pxds_manifest_load(store, path, &manifest, NULL) >= 0 &&
               pxds_manifest_get_info(manifest, &info, NULL) >= 0 &&
               (info.flags & PXDS_MANIFEST_SIGNED) != 0;
 

@@ -306,7 +306,7 @@ int cmd_index(const struct args *args)
     else
         print_index_info(&info, computed);
     for (uint64_t i = 0; rc == 0 && args->option[OPT_ENTRIES].given && i < info.count; i++) {
-        if (pxds_index_chunk(index, i, &chunk, &err) < 0)
+        if (pxds_index_get_chunk(index, i, &chunk, &err) < 0)
             rc = fail(err);
         else
             printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %s\n", i, chunk.start, chunk.end,

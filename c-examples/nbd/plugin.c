@@ -262,7 +262,7 @@ static int nbd_extents(void *handle, uint32_t count, uint64_t offset, uint32_t f
     for (; offset < end; offset += length) {
         pxds_error *err = NULL;
         uint32_t is_zero;
-        pxds_status status = pxds_reader_extent(reader, offset, end - offset, &length, &is_zero, &err);
+        pxds_status status = pxds_reader_get_extent(reader, offset, end - offset, &length, &is_zero, &err);
 
         if (status < 0)
             return fail(status, err);

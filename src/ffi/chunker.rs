@@ -261,7 +261,7 @@ pub unsafe extern "C" fn pxds_buzhash_update(
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_buzhash_sum(
+pub unsafe extern "C" fn pxds_buzhash_get_sum(
     hash: *mut pxds_buzhash,
     sum: *mut u32,
     err: *mut *mut pxds_error,

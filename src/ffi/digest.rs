@@ -45,7 +45,7 @@ pub unsafe extern "C" fn pxds_digest_compute(
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_digest_to_hex(
+pub unsafe extern "C" fn pxds_digest_format(
     digest: *const u8,
     hex: *mut c_char,
     hex_capacity: usize,
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn pxds_digest_to_hex(
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_digest_from_hex(
+pub unsafe extern "C" fn pxds_digest_parse(
     hex: *const c_char,
     digest: *mut u8,
     err: *mut *mut pxds_error,

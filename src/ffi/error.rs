@@ -91,7 +91,7 @@ pub unsafe extern "C" fn pxds_error_path(error: *const pxds_error) -> *const c_c
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_error_digest(error: *const pxds_error, digest: *mut u8) -> pxds_status {
+pub unsafe extern "C" fn pxds_error_get_digest(error: *const pxds_error, digest: *mut u8) -> pxds_status {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the header's rules for outputs and handles.
         let (digest, error) = unsafe { (Out::array(digest, "digest")?, args::opt(error)) };
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn pxds_error_digest(error: *const pxds_error, digest: *mu
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_error_offset(error: *const pxds_error, offset: *mut u64) -> pxds_status {
+pub unsafe extern "C" fn pxds_error_get_offset(error: *const pxds_error, offset: *mut u64) -> pxds_status {
     guard(std::ptr::null_mut(), || {
         // SAFETY: the header's rules for outputs and handles.
         let (offset, error) = unsafe { (Out::new(offset, "offset")?, args::opt(error)) };

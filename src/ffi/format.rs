@@ -110,7 +110,7 @@ unsafe fn form_of(magic: *const u8) -> Option<BlobForm> {
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_blob_header_len(
+pub unsafe extern "C" fn pxds_blob_get_header_len(
     magic: *const u8,
     header_len: *mut usize,
     err: *mut *mut pxds_error,

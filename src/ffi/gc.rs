@@ -219,7 +219,7 @@ pub unsafe extern "C" fn pxds_store_gc(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_gc_status(
+pub unsafe extern "C" fn pxds_store_get_gc_status(
     store: *const pxds_store,
     status: *mut pxds_gc_status,
     err: *mut *mut pxds_error,

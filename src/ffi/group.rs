@@ -71,7 +71,7 @@ pub(super) unsafe fn store_and_group<'a>(store: *const pxds_store, group: *const
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_full_path(
+pub unsafe extern "C" fn pxds_store_get_full_path(
     store: *const pxds_store,
     group: *const c_char,
     path: *mut c_char,

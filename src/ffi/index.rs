@@ -271,7 +271,7 @@ pub unsafe extern "C" fn pxds_index_get_info(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_index_chunk(
+pub unsafe extern "C" fn pxds_index_get_chunk(
     index: *const pxds_index,
     i: u64,
     chunk: *mut pxds_index_chunk_info,
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn pxds_index_chunk(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_index_chunk_from_offset(
+pub unsafe extern "C" fn pxds_index_find_chunk(
     index: *const pxds_index,
     offset: u64,
     i: *mut u64,

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn pxds_key_tolerant(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_key_fingerprint(
+pub unsafe extern "C" fn pxds_key_get_fingerprint(
     key: *const pxds_key,
     fingerprint: *mut u8,
     err: *mut *mut pxds_error,

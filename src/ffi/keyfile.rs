@@ -250,7 +250,7 @@ pub unsafe extern "C" fn pxds_keyfile_unlock(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_keyfile_to_json(
+pub unsafe extern "C" fn pxds_keyfile_format(
     keyfile: *const pxds_keyfile,
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,

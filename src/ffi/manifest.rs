@@ -209,7 +209,7 @@ pub unsafe extern "C" fn pxds_manifest_parse(
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_manifest_to_json(
+pub unsafe extern "C" fn pxds_manifest_format(
     manifest: *mut pxds_manifest,
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
@@ -229,7 +229,7 @@ pub unsafe extern "C" fn pxds_manifest_to_json(
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_manifest_canonical(
+pub unsafe extern "C" fn pxds_manifest_format_canonical(
     manifest: *mut pxds_manifest,
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,

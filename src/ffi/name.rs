@@ -280,7 +280,7 @@ pub unsafe extern "C" fn pxds_time_parse(
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_group_path(
+pub unsafe extern "C" fn pxds_group_format(
     ns: *const c_char,
     r#type: u32,
     id: *const c_char,
@@ -298,13 +298,13 @@ pub unsafe extern "C" fn pxds_group_path(
 
 /// Writes the path of a snapshot below its store, such as "ns/a/vm/100/2020-06-26T13:56:05Z", with a NUL at its end.
 ///
-/// As pxds_group_path(). `time` is in seconds since 1970.
+/// As pxds_group_format(). `time` is in seconds since 1970.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_snapshot_path(
+pub unsafe extern "C" fn pxds_snapshot_format(
     ns: *const c_char,
     r#type: u32,
     id: *const c_char,
@@ -321,7 +321,7 @@ pub unsafe extern "C" fn pxds_snapshot_path(
     })
 }
 
-/// Takes the path of a group apart, as pxds_group_path() writes it.
+/// Takes the path of a group apart, as pxds_group_format() writes it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: any.
@@ -347,7 +347,7 @@ pub unsafe extern "C" fn pxds_group_parse(
     })
 }
 
-/// Takes the path of a snapshot apart, as pxds_snapshot_path() writes it.
+/// Takes the path of a snapshot apart, as pxds_snapshot_format() writes it.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: any.

@@ -157,7 +157,7 @@ pub unsafe extern "C" fn pxds_reader_read_at(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_reader_extent(
+pub unsafe extern "C" fn pxds_reader_get_extent(
     reader: *const pxds_reader,
     offset: u64,
     max_length: u64,

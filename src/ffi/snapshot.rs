@@ -65,7 +65,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
 /// Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
 ///
 /// For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
-/// pxds_group_create(). pxds_snapshot_set_manifest() finishes the snapshot.
+/// pxds_group_create(). pxds_manifest_save() finishes the snapshot.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS; PXDS_ERR_BUSY, with the path; PXDS_ERR_IO; PXDS_ERR_STATE and
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn pxds_snapshot_destroy(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_snapshot_get_manifest(
+pub unsafe extern "C" fn pxds_manifest_load(
     store: *const pxds_store,
     snapshot: *const c_char,
     out: *mut *mut pxds_manifest,
@@ -186,7 +186,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
 /// Threads: shared for the store, exclusive for the manifest.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_snapshot_set_manifest(
+pub unsafe extern "C" fn pxds_manifest_save(
     store: *const pxds_store,
     snapshot: *const c_char,
     manifest: *mut pxds_manifest,
@@ -203,7 +203,7 @@ pub unsafe extern "C" fn pxds_snapshot_set_manifest(
 /// Gives the notes of a snapshot, as a text; an empty one if there are none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: as pxds_snapshot_get_manifest().
+/// Errors: as pxds_manifest_load().
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
 
 /// Replaces the notes of a snapshot. NULL and "" remove them.
 ///
-/// Errors: as pxds_snapshot_get_manifest(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+/// Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
 /// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
@@ -371,7 +371,7 @@ pub unsafe extern "C" fn pxds_snapshot_read_blob(
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_snapshot_manifest(
+pub unsafe extern "C" fn pxds_snapshot_get_manifest(
     snapshot: *const pxds_snapshot,
     out: *mut *mut pxds_manifest,
     err: *mut *mut pxds_error,

@@ -380,7 +380,7 @@ pub unsafe extern "C" fn pxds_store_layout(store: *const pxds_store) -> u32 {
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_chunk_path(
+pub unsafe extern "C" fn pxds_store_get_chunk_path(
     store: *const pxds_store,
     digest: *const u8,
     path: *mut c_char,

@@ -334,7 +334,7 @@ impl Api for Extern {
         let reader = self.reader(index)?;
         let (mut length, mut is_zero) = (u64::MAX, u32::MAX);
         let status = call(|err| unsafe {
-            pxds_reader_extent(reader.pointer, offset, u64::MAX, &mut length, &mut is_zero, err)
+            pxds_reader_get_extent(reader.pointer, offset, u64::MAX, &mut length, &mut is_zero, err)
         })?;
         if status == PXDS_NONE {
             assert_eq!((length, is_zero), (0, 0), "reset");
@@ -486,7 +486,7 @@ impl Api for Extern {
         let manifest = handle(pxds_manifest_free, |out, err| unsafe {
             pxds_manifest_parse(text.as_ptr().cast(), text.len(), out, err)
         })?;
-        let write = |out, err| unsafe { pxds_manifest_to_json(manifest.pointer, out, err) };
+        let write = |out, err| unsafe { pxds_manifest_format(manifest.pointer, out, err) };
         handle(pxds_buffer_free, write).map(bytes_of)
     }
 
@@ -502,7 +502,7 @@ impl Api for Extern {
             let mut len = 0;
             call(|err| {
                 let (ns, id) = (name.ns.as_ptr(), name.id.as_ptr());
-                pxds_group_path(ns, name.r#type, id, again.as_mut_ptr(), again.len(), &mut len, err)
+                pxds_group_format(ns, name.r#type, id, again.as_mut_ptr(), again.len(), &mut len, err)
             })?;
             (pxds_backup_type_name(name.r#type), text_of(again.as_ptr()).unwrap())
         };
@@ -522,7 +522,7 @@ impl Api for Extern {
             let mut len = 0;
             call(|err| {
                 let (ns, id) = (name.ns.as_ptr(), name.id.as_ptr());
-                pxds_snapshot_path(ns, name.r#type, id, name.time, again.as_mut_ptr(), again.len(), &mut len, err)
+                pxds_snapshot_format(ns, name.r#type, id, name.time, again.as_mut_ptr(), again.len(), &mut len, err)
             })?;
             (pxds_backup_type_name(name.r#type), text_of(again.as_ptr()).unwrap())
         };

@@ -41,7 +41,7 @@ static void test_three_archives(void)
     OK(pxds_snapshot_open_index(snapshot, "root.pxar.didx", &index, &err));
     OK(pxds_restorer_new(store, NULL, &restorer, &err));
     pxds_store_free(store); /* the snapshot and the restorer keep what they need of it */
-    OK(pxds_snapshot_manifest(snapshot, &manifest, &err));
+    OK(pxds_snapshot_get_manifest(snapshot, &manifest, &err));
     OK(pxds_snapshot_read_blob(snapshot, "raw.blob", 1, &blob, &err));
     CHECK(is_text(blob, "x"));
     OK(pxds_snapshot_read_blob(snapshot, "empty.blob", 0, &blob, &err));

@@ -219,7 +219,7 @@ static void test_digest_and_size(void)
     wrong[31] ^= 1;
     IS(PXDS_ERR_CORRUPT,
        pxds_blob_decode(codec, blob, blob_len, 0, wrong, out, sizeof out, &len, &err));
-    EQUAL(PXDS_OK, pxds_error_digest(err, in_error));
+    EQUAL(PXDS_OK, pxds_error_get_digest(err, in_error));
     CHECK(memcmp(wrong, in_error, sizeof wrong) == 0);
     IS(PXDS_ERR_CORRUPT,
        pxds_blob_decode_buffer(codec, blob, blob_len, 0, wrong, 100, &buffer, &err));

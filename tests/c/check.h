@@ -230,7 +230,7 @@ CHECK_API void check_hex(const char *want, const uint8_t *digest)
 {
     char hex[PXDS_DIGEST_HEX_SIZE];
 
-    OK(pxds_digest_to_hex(digest, hex, sizeof hex, &err));
+    OK(pxds_digest_format(digest, hex, sizeof hex, &err));
     if (!CHECK(strcmp(want, hex) == 0))
         fprintf(stderr, "  want %s\n  have %s\n", want, hex);
 }

@@ -102,7 +102,7 @@ static void test_insert_over_a_file(void)
     EQUAL(1, result.existed);
     EQUAL(packed_len, result.stored_size);
 
-    OK(pxds_store_chunk_path(store, digest, path, sizeof path, &path_len, &err));
+    OK(pxds_store_get_chunk_path(store, digest, path, sizeof path, &path_len, &err));
     for (size_t left = 0; left < PXDS_BLOB_HEADER_SIZE; left++) {
         write_all(path, packed, left);
         IS(PXDS_NONE, pxds_store_has(store, digest, NULL, &err));
@@ -216,7 +216,7 @@ static void test_load_refuses(void)
 
     insert(store, &one, 0);
     IS(PXDS_ERR_NOT_FOUND, pxds_store_load(store, two.digest, 0, 1000, &buffer, &err));
-    EQUAL(PXDS_OK, pxds_error_digest(err, digest));
+    EQUAL(PXDS_OK, pxds_error_get_digest(err, digest));
     CHECK(memcmp(digest, two.digest, sizeof digest) == 0);
     IS(PXDS_ERR_LIMIT, pxds_store_load(store, one.digest, 0, one.blob_len - 1, &buffer, &err));
     OK(pxds_store_load(store, one.digest, 0, one.blob_len, &buffer, &err));
@@ -226,7 +226,7 @@ static void test_load_refuses(void)
     one.blob[50] ^= 1;
     write_all(path, one.blob, one.blob_len);
     IS(PXDS_ERR_CORRUPT, pxds_store_load(store, one.digest, 0, 1000, &buffer, &err));
-    EQUAL(PXDS_OK, pxds_error_digest(err, digest));
+    EQUAL(PXDS_OK, pxds_error_get_digest(err, digest));
     CHECK(memcmp(digest, one.digest, sizeof digest) == 0);
     CHECK(pxds_error_path(err) != NULL && strcmp(pxds_error_path(err), path) == 0);
     CHECK(buffer == NULL);
@@ -264,12 +264,12 @@ static void test_chunk_path(void)
     char path[4300];
     size_t needed = 0, len = 0;
 
-    IS(PXDS_ERR_TOO_SMALL, pxds_store_chunk_path(store, one.digest, NULL, 0, &needed, &err));
+    IS(PXDS_ERR_TOO_SMALL, pxds_store_get_chunk_path(store, one.digest, NULL, 0, &needed, &err));
     memset(path, '#', sizeof path);
-    IS(PXDS_ERR_TOO_SMALL, pxds_store_chunk_path(store, one.digest, path, needed - 1, &len, &err));
+    IS(PXDS_ERR_TOO_SMALL, pxds_store_get_chunk_path(store, one.digest, path, needed - 1, &len, &err));
     EQUAL(needed, len);
     CHECK(path[needed - 1] == '#');
-    OK(pxds_store_chunk_path(store, one.digest, path, needed, &len, &err));
+    OK(pxds_store_get_chunk_path(store, one.digest, path, needed, &len, &err));
     EQUAL(needed, strlen(path) + 1);
     CHECK(strncmp(path, pxds_store_path(store), strlen(pxds_store_path(store))) == 0);
     pxds_store_free(store);

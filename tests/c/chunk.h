@@ -49,7 +49,7 @@ CHECK_API const char *path_of(pxds_store *store, const struct chunk *chunk)
     static char path[4300];
     size_t len = 0;
 
-    OK(pxds_store_chunk_path(store, chunk->digest, path, sizeof path, &len, &err));
+    OK(pxds_store_get_chunk_path(store, chunk->digest, path, sizeof path, &len, &err));
     EQUAL(strlen(path) + 1, len);
     return path;
 }

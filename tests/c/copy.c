@@ -80,12 +80,12 @@ static void test_one_chunk(void)
     size_t len = 0;
 
     OK(pxds_source_from_store(store, &source, &err));
-    OK(pxds_index_chunk(index, 2, &chunk, &err));
+    OK(pxds_index_get_chunk(index, 2, &chunk, &err));
     for (uint32_t existed = 0; existed < 2; existed++) {
         OK(pxds_store_copy_chunk(other, source, chunk.digest, NULL, &result, &err));
         EQUAL(existed, result.existed);
     }
-    OK(pxds_store_chunk_path(other, chunk.digest, path, sizeof path, &len, &err));
+    OK(pxds_store_get_chunk_path(other, chunk.digest, path, sizeof path, &len, &err));
     write_all(path, "", 0); /* what a crash has left */
     OK(pxds_store_copy_chunk(other, source, chunk.digest, NULL, &result, &err));
     EQUAL(0, result.existed);

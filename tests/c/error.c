@@ -65,8 +65,8 @@ static void test_no_error(void)
     CHECK(strcmp(pxds_error_message(NULL), "") == 0);
     EQUAL(0, pxds_error_errno(NULL));
     CHECK(pxds_error_path(NULL) == NULL);
-    EQUAL(PXDS_NONE, pxds_error_digest(NULL, digest));
-    EQUAL(PXDS_NONE, pxds_error_offset(NULL, &offset));
+    EQUAL(PXDS_NONE, pxds_error_get_digest(NULL, digest));
+    EQUAL(PXDS_NONE, pxds_error_get_offset(NULL, &offset));
     EQUAL(0, pxds_error_callback_value(NULL));
     pxds_error_free(NULL);
 }
@@ -84,8 +84,8 @@ static void test_error_of_the_system(void)
     CHECK(says(path));
     CHECK(says(strerror(ENOENT)));
     CHECK(pxds_error_path(err) != NULL && strncmp(pxds_error_path(err), path, strlen(path)) == 0);
-    EQUAL(PXDS_NONE, pxds_error_digest(err, digest));
-    EQUAL(PXDS_NONE, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_NONE, pxds_error_get_digest(err, digest));
+    EQUAL(PXDS_NONE, pxds_error_get_offset(err, &offset));
     EQUAL(0, pxds_error_callback_value(err));
 }
 
@@ -107,13 +107,13 @@ static void test_err_argument(void)
     pxds_error *mine;
 
     memset(&mine, 0xa5, sizeof mine);
-    EQUAL(PXDS_OK, pxds_digest_to_hex(none, hex, sizeof hex, &mine));
+    EQUAL(PXDS_OK, pxds_digest_format(none, hex, sizeof hex, &mine));
     CHECK(mine == NULL);
     memset(&mine, 0xa5, sizeof mine);
-    EQUAL(PXDS_ERR_TOO_SMALL, pxds_digest_to_hex(none, hex, 3, &mine));
+    EQUAL(PXDS_ERR_TOO_SMALL, pxds_digest_format(none, hex, 3, &mine));
     EQUAL(PXDS_ERR_TOO_SMALL, pxds_error_status(mine));
     pxds_error_free(mine);
-    EQUAL(PXDS_ERR_TOO_SMALL, pxds_digest_to_hex(none, hex, 3, NULL));
+    EQUAL(PXDS_ERR_TOO_SMALL, pxds_digest_format(none, hex, 3, NULL));
 }
 
 static void test_no_buffer(void)
@@ -150,18 +150,18 @@ static void test_digest_hex(void)
 
     OK(pxds_digest_compute("abc", 3, digest, &err));
     memset(hex, '#', sizeof hex);
-    OK(pxds_digest_to_hex(digest, hex, PXDS_DIGEST_HEX_SIZE, &err));
+    OK(pxds_digest_format(digest, hex, PXDS_DIGEST_HEX_SIZE, &err));
     EQUAL(64, strlen(hex));
     CHECK(hex[PXDS_DIGEST_HEX_SIZE] == '#');
-    OK(pxds_digest_from_hex(hex, again, &err));
+    OK(pxds_digest_parse(hex, again, &err));
     CHECK(memcmp(digest, again, sizeof digest) == 0);
 
     memset(hex, '#', sizeof hex);
-    IS(PXDS_ERR_TOO_SMALL, pxds_digest_to_hex(digest, hex, PXDS_DIGEST_HEX_SIZE - 1, &err));
+    IS(PXDS_ERR_TOO_SMALL, pxds_digest_format(digest, hex, PXDS_DIGEST_HEX_SIZE - 1, &err));
     CHECK(hex[PXDS_DIGEST_HEX_SIZE - 1] == '#');
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        IS(PXDS_ERR_ARGUMENT, pxds_digest_from_hex(bad[i], again, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_digest_from_hex(NULL, again, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_digest_parse(bad[i], again, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_digest_parse(NULL, again, &err));
 }
 
 int main(void)

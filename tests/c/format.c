@@ -27,13 +27,13 @@ static void test_forms(void)
     size_t len = 1;
 
     for (int i = 0; i < 4; i++) {
-        OK(pxds_blob_header_len(magics[i], &len, &err));
+        OK(pxds_blob_get_header_len(magics[i], &len, &err));
         CHECK(len == (i < 2 ? 12 : 44));
         CHECK(pxds_blob_magic_is_compressed(magics[i]) == i % 2);
         CHECK(pxds_blob_magic_is_encrypted(magics[i]) == i / 2);
     }
     for (int i = 4; i < 6; i++) {
-        IS(PXDS_ERR_FORMAT, pxds_blob_header_len(magics[i], &len, &err));
+        IS(PXDS_ERR_FORMAT, pxds_blob_get_header_len(magics[i], &len, &err));
         CHECK(len == 0);
         CHECK(pxds_blob_magic_is_compressed(magics[i]) == 0);
         CHECK(pxds_blob_magic_is_encrypted(magics[i]) == 0);

@@ -44,7 +44,7 @@ static uint64_t age(const pxds_store *store)
 
     OK(pxds_store_chunks(store, &iter, &err));
     while (pxds_chunk_iter_next(iter, &entry, &err) == PXDS_OK) {
-        OK(pxds_store_chunk_path(store, entry.digest, path, sizeof path, &len, &err));
+        OK(pxds_store_get_chunk_path(store, entry.digest, path, sizeof path, &len, &err));
         CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
         count++;
     }
@@ -83,14 +83,14 @@ static void test_what_nothing_needs_goes(void)
     pxds_index_free(put(store, data + 1000, DATA_LEN / 2)); /* an index that lies nowhere */
     all = age(store);
     CHECK(all > kept && kept > 3);
-    IS(PXDS_NONE, pxds_store_gc_status(store, &noted, &err));
+    IS(PXDS_NONE, pxds_store_get_gc_status(store, &noted, &err));
 
     options.flags = PXDS_GC_DRY_RUN;
     OK(pxds_store_gc(store, &options, &status, &err));
     EQUAL(kept, status.disk_chunks);
     EQUAL(all - kept, status.removed_chunks);
     EQUAL(all, age(store));
-    IS(PXDS_NONE, pxds_store_gc_status(store, &noted, &err));
+    IS(PXDS_NONE, pxds_store_get_gc_status(store, &noted, &err));
 
     options.flags = 0;
     options.progress = on_progress;
@@ -112,7 +112,7 @@ static void test_what_nothing_needs_goes(void)
     EQUAL(all - kept, status.removed_chunks);
     CHECK(status.removed_bytes > 0 && status.disk_bytes > 0);
     EQUAL(0, status.pending_chunks + status.missing_chunks + status.strange_indexes);
-    OK(pxds_store_gc_status(store, &noted, &err));
+    OK(pxds_store_get_gc_status(store, &noted, &err));
     CHECK(memcmp(&status, &noted, sizeof status) == 0);
     EQUAL(kept, age(store));
 

@@ -103,8 +103,8 @@ static void test_paths_that_climb(void)
         IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, path, NULL, &result, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_snapshots(store, path, &snapshots, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, path, NULL, &backup, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_store_full_path(store, path, full, sizeof full, &len, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_store_full_path(store, time, full, sizeof full, &len, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_store_get_full_path(store, path, full, sizeof full, &len, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_store_get_full_path(store, time, full, sizeof full, &len, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_create(store, time, NULL, &lock, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_lock(store, time, PXDS_LOCK_SHARED, &lock, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, time, NULL, 0, &snapshot, &err));
@@ -113,7 +113,7 @@ static void test_paths_that_climb(void)
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_protect(store, time, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_unprotect(store, time, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_destroy(store, time, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_snapshot_get_manifest(store, time, &manifest, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_manifest_load(store, time, &manifest, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_get_notes(store, time, &buffer, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_set_notes(store, time, "x", &err));
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_set_unprotected(store, time, "x", "1", &err));
@@ -204,7 +204,7 @@ static void test_directories_that_are_links(void)
         CHECK(strcmp(listing(store), "") == 0);
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_lock(store, SNAPSHOT, PXDS_LOCK_SHARED, &lock, &err));
-        IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(store, SNAPSHOT, &manifest, &err));
+        IS(PXDS_ERR_NOT_FOUND, pxds_manifest_load(store, SNAPSHOT, &manifest, &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_notes(store, SNAPSHOT, "x", &err));
         IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_protect(store, SNAPSHOT, &err));
         IS(PXDS_ERR_EXISTS, pxds_snapshot_create(store, SNAPSHOT, NULL, &lock, &err));
@@ -326,7 +326,7 @@ static void check_manifest_is(pxds_store *store, pxds_status want)
 
     IS(want, pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
     CHECK(snapshot == NULL && names_path("store/" SNAPSHOT "/index.json.blob"));
-    IS(want, pxds_snapshot_get_manifest(store, SNAPSHOT, &manifest, &err));
+    IS(want, pxds_manifest_load(store, SNAPSHOT, &manifest, &err));
     CHECK(manifest == NULL);
     IS(want, pxds_snapshot_get_notes(store, SNAPSHOT, &text, &err));
     IS(want, pxds_snapshot_set_notes(store, SNAPSHOT, "x", &err));

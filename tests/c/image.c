@@ -56,7 +56,7 @@ static void check_image(pxds_store *store, pxds_index *index)
     for (uint64_t i = 0; i < info.count; i++) {
         pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT;
 
-        OK(pxds_index_chunk(index, i, &chunk, &err));
+        OK(pxds_index_get_chunk(index, i, &chunk, &err));
         EQUAL(i * CHUNK, chunk.start);
         EQUAL(i + 1 < CHUNKS ? (i + 1) * CHUNK : IMAGE_LEN, chunk.end);
         OK(pxds_digest_compute(image_data + chunk.start, (size_t)(chunk.end - chunk.start), digest,
@@ -191,13 +191,13 @@ static void test_sizes_that_do_not_match(void)
     int fd = sparse_file();
 
     IS(PXDS_ERR_ARGUMENT, pxds_image_write(image, image_data, IMAGE_LEN, &err));
-    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
     EQUAL(IMAGE_LEN - 1, offset);
     pxds_image_free(image);
 
     image = new_image(store, IMAGE_LEN + 1, NULL, NULL);
     IS(PXDS_ERR_CORRUPT, pxds_image_read_fd(image, fd, &err));
-    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
     EQUAL(IMAGE_LEN, offset);
     pxds_image_free(image);
 
@@ -206,7 +206,7 @@ static void test_sizes_that_do_not_match(void)
     OK(pxds_image_write(image, image_data, 3 * CHUNK, &err));
     IS(PXDS_ERR_STATE, pxds_image_finish(image, &writer, &err));
     CHECK(writer == NULL);
-    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
     EQUAL(3 * CHUNK, offset);
     OK(pxds_image_read_fd(image, fd, &err));
     check_finished(store, image);

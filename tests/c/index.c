@@ -85,21 +85,21 @@ static void check_hello_world(const pxds_index *index)
     OK(pxds_index_compute_csum(index, csum, NULL, &err));
     OK(pxds_index_check_csum(index, &err));
 
-    OK(pxds_index_chunk(index, 1, &chunk, &err));
+    OK(pxds_index_get_chunk(index, 1, &chunk, &err));
     EQUAL(5, chunk.start);
     EQUAL(12, chunk.end);
     digest_of("world!!", 7, digest);
     CHECK(memcmp(chunk.digest, digest, sizeof digest) == 0);
-    IS(PXDS_NONE, pxds_index_chunk(index, 2, &chunk, &err));
-    IS(PXDS_NONE, pxds_index_chunk(index, UINT64_MAX, &chunk, &err));
+    IS(PXDS_NONE, pxds_index_get_chunk(index, 2, &chunk, &err));
+    IS(PXDS_NONE, pxds_index_get_chunk(index, UINT64_MAX, &chunk, &err));
     for (size_t n = 0; n < sizeof at / sizeof at[0]; n++) {
-        OK(pxds_index_chunk_from_offset(index, at[n].offset, &i, &inside, &err));
+        OK(pxds_index_find_chunk(index, at[n].offset, &i, &inside, &err));
         EQUAL(at[n].i, i);
         EQUAL(at[n].inside, inside);
     }
-    OK(pxds_index_chunk_from_offset(index, 11, &i, NULL, &err));
-    IS(PXDS_NONE, pxds_index_chunk_from_offset(index, 12, &i, &inside, &err));
-    IS(PXDS_NONE, pxds_index_chunk_from_offset(index, UINT64_MAX, &i, &inside, &err));
+    OK(pxds_index_find_chunk(index, 11, &i, NULL, &err));
+    IS(PXDS_NONE, pxds_index_find_chunk(index, 12, &i, &inside, &err));
+    IS(PXDS_NONE, pxds_index_find_chunk(index, UINT64_MAX, &i, &inside, &err));
 }
 
 static void test_read_from_memory(void)
@@ -237,7 +237,7 @@ static void test_empty_index(void)
     EQUAL(0, info.size);
     EQUAL(0, info.count);
     OK(pxds_index_check_csum(index, &err));
-    IS(PXDS_NONE, pxds_index_chunk_from_offset(index, 0, &i, NULL, &err));
+    IS(PXDS_NONE, pxds_index_find_chunk(index, 0, &i, NULL, &err));
     pxds_index_free(index);
     pxds_buffer_free(bytes);
     pxds_index_writer_free(writer);
@@ -283,13 +283,13 @@ static void test_fixed(void)
     EQUAL(3, info.count);
     EQUAL(4096, info.chunk_size);
     OK(pxds_index_check_csum(index, &err));
-    OK(pxds_index_chunk(index, 2, &chunk, &err));
+    OK(pxds_index_get_chunk(index, 2, &chunk, &err));
     EQUAL(8192, chunk.start);
     EQUAL(10240, chunk.end);
-    OK(pxds_index_chunk_from_offset(index, 5000, &i, &inside, &err));
+    OK(pxds_index_find_chunk(index, 5000, &i, &inside, &err));
     EQUAL(1, i);
     EQUAL(904, inside);
-    IS(PXDS_NONE, pxds_index_chunk_from_offset(index, 10240, &i, &inside, &err));
+    IS(PXDS_NONE, pxds_index_find_chunk(index, 10240, &i, &inside, &err));
     pxds_index_free(index);
     index = NULL;
     IS(PXDS_ERR_FORMAT, pxds_index_parse(bytes, sizeof bytes, PXDS_INDEX_DYNAMIC, &index, &err));

@@ -22,7 +22,7 @@ static void test_known_values(void)
     uint8_t fingerprint[PXDS_FINGERPRINT_SIZE], again[PXDS_FINGERPRINT_SIZE], digest[32];
     char text[PXDS_FINGERPRINT_TEXT_SIZE], hex[65];
 
-    OK(pxds_key_fingerprint(key, fingerprint, &err));
+    OK(pxds_key_get_fingerprint(key, fingerprint, &err));
     OK(pxds_fingerprint_format(fingerprint, 0, text, sizeof text, &err));
     CHECK(strcmp(text, "0e:ab:d4:46:0b:6e:b9:ca:34:50:23:de:e2:b7:78:c7:"
                        "90:e5:4a:16:83:b9:65:9c:0a:57:ae:19:90:90:15:9b") == 0);
@@ -33,7 +33,7 @@ static void test_known_values(void)
     IS(PXDS_ERR_TOO_SMALL, pxds_fingerprint_format(fingerprint, 0, text, sizeof text - 1, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_fingerprint_parse("0e:ab", again, &err));
     OK(pxds_key_digest(key, FOX, strlen(FOX), digest, &err));
-    OK(pxds_digest_to_hex(digest, hex, sizeof hex, &err));
+    OK(pxds_digest_format(digest, hex, sizeof hex, &err));
     CHECK(strcmp(hex, "681d4b0b5ee021e3d689cfa54656274abd17f354a213e3b3d78c020374d671ab") == 0);
     pxds_key_free(key);
 }
@@ -91,7 +91,7 @@ static void test_key_files(void)
     pxds_key *key = known_key();
     uint8_t want[32], have[32];
 
-    OK(pxds_key_fingerprint(key, want, &err));
+    OK(pxds_key_get_fingerprint(key, want, &err));
     for (size_t i = 0; i < 3; i++) {
         pxds_keyfile_options options = PXDS_KEYFILE_OPTIONS_INIT;
         pxds_keyfile_info info = PXDS_KEYFILE_INFO_INIT;
@@ -107,7 +107,7 @@ static void test_key_files(void)
         OK(pxds_keyfile_save(file, in_dir("key.json"), i > 0 ? PXDS_KEYFILE_REPLACE : 0, &err));
         IS(PXDS_ERR_EXISTS, pxds_keyfile_save(file, in_dir("key.json"), 0, &err));
         CHECK(stat(in_dir("key.json"), &stat_buffer) == 0 && (stat_buffer.st_mode & 0777) == 0600);
-        OK(pxds_keyfile_to_json(file, &json, &err));
+        OK(pxds_keyfile_format(file, &json, &err));
         OK(pxds_keyfile_parse(pxds_buffer_data(json), pxds_buffer_len(json), &read, &err));
         pxds_keyfile_free(read);
         pxds_keyfile_free(file);
@@ -122,7 +122,7 @@ static void test_key_files(void)
         EQUAL(PXDS_KEYFILE_HAS_FINGERPRINT, info.flags);
         CHECK(memcmp(info.fingerprint, want, 32) == 0);
         OK(pxds_keyfile_unlock(file, "12345", 5, &unlocked, &err));
-        OK(pxds_key_fingerprint(unlocked, have, &err));
+        OK(pxds_key_get_fingerprint(unlocked, have, &err));
         CHECK(memcmp(have, want, 32) == 0);
         pxds_key_free(unlocked);
         if (kdfs[i] != PXDS_KDF_NONE) {
@@ -176,7 +176,7 @@ static void test_snapshots(void)
         OK(pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         EQUAL(strlen(FOX), pxds_buffer_len(data));
         pxds_buffer_free(data);
-        OK(pxds_snapshot_manifest(snapshot, &manifest, &err));
+        OK(pxds_snapshot_get_manifest(snapshot, &manifest, &err));
         pxds_snapshot_free(snapshot);
         OK(pxds_manifest_verify(manifest, key, &signature, &err));
         EQUAL(i == 0 ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, signature);

@@ -28,7 +28,7 @@ static int json_is(pxds_manifest *manifest, const char *want)
 {
     pxds_buffer *buffer = NULL;
 
-    return OK(pxds_manifest_to_json(manifest, &buffer, &err)) && is_text(buffer, want);
+    return OK(pxds_manifest_format(manifest, &buffer, &err)) && is_text(buffer, want);
 }
 
 static int member_is(pxds_manifest *manifest, const char *name, const char *want)
@@ -206,11 +206,11 @@ static void test_signed(void)
     file.filename = "b.blob";
     IS(PXDS_ERR_STATE, pxds_manifest_add_file(manifest, &file, &err));
 
-    OK(pxds_manifest_canonical(manifest, &before, &err));
+    OK(pxds_manifest_format_canonical(manifest, &before, &err));
     OK(pxds_manifest_set_notes(manifest, "x", &err));
-    OK(pxds_manifest_to_json(manifest, &json, &err));
+    OK(pxds_manifest_format(manifest, &json, &err));
     OK(pxds_manifest_parse(pxds_buffer_data(json), pxds_buffer_len(json), &again, &err));
-    OK(pxds_manifest_canonical(again, &after, &err));
+    OK(pxds_manifest_format_canonical(again, &after, &err));
     CHECK(pxds_buffer_len(after) == pxds_buffer_len(before));
     CHECK(memcmp(pxds_buffer_data(after), pxds_buffer_data(before), pxds_buffer_len(before)) == 0);
     CHECK(is_text(after, "{\"backup-id\":\"7\",\"backup-time\":1,\"backup-type\":\"ct\",\"files\":[{"
@@ -273,7 +273,7 @@ static void test_unprotected(void)
     memset(json + 127, ']', 127);
     IS(PXDS_ERR_LIMIT, pxds_manifest_set_unprotected(manifest, "x", json, 254, &err));
     OK(pxds_manifest_set_unprotected(manifest, "x", json + 2, 250, &err));
-    OK(pxds_manifest_to_json(manifest, &buffer, &err));
+    OK(pxds_manifest_format(manifest, &buffer, &err));
     pxds_manifest_free(manifest);
     manifest = NULL;
     OK(pxds_manifest_parse(pxds_buffer_data(buffer), pxds_buffer_len(buffer), &manifest, &err));

@@ -36,7 +36,7 @@ static void check_fingerprint(const pxds_key *key, const uint8_t *want)
 {
     uint8_t have[PXDS_FINGERPRINT_SIZE];
 
-    OK(pxds_key_fingerprint(key, have, &err));
+    OK(pxds_key_get_fingerprint(key, have, &err));
     CHECK(memcmp(want, have, sizeof have) == 0);
 }
 
@@ -113,7 +113,7 @@ static void test_recover(void)
     if (has_rsa()) {
         OK(pxds_master_recover(sealed.data, sealed.len, private.data, private.len, NULL, 0, &file,
                                &err));
-        OK(pxds_keyfile_to_json(file, &json, &err));
+        OK(pxds_keyfile_format(file, &json, &err));
         EQUAL(len, pxds_buffer_len(json));
         CHECK(memcmp(want, pxds_buffer_data(json), len) == 0);
         pxds_buffer_free(json);

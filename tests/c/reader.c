@@ -105,11 +105,11 @@ static void test_extent(void)
     index = put_fixed(store, image, LEN, CHUNK);
     reader = new_reader(store, index, NULL);
     for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
-        OK(pxds_reader_extent(reader, want[i].offset, UINT64_MAX, &length, &is_zero, &err));
+        OK(pxds_reader_get_extent(reader, want[i].offset, UINT64_MAX, &length, &is_zero, &err));
         EQUAL(want[i].length, length);
         EQUAL(want[i].is_zero, is_zero);
     }
-    EQUAL(PXDS_NONE, pxds_reader_extent(reader, LEN, UINT64_MAX, &length, &is_zero, &err));
+    EQUAL(PXDS_NONE, pxds_reader_get_extent(reader, LEN, UINT64_MAX, &length, &is_zero, &err));
     EQUAL(0, length);
     EQUAL(0, is_zero);
     pxds_reader_free(reader);
@@ -136,7 +136,7 @@ static void test_bad_chunks(void)
     size_t read = 9;
     unsigned told = 0;
 
-    OK(pxds_index_chunk(index, 3, &chunk, &err));
+    OK(pxds_index_get_chunk(index, 3, &chunk, &err));
     EQUAL(PXDS_OK, pxds_store_mark_bad(store, chunk.digest, NULL, &err));
     memcpy(want, data + chunk.start - 10, 10);
     memset(want + 10, 0, 10);
@@ -145,9 +145,9 @@ static void test_bad_chunks(void)
     IS(PXDS_ERR_NOT_FOUND,
        pxds_reader_read_at(reader, chunk.start - 10, room, sizeof room, &read, &err));
     EQUAL(0, read);
-    EQUAL(PXDS_OK, pxds_error_digest(err, digest));
+    EQUAL(PXDS_OK, pxds_error_get_digest(err, digest));
     CHECK(memcmp(chunk.digest, digest, sizeof digest) == 0);
-    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
     EQUAL(chunk.start, offset);
     pxds_reader_free(reader);
 

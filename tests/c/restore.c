@@ -70,7 +70,7 @@ static void test_write_callback_misbehaves(void)
     pxds_index_chunk_info first = PXDS_INDEX_CHUNK_INFO_INIT;
     uint64_t written = 99;
 
-    OK(pxds_index_chunk(index, 0, &first, &err)); /* it is 1670 bytes long: two calls */
+    OK(pxds_index_get_chunk(index, 0, &first, &err)); /* it is 1670 bytes long: two calls */
     OK(pxds_restorer_new(store, NULL, &restorer, &err));
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct sink sink = {NULL, 0, 1000, 0, 3, 0, 0, 0};
@@ -168,8 +168,8 @@ static void test_missing_and_damaged_chunks(void)
     uint64_t written = 0, offset = 0;
 
     OK(pxds_restorer_new(store, NULL, &restorer, &err));
-    OK(pxds_index_chunk(index, 3, &chunk, &err));
-    OK(pxds_store_chunk_path(store, chunk.digest, path, sizeof path, &path_len, &err));
+    OK(pxds_index_get_chunk(index, 3, &chunk, &err));
+    OK(pxds_store_get_chunk_path(store, chunk.digest, path, sizeof path, &path_len, &err));
     blob = read_all(path, &len);
 
     for (int damage = 0; damage < 4; damage++) {
@@ -187,8 +187,8 @@ static void test_missing_and_damaged_chunks(void)
             size_t from_len, other_len;
             uint8_t *bytes;
 
-            OK(pxds_index_chunk(index, 4, &other, &err));
-            OK(pxds_store_chunk_path(store, other.digest, from, sizeof from, &from_len, &err));
+            OK(pxds_index_get_chunk(index, 4, &other, &err));
+            OK(pxds_store_get_chunk_path(store, other.digest, from, sizeof from, &from_len, &err));
             bytes = read_all(from, &other_len);
             write_all(path, bytes, other_len);
             free(bytes);
@@ -197,9 +197,9 @@ static void test_missing_and_damaged_chunks(void)
             want = PXDS_ERR_NOT_FOUND;
         }
         IS(want, pxds_restorer_write_file(restorer, index, in_dir("out"), &written, &err));
-        EQUAL(PXDS_OK, pxds_error_digest(err, in_error));
+        EQUAL(PXDS_OK, pxds_error_get_digest(err, in_error));
         CHECK(memcmp(chunk.digest, in_error, sizeof in_error) == 0);
-        EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+        EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
         EQUAL(chunk.start, offset);
         CHECK(written <= chunk.start);
         CHECK(!exists(in_dir("out")));
@@ -223,7 +223,7 @@ static void test_wrong_length_in_index(void)
     pxds_restorer *restorer = NULL;
     uint64_t written = 0;
 
-    OK(pxds_index_chunk(good, 0, &chunk, &err));
+    OK(pxds_index_get_chunk(good, 0, &chunk, &err));
     OK(pxds_index_writer_new_dynamic(0, NULL, &writer, &err));
     OK(pxds_index_writer_add(writer, chunk.end - 1, chunk.digest, &err));
     index = index_of(writer);
@@ -258,7 +258,7 @@ static void test_wrong_csum(void)
     uint8_t *copy;
     uint64_t written = 9;
 
-    OK(pxds_index_chunk(good, 0, &chunk, &err));
+    OK(pxds_index_get_chunk(good, 0, &chunk, &err));
     OK(pxds_index_writer_new_dynamic(0, NULL, &writer, &err));
     OK(pxds_index_writer_add(writer, chunk.end, chunk.digest, &err));
     OK(pxds_index_writer_finish(writer, SIZE_MAX, &bytes, &err));
@@ -352,7 +352,7 @@ static void test_ranges(void)
     IS(PXDS_ERR_ARGUMENT,
        pxds_restorer_read_range(restorer, index, DATA_LEN, room, 1, &written, &err));
     EQUAL(0, written);
-    EQUAL(PXDS_OK, pxds_error_offset(err, &offset));
+    EQUAL(PXDS_OK, pxds_error_get_offset(err, &offset));
     EQUAL(DATA_LEN, offset);
     CHECK(says("300000"));
     IS(PXDS_ERR_ARGUMENT,

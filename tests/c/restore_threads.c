@@ -120,7 +120,7 @@ static void test_bad_chunks(void)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT;
 
-        OK(pxds_index_chunk(fixed, bad[i], &chunk, &err));
+        OK(pxds_index_get_chunk(fixed, bad[i], &chunk, &err));
         EQUAL(PXDS_OK, pxds_store_mark_bad(store, chunk.digest, NULL, &err));
         memset(image + chunk.start, 0, CHUNK);
     }

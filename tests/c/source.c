@@ -216,7 +216,7 @@ static void test_misbehaviour(void)
         IS(cases[i].status,
            pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
         EQUAL(200, written);
-        EQUAL(PXDS_OK, pxds_error_digest(err, digest));
+        EQUAL(PXDS_OK, pxds_error_get_digest(err, digest));
         CHECK(memcmp(keeper.chunks[2].digest, digest, sizeof digest) == 0);
         CHECK(pxds_error_callback_value(err) ==
               (cases[i].status == PXDS_ERR_CANCELLED ? cases[i].value : 0));

@@ -166,10 +166,10 @@ static void test_exact(void)
 
     OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "a.didx", &index, &err));
-    OK(pxds_index_chunk(index, 0, &chunk, &err));
-    OK(pxds_store_chunk_path(store, chunk.digest, path, sizeof path, &path_len, &err));
+    OK(pxds_index_get_chunk(index, 0, &chunk, &err));
+    OK(pxds_store_get_chunk_path(store, chunk.digest, path, sizeof path, &path_len, &err));
     need(unlink(path) == 0, "unlink");
-    OK(pxds_index_chunk(index, 1, &chunk, &err));
+    OK(pxds_index_get_chunk(index, 1, &chunk, &err));
     OK(pxds_store_mark_bad(store, chunk.digest, NULL, &err));
     extra = put(store, (const uint8_t *)"never named", 11);
     write_all(in_dir("store/host/x/" TIME_NAME "/bad.fidx"), "this is no index", 16);

@@ -144,7 +144,7 @@ static void test_hex4(void)
     EQUAL(PXDS_LAYOUT_HEX4, pxds_store_layout(store));
     CHECK(exists(in_dir("store/.chunks/0000")) && exists(in_dir("store/.chunks/ffff")));
     insert(store, &one, 0);
-    OK(pxds_digest_to_hex(one.digest, hex, sizeof hex, &err));
+    OK(pxds_digest_format(one.digest, hex, sizeof hex, &err));
     snprintf(tail, sizeof tail, "/%.4s/%.8s", hex, hex);
     CHECK(strstr(path_of(store, &one), tail) != NULL);
     pxds_store_free(store);

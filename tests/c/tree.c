@@ -215,7 +215,7 @@ static void test_snapshots(void)
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_protect(store, name, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_unprotect(store, name, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open(store, name, NULL, 0, &open, &err));
-    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(store, name, &manifest, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_manifest_load(store, name, &manifest, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_notes(store, name, &text, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_notes(store, name, "x", &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_unprotected(store, name, "x", "1", &err));
@@ -233,13 +233,13 @@ static void test_snapshots(void)
     IS(PXDS_ERR_BUSY, pxds_snapshot_destroy(store, name, &err));
     OK(pxds_snapshot_get_info(store, name, &entry, &err));
     CHECK(entry.flags == 0 && entry.time == TIME && entry.path == NULL && entry.id == NULL);
-    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(store, name, &manifest, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_manifest_load(store, name, &manifest, &err));
     CHECK(manifest == NULL && names_path("store/host/x/" TIME_NAME "/index.json.blob"));
     OK(pxds_manifest_new(PXDS_BACKUP_HOST, "y", TIME, &other, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_set_manifest(store, name, other, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_manifest_save(store, name, other, &err));
     pxds_manifest_free(other);
     OK(pxds_manifest_new(PXDS_BACKUP_HOST, "x", TIME, &other, &err));
-    OK(pxds_snapshot_set_manifest(store, name, other, &err));
+    OK(pxds_manifest_save(store, name, other, &err));
     pxds_manifest_free(other);
     pxds_lock_free(lock);
     OK(pxds_snapshot_get_info(store, name, &entry, &err));
@@ -249,7 +249,7 @@ static void test_snapshots(void)
     OK(pxds_snapshot_set_notes(store, name, "one\ntwo", &err)); /* also while it is read */
     OK(pxds_snapshot_get_notes(store, name, &text, &err));
     CHECK(is_text(text, "one\ntwo"));
-    OK(pxds_snapshot_manifest(open, &manifest, &err)); /* as it was when it was opened */
+    OK(pxds_snapshot_get_manifest(open, &manifest, &err)); /* as it was when it was opened */
     IS(PXDS_NONE, pxds_manifest_get_notes(manifest, &text, &err));
     pxds_manifest_free(manifest);
     IS(PXDS_ERR_BUSY, pxds_snapshot_protect(store, name, &err));
@@ -260,7 +260,7 @@ static void test_snapshots(void)
     CHECK(is_text(text, ""));
     OK(pxds_snapshot_set_unprotected(store, name, "mine", "[1, 2]", &err));
     IS(PXDS_ERR_FORMAT, pxds_snapshot_set_unprotected(store, name, "mine", "[1, 2", &err));
-    OK(pxds_snapshot_get_manifest(store, name, &manifest, &err));
+    OK(pxds_manifest_load(store, name, &manifest, &err));
     OK(pxds_manifest_get_unprotected(manifest, "mine", &text, &err));
     pxds_buffer_free(text);
     pxds_manifest_free(manifest);
@@ -305,7 +305,7 @@ static void test_open_snapshots(void)
     need(unlink(in_dir("store/host/x/" TIME_NAME "/index.json.blob")) == 0, "unlink");
     OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &open, &err));
     manifest = (pxds_manifest *)&store;
-    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_manifest(open, &manifest, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_manifest(open, &manifest, &err));
     CHECK(manifest == NULL && names_path("store/host/x/" TIME_NAME "/index.json.blob"));
     pxds_snapshot_free(open);
     pxds_store_free(store);
@@ -317,15 +317,15 @@ static void test_full_path(void)
     char path[4200], shorter[4200];
     size_t len = 0, needed = 0;
 
-    OK(pxds_store_full_path(store, "ns/a/host/x", path, sizeof path, &len, &err));
+    OK(pxds_store_get_full_path(store, "ns/a/host/x", path, sizeof path, &len, &err));
     CHECK(strcmp(path, in_dir("store/ns/a/host/x")) == 0);
     EQUAL(strlen(path) + 1, len);
-    IS(PXDS_ERR_TOO_SMALL, pxds_store_full_path(store, "ns/a/host/x", shorter, len - 1, &needed, &err));
+    IS(PXDS_ERR_TOO_SMALL, pxds_store_get_full_path(store, "ns/a/host/x", shorter, len - 1, &needed, &err));
     CHECK(shorter[0] == '\0' && needed == len);
-    OK(pxds_store_full_path(store, "ns/a/host/x", shorter, len, &needed, &err));
-    OK(pxds_store_full_path(store, "host/x/" TIME_NAME, path, sizeof path, &len, &err));
+    OK(pxds_store_get_full_path(store, "ns/a/host/x", shorter, len, &needed, &err));
+    OK(pxds_store_get_full_path(store, "host/x/" TIME_NAME, path, sizeof path, &len, &err));
     CHECK(strcmp(path, in_dir("store/host/x/" TIME_NAME)) == 0);
-    IS(PXDS_ERR_ARGUMENT, pxds_store_full_path(store, "host/../x", path, sizeof path, &len, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_store_get_full_path(store, "host/../x", path, sizeof path, &len, &err));
     CHECK(path[0] == '\0' && len == 0);
     pxds_store_free(store);
 }

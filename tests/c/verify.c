@@ -85,7 +85,7 @@ static pxds_store *store_of_two(const char *name, pxds_index_chunk_info *first)
     make_snapshot(store, "host/y", TIME);
     OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "a.didx", &index, &err));
-    need(OK(pxds_index_chunk(index, 0, first, &err)), "chunk");
+    need(OK(pxds_index_get_chunk(index, 0, first, &err)), "chunk");
     pxds_index_free(index);
     pxds_snapshot_free(snapshot);
     return store;
@@ -98,7 +98,7 @@ static const char *state_of(const pxds_store *store)
     pxds_manifest *manifest = NULL;
     pxds_buffer *state = NULL;
 
-    OK(pxds_snapshot_get_manifest(store, "host/x/" TIME_NAME, &manifest, &err));
+    OK(pxds_manifest_load(store, "host/x/" TIME_NAME, &manifest, &err));
     if (pxds_manifest_get_unprotected(manifest, "verify_state", &state, &err) == PXDS_OK)
         snprintf(text, sizeof text, "%.*s", (int)pxds_buffer_len(state),
                  (const char *)pxds_buffer_data(state));
@@ -114,7 +114,7 @@ static void remove_chunk(const pxds_store *store, const uint8_t *digest)
     char path[4096];
     size_t len = 0;
 
-    need(OK(pxds_store_chunk_path(store, digest, path, sizeof path, &len, &err)), "path");
+    need(OK(pxds_store_get_chunk_path(store, digest, path, sizeof path, &len, &err)), "path");
     CHECK(remove(path) == 0);
 }
 
