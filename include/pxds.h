@@ -89,7 +89,8 @@
  *                 signed: pxds_manifest_{sign,verify,get_signature,check_fingerprint,format_canonical};
  *                 of any JSON: pxds_json_canonical
  * headers         pxds_{blob,blob_encrypted,index}_header_{read,write}
- * errors          pxds_error_{message,status,path,get_offset,get_digest,errno,callback_value,free}, pxds_status_name
+ * errors          pxds_error_{message,status,path,get_offset,get_digest,errno,callback_value,free},
+ *                 pxds_status_{name,message}
  * the rest        pxds_buffer_{data,len,free}, pxds_file_write, pxds_digest_{compute,format,parse},
  *                 pxds_{version,version_number,abi_version}
  */
@@ -2065,6 +2066,16 @@ extern "C" {
  * Since: 0.1
  */
 const char *pxds_status_name(pxds_status status);
+
+/**
+ * Words for a status, in English and such as "not found", where there is no error object; "unknown status" for a
+ * number that is none. What pxds_error_message() says is more.
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_status_message(pxds_status status);
 
 /**
  * The version of the library that is running, such as "0.1.0".

@@ -925,6 +925,7 @@ fn list_getters() -> impl IntoIterator<Item = &'static str> {
 fn without_pointers() -> impl IntoIterator<Item = &'static str> {
     name_of_each![
         pxds_status_name,
+        pxds_status_message,
         pxds_version,
         pxds_version_number,
         pxds_abi_version,

@@ -87,36 +87,40 @@ pub(super) fn status_of(kind: Kind) -> pxds_status {
     }
 }
 
-fn name_of(status: pxds_status) -> &'static CStr {
+/// The name of a status, and words for it.
+fn words_of(status: pxds_status) -> (&'static CStr, &'static CStr) {
     match status {
-        PXDS_OK => c"PXDS_OK",
-        PXDS_DONE => c"PXDS_DONE",
-        PXDS_CUT => c"PXDS_CUT",
-        PXDS_NONE => c"PXDS_NONE",
-        PXDS_ERR_ARGUMENT => c"PXDS_ERR_ARGUMENT",
-        PXDS_ERR_IO => c"PXDS_ERR_IO",
-        PXDS_ERR_NOMEM => c"PXDS_ERR_NOMEM",
-        PXDS_ERR_NOT_FOUND => c"PXDS_ERR_NOT_FOUND",
-        PXDS_ERR_EXISTS => c"PXDS_ERR_EXISTS",
-        PXDS_ERR_BUSY => c"PXDS_ERR_BUSY",
-        PXDS_ERR_TOO_SMALL => c"PXDS_ERR_TOO_SMALL",
-        PXDS_ERR_LIMIT => c"PXDS_ERR_LIMIT",
-        PXDS_ERR_CORRUPT => c"PXDS_ERR_CORRUPT",
-        PXDS_ERR_FORMAT => c"PXDS_ERR_FORMAT",
-        PXDS_ERR_KEY => c"PXDS_ERR_KEY",
-        PXDS_ERR_AUTH => c"PXDS_ERR_AUTH",
-        PXDS_ERR_STATE => c"PXDS_ERR_STATE",
-        PXDS_ERR_CANCELLED => c"PXDS_ERR_CANCELLED",
-        PXDS_ERR_UNSUPPORTED => c"PXDS_ERR_UNSUPPORTED",
-        PXDS_ERR_PROTECTED => c"PXDS_ERR_PROTECTED",
-        PXDS_ERR_PASSWORD => c"PXDS_ERR_PASSWORD",
-        PXDS_ERR_KEY_MISMATCH => c"PXDS_ERR_KEY_MISMATCH",
-        PXDS_ERR_CRYPT_MODE => c"PXDS_ERR_CRYPT_MODE",
-        PXDS_ERR_INTERNAL => c"PXDS_ERR_INTERNAL",
-        PXDS_ERR_PANIC => c"PXDS_ERR_PANIC",
-        _ => c"PXDS_UNKNOWN",
+        PXDS_OK => (c"PXDS_OK", c"success"),
+        PXDS_DONE => (c"PXDS_DONE", c"the end has been reached"),
+        PXDS_CUT => (c"PXDS_CUT", c"a chunk ends here"),
+        PXDS_NONE => (c"PXDS_NONE", c"there is none"),
+        PXDS_ERR_ARGUMENT => (c"PXDS_ERR_ARGUMENT", c"invalid argument"),
+        PXDS_ERR_IO => (c"PXDS_ERR_IO", c"input or output failed"),
+        PXDS_ERR_NOMEM => (c"PXDS_ERR_NOMEM", c"out of memory"),
+        PXDS_ERR_NOT_FOUND => (c"PXDS_ERR_NOT_FOUND", c"not found"),
+        PXDS_ERR_EXISTS => (c"PXDS_ERR_EXISTS", c"exists already"),
+        PXDS_ERR_BUSY => (c"PXDS_ERR_BUSY", c"in use by somebody else"),
+        PXDS_ERR_TOO_SMALL => (c"PXDS_ERR_TOO_SMALL", c"buffer too small"),
+        PXDS_ERR_LIMIT => (c"PXDS_ERR_LIMIT", c"above a limit"),
+        PXDS_ERR_CORRUPT => (c"PXDS_ERR_CORRUPT", c"data is damaged"),
+        PXDS_ERR_FORMAT => (c"PXDS_ERR_FORMAT", c"data is not of the format"),
+        PXDS_ERR_KEY => (c"PXDS_ERR_KEY", c"a key is needed"),
+        PXDS_ERR_AUTH => (c"PXDS_ERR_AUTH", c"authentication failed"),
+        PXDS_ERR_STATE => (c"PXDS_ERR_STATE", c"not possible in this state"),
+        PXDS_ERR_CANCELLED => (c"PXDS_ERR_CANCELLED", c"cancelled by a callback"),
+        PXDS_ERR_UNSUPPORTED => (c"PXDS_ERR_UNSUPPORTED", c"not supported"),
+        PXDS_ERR_PROTECTED => (c"PXDS_ERR_PROTECTED", c"snapshot is protected"),
+        PXDS_ERR_PASSWORD => (c"PXDS_ERR_PASSWORD", c"password is wrong or too short"),
+        PXDS_ERR_KEY_MISMATCH => (c"PXDS_ERR_KEY_MISMATCH", c"made with another key"),
+        PXDS_ERR_CRYPT_MODE => (c"PXDS_ERR_CRYPT_MODE", c"encrypted otherwise than expected"),
+        PXDS_ERR_INTERNAL => (c"PXDS_ERR_INTERNAL", c"defect of the library"),
+        PXDS_ERR_PANIC => (c"PXDS_ERR_PANIC", c"defect of the library (panic)"),
+        _ => UNKNOWN,
     }
 }
+
+/// What a number that is no status is called.
+const UNKNOWN: (&CStr, &CStr) = (c"PXDS_UNKNOWN", c"unknown status");
 
 /// The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for a number that is none.
 ///
@@ -125,5 +129,16 @@ fn name_of(status: pxds_status) -> &'static CStr {
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub extern "C" fn pxds_status_name(status: pxds_status) -> *const c_char {
-    guard_value(c"PXDS_UNKNOWN".as_ptr(), || name_of(status).as_ptr())
+    guard_value(UNKNOWN.0.as_ptr(), || words_of(status).0.as_ptr())
+}
+
+/// Words for a status, in English and such as "not found", where there is no error object; "unknown status" for a
+/// number that is none. What pxds_error_message() says is more.
+///
+/// Owns: the string is the library's and lasts for ever.
+/// Threads: any.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub extern "C" fn pxds_status_message(status: pxds_status) -> *const c_char {
+    guard_value(UNKNOWN.1.as_ptr(), || words_of(status).1.as_ptr())
 }

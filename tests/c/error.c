@@ -1,7 +1,7 @@
 /* Statuses, versions, errors, buffers, digests. */
 #include "check.h"
 
-static void test_status_names(void)
+static void test_status_words(void)
 {
     static const struct {
         pxds_status status;
@@ -42,6 +42,18 @@ static void test_status_names(void)
             fprintf(stderr, "  %s\n", all[i].name);
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         CHECK(strcmp(pxds_status_name(unknown[i]), "PXDS_UNKNOWN") == 0);
+
+    /* words: some for each status, and of each its own */
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const char *words = pxds_status_message(all[i].status);
+
+        CHECK(words[0] != '\0' && strcmp(words, "unknown status") != 0);
+        for (size_t k = 0; k < i; k++)
+            CHECK(strcmp(words, pxds_status_message(all[k].status)) != 0);
+    }
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+        CHECK(strcmp(pxds_status_message(unknown[i]), "unknown status") == 0);
+    CHECK(strcmp(pxds_status_message(PXDS_ERR_NOT_FOUND), "not found") == 0);
 }
 
 static void test_versions(void)
@@ -166,7 +178,7 @@ static void test_digest_hex(void)
 
 int main(void)
 {
-    RUN(test_status_names);
+    RUN(test_status_words);
     RUN(test_versions);
     RUN(test_no_error);
     RUN(test_error_of_the_system);
