@@ -48,8 +48,9 @@
  *
  * make snapshots  pxds_backup_{new,add_fd,add_blob,add_index,add_sealed_key,finish,snapshot,previous,free}
  * read snapshots  pxds_snapshot_{open,open_index,read_blob,get_manifest,signature,free}
- * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_snapshots, pxds_snapshot_{files,get_info};
- *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free}, pxds_file_list_{count,get,free}
+ * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_{snapshots,last}, pxds_snapshot_get_info;
+ *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free},
+ *                 pxds_snapshot_files, pxds_file_list_{count,get,free}
  * keep order      pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
  *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free
  * keep some       pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
@@ -4497,6 +4498,18 @@ pxds_status pxds_store_get_full_path(const pxds_store *store,
  * Since: 0.1
  */
 pxds_status pxds_group_create(const pxds_store *store, const char *group, const char *owner, pxds_error **err);
+
+/**
+ * Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text: what functions on
+ * snapshots take. Returns PXDS_NONE if there is none, or no such group.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
+ * is no directory), PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_group_last(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
 
 /**
  * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.

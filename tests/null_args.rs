@@ -360,6 +360,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_group_snapshots(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_snapshot_list_free), c.err(),
         ) = PXDS_OK;
+        pxds_group_last(
+            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),
+        ) = PXDS_OK;
         pxds_snapshot_list_get(c.must(snapshot_list(c)), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_snapshot_files(
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.out_handle(pxds_file_list_free), c.err(),

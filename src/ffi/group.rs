@@ -120,6 +120,34 @@ pub unsafe extern "C" fn pxds_group_create(
     })
 }
 
+/// Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text: what functions on
+/// snapshots take. Returns PXDS_NONE if there is none, or no such group.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
+/// is no directory), PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_group_last(
+    store: *const pxds_store,
+    group: *const c_char,
+    out: *mut *mut pxds_buffer,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
+        let last = match store.last_finished(&group) {
+            Err(error) if error.kind() == Kind::NotFound => None,
+            last => last?,
+        };
+        let Some(last) = last else { return Ok(PXDS_NONE) };
+        out.hand_out(pxds_buffer::text(last.path())?);
+        Ok(PXDS_OK)
+    })
+}
+
 /// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().

@@ -102,6 +102,33 @@ static void test_lists_that_fail(void)
     pxds_store_free(store);
 }
 
+static void test_last_snapshot(void)
+{
+    pxds_store *store = new_store();
+    pxds_buffer *last = (pxds_buffer *)&store;
+
+    IS(PXDS_NONE, pxds_group_last(store, "host/x", &last, &err)); /* no group */
+    CHECK(last == NULL);
+    OK(pxds_group_create(store, "host/x", NULL, &err));
+    IS(PXDS_NONE, pxds_group_last(store, "host/x", &last, &err));
+    make_snapshot(store, "host/x", TIME);
+    make_snapshot(store, "host/x", TIME + 1);
+    OK(pxds_group_last(store, "host/x", &last, &err));
+    CHECK(is_text(last, "host/x/" NEXT_NAME));
+    need(unlink(in_dir("store/host/x/" NEXT_NAME "/index.json.blob")) == 0, "unlink");
+    OK(pxds_group_last(store, "host/x", &last, &err)); /* an unfinished one does not count */
+    CHECK(is_text(last, "host/x/" TIME_NAME));
+    make_snapshot(store, "ns/a/vm/1", TIME);
+    OK(pxds_group_last(store, "ns/a/vm/1", &last, &err));
+    CHECK(is_text(last, "ns/a/vm/1/" TIME_NAME));
+    IS(PXDS_ERR_ARGUMENT, pxds_group_last(store, "host/x/" TIME_NAME, &last, &err));
+    CHECK(last == NULL);
+    write_all(in_dir("store/host/f"), "", 0);
+    IS(PXDS_ERR_FORMAT, pxds_group_last(store, "host/f", &last, &err));
+    CHECK(last == NULL && names_path("store/host/f"));
+    pxds_store_free(store);
+}
+
 static int32_t stop(void *user, uint32_t level, const char *message, const char *path)
 {
     unsigned *calls = user;
@@ -398,6 +425,7 @@ int main(void)
     data = random_data(DATA_LEN, 7);
     RUN(test_lists);
     RUN(test_lists_that_fail);
+    RUN(test_last_snapshot);
     RUN(test_notices);
     RUN(test_groups);
     RUN(test_snapshots);
