@@ -13,8 +13,6 @@ int main(int argc, char **argv)
     pxds_store *store = NULL;
     pxds_backup *backup = NULL;
     pxds_snapshot *snapshot = NULL;
-    pxds_index *index = NULL;
-    pxds_restorer *restorer = NULL;
     int fd, failed;
 
     if (argc != 4) {
@@ -36,9 +34,7 @@ int main(int argc, char **argv)
 
     failed = failed ||
              pxds_snapshot_open(store, pxds_backup_snapshot(backup), NULL, 0, &snapshot, &err) < 0 ||
-             pxds_snapshot_open_index(snapshot, "data.didx", &index, &err) < 0 ||
-             pxds_restorer_new(store, NULL, &restorer, &err) < 0 ||
-             pxds_restorer_write_file(restorer, index, argv[3], NULL, &err) < 0;
+             pxds_snapshot_restore_file(snapshot, "data.didx", argv[3], NULL, &err) < 0;
 
     if (failed)
         fprintf(stderr, "backup_restore: %s\n", pxds_error_message(err));
@@ -47,8 +43,6 @@ int main(int argc, char **argv)
                pxds_backup_snapshot(backup), stats.size, stats.chunks, stats.new_chunks);
 
     pxds_error_free(err);
-    pxds_restorer_free(restorer);
-    pxds_index_free(index);
     pxds_snapshot_free(snapshot);
     pxds_backup_free(backup);
     pxds_store_free(store);

@@ -47,7 +47,7 @@
  * FUNCTIONS BY TASK (x_{a,b} is x_a and x_b)
  *
  * make snapshots  pxds_backup_{new,add_fd,add_blob,add_index,add_sealed_key,finish,snapshot,previous,free}
- * read snapshots  pxds_snapshot_{open,open_index,read_blob,get_manifest,signature,free}
+ * read snapshots  pxds_snapshot_{open,restore_file,open_reader,open_index,read_blob,get_manifest,signature,free}
  * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_{snapshots,last}, pxds_snapshot_get_info;
  *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free},
  *                 pxds_snapshot_files, pxds_file_list_{count,get,free}
@@ -5048,6 +5048,39 @@ pxds_status pxds_snapshot_open_index(const pxds_snapshot *snapshot,
                                      const char *name,
                                      pxds_index **out,
                                      pxds_error **err);
+
+/**
+ * Makes a reader of the file of the index `name` of a snapshot: pxds_snapshot_open_index() and pxds_reader_new() in
+ * one, with the chunks of the snapshot's store.
+ *
+ * `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_reader_free(). It does not hold the snapshot.
+ * Errors: as pxds_snapshot_open_index() and pxds_reader_new().
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_open_reader(const pxds_snapshot *snapshot,
+                                      const char *name,
+                                      const pxds_reader_options *options,
+                                      pxds_reader **out,
+                                      pxds_error **err);
+
+/**
+ * Writes the archive `name` of a snapshot, an index or a blob, to `path`, as pxds_restorer_write_file() does.
+ *
+ * `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. Of a blob, which
+ * has no chunks, nothing else of them is either.
+ *
+ * Errors: as pxds_snapshot_open_index() or pxds_snapshot_read_blob(), and pxds_restorer_write_file().
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_restore_file(const pxds_snapshot *snapshot,
+                                       const char *name,
+                                       const char *path,
+                                       const pxds_restorer_options *options,
+                                       pxds_error **err);
 
 /**
  * Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.

@@ -444,6 +444,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), PXDS_SNAPSHOT_ALLOW_UNSIGNED,
             c.out_handle(pxds_snapshot_free), c.err(),
         ) = PXDS_OK;
+        pxds_snapshot_open_reader(
+            c.must(snapshot(c)), c.must(c.text("a.didx")), c.options(reader_options(c)),
+            c.out_handle(pxds_reader_free), c.err(),
+        ) = PXDS_OK;
+        pxds_snapshot_restore_file(
+            c.must(snapshot(c)), c.must(c.text("a.didx")), c.must(c.path("new")), c.options(restorer_options()),
+            c.err(),
+        ) = PXDS_OK;
         pxds_snapshot_open_index(
             c.must(snapshot(c)), c.must(c.text("a.didx")), c.out_handle(pxds_index_free), c.err(),
         ) = PXDS_OK;

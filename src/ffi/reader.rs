@@ -60,7 +60,13 @@ unsafe impl SizeFirst for pxds_reader_options {
 /// loading one chunk, encoded and decoded.
 pub struct pxds_reader(Shared<Reader>);
 
-unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOptions> {
+impl pxds_reader {
+    pub(super) fn new(reader: Reader) -> Self {
+        pxds_reader(Shared::new(reader))
+    }
+}
+
+pub(super) unsafe fn read_options(options: *const pxds_reader_options) -> Result<ReaderOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_READER_ANY_CSUM | PXDS_READER_SKIP_BAD, "options.flags")?;
@@ -104,7 +110,7 @@ pub unsafe extern "C" fn pxds_reader_new(
                 read_options(options)?,
             )
         };
-        out.hand_out(pxds_reader(Shared::new(Reader::new(source.share(), index.share(), options)?)));
+        out.hand_out(pxds_reader::new(Reader::new(source.share(), index.share(), options)?));
         Ok(())
     })
 }

@@ -82,7 +82,7 @@ unsafe impl SizeFirst for pxds_restorer_options {
     const NAME: &'static str = "pxds_restorer_options";
 }
 
-unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreOptions> {
+pub(super) unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     let known = PXDS_RESTORER_ANY_CSUM | PXDS_RESTORER_SPARSE | PXDS_RESTORER_SKIP_BAD;

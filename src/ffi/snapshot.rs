@@ -11,12 +11,16 @@ use super::index::pxds_index;
 use super::key::{opt_key, pxds_key};
 use super::lock::pxds_lock;
 use super::manifest::{PXDS_SIGNATURE_UNCHECKED, pxds_manifest, signature_constant};
+use super::reader::{pxds_reader, pxds_reader_options, read_options as read_reader_options};
+use super::restore::{pxds_restorer_options, read_options as read_restorer_options};
 use super::status::pxds_status;
 use super::store::pxds_store;
 use super::tree::{pxds_snapshot_entry, snapshot_entry};
 use crate::error::Result;
 use crate::json;
 use crate::name::Snapshot;
+use crate::reader::Reader;
+use crate::restore::restore_archive;
 use crate::snapshot::{OpenOptions, OpenSnapshot};
 use crate::store::Store;
 
@@ -333,6 +337,68 @@ pub unsafe extern "C" fn pxds_snapshot_open_index(
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
         out.hand_out(pxds_index::new(snapshot.0.index(name)?.index));
         Ok(())
+    })
+}
+
+/// Makes a reader of the file of the index `name` of a snapshot: pxds_snapshot_open_index() and pxds_reader_new() in
+/// one, with the chunks of the snapshot's store.
+///
+/// `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_reader_free(). It does not hold the snapshot.
+/// Errors: as pxds_snapshot_open_index() and pxds_reader_new().
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_open_reader(
+    snapshot: *const pxds_snapshot,
+    name: *const c_char,
+    options: *const pxds_reader_options,
+    out: *mut *mut pxds_reader,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, snapshot, name, options) = unsafe {
+            (
+                Out::handle(out, "out")?,
+                args::handle(snapshot, "snapshot")?,
+                args::text(name, "name")?,
+                read_reader_options(options)?,
+            )
+        };
+        out.hand_out(pxds_reader::new(Reader::of_archive(&snapshot.0, name, options)?));
+        Ok(())
+    })
+}
+
+/// Writes the archive `name` of a snapshot, an index or a blob, to `path`, as pxds_restorer_write_file() does.
+///
+/// `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. Of a blob, which
+/// has no chunks, nothing else of them is either.
+///
+/// Errors: as pxds_snapshot_open_index() or pxds_snapshot_read_blob(), and pxds_restorer_write_file().
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_snapshot_restore_file(
+    snapshot: *const pxds_snapshot,
+    name: *const c_char,
+    path: *const c_char,
+    options: *const pxds_restorer_options,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (snapshot, name, path, options) = unsafe {
+            (
+                args::handle(snapshot, "snapshot")?,
+                args::text(name, "name")?,
+                args::path(path, "path")?,
+                read_restorer_options(options)?,
+            )
+        };
+        restore_archive(&snapshot.0, name, path, options)
     })
 }
 

@@ -24,11 +24,17 @@ use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
+use crate::limits::BLOB_MAX_SIZE;
+use crate::name::{ArchiveKind, check_file};
 use crate::progress::{OnProgress, Progress};
+use crate::snapshot::OpenSnapshot;
 use crate::source::{ChunkSource, Loader, OnBad, Zeros, thread_count, write_zeros};
 use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
 use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
+
+/// Mode of a new file, less the umask.
+const FILE_MODE: u32 = 0o666;
 
 /// Takes the next bytes, all of them.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
@@ -90,6 +96,19 @@ impl Part {
         let (last, _) = index.chunk_from_offset(end - 1).ok_or_else(beyond)?;
         Ok(Part { chunks: first..last + 1, bytes: offset..end })
     }
+}
+
+/// Writes the archive `name` of a snapshot, an index or a blob, to `path`, as [`Restorer::restore_file`] does, with the
+/// chunks of its store and the key that it was opened with.
+///
+/// Errors: those of [`OpenSnapshot::index`] and [`OpenSnapshot::blob`]; as [`Restorer::restore_file`].
+pub fn restore_archive(snapshot: &OpenSnapshot, name: &str, path: &Path, options: RestoreOptions) -> Result<()> {
+    if check_file(name)? == ArchiveKind::Blob {
+        return Destination::at(path)?.write(&snapshot.blob(name, BLOB_MAX_SIZE)?, FILE_MODE);
+    }
+    let index = snapshot.index(name)?.index;
+    let options = RestoreOptions { key: snapshot.key(), ..options };
+    Restorer::new(snapshot.store(), options).restore_file(&index, path)
 }
 
 impl Restorer {
@@ -268,7 +287,7 @@ impl Restorer {
             self.run(index, range, Target::InOrder(&mut into_sink(&mut |data: &[u8]| in_place.write(data))))?;
             return if self.syncs() { in_place.sync() } else { Ok(()) };
         }
-        let file = output.replace(0o666)?;
+        let file = output.replace(FILE_MODE)?;
         self.write_new_file(index, range, &file)?;
         output.keep_permissions(&file, 0o777)?;
         file.commit_or_undo(self.syncs())

@@ -127,6 +127,16 @@ impl OpenSnapshot {
         self.store.notice(NoticeLevel::Warning, &message, Some(path))
     }
 
+    /// The store that it is in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The key that it was opened with.
+    pub fn key(&self) -> Option<Arc<CryptKey>> {
+        self.options.key.clone()
+    }
+
     /// Its name.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot

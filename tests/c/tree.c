@@ -338,6 +338,76 @@ static void test_open_snapshots(void)
     pxds_store_free(store);
 }
 
+/* An archive in one call: with the chunks of the snapshot's store, and the snapshot's own key. */
+static void test_archives(void)
+{
+    static const char *const names[] = {"a.didx", "b.fidx", "c.blob"};
+    pxds_reader_options reading = PXDS_READER_OPTIONS_INIT;
+    pxds_restorer_options restoring = PXDS_RESTORER_OPTIONS_INIT;
+    pxds_backup_options sealing = PXDS_BACKUP_OPTIONS_INIT;
+    pxds_store *store = new_store();
+    pxds_key *key = NULL;
+    pxds_backup *backup = NULL;
+    pxds_snapshot *snapshot = NULL;
+    pxds_reader *reader = NULL;
+    uint8_t *bytes;
+    size_t len = 0;
+
+    OK(pxds_key_random(&key, &err));
+    sealing.key = key, sealing.crypt_mode = PXDS_CRYPT_ENCRYPT;
+    write_all(in_dir("in"), data, DATA_LEN);
+    OK(pxds_backup_new(store, "host/x", &sealing, &backup, &err));
+    for (int i = 0; i < 3; i++) {
+        int fd = open(in_dir("in"), O_RDONLY);
+
+        OK(pxds_backup_add_fd(backup, names[i], fd, NULL, NULL, NULL, &err));
+        close(fd);
+    }
+    OK(pxds_backup_finish(backup, &err));
+    OK(pxds_snapshot_open(store, pxds_backup_snapshot(backup), key, 0, &snapshot, &err));
+    pxds_store_free(store); /* the snapshot has what it needs */
+
+    reading.threads = 2, restoring.threads = 2;
+    for (int i = 0; i < 3; i++) {
+        OK(pxds_snapshot_restore_file(snapshot, names[i], in_dir("out"), i > 0 ? &restoring : NULL, &err));
+        bytes = read_all(in_dir("out"), &len);
+        CHECK(len == DATA_LEN && memcmp(bytes, data, len) == 0);
+        if (i < 2) {
+            memset(bytes, 0, len);
+            OK(pxds_snapshot_open_reader(snapshot, names[i], i > 0 ? &reading : NULL, &reader, &err));
+            EQUAL(DATA_LEN, pxds_reader_size(reader));
+            OK(pxds_reader_read_at(reader, 0, bytes, len, &len, &err));
+            CHECK(len == DATA_LEN && memcmp(bytes, data, len) == 0);
+            pxds_reader_free(reader);
+        }
+        free(bytes);
+    }
+
+    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open_reader(snapshot, "c.blob", NULL, &reader, &err));
+    CHECK(reader == NULL);
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open_reader(snapshot, "d.didx", NULL, &reader, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_restore_file(snapshot, "d.didx", in_dir("new"), NULL, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_restore_file(snapshot, "d.blob", in_dir("new"), NULL, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_restore_file(snapshot, "d.txt", in_dir("new"), NULL, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_restore_file(snapshot, "a.didx", "", NULL, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_restore_file(snapshot, "a.didx", in_dir("no/new"), NULL, &err));
+    reading.flags = restoring.flags = 1u << 31;
+    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open_reader(snapshot, "a.didx", &reading, &reader, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_snapshot_restore_file(snapshot, "a.didx", in_dir("new"), &restoring, &err));
+    pxds_snapshot_free(snapshot);
+    pxds_backup_free(backup);
+
+    /* a snapshot that nobody has signed is read as it was opened */
+    OK(pxds_store_open(in_dir("store"), NULL, &store, &err));
+    make_snapshot(store, "host/y", TIME);
+    IS(PXDS_ERR_AUTH, pxds_snapshot_open(store, "host/y/" TIME_NAME, key, 0, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/y/" TIME_NAME, key, PXDS_SNAPSHOT_ALLOW_UNSIGNED, &snapshot, &err));
+    OK(pxds_snapshot_restore_file(snapshot, "a.didx", in_dir("new"), NULL, &err));
+    pxds_snapshot_free(snapshot);
+    pxds_key_free(key);
+    pxds_store_free(store);
+}
+
 static void test_full_path(void)
 {
     pxds_store *store = new_store();
@@ -430,6 +500,7 @@ int main(void)
     RUN(test_groups);
     RUN(test_snapshots);
     RUN(test_open_snapshots);
+    RUN(test_archives);
     RUN(test_full_path);
     RUN(test_locks);
     RUN(test_lock_files);
