@@ -46,7 +46,8 @@
  *
  * FUNCTIONS BY TASK (x_{a,b} is x_a and x_b)
  *
- * make snapshots  pxds_backup_{new,add_fd,add_blob,add_index,add_sealed_key,finish,snapshot,previous,free}
+ * make snapshots  pxds_backup_{new,add_file,add_fd,add_stream,add_blob,add_index,add_sealed_key},
+ *                 pxds_backup_{finish,snapshot,previous,free}
  * read snapshots  pxds_snapshot_{open,restore_file,open_reader,open_index,read_blob,get_manifest,signature,free}
  * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_{snapshots,last}, pxds_snapshot_get_info;
  *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free},
@@ -5234,6 +5235,37 @@ pxds_status pxds_backup_add_fd(pxds_backup *backup,
                                const pxds_image_options *image,
                                pxds_ingest_stats *stats,
                                pxds_error **err);
+
+/**
+ * As pxds_backup_add_fd(), of what `read` gives, to the end of its stream.
+ *
+ * Errors: as pxds_backup_add_fd(); PXDS_ERR_ARGUMENT also if `read` claims more bytes than it was offered room for.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_stream(pxds_backup *backup,
+                                   const char *name,
+                                   pxds_read_fn read,
+                                   void *user,
+                                   const pxds_ingest_options *stream,
+                                   const pxds_image_options *image,
+                                   pxds_ingest_stats *stats,
+                                   pxds_error **err);
+
+/**
+ * As pxds_backup_add_fd(), of the file or device at `path`. One that cannot be opened does not end the backup.
+ *
+ * Errors: as pxds_backup_add_fd(); PXDS_ERR_NOT_FOUND, with the path; PXDS_ERR_IO also for a directory.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_backup_add_file(pxds_backup *backup,
+                                 const char *name,
+                                 const char *path,
+                                 const pxds_ingest_options *stream,
+                                 const pxds_image_options *image,
+                                 pxds_ingest_stats *stats,
+                                 pxds_error **err);
 
 /**
  * Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.

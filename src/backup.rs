@@ -11,6 +11,7 @@
 //!   one with other chunks than of 4 MiB, at which that of versions after 4.2.3 stops.
 //! - A failure to write ends it; a wrong argument does not.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::blob::Codec;
@@ -42,6 +43,15 @@ pub const PHASE_FINISH: u32 = 1;
 
 /// Bytes asked of the descriptor of a blob at a time.
 const STEP: usize = 1 << 20;
+
+/// Gives the next bytes of a stream: fills the start of a buffer, and says how much; 0 bytes are the end.
+pub type Read<'a> = dyn FnMut(&mut [u8]) -> Result<usize> + 'a;
+
+/// What an archive is made of.
+enum Input<'a> {
+    Fd(CallerFd<'a>),
+    Stream(&'a mut Read<'a>),
+}
 
 /// How a snapshot is made.
 #[derive(Debug, Clone, Default)]
@@ -235,13 +245,53 @@ impl Backup {
         stream: IngestOptions,
         image: ImageOptions,
     ) -> Result<IngestStats> {
+        self.add(name, Input::Fd(fd), stream, image)
+    }
+
+    /// As [`Backup::add_fd`], of what `read` gives, which is called on this thread.
+    ///
+    /// Errors: as [`Backup::add_fd`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
+    pub fn add_stream(
+        &mut self,
+        name: &str,
+        read: &mut Read<'_>,
+        stream: IngestOptions,
+        image: ImageOptions,
+    ) -> Result<IngestStats> {
+        // Of any lifetime within this call.
+        let mut read = |buffer: &mut [u8]| read(buffer);
+        self.add(name, Input::Stream(&mut read), stream, image)
+    }
+
+    /// As [`Backup::add_fd`], of the file or device at `path`.
+    ///
+    /// Errors: as [`Backup::add_fd`]; `NotFound` and `Io` if it cannot be opened, which do not end the backup.
+    pub fn add_file(
+        &mut self,
+        name: &str,
+        path: &Path,
+        stream: IngestOptions,
+        image: ImageOptions,
+    ) -> Result<IngestStats> {
         self.check_open()?;
-        let kind = self.check_new(name)?;
-        let mut index = match kind {
+        self.check_new(name)?;
+        let file = sys::open_input(path)?;
+        self.add_fd(name, CallerFd::from(&file), stream, image).map_err(|error| {
+            // That of reading knows the number of a descriptor alone.
+            if error.path().is_none() && error.errno().is_some() { error.of(path) } else { error }
+        })
+    }
+
+    fn add(&mut self, name: &str, input: Input<'_>, stream: IngestOptions, image: ImageOptions) -> Result<IngestStats> {
+        self.check_open()?;
+        let mut index = match self.check_new(name)? {
             ArchiveKind::Dynamic => {
                 let mut ingest = Ingest::new(&self.store, IngestOptions { key: self.chunk_key(), ..stream })?;
                 self.run(|_| {
-                    ingest.read_fd(fd)?;
+                    match input {
+                        Input::Fd(fd) => ingest.read_fd(fd)?,
+                        Input::Stream(read) => ingest.read(read)?,
+                    }
                     ingest.finish()
                 })?
             }
@@ -249,17 +299,22 @@ impl Backup {
                 self.check_chunk_size(name, image.chunk_size)?;
                 let mut ingest = Image::new(&self.store, None, ImageOptions { key: self.chunk_key(), ..image })?;
                 self.run(|_| {
-                    ingest.read_fd(fd)?;
+                    match input {
+                        Input::Fd(fd) => ingest.read_fd(fd)?,
+                        Input::Stream(read) => ingest.read(read)?,
+                    }
                     ingest.finish()
                 })?
             }
             ArchiveKind::Blob => {
                 let mut progress = Progress::new(stream.progress);
-                let data = self.run(|backup| {
-                    let watch = Watch::start(fd)?;
-                    let data = read_whole(name, fd, &mut progress)?;
-                    check_unchanged(&watch, &backup.store, stream.strict)?;
-                    Ok(data)
+                let data = self.run(|backup| match input {
+                    Input::Fd(fd) => {
+                        let watch = Watch::start(fd)?;
+                        let data = read_whole(name, Some(fd), &mut |buffer| fd.read(buffer), &mut progress)?;
+                        check_unchanged(&watch, &backup.store, stream.strict).map(|()| data)
+                    }
+                    Input::Stream(read) => read_whole(name, None, read, &mut progress),
                 })?;
                 self.add_blob(name, &data, stream.compress)?;
                 return Ok(IngestStats { size: data.len() as u64, ..IngestStats::default() });
@@ -549,18 +604,23 @@ fn taken(store: &Store, snapshot: &Snapshot) -> Error {
     Error::at(Kind::Exists, &store.path().join(snapshot.path()), "exists already")
 }
 
-fn read_whole(name: &str, fd: CallerFd<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
+/// All that `read` gives, which is the content of `fd` if there is one: then it is not read before it has something.
+fn read_whole(name: &str, fd: Option<CallerFd<'_>>, read: &mut Read<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     loop {
         progress.stage.bytes = data.len() as u64;
-        if progress.is_watched() {
-            fd.await_input(&mut || progress.tick())?;
+        match fd.filter(|_| progress.is_watched()) {
+            Some(fd) => fd.await_input(&mut || progress.tick())?,
+            None => progress.tick()?,
         }
         let filled = data.len();
         let step = STEP.min(BLOB_MAX_SIZE + 1 - filled);
         reserve(&mut data, step)?;
         data.resize(filled + step, 0);
-        let count = fd.read(&mut data[filled..])?;
+        let count = read(&mut data[filled..])?;
+        if count > step {
+            return Err(Error::new(Kind::Argument, format!("the reader claims {count} bytes in a buffer of {step}")));
+        }
         data.truncate(filled + count);
         if count == 0 {
             return Ok(data);

@@ -473,6 +473,14 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_backup_add_sealed_key(
             c.must(signed_backup(c)), c.must(c.bytes(&of_master("sealed"))), of_master("sealed").len(), c.err(),
         ) = PXDS_OK;
+        pxds_backup_add_file(
+            c.must(backup(c)), c.must(c.text("a.didx")), c.must(data_file(c)), c.options(c.ingest_options()),
+            c.options(image_options()), c.may_struct(), c.err(),
+        ) = PXDS_OK;
+        pxds_backup_add_stream(
+            c.must(backup(c)), c.must(c.text("a.blob")), c.must(Some(read)), c.may(user(c)),
+            c.options(c.ingest_options()), c.options(image_options()), c.may_struct(), c.err(),
+        ) = PXDS_OK;
         pxds_backup_add_fd(
             c.must(backup(c)), c.must(c.text("a.blob")), file(c), c.options(c.ingest_options()),
             c.options(image_options()), c.may_struct(), c.err(),
@@ -748,6 +756,12 @@ fn path_of_store(c: &Call) -> *const c_char {
 fn saved_index(c: &Call) -> *const c_char {
     let path = c.path("saved.didx");
     assert_eq!(unsafe { pxds_index_writer_save(c.writer(), path, null_mut()) }, PXDS_OK);
+    path
+}
+
+fn data_file(c: &Call) -> *const c_char {
+    let path = c.path("data");
+    assert_eq!(unsafe { pxds_file_write(path, data(c), LEN, null_mut()) }, PXDS_OK);
     path
 }
 

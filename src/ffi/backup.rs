@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::callback::{progress, pxds_progress_fn};
+use super::callback::{progress, pxds_progress_fn, pxds_read_fn, reader};
 use super::error::pxds_error;
 use super::group::store_and_group;
 use super::guard::{guard_ok, guard_value};
@@ -17,6 +17,7 @@ use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::backup::{Backup, BackupOptions};
 use crate::error::{Error, Kind, Result};
+use crate::ingest::{ImageOptions, IngestOptions, IngestStats};
 use crate::sys::CallerFd;
 
 /// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server
@@ -270,22 +271,89 @@ pub unsafe extern "C" fn pxds_backup_add_fd(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (stats, backup, name, stream, image) = unsafe {
-            (
-                OutStruct::opt(stats)?,
-                args::handle(backup, "backup")?,
-                args::text(name, "name")?,
-                read_ingest_options(stream)?,
-                read_image_options(image)?,
-            )
-        };
-        let fd = CallerFd::new(fd)?;
-        let sums = backup.backup.enter()?.add_fd(name, fd, stream, image)?;
-        if let Some(stats) = stats {
-            stats.set(c_stats(sums));
+        unsafe {
+            add(backup, name, stream, image, stats, |backup, name, stream, image| {
+                backup.add_fd(name, CallerFd::new(fd)?, stream, image)
+            })
         }
-        Ok(())
     })
+}
+
+/// As pxds_backup_add_fd(), of what `read` gives, to the end of its stream.
+///
+/// Errors: as pxds_backup_add_fd(); PXDS_ERR_ARGUMENT also if `read` claims more bytes than it was offered room for.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_stream(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    read: pxds_read_fn,
+    user: *mut c_void,
+    stream: *const pxds_ingest_options,
+    image: *const pxds_image_options,
+    stats: *mut pxds_ingest_stats,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        unsafe {
+            add(backup, name, stream, image, stats, |backup, name, stream, image| {
+                backup.add_stream(name, &mut reader(read, user)?, stream, image)
+            })
+        }
+    })
+}
+
+/// As pxds_backup_add_fd(), of the file or device at `path`. One that cannot be opened does not end the backup.
+///
+/// Errors: as pxds_backup_add_fd(); PXDS_ERR_NOT_FOUND, with the path; PXDS_ERR_IO also for a directory.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_backup_add_file(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    path: *const c_char,
+    stream: *const pxds_ingest_options,
+    image: *const pxds_image_options,
+    stats: *mut pxds_ingest_stats,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        unsafe {
+            add(backup, name, stream, image, stats, |backup, name, stream, image| {
+                backup.add_file(name, args::path(path, "path")?, stream, image)
+            })
+        }
+    })
+}
+
+/// Adds an archive by `add`, and gives its sums to `stats`.
+unsafe fn add(
+    backup: *mut pxds_backup,
+    name: *const c_char,
+    stream: *const pxds_ingest_options,
+    image: *const pxds_image_options,
+    stats: *mut pxds_ingest_stats,
+    add: impl FnOnce(&mut Backup, &str, IngestOptions, ImageOptions) -> Result<IngestStats>,
+) -> Result<()> {
+    // SAFETY: the caller's.
+    let (stats, backup, name, stream, image) = unsafe {
+        (
+            OutStruct::opt(stats)?,
+            args::handle(backup, "backup")?,
+            args::text(name, "name")?,
+            read_ingest_options(stream)?,
+            read_image_options(image)?,
+        )
+    };
+    let sums = add(&mut *backup.backup.enter()?, name, stream, image)?;
+    if let Some(stats) = stats {
+        stats.set(c_stats(sums));
+    }
+    Ok(())
 }
 
 /// Writes the manifest, brings everything to the disk, and gives the snapshot its name. Nothing is held after that.

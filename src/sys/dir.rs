@@ -433,6 +433,18 @@ pub fn open_regular(path: &Path) -> Result<(File, u64)> {
     checked_regular(fd, &|| path.to_path_buf()).map(|(file, stat)| (file, stat.size))
 }
 
+/// Opens `path`, which a caller has named, to be read once: a file, a device, a fifo, whose other end is waited for.
+///
+/// Errors: `NotFound`; `Io`, with EISDIR for a directory.
+pub fn open_input(path: &Path) -> Result<File> {
+    let describe = |source: io::Error| Error::io("open", path, &source);
+    let fd = open_named(libc::AT_FDCWD, &c_path(path)?, libc::O_RDONLY).map_err(describe)?;
+    match stat_fd(&fd).map_err(describe)?.kind {
+        FileKind::Dir => Err(describe(io::Error::from_raw_os_error(libc::EISDIR))),
+        FileKind::File | FileKind::Other => Ok(File::from(fd)),
+    }
+}
+
 pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result<(File, Stat)> {
     let stat = stat_fd(&fd).map_err(|source| Error::io("stat", &path(), &source))?;
     if stat.kind != FileKind::File {

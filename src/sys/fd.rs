@@ -1,5 +1,6 @@
 //! Descriptors that a caller lends: reading and writing in order, and by position.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
@@ -16,6 +17,12 @@ pub static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// A caller's descriptor for the length of a call; it is neither owned nor closed.
 #[derive(Debug, Clone, Copy)]
 pub struct CallerFd<'a>(BorrowedFd<'a>);
+
+impl<'a> From<&'a File> for CallerFd<'a> {
+    fn from(file: &'a File) -> Self {
+        CallerFd(file.as_fd())
+    }
+}
 
 impl CallerFd<'_> {
     /// Borrows `fd` after checking that it is open.

@@ -29,7 +29,7 @@ mod tree;
 mod watch;
 
 pub use clock::{now, pause, wait_for};
-pub use dir::{Dir, FileId, FileKind, Owner, Stat, open_regular};
+pub use dir::{Dir, FileId, FileKind, Owner, Stat, open_input, open_regular};
 pub use entries::{DirEntries, DirEntry, DirNames};
 pub use fd::{CallerFd, ZEROS};
 pub use file::{

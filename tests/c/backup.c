@@ -207,6 +207,133 @@ static void test_descriptors(void)
     pxds_store_free(store);
 }
 
+/* Gives what is left of `data`, in pieces that nobody would choose. */
+static int32_t give(void *user, uint8_t *bytes, size_t capacity, size_t *len)
+{
+    size_t *left = user;
+
+    *len = *left < 77777 ? *left : 77777;
+    if (*len > capacity)
+        *len = capacity;
+    memcpy(bytes, data + DATA_LEN - *left, *len);
+    *left -= *len;
+    return 0;
+}
+
+static int32_t stop_giving(void *user, uint8_t *bytes, size_t capacity, size_t *len)
+{
+    (void)user, (void)bytes, (void)capacity;
+    *len = 0;
+    return 5;
+}
+
+static int32_t give_too_much(void *user, uint8_t *bytes, size_t capacity, size_t *len)
+{
+    (void)user, (void)bytes;
+    *len = capacity + 1;
+    return 0;
+}
+
+static const char *const KINDS[] = {"a.didx", "b.fidx", "c.blob"};
+
+/* Whether the archives of all kinds of the snapshot that `backup` has finished are `data`. */
+static void check_kinds(const pxds_store *store, const pxds_backup *backup)
+{
+    pxds_snapshot *snapshot = NULL;
+
+    OK(pxds_snapshot_open(store, pxds_backup_snapshot(backup), NULL, 0, &snapshot, &err));
+    for (int i = 0; i < 3; i++) {
+        size_t len = 0;
+        uint8_t *bytes;
+
+        OK(pxds_snapshot_restore_file(snapshot, KINDS[i], in_dir("out"), NULL, &err));
+        bytes = read_all(in_dir("out"), &len);
+        CHECK(len == DATA_LEN && memcmp(bytes, data, len) == 0);
+        free(bytes);
+    }
+    pxds_snapshot_free(snapshot);
+}
+
+static void test_streams(void)
+{
+    pxds_store *store = new_store();
+    pxds_backup *backup = new_backup(store, "host/x", TIME);
+    pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
+
+    IS(PXDS_ERR_ARGUMENT, pxds_backup_add_stream(backup, "a.didx", NULL, NULL, NULL, NULL, &stats, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_backup_add_stream(backup, "a.txt", give, &stats, NULL, NULL, &stats, &err));
+    for (int i = 0; i < 3; i++) {
+        size_t left = DATA_LEN;
+
+        OK(pxds_backup_add_stream(backup, KINDS[i], give, &left, NULL, NULL, &stats, &err));
+        EQUAL(DATA_LEN, stats.size);
+        EQUAL(0, left);
+    }
+    OK(pxds_backup_finish(backup, &err));
+    check_kinds(store, backup);
+    pxds_backup_free(backup);
+
+    /* one that stops, or lies, ends it */
+    for (int i = 0; i < 3; i++) {
+        backup = new_backup(store, "host/x", TIME + 1);
+        IS(PXDS_ERR_CANCELLED,
+           pxds_backup_add_stream(backup, KINDS[i], stop_giving, NULL, NULL, NULL, &stats, &err));
+        EQUAL(5, pxds_error_callback_value(err));
+        EQUAL(0, stats.size);
+        IS(PXDS_ERR_STATE, pxds_backup_finish(backup, &err));
+        pxds_backup_free(backup);
+        backup = new_backup(store, "host/x", TIME + 1);
+        IS(PXDS_ERR_ARGUMENT,
+           pxds_backup_add_stream(backup, KINDS[i], give_too_much, NULL, NULL, NULL, NULL, &err));
+        IS(PXDS_ERR_STATE, pxds_backup_finish(backup, &err));
+        pxds_backup_free(backup);
+    }
+    pxds_store_free(store);
+}
+
+/* Somebody else, who writes to the file while it is read. */
+static int32_t meddle(void *user, const pxds_progress *progress)
+{
+    (void)progress;
+    write_all(user, "other", 5);
+    return 0;
+}
+
+static void test_files(void)
+{
+    pxds_store *store = new_store();
+    pxds_backup *backup = new_backup(store, "host/x", TIME);
+    pxds_ingest_options stream = PXDS_INGEST_OPTIONS_INIT;
+    pxds_ingest_stats stats = PXDS_INGEST_STATS_INIT;
+    char path[4200];
+
+    snprintf(path, sizeof path, "%s", in_dir("in"));
+    IS(PXDS_ERR_NOT_FOUND, pxds_backup_add_file(backup, "a.didx", path, NULL, NULL, &stats, &err));
+    CHECK(names_path("in"));
+    IS(PXDS_ERR_IO, pxds_backup_add_file(backup, "a.didx", in_dir("store"), NULL, NULL, &stats, &err));
+    CHECK(names_path("store") && pxds_error_errno(err) == EISDIR);
+    IS(PXDS_ERR_ARGUMENT, pxds_backup_add_file(backup, "a.didx", "", NULL, NULL, &stats, &err));
+    write_all(path, data, DATA_LEN);
+    IS(PXDS_ERR_ARGUMENT, pxds_backup_add_file(backup, "a.txt", path, NULL, NULL, &stats, &err));
+    for (int i = 0; i < 3; i++) {
+        OK(pxds_backup_add_file(backup, KINDS[i], path, NULL, NULL, &stats, &err)); /* it goes on */
+        EQUAL(DATA_LEN, stats.size);
+    }
+    IS(PXDS_ERR_EXISTS, pxds_backup_add_file(backup, "a.didx", path, NULL, NULL, &stats, &err));
+    OK(pxds_backup_finish(backup, &err));
+    check_kinds(store, backup);
+    pxds_backup_free(backup);
+
+    /* a file that changes meanwhile is told of, or is a failure */
+    backup = new_backup(store, "host/x", TIME + 1);
+    stream.flags = PXDS_INGEST_STRICT, stream.progress = meddle, stream.progress_user = path;
+    IS(PXDS_ERR_STATE, pxds_backup_add_file(backup, "a.blob", path, &stream, NULL, NULL, &err));
+    CHECK(says("has changed while it was read"));
+    IS(PXDS_ERR_STATE, pxds_backup_finish(backup, &err));
+    pxds_backup_free(backup);
+    pxds_store_free(store);
+}
+
 static void test_states(void)
 {
     pxds_store *store = new_store();
@@ -305,6 +432,8 @@ int main(void)
     RUN(test_wrong_groups_and_options);
     RUN(test_wrong_archives);
     RUN(test_descriptors);
+    RUN(test_streams);
+    RUN(test_files);
     RUN(test_states);
     RUN(test_what_is_held);
     RUN(test_fork);
