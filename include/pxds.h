@@ -53,7 +53,8 @@
  *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free},
  *                 pxds_snapshot_files, pxds_file_list_{count,get,free}
  * keep order      pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
- *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free
+ *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free,
+ *                 pxds_namespace_{create,remove}
  * keep some       pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
  * take stock      pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
  *                 pxds_stats_{snapshot_count,get_snapshot}, pxds_dedup_factor
@@ -4467,6 +4468,28 @@ pxds_status pxds_file_list_get(const pxds_file_list *list, size_t i, pxds_file_e
  * Since: 0.1
  */
 void pxds_file_list_free(pxds_file_list *list);
+
+/**
+ * Makes the namespace `ns`, `a/b`, and those above it, if they are not there. Backups and pxds_group_create() make by
+ * themselves those that they need.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS (something that is no directory is in the way); PXDS_ERR_BUSY, with the
+ * path, if others keep removing it; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be
+ * read.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_namespace_create(const pxds_store *store, const char *ns, pxds_error **err);
+
+/**
+ * Removes the namespace `ns`, which has to be empty: without groups, and without namespaces below it.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also for "", the root), PXDS_ERR_NOT_FOUND; PXDS_ERR_EXISTS, with the path, if something
+ * is in it; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_namespace_remove(const pxds_store *store, const char *ns, pxds_error **err);
 
 /**
  * Writes the path, from the root, of the directory of `group`, `[ns/NAME/...]TYPE/ID`, with a NUL at its end.

@@ -42,6 +42,7 @@ use pxds::ffi::lock::*;
 use pxds::ffi::manifest::*;
 use pxds::ffi::master::*;
 use pxds::ffi::name::*;
+use pxds::ffi::namespace::*;
 use pxds::ffi::pbsconfig::*;
 use pxds::ffi::prune::*;
 use pxds::ffi::reader::*;
@@ -372,6 +373,8 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_store_get_full_path(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_text::<4096>(), 4096, c.out::<usize>(), c.err(),
         ) = PXDS_OK;
+        pxds_namespace_create(c.must(c.store()), c.must(c.text("a/b")), c.err()) = PXDS_OK;
+        pxds_namespace_remove(c.must(with_namespace(c)), c.must(c.text("a/b")), c.err()) = PXDS_OK;
         pxds_group_create(c.must(c.store()), c.must(c.text(GROUP)), c.may(c.text("me@pbs")), c.err()) = PXDS_OK;
         pxds_group_get_owner(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),
@@ -636,6 +639,12 @@ fn snapshots(c: &Call) -> *mut pxds_store {
         assert_eq!(pxds_backup_add_index(backup, c.text("a.didx"), ingested(c), null_mut()), PXDS_OK);
         assert_eq!(pxds_backup_finish(backup, null_mut()), PXDS_OK);
     }
+    c.store()
+}
+
+/// A store with the namespace `a/b`.
+fn with_namespace(c: &Call) -> *mut pxds_store {
+    assert_eq!(unsafe { pxds_namespace_create(c.store(), c.text("a/b"), null_mut()) }, PXDS_OK);
     c.store()
 }
 

@@ -43,6 +43,7 @@ pub mod reader;
 pub mod json;
 pub mod manifest;
 pub mod tree;
+pub mod namespace;
 pub mod group;
 pub mod prune;
 pub mod gc;

@@ -28,6 +28,7 @@ mod journal;
 mod list;
 mod lock;
 mod manage;
+mod namespace;
 mod open;
 mod place;
 mod prune;

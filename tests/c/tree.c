@@ -160,6 +160,49 @@ static void test_notices(void)
     pxds_store_free(store);
 }
 
+static void test_namespaces(void)
+{
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_store *store = new_store();
+    pxds_namespace_list *list = NULL;
+
+    OK(pxds_namespace_create(store, "a/b", &err));
+    OK(pxds_namespace_create(store, "a/b", &err)); /* there already */
+    OK(pxds_namespace_create(store, "", &err));
+    OK(pxds_store_namespaces(store, NULL, PXDS_LIST_RECURSIVE, &list, &err));
+    EQUAL(3, pxds_namespace_list_count(list));
+    pxds_namespace_list_free(list);
+    IS(PXDS_ERR_EXISTS, pxds_namespace_remove(store, "a", &err));
+    CHECK(names_path("store/ns/a/ns/b"));
+    OK(pxds_group_create(store, "ns/a/ns/b/vm/1", NULL, &err));
+    IS(PXDS_ERR_EXISTS, pxds_namespace_remove(store, "a/b", &err));
+    CHECK(names_path("store/ns/a/ns/b/vm/1") && exists(in_dir("store/ns/a/ns/b/vm/1/owner")));
+    OK(pxds_group_destroy(store, "ns/a/ns/b/vm/1", NULL, NULL, &err));
+    write_all(in_dir("store/ns/a/ns/b/notes"), "", 0);
+    IS(PXDS_ERR_EXISTS, pxds_namespace_remove(store, "a/b", &err)); /* whatever it is */
+    CHECK(names_path("store/ns/a/ns/b") && exists(in_dir("store/ns/a/ns/b/notes")));
+    need(unlink(in_dir("store/ns/a/ns/b/notes")) == 0, "unlink");
+    OK(pxds_namespace_remove(store, "a/b", &err));
+    CHECK(!exists(in_dir("store/ns/a/ns/b")) && exists(in_dir("store/ns/a")));
+    IS(PXDS_ERR_NOT_FOUND, pxds_namespace_remove(store, "a/b", &err));
+    CHECK(names_path("store/ns/a/ns/b"));
+    OK(pxds_namespace_remove(store, "a", &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_namespace_remove(store, "a/b", &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_namespace_remove(store, "", &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_namespace_create(store, "../a", &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_namespace_remove(store, "a//b", &err));
+    write_all(in_dir("store/ns/f"), "", 0);
+    IS(PXDS_ERR_EXISTS, pxds_namespace_create(store, "f", &err));
+    CHECK(names_path("store/ns/f"));
+    pxds_store_free(store);
+
+    options.flags = PXDS_STORE_READ_ONLY;
+    OK(pxds_store_open(in_dir("store"), &options, &store, &err));
+    IS(PXDS_ERR_STATE, pxds_namespace_create(store, "c", &err));
+    IS(PXDS_ERR_STATE, pxds_namespace_remove(store, "f", &err));
+    pxds_store_free(store);
+}
+
 static void test_groups(void)
 {
     pxds_store *store = new_store();
@@ -497,6 +540,7 @@ int main(void)
     RUN(test_lists_that_fail);
     RUN(test_last_snapshot);
     RUN(test_notices);
+    RUN(test_namespaces);
     RUN(test_groups);
     RUN(test_snapshots);
     RUN(test_open_snapshots);
