@@ -72,7 +72,8 @@
  * read anywhere   pxds_reader_{new,read_at,get_extent,size,free}, pxds_cache_{new,free}
  * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_restorer_new_from
  * copy chunks     pxds_store_{copy_chunks,copy_chunk}
- * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,find_chunk,compute_csum,check_csum,free};
+ * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,get_chunks,find_chunk},
+ *                 pxds_index_{compute_csum,check_csum,free};
  *                 pxds_index_writer_{new_dynamic,add,add_chunk}, pxds_index_writer_{new_fixed,set,clone_index},
  *                 pxds_index_writer_{get_info,save,finish,free}
  * keys            pxds_key_{new,random,tolerant,digest,get_fingerprint,free}, pxds_fingerprint_{format,parse},
@@ -3247,6 +3248,24 @@ pxds_status pxds_index_get_info(const pxds_index *index, pxds_index_info *info, 
  * Since: 0.1
  */
 pxds_status pxds_index_get_chunk(const pxds_index *index, uint64_t i, pxds_index_chunk_info *chunk, pxds_error **err);
+
+/**
+ * Writes the chunks from number `first` on to the array `chunks`, as many as there are and it has room for, and how
+ * many to `*count`. Returns PXDS_NONE if the index has no chunk `first`.
+ *
+ * `chunks[0].struct_size` is set, to that of PXDS_INDEX_CHUNK_INFO_INIT, and holds for all `capacity` elements. Those
+ * behind `*count` are zeros.
+ *
+ * Errors: PXDS_ERR_ARGUMENT.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_index_get_chunks(const pxds_index *index,
+                                  uint64_t first,
+                                  pxds_index_chunk_info *chunks,
+                                  size_t capacity,
+                                  size_t *count,
+                                  pxds_error **err);
 
 /**
  * Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be

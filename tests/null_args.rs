@@ -192,6 +192,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.err(),
         ) = PXDS_OK;
         pxds_index_get_info(c.must(c.index()), c.out_struct(), c.err()) = PXDS_OK;
+        pxds_index_get_chunks(
+            c.must(c.index()), 0, c.out_struct(), 1, c.out::<usize>(), c.err(),
+        ) = PXDS_OK;
         pxds_index_get_chunk(c.must(c.index()), 0, c.out_struct(), c.err()) = PXDS_OK;
         pxds_index_find_chunk(c.must(c.index()), 3, c.out::<u64>(), c.may_out::<u64>(), c.err()) = PXDS_OK;
         pxds_index_compute_csum(c.must(c.index()), c.out_digest(), c.may_out::<u64>(), c.err()) = PXDS_OK;

@@ -370,6 +370,56 @@ impl<T: SizeFirst> OutStruct<'_, T> {
     }
 }
 
+/// An array of output structures, of which the first states the size of each; all are zeroed behind it when it is
+/// taken.
+pub(super) struct OutStructs<'a, T> {
+    first: *mut T,
+    stated: usize,
+    count: usize,
+    lives: PhantomData<&'a mut T>,
+}
+
+impl<T: SizeFirst> OutStructs<'_, T> {
+    /// `count` of them; NULL is allowed for none.
+    pub(super) unsafe fn new(first: *mut T, count: usize, name: &str) -> Result<Self> {
+        if count == 0 {
+            return Ok(OutStructs { first, stated: 0, count, lives: PhantomData });
+        }
+        if first.is_null() {
+            return Err(null(name));
+        }
+        // SAFETY: the caller's.
+        let stated = unsafe { stated_size(first) }?;
+        check_len(count.saturating_mul(stated), name)?;
+        let all = OutStructs { first, stated, count, lives: PhantomData };
+        for i in 0..count {
+            // SAFETY: the caller's: there are `count`, each as long as the first states.
+            unsafe {
+                let one = all.at(i).cast::<u8>();
+                one.cast::<usize>().write_unaligned(stated);
+                one.add(size_of::<usize>()).write_bytes(0, stated - size_of::<usize>());
+            }
+        }
+        Ok(all)
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    fn at(&self, i: usize) -> *mut T {
+        self.first.wrapping_byte_add(i * self.stated)
+    }
+
+    /// Writes number `i`, if there is one, as [`OutStruct::set`] does.
+    pub(super) fn set(&self, i: usize, value: T) {
+        if i < self.count {
+            OutStruct { pointer: self.at(i), stated: self.stated, lives: PhantomData }.set(value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, OutStructs, SizeFirst};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
@@ -281,14 +281,50 @@ pub unsafe extern "C" fn pxds_index_get_chunk(
         // SAFETY: the header's rules for handles and outputs.
         let (out, index) = unsafe { (OutStruct::new(chunk, "chunk")?, args::handle(index, "index")?) };
         let chunk = usize::try_from(i).ok().and_then(|i| index.core().chunk(i));
-        let Some(ChunkInfo { start, end, digest }) = chunk else { return Ok(PXDS_NONE) };
-        out.set(pxds_index_chunk_info {
-            struct_size: size_of::<pxds_index_chunk_info>(),
-            start,
-            end,
-            digest: digest.0,
-        });
+        let Some(chunk) = chunk else { return Ok(PXDS_NONE) };
+        out.set(chunk_info(&chunk));
         Ok(PXDS_OK)
+    })
+}
+
+fn chunk_info(chunk: &ChunkInfo) -> pxds_index_chunk_info {
+    let &ChunkInfo { start, end, digest } = chunk;
+    pxds_index_chunk_info { struct_size: size_of::<pxds_index_chunk_info>(), start, end, digest: digest.0 }
+}
+
+/// Writes the chunks from number `first` on to the array `chunks`, as many as there are and it has room for, and how
+/// many to `*count`. Returns PXDS_NONE if the index has no chunk `first`.
+///
+/// `chunks[0].struct_size` is set, to that of PXDS_INDEX_CHUNK_INFO_INIT, and holds for all `capacity` elements. Those
+/// behind `*count` are zeros.
+///
+/// Errors: PXDS_ERR_ARGUMENT.
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_get_chunks(
+    index: *const pxds_index,
+    first: u64,
+    chunks: *mut pxds_index_chunk_info,
+    capacity: usize,
+    count: *mut usize,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the header's rules for outputs: each is reset even if the other is wrong.
+        let (out_count, out) = unsafe { (Out::new(count, "count"), OutStructs::new(chunks, capacity, "chunks")) };
+        let (out_count, out) = (out_count?, out?);
+        // SAFETY: the header's rules for handles.
+        let index = unsafe { args::handle(index, "index")? }.core();
+        let Some(first) = usize::try_from(first).ok().filter(|&first| first < index.count()) else {
+            return Ok(PXDS_NONE);
+        };
+        let count = out.count().min(index.count() - first);
+        for i in 0..count {
+            let chunk = index.chunk(first + i);
+            out.set(i, chunk_info(&chunk.ok_or_else(|| Error::new(Kind::Internal, "an index has lost a chunk"))?));
+        }
+        Ok(out_count.set(count))
     })
 }
 

@@ -102,6 +102,66 @@ static void check_hello_world(const pxds_index *index)
     IS(PXDS_NONE, pxds_index_find_chunk(index, UINT64_MAX, &i, &inside, &err));
 }
 
+/* Many chunks in one call: as one by one, as many as there are. */
+static void test_chunks_in_bulk(void)
+{
+    enum { COUNT = 100 };
+    pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT, chunks[COUNT];
+    pxds_index_writer *writer = NULL;
+    pxds_index *index = NULL;
+    pxds_buffer *bytes = NULL;
+    uint8_t digest[PXDS_DIGEST_SIZE] = {0};
+    struct {
+        pxds_index_chunk_info known;
+        uint64_t later;
+    } longer[3];
+    size_t count = 7;
+    uint64_t at = 0;
+
+    OK(pxds_index_writer_new_dynamic(0, NULL, &writer, &err));
+    for (uint64_t i = 0; i < COUNT; i++) {
+        digest[0] = (uint8_t)i;
+        OK(pxds_index_writer_add(writer, (i + 1) * 1000, digest, &err));
+    }
+    OK(pxds_index_writer_finish(writer, SIZE_MAX, &bytes, &err));
+    OK(pxds_index_parse(pxds_buffer_data(bytes), pxds_buffer_len(bytes), PXDS_INDEX_ANY, &index, &err));
+
+    while (chunks[0].struct_size = sizeof chunks[0],
+           pxds_index_get_chunks(index, at, chunks, 33, &count, &err) == PXDS_OK) {
+        EQUAL(at < 99 ? 33 : 1, count);
+        for (size_t i = 0; i < count; i++) {
+            OK(pxds_index_get_chunk(index, at + i, &chunk, &err));
+            CHECK(memcmp(&chunk, &chunks[i], sizeof chunk) == 0);
+        }
+        at += count;
+    }
+    EQUAL(COUNT, at);
+    CHECK(err == NULL && count == 0);
+    EQUAL(0, chunks[0].end);
+    IS(PXDS_NONE, pxds_index_get_chunks(index, UINT64_MAX, chunks, COUNT, &count, &err));
+    OK(pxds_index_get_chunks(index, 98, chunks, COUNT, &count, &err));
+    EQUAL(2, count);
+    EQUAL(0, chunks[2].end); /* behind them: zeros */
+    EQUAL(sizeof chunk, chunks[COUNT - 1].struct_size);
+
+    memset(longer, 0xa5, sizeof longer); /* of a later release */
+    longer[0].known.struct_size = sizeof longer[0];
+    OK(pxds_index_get_chunks(index, 1, &longer[0].known, 3, &count, &err));
+    CHECK(count == 3 && longer[2].known.struct_size == sizeof longer[0]);
+    CHECK(longer[2].known.start == 3000 && longer[2].known.end == 4000 && longer[2].later == 0);
+
+    OK(pxds_index_get_chunks(index, 0, NULL, 0, &count, &err));
+    EQUAL(0, count);
+    IS(PXDS_ERR_ARGUMENT, pxds_index_get_chunks(index, 0, NULL, 1, &count, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_index_get_chunks(index, 0, chunks, SIZE_MAX, &count, &err));
+    chunks[0].struct_size = 8;
+    IS(PXDS_ERR_ARGUMENT, pxds_index_get_chunks(index, 0, chunks, COUNT, &count, &err));
+    EQUAL(0, count);
+    pxds_index_free(index);
+    pxds_buffer_free(bytes);
+    pxds_index_writer_free(writer);
+}
+
 static void test_read_from_memory(void)
 {
     size_t len;
@@ -404,6 +464,7 @@ static void test_fixed_writer(void)
 int main(void)
 {
     RUN(test_known_index);
+    RUN(test_chunks_in_bulk);
     RUN(test_read_from_memory);
     RUN(test_save_and_open);
     RUN(test_save_fails);
