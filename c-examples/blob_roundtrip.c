@@ -20,7 +20,7 @@ int main(void)
 
     failed = pxds_digest_compute(text, sizeof text, digest, &err) < 0 ||
              pxds_blob_codec_new(NULL, &codec, &err) < 0 ||
-             pxds_blob_encode_buffer(codec, text, sizeof text, PXDS_BLOB_ENCODE_COMPRESS, &blob,
+             pxds_blob_encode_buffer(codec, text, sizeof text, PXDS_ENCODE_COMPRESS, &blob,
                                      &err) < 0 ||
              /* The digest makes it fail if the bytes are not those that were encoded. */
              pxds_blob_decode(codec, pxds_buffer_data(blob), pxds_buffer_len(blob), 0, digest, back,

@@ -10,7 +10,7 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
     FILE *report = user;
 
     fprintf(report, "%s/%s: ", damage->snapshot, damage->archive);
-    if (damage->flags & PXDS_VERIFY_CHUNK)
+    if (damage->flags & PXDS_DAMAGE_CHUNK)
         fprintf(report, "%" PRIu64 " bytes at %" PRIu64 ": ", damage->length, damage->offset);
     fprintf(report, "%s\n", damage->message);
     return ferror(report);
@@ -21,8 +21,8 @@ static int32_t on_done(void *user, const pxds_verify_done *done)
     FILE *report = user;
 
     fprintf(report, "%s: %s\n", done->snapshot,
-            done->outcome == PXDS_VERIFY_OK       ? "good"
-            : done->outcome == PXDS_VERIFY_FAILED ? "damaged"
+            done->outcome == PXDS_OUTCOME_OK       ? "good"
+            : done->outcome == PXDS_OUTCOME_FAILED ? "damaged"
                                                   : "not checked");
     return ferror(report);
 }

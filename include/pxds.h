@@ -28,6 +28,8 @@
  * Names.     What returns its value is called what it is (pxds_reader_size); what fills an output and returns a status
  *            is pxds_<noun>_get_<what>, or _find_. Listings are plural nouns. Text is made and read by _format and
  *            _parse, a file by _save and _load. The name of a constant is _name.
+ * Constants. Those of one set begin alike, and no others do: flags of options with the name of the structure, phases
+ *            with PXDS_<CALL>_PHASE_. Sizes and limits are named after what they are of.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -105,6 +107,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Flag of a result: something could not be seen or read, and is in no number. There was a notice for each. */
+#define PXDS_RESULT_INCOMPLETE 1
+
+/** Flag of a result: files of chunks have been looked at, as PXDS_STATS_EXACT asks for. */
+#define PXDS_RESULT_EXACT 2
+
 /** Major version of this header. */
 #define PXDS_VERSION_MAJOR 0
 
@@ -123,20 +131,20 @@
 /** Bytes of a digest in hexadecimal, with the NUL at its end. */
 #define PXDS_DIGEST_HEX_SIZE 65
 
-/** Worth knowing. */
+/** Level of a notice: worth knowing. */
 #define PXDS_NOTICE_INFO 1
 
-/** Something is off, and the work goes on. */
+/** Level of a notice: something is off, and the work goes on. */
 #define PXDS_NOTICE_WARNING 2
 
 /** Type of a backup: a virtual machine, "vm". */
-#define PXDS_BACKUP_VM 0
+#define PXDS_TYPE_VM 0
 
 /** Type of a backup: a container, "ct". */
-#define PXDS_BACKUP_CT 1
+#define PXDS_TYPE_CT 1
 
 /** Type of a backup: a host, "host". */
-#define PXDS_BACKUP_HOST 2
+#define PXDS_TYPE_HOST 2
 
 /** Most components of a namespace. */
 #define PXDS_NAMESPACE_MAX_DEPTH 7
@@ -174,13 +182,13 @@
 /** pxds_fingerprint_format() flag: the first eight bytes only, for messages. */
 #define PXDS_FINGERPRINT_SHORT 1
 
-/** scrypt, which takes 64 MiB of memory as well as time. */
+/** Key derivation: scrypt, which takes 64 MiB of memory as well as time. */
 #define PXDS_KDF_SCRYPT 0
 
-/** PBKDF2 with HMAC-SHA256. */
+/** Key derivation: PBKDF2 with HMAC-SHA256. */
 #define PXDS_KDF_PBKDF2 1
 
-/** Nothing: the key is in the file as it is. */
+/** Key derivation: none, the key is in the file as it is. */
 #define PXDS_KDF_NONE 2
 
 /** Bytes of the shortest password. */
@@ -190,7 +198,7 @@
 #define PXDS_KEYFILE_HAS_FINGERPRINT 1
 
 /** pxds_keyfile_save() flag: replace a file that is there. */
-#define PXDS_KEYFILE_REPLACE 1
+#define PXDS_SAVE_REPLACE 1
 
 /** Header bytes of an unencrypted blob. */
 #define PXDS_BLOB_HEADER_SIZE 12
@@ -220,25 +228,25 @@
 #define PXDS_BLOB_ENCRYPTED 2
 
 /** Encoding flag: compress, with zstd at level 1, what becomes smaller by it. */
-#define PXDS_BLOB_ENCODE_COMPRESS 1
+#define PXDS_ENCODE_COMPRESS 1
 
 /** Encoding flag: encrypt with the codec's key. */
-#define PXDS_BLOB_ENCODE_ENCRYPT 2
+#define PXDS_ENCODE_ENCRYPT 2
 
 /**
  * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as
  * the Go package has written them, and accept the digests that it has made of their data.
  */
-#define PXDS_BLOB_CODEC_SHORT_IV 1
+#define PXDS_CODEC_SHORT_IV 1
 
 /**
  * pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes
  * too long too, as the Go package has written them.
  */
-#define PXDS_BLOB_CODEC_LONG_HEADER 2
+#define PXDS_CODEC_LONG_HEADER 2
 
 /** Decoding flag: do not compare the CRC. */
-#define PXDS_BLOB_DECODE_SKIP_CRC 1
+#define PXDS_DECODE_SKIP_CRC 1
 
 /** Bytes of the longest name in a file catalogue. */
 #define PXDS_CATALOG_MAX_NAME 4095
@@ -370,15 +378,17 @@
 #define PXDS_INDEX_FIXED_ENTRY_SIZE 32
 
 /** pxds_index_writer_new_fixed() flag: accept chunks without a digest; they stay zeros, which name no chunk. */
-#define PXDS_INDEX_ALLOW_INCOMPLETE 1
+#define PXDS_WRITER_ALLOW_INCOMPLETE 1
 
 /**
- * Of a store: as a writer, beside other writers, against garbage collection by other programs. Of a snapshot: as a
- * reader, beside other readers.
+ * Mode of a lock. Of a store: as a writer, beside other writers, against garbage collection by other programs. Of a
+ * snapshot: as a reader, beside other readers.
  */
 #define PXDS_LOCK_SHARED 1
 
-/** Of a store: against every other program, and every other open handle, on it. Of a snapshot: alone. */
+/**
+ * Mode of a lock. Of a store: against every other program, and every other open handle, on it. Of a snapshot: alone.
+ */
 #define PXDS_LOCK_EXCLUSIVE 2
 
 /** pxds_ingest_options.flags: store chunks uncompressed. */
@@ -391,7 +401,7 @@
 #define PXDS_INGEST_STRICT 2
 
 /** pxds_image_new() size: it is not known, and is what comes. */
-#define PXDS_IMAGE_SIZE_UNKNOWN UINT64_MAX
+#define PXDS_SIZE_UNKNOWN UINT64_MAX
 
 /** pxds_image_options.flags: store chunks uncompressed. */
 #define PXDS_IMAGE_NO_COMPRESS 1
@@ -432,23 +442,23 @@
 /** pxds_manifest_info.flags: there is a signature, which nobody has checked. */
 #define PXDS_MANIFEST_SIGNED 1
 
-/** Nobody has checked the signature, for want of a key or a manifest. */
+/** Signature: nobody has checked it, for want of a key or a manifest. */
 #define PXDS_SIGNATURE_UNCHECKED 0
 
-/** There is no signature. */
+/** Signature: there is none. */
 #define PXDS_SIGNATURE_MISSING 1
 
-/** The signature is right. */
+/** Signature: it is right. */
 #define PXDS_SIGNATURE_VALID 2
 
-/** Not verified. */
-#define PXDS_VERIFY_STATE_NONE 0
+/** State of verification: none. */
+#define PXDS_VERIFIED_NONE 0
 
-/** All was well when it was last verified. */
-#define PXDS_VERIFY_STATE_OK 1
+/** State of verification: all was well the last time. */
+#define PXDS_VERIFIED_OK 1
 
-/** Something was wrong when it was last verified. */
-#define PXDS_VERIFY_STATE_FAILED 2
+/** State of verification: something was wrong the last time. */
+#define PXDS_VERIFIED_FAILED 2
 
 /** Listing flag: the namespace itself and all below it, not only what is right in it. */
 #define PXDS_LIST_RECURSIVE 1
@@ -460,16 +470,16 @@
 #define PXDS_SNAPSHOT_FINISHED 2
 
 /** A mark: it is kept. */
-#define PXDS_PRUNE_KEEP 1
+#define PXDS_MARK_KEEP 1
 
 /** A mark: it is kept because it is the newest and not finished, so it may still be in the making. */
-#define PXDS_PRUNE_KEEP_PARTIAL 2
+#define PXDS_MARK_KEEP_PARTIAL 2
 
 /** A mark: it is kept because it is protected. */
-#define PXDS_PRUNE_PROTECTED 3
+#define PXDS_MARK_PROTECTED 3
 
 /** A mark: it is to be removed. */
-#define PXDS_PRUNE_REMOVE 4
+#define PXDS_MARK_REMOVE 4
 
 /** pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
@@ -529,46 +539,40 @@
 #define PXDS_VERIFY_PHASE_CHECK 1
 
 /** pxds_verify_damage.flags: it is a place in an index: `offset`, `length` and `digest` are set. */
-#define PXDS_VERIFY_CHUNK 1
+#define PXDS_DAMAGE_CHUNK 1
 
 /** pxds_verify_damage.flags: the file of the chunk has been renamed. */
-#define PXDS_VERIFY_RENAMED 2
+#define PXDS_DAMAGE_RENAMED 2
 
 /** pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot. */
-#define PXDS_VERIFY_REPAIRED 4
-
-/**
- * pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice
- * for each.
- */
-#define PXDS_VERIFY_INCOMPLETE 1
+#define PXDS_DAMAGE_REPAIRED 4
 
 /** How a snapshot came out: all was well, or has been repaired. */
-#define PXDS_VERIFY_OK 1
+#define PXDS_OUTCOME_OK 1
 
 /** How a snapshot came out: something was not. */
-#define PXDS_VERIFY_FAILED 2
+#define PXDS_OUTCOME_FAILED 2
 
 /** How a snapshot came out: not looked at, because somebody is making or removing it. */
-#define PXDS_VERIFY_BUSY 3
+#define PXDS_OUTCOME_BUSY 3
 
 /** How a snapshot came out: not looked at, because it has been removed since it was listed. */
-#define PXDS_VERIFY_GONE 4
+#define PXDS_OUTCOME_GONE 4
 
 /** How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED. */
-#define PXDS_VERIFY_RECENT 5
+#define PXDS_OUTCOME_RECENT 5
 
 /**
  * How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does
  * not vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
  */
-#define PXDS_VERIFY_UNVOUCHED 6
+#define PXDS_OUTCOME_UNVOUCHED 6
 
 /**
  * How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
  * or its manifest is lost.
  */
-#define PXDS_VERIFY_UNFINISHED 7
+#define PXDS_OUTCOME_UNFINISHED 7
 
 /** Bytes that are always enough for the name of a store with its NUL. */
 #define PXDS_STORE_NAME_SIZE 256
@@ -588,9 +592,6 @@
 /** pxds_progress.phase of pxds_stats_collect(): reading indexes. Units are these, bytes those that they describe. */
 #define PXDS_STATS_PHASE_INDEXES 2
 
-/** pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each. */
-#define PXDS_STATS_INCOMPLETE 2
-
 /**
  * How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
  * bytes too.
@@ -602,14 +603,14 @@
  * manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
  * another snapshot are refused all the same.
  */
-#define PXDS_SNAPSHOT_ALLOW_UNSIGNED 1
+#define PXDS_OPEN_ALLOW_UNSIGNED 1
 
 /**
  * Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
  * that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
- * PXDS_SNAPSHOT_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+ * PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for what is given.
  */
-#define PXDS_SNAPSHOT_SALVAGE 2
+#define PXDS_OPEN_SALVAGE 2
 
 /**
  * pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server
@@ -618,7 +619,7 @@
 #define PXDS_BACKUP_ANY_CHUNK_SIZE 1
 
 /** pxds_backup_add_blob() flag: do not compress. */
-#define PXDS_BACKUP_NO_COMPRESS 1
+#define PXDS_ADD_NO_COMPRESS 1
 
 /** pxds_progress.phase of a backup that waits for its time; done: seconds. */
 #define PXDS_BACKUP_PHASE_WAIT 0
@@ -800,7 +801,7 @@ typedef int32_t pxds_status;
 typedef struct {
     /** Bytes of this structure; set by PXDS_GROUP_NAME_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
+    /** PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -814,7 +815,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
+    /** PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -865,11 +866,11 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_BLOB_CODEC_OPTIONS_INIT. */
     size_t struct_size;
-    /** PXDS_BLOB_CODEC_... */
+    /** PXDS_CODEC_... */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
-    /** What encrypted blobs are opened with, and with PXDS_BLOB_ENCODE_ENCRYPT made with; may be NULL. */
+    /** What encrypted blobs are opened with, and with PXDS_ENCODE_ENCRYPT made with; may be NULL. */
     const pxds_key *key;
 } pxds_blob_codec_options;
 
@@ -1403,7 +1404,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT. */
     size_t struct_size;
-    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
+    /** PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST. */
     uint32_t type;
     /** PXDS_MANIFEST_... */
     uint32_t flags;
@@ -1413,7 +1414,7 @@ typedef struct {
     uint64_t file_count;
     /** The id of the group; any text. It is the manifest's and lasts until that is freed. */
     const char *id;
-    /** PXDS_VERIFY_STATE_... */
+    /** PXDS_VERIFIED_... */
     uint32_t verify_state;
     /** 0. */
     uint32_t reserved;
@@ -1451,7 +1452,7 @@ typedef struct {
     const char *ns;
     /** Its id. */
     const char *id;
-    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
+    /** PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST. */
     uint32_t type;
     /** 0. */
     uint32_t reserved;
@@ -1472,7 +1473,7 @@ typedef struct {
     const char *id;
     /** Its time, in seconds since 1970. */
     int64_t time;
-    /** PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST. */
+    /** PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST. */
     uint32_t type;
     /** PXDS_SNAPSHOT_... */
     uint32_t flags;
@@ -1579,7 +1580,7 @@ typedef struct {
     /** PXDS_SNAPSHOT_..., when it was listed. */
     uint32_t flags;
     /**
-     * PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
+     * PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
      * before it was reached, is kept, and marked so.
      */
     uint32_t mark;
@@ -1695,7 +1696,7 @@ typedef struct {
      * content.
      */
     pxds_status status;
-    /** PXDS_VERIFY_CHUNK, RENAMED, REPAIRED. */
+    /** PXDS_DAMAGE_CHUNK, RENAMED, REPAIRED. */
     uint32_t flags;
 } pxds_verify_damage;
 
@@ -1712,11 +1713,11 @@ typedef struct {
     uint64_t errors;
     /** Places that were damaged and have been repaired. */
     uint64_t repaired;
-    /** PXDS_VERIFY_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED. */
+    /** PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED. */
     uint32_t outcome;
     /** 0. */
     uint32_t reserved;
-    /** Why the key does not vouch for it, of PXDS_VERIFY_UNVOUCHED; else NULL. */
+    /** Why the key does not vouch for it, of PXDS_OUTCOME_UNVOUCHED; else NULL. */
     const char *reason;
 } pxds_verify_done;
 
@@ -1736,7 +1737,7 @@ typedef struct {
     /**
      * Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has
      * its fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed
-     * comes out as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
+     * comes out as PXDS_OUTCOME_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
      * snapshot, is damage.
      */
     const pxds_key *key;
@@ -1784,16 +1785,16 @@ typedef struct {
     uint64_t renamed;
     /** Chunks, of the bad, the missing and the unreadable, that have been repaired. */
     uint64_t repaired;
-    /** Snapshots that came out as PXDS_VERIFY_UNVOUCHED; they are not among `ok`. */
+    /** Snapshots that came out as PXDS_OUTCOME_UNVOUCHED; they are not among `ok`. */
     uint64_t unvouched;
-    /** Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`. */
+    /** Snapshots that came out as PXDS_OUTCOME_UNFINISHED; they are not among `skipped`. */
     uint64_t unfinished;
     /**
      * Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
      * That changes nothing of the outcome.
      */
     uint64_t unnoted;
-    /** PXDS_VERIFY_INCOMPLETE. */
+    /** PXDS_RESULT_INCOMPLETE. */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
@@ -1847,7 +1848,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_STATS_TOTAL_INIT. */
     size_t struct_size;
-    /** PXDS_STATS_EXACT if that was asked for, PXDS_STATS_INCOMPLETE. */
+    /** PXDS_RESULT_EXACT if PXDS_STATS_EXACT was asked for, PXDS_RESULT_INCOMPLETE. */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
@@ -2255,7 +2256,7 @@ pxds_status pxds_digest_parse(const char *hex, uint8_t *digest, pxds_error **err
 const char *pxds_backup_type_name(uint32_t type);
 
 /**
- * Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_BACKUP_... to `*type`.
+ * Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_TYPE_... to `*type`.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: any.
@@ -2388,8 +2389,8 @@ pxds_status pxds_key_new(const uint8_t *secret, pxds_key **out, pxds_error **err
 pxds_status pxds_key_random(pxds_key **out, pxds_error **err);
 
 /**
- * Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
- * PXDS_BLOB_CODEC_LONG_HEADER, or both.
+ * Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_CODEC_SHORT_IV,
+ * PXDS_CODEC_LONG_HEADER, or both.
  *
  * It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
  * snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's
@@ -2534,7 +2535,7 @@ pxds_status pxds_keyfile_format(const pxds_keyfile *keyfile, pxds_buffer **out, 
 /**
  * Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
  *
- * `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
+ * `flags`: 0 or PXDS_SAVE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
  * far as the process may.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
@@ -2631,7 +2632,7 @@ size_t pxds_blob_encode_bound(size_t data_len);
 /**
  * Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
  *
- * `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
+ * `flags`: 0, or of PXDS_ENCODE_COMPRESS and PXDS_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
  * capacity that is enough; otherwise a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md,
  * 2.3.
  *
@@ -2667,7 +2668,7 @@ pxds_status pxds_blob_encode_buffer(pxds_blob_codec *codec,
 /**
  * Decodes `blob` into the `data_capacity` bytes at `data` and writes the length to `*data_len`.
  *
- * Checks the structure, the CRC unless `flags` has PXDS_BLOB_DECODE_SKIP_CRC, and, if `digest` is not NULL, that the
+ * Checks the structure, the CRC unless `flags` has PXDS_DECODE_SKIP_CRC, and, if `digest` is not NULL, that the
  * data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
  * there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
  *
@@ -3329,9 +3330,9 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
  * PXDS_BLOB_MAX_SIZE.
  *
  * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
- * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks
- * may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size` than 4
- * MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+ * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
+ * chunks may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size`
+ * than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -3592,7 +3593,7 @@ pxds_status pxds_ingest_partial(pxds_ingest *ingest, pxds_index_writer **out, px
 void pxds_ingest_free(pxds_ingest *ingest);
 
 /**
- * Starts an image of `size` bytes, or of PXDS_IMAGE_SIZE_UNKNOWN, into `store`. `options` may be NULL.
+ * Starts an image of `size` bytes, or of PXDS_SIZE_UNKNOWN, into `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_image_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
@@ -4077,7 +4078,7 @@ void pxds_reader_free(pxds_reader *reader);
 pxds_status pxds_json_canonical(const void *data, size_t data_len, size_t max_len, pxds_buffer **out, pxds_error **err);
 
 /**
- * Makes the manifest of a new snapshot, without files yet. `type`: PXDS_BACKUP_...; `time` in seconds since 1970.
+ * Makes the manifest of a new snapshot, without files yet. `type`: PXDS_TYPE_...; `time` in seconds since 1970.
  *
  * Owns: the caller owns `*out` and frees it with pxds_manifest_free().
  * Errors: PXDS_ERR_ARGUMENT (also for a bad id or time).
@@ -4617,7 +4618,7 @@ pxds_status pxds_group_destroy(const pxds_store *store,
                                pxds_error **err);
 
 /**
- * Decides which of `count` snapshots are kept, and writes PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
+ * Decides which of `count` snapshots are kept, and writes PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
  * to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
  *
  * The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
@@ -4766,7 +4767,7 @@ pxds_status pxds_store_get_gc_status(const pxds_store *store, pxds_gc_status *st
  *
  * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
  * PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
- * listed, which of a whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
+ * listed, which of a whole store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
  * PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
  * PXDS_VERIFY_READ_ONLY.
  * Threads: shared.
@@ -5052,7 +5053,7 @@ pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
  * Opens a snapshot, finished or not, to read its archives.
  *
  * `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
- * signed as this snapshot, unless PXDS_SNAPSHOT_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
+ * signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
  * no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
  * too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
  * docs/format.md, 7.3 and 8.5.
@@ -5129,7 +5130,7 @@ pxds_status pxds_snapshot_restore_file(const pxds_snapshot *snapshot,
  * Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
  *
  * `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
- * a notice of the store's, unless the snapshot was opened with a key, without PXDS_SNAPSHOT_ALLOW_UNSIGNED.
+ * a notice of the store's, unless the snapshot was opened with a key, without PXDS_OPEN_ALLOW_UNSIGNED.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
@@ -5227,7 +5228,7 @@ const char *pxds_backup_previous(const pxds_backup *backup);
 pxds_status pxds_backup_add_index(pxds_backup *backup, const char *name, pxds_index_writer *index, pxds_error **err);
 
 /**
- * Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
+ * Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_ADD_NO_COMPRESS.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for `rsa-encrypted.key.blob` in an encrypted snapshot: see
  * pxds_backup_add_sealed_key()), PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),

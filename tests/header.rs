@@ -135,6 +135,70 @@ fn the_committed_header_is_current() {
     assert!(read(&path) == generated, "include/pxds.h is stale: run `make header`");
 }
 
+/// The sets of constants: how their names begin, and how their comments do. Flags of `pxds_x_options` need no line.
+const SETS: [(&str, &str); 30] = [
+    ("PXDS_ADD_", "pxds_backup_add_blob() flag"),
+    ("PXDS_ARCHIVE_", "Kind of an archive"),
+    ("PXDS_BLOB_", "pxds_blob_info.flags"),
+    ("PXDS_CODEC_", "pxds_blob_codec_options.flags"),
+    ("PXDS_CRYPT_", "Crypt mode"),
+    ("PXDS_DAMAGE_", "pxds_verify_damage.flags"),
+    ("PXDS_DECODE_", "Decoding flag"),
+    ("PXDS_ENCODE_", "Encoding flag"),
+    ("PXDS_FINGERPRINT_", "pxds_fingerprint_format() flag"),
+    ("PXDS_INDEX_", "Kind of an index"),
+    ("PXDS_INSERT_", "Inserting flag"),
+    ("PXDS_KDF_", "Key derivation"),
+    ("PXDS_KEYFILE_", "pxds_keyfile_info.flags"),
+    ("PXDS_LAYOUT_", "Layout"),
+    ("PXDS_LIST_", "Listing flag"),
+    ("PXDS_LOAD_", "Loading flag"),
+    ("PXDS_LOCK_", "Mode of a lock"),
+    ("PXDS_MANIFEST_", "pxds_manifest_info.flags"),
+    ("PXDS_MARK_", "A mark"),
+    ("PXDS_NOTICE_", "Level of a notice"),
+    ("PXDS_OPEN_", "Opening flag"),
+    ("PXDS_OUTCOME_", "How a snapshot came out"),
+    ("PXDS_RESULT_", "Flag of a result"),
+    ("PXDS_SAVE_", "pxds_keyfile_save() flag"),
+    ("PXDS_SIGNATURE_", "Signature"),
+    ("PXDS_SNAPSHOT_", "pxds_snapshot_entry.flags"),
+    ("PXDS_SYNC_", "Sync level"),
+    ("PXDS_TYPE_", "Type of a backup"),
+    ("PXDS_VERIFIED_", "State of verification"),
+    ("PXDS_WRITER_", "pxds_index_writer_new_fixed() flag"),
+];
+
+/// How names begin in the set that a comment says a constant is of; `None` of a size or a limit, which is of none.
+fn set_of(comment: &str) -> Option<String> {
+    let named = SETS.iter().find(|(_, phrase)| comment.starts_with(phrase)).map(|(prefix, _)| prefix.to_string());
+    let options = || Some(comment.strip_prefix("pxds_")?.split_once("_options.flags")?.0);
+    named.or_else(|| Some(format!("PXDS_{}_", options()?.to_uppercase())))
+}
+
+#[test]
+fn constants_of_a_set_begin_alike_and_no_others_do() {
+    const SIZES: [&str; 9] =
+        ["_SIZE", "_LEN", "_DEPTH", "_DIRS", "_CLASSES", "_WINDOW", "_AVG", "_MAX_NAME", "_UNKNOWN"];
+    let header = generate();
+    let mut constants = BTreeMap::new();
+    for text in header.split("\n/**").skip(1) {
+        let Some((comment, rest)) = text.split_once("*/\n#define ") else { continue };
+        let comment = comment.trim_start_matches([' ', '*', '\n']);
+        constants.insert(rest.split(' ').next().unwrap(), (comment.to_owned(), set_of(comment)));
+    }
+    let sets: BTreeSet<String> = constants.values().filter_map(|(_, set)| set.clone()).collect();
+    assert!(constants.len() > 100 && SETS.iter().all(|(prefix, _)| sets.contains(*prefix)), "{sets:?}");
+    for (name, (comment, set)) in &constants {
+        let begins = sets.iter().filter(|prefix| name.starts_with(prefix.as_str())).collect::<Vec<_>>();
+        match set {
+            Some(set) => assert_eq!(begins, [set], "{name}: {comment}"),
+            None if comment.starts_with("pxds_progress.phase") => assert!(name.contains("_PHASE_"), "{name}"),
+            None => assert!(begins.is_empty() || SIZES.iter().any(|end| name.ends_with(end)), "{name}: {comment}"),
+        }
+    }
+}
+
 /// The functions that are exported.
 fn symbols() -> BTreeSet<String> {
     let lines = read(&root().join("abi/pxds.symbols"));

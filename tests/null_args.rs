@@ -93,11 +93,11 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_time_format(0, c.out_text::<21>(), 21, c.err()) = PXDS_OK;
         pxds_time_parse(c.must(c.text("2020-06-26T13:56:05Z")), c.out::<i64>(), c.err()) = PXDS_OK;
         pxds_group_format(
-            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(),
+            c.may(c.text("a")), PXDS_TYPE_CT, c.must(c.text("100")), c.out_text::<100>(), 100, c.out::<usize>(),
             c.err(),
         ) = PXDS_OK;
         pxds_snapshot_format(
-            c.may(c.text("a")), PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_text::<100>(), 100, c.out::<usize>(),
+            c.may(c.text("a")), PXDS_TYPE_CT, c.must(c.text("100")), 0, c.out_text::<100>(), 100, c.out::<usize>(),
             c.err(),
         ) = PXDS_OK;
         pxds_group_parse(c.must(c.text("ns/a/ct/100")), c.out_struct(), c.err()) = PXDS_OK;
@@ -288,7 +288,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
 
         pxds_json_canonical(c.must(c.bytes(b"[1]")), 3, 100, c.out_handle(pxds_buffer_free), c.err()) = PXDS_OK;
         pxds_manifest_new(
-            PXDS_BACKUP_CT, c.must(c.text("100")), 0, c.out_handle(pxds_manifest_free), c.err(),
+            PXDS_TYPE_CT, c.must(c.text("100")), 0, c.out_handle(pxds_manifest_free), c.err(),
         ) = PXDS_OK;
         pxds_manifest_parse(
             c.must(c.bytes(MANIFEST)), MANIFEST.len(), c.out_handle(pxds_manifest_free), c.err(),
@@ -314,7 +314,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
         pxds_key_new(c.must(c.digest()), c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
         pxds_key_random(c.out_handle(pxds_key_free), c.err()) = PXDS_OK;
         pxds_key_tolerant(
-            c.must(key(c)), PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, c.out_handle(pxds_key_free),
+            c.must(key(c)), PXDS_CODEC_SHORT_IV | PXDS_CODEC_LONG_HEADER, c.out_handle(pxds_key_free),
             c.err(),
         ) = PXDS_OK;
         pxds_key_get_fingerprint(c.must(key(c)), c.out_digest(), c.err()) = PXDS_OK;
@@ -447,7 +447,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.must(c.text("x")), c.may(c.text("1")), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open(
-            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), PXDS_SNAPSHOT_ALLOW_UNSIGNED,
+            c.must(snapshots(c)), c.must(c.text(SNAPSHOT)), c.may(key(c)), PXDS_OPEN_ALLOW_UNSIGNED,
             c.out_handle(pxds_snapshot_free), c.err(),
         ) = PXDS_OK;
         pxds_snapshot_open_reader(
@@ -523,7 +523,7 @@ fn index_header() -> pxds_index_header {
 
 fn fixed_writer(c: &Call) -> *mut pxds_index_writer {
     c.make(pxds_index_writer_free, |out| unsafe {
-        pxds_index_writer_new_fixed(0, null(), 12, 8, PXDS_INDEX_ALLOW_INCOMPLETE, out, null_mut())
+        pxds_index_writer_new_fixed(0, null(), 12, 8, PXDS_WRITER_ALLOW_INCOMPLETE, out, null_mut())
     })
 }
 
@@ -653,7 +653,7 @@ fn with_namespace(c: &Call) -> *mut pxds_store {
 
 fn manifest_of(c: &Call) -> *mut pxds_manifest {
     let id = c.text("x");
-    c.make(pxds_manifest_free, |out| unsafe { pxds_manifest_new(PXDS_BACKUP_HOST, id, TIME, out, null_mut()) })
+    c.make(pxds_manifest_free, |out| unsafe { pxds_manifest_new(PXDS_TYPE_HOST, id, TIME, out, null_mut()) })
 }
 
 fn snapshot(c: &Call) -> *mut pxds_snapshot {

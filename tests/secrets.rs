@@ -319,7 +319,7 @@ fn nothing_of_a_key_from_c_is_left(pieces: &[Piece], scratch: &Scratch) {
         let word: *const c_void = null();
         assert_eq!(pxds_keyfile_new(key, word, 0, &raw const options, &raw mut file, none), 0);
         assert_eq!(pxds_keyfile_format(file, &raw mut text, none), 0);
-        assert_eq!(pxds_keyfile_save(file, path.as_ptr(), PXDS_KEYFILE_REPLACE, none), 0);
+        assert_eq!(pxds_keyfile_save(file, path.as_ptr(), PXDS_SAVE_REPLACE, none), 0);
         assert_eq!(pxds_keyfile_load(path.as_ptr(), &raw mut loaded, none), 0);
         assert_eq!(pxds_keyfile_unlock(loaded, word, 0, &raw mut again, none), 0);
         pxds_buffer_free(text);

@@ -124,7 +124,7 @@ int load_key(const struct args *args, pxds_key **key)
     *key = strict;
     if (rc != 0 || !args->option[OPT_GO_BLOBS].given)
         return rc;
-    if (pxds_key_tolerant(strict, PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, key,
+    if (pxds_key_tolerant(strict, PXDS_CODEC_SHORT_IV | PXDS_CODEC_LONG_HEADER, key,
                           &err) < 0)
         rc = fail(err);
     pxds_key_free(strict);
@@ -266,7 +266,7 @@ static int change_password(const struct args *args)
     if (rc == 0 && options.kdf != PXDS_KDF_NONE)
         rc = get_new_password(args, OPT_NEW_PASSWORD_FILE, OPT_NEW_PASSWORD_FD, &password);
     if (rc == 0)
-        rc = save(key, &password, &options, path, PXDS_KEYFILE_REPLACE);
+        rc = save(key, &password, &options, path, PXDS_SAVE_REPLACE);
     if (rc == 0 && options.kdf == PXDS_KDF_NONE && !args->option[OPT_KDF].given)
         say("note: %s is still without a password; --kdf scrypt puts it under one", path);
     wipe_password(&password);

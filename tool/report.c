@@ -59,8 +59,8 @@ static void load_manifest(const pxds_store *store, struct report_snapshot *snaps
         snapshot->verify = VERIFY_UNREADABLE;
         snapshot->title = first_line(why, strlen(why));
     } else {
-        snapshot->verify = info.verify_state == PXDS_VERIFY_STATE_OK       ? VERIFY_OK
-                           : info.verify_state == PXDS_VERIFY_STATE_FAILED ? VERIFY_FAILED
+        snapshot->verify = info.verify_state == PXDS_VERIFIED_OK       ? VERIFY_OK
+                           : info.verify_state == PXDS_VERIFIED_FAILED ? VERIFY_FAILED
                                                                            : VERIFY_NONE;
         if (notes != NULL)
             snapshot->title = first_line((const char *)pxds_buffer_data(notes),
@@ -238,7 +238,7 @@ static void put_alarm(FILE *out, uint64_t count, const char *what)
 
 static bool is_incomplete(const struct report *report)
 {
-    return (report->total.flags & PXDS_STATS_INCOMPLETE) != 0;
+    return (report->total.flags & PXDS_RESULT_INCOMPLETE) != 0;
 }
 
 static void put_alarms(FILE *out, const struct report *report)

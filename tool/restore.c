@@ -48,8 +48,8 @@ uint32_t open_flags(const struct args *args)
 {
     const struct value *option = args->option;
 
-    return (option[OPT_ALLOW_UNSIGNED].given ? PXDS_SNAPSHOT_ALLOW_UNSIGNED : 0) |
-           (option[OPT_SKIP_BAD].given ? PXDS_SNAPSHOT_SALVAGE : 0);
+    return (option[OPT_ALLOW_UNSIGNED].given ? PXDS_OPEN_ALLOW_UNSIGNED : 0) |
+           (option[OPT_SKIP_BAD].given ? PXDS_OPEN_SALVAGE : 0);
 }
 
 bool is_signed(const pxds_store *store, const char *path)

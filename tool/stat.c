@@ -88,7 +88,7 @@ static void json_factors(const pxds_stats_described *described, const pxds_stats
 static void json_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
 {
     printf("{\"kind\":\"store\",\"exact\":%s,\"complete\":%s,\"groups\":%zu,\"snapshots\":%zu",
-           exact ? "true" : "false", total->flags & PXDS_STATS_INCOMPLETE ? "false" : "true",
+           exact ? "true" : "false", total->flags & PXDS_RESULT_INCOMPLETE ? "false" : "true",
            pxds_stats_group_count(stats), pxds_stats_snapshot_count(stats));
     json_described("described", &total->described);
     json_described("others", &total->others);
@@ -203,7 +203,7 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
     if (all->unreadable > 0)
         printf("%-20s %" PRIu64 " %s\n", "not readable:", all->unreadable,
                all->unreadable == 1 ? "index or directory" : "indexes or directories");
-    if (total->flags & PXDS_STATS_INCOMPLETE)
+    if (total->flags & PXDS_RESULT_INCOMPLETE)
         puts("not complete:        something could not be seen or read, and is in no number");
     print_sizes(total->sizes, total->size_bytes);
 }
@@ -267,5 +267,5 @@ int cmd_stat(const struct args *args)
         print_snapshots(stats, exact, now);
     }
     pxds_stats_free(stats);
-    return total.flags & PXDS_STATS_INCOMPLETE ? EXIT_INCOMPLETE : 0;
+    return total.flags & PXDS_RESULT_INCOMPLETE ? EXIT_INCOMPLETE : 0;
 }

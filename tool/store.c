@@ -344,7 +344,7 @@ static int blob_code(bool encode, const struct args *args, const pxds_key *key,
                      const uint8_t *data, size_t len)
 {
     const char *out = args->operands > 2 ? args->operand[2] : "-";
-    uint32_t flags = args->option[OPT_COMPRESS].given ? PXDS_BLOB_ENCODE_COMPRESS : 0;
+    uint32_t flags = args->option[OPT_COMPRESS].given ? PXDS_ENCODE_COMPRESS : 0;
     pxds_blob_codec_options options = PXDS_BLOB_CODEC_OPTIONS_INIT;
     pxds_blob_codec *codec = NULL;
     pxds_buffer *result = NULL;
@@ -352,7 +352,7 @@ static int blob_code(bool encode, const struct args *args, const pxds_key *key,
     int rc;
 
     if (key != NULL)
-        flags |= PXDS_BLOB_ENCODE_ENCRYPT;
+        flags |= PXDS_ENCODE_ENCRYPT;
     options.key = key;
     if (pxds_blob_codec_new(&options, &codec, &err) < 0 ||
         (encode ? pxds_blob_encode_buffer(codec, data, len, flags, &result, &err)

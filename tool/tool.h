@@ -281,7 +281,7 @@ int cmd_backup(const struct args *args);
 /* restore.c */
 int cmd_restore(const struct args *args);
 
-/* How the options say that a snapshot is to be opened: PXDS_SNAPSHOT_... */
+/* How the options say that a snapshot is to be opened: PXDS_OPEN_... */
 uint32_t open_flags(const struct args *args);
 
 /* Whether the manifest of a snapshot has a signature, right or wrong. */

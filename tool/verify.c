@@ -9,7 +9,7 @@ struct report {
 
 static void print_place(const pxds_verify_damage *damage, bool json)
 {
-    const bool chunk = (damage->flags & PXDS_VERIFY_CHUNK) != 0;
+    const bool chunk = (damage->flags & PXDS_DAMAGE_CHUNK) != 0;
 
     if (!json && chunk)
         printf(", %" PRIu64 " bytes at %" PRIu64, damage->length, damage->offset);
@@ -28,7 +28,7 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
     clear_line();
     if (report->json) {
         /* What has been repaired is only counted. */
-        if ((damage->flags & PXDS_VERIFY_REPAIRED) != 0)
+        if ((damage->flags & PXDS_DAMAGE_REPAIRED) != 0)
             return 0;
         if (report->rows++ == 0)
             printf("{\"snapshot\":\"%s\",\"ok\":false,\"errors\":[", damage->snapshot);
@@ -46,7 +46,7 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
         print_place(damage, false);
         fputs(": ", stdout);
         print_text(damage->message, strlen(damage->message));
-        puts((damage->flags & PXDS_VERIFY_REPAIRED) != 0 ? " (repaired)" : "");
+        puts((damage->flags & PXDS_DAMAGE_REPAIRED) != 0 ? " (repaired)" : "");
     }
     return ferror(stdout) ? 1 : stop_signal();
 }
@@ -54,17 +54,17 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
 static const char *outcome_name(uint32_t outcome)
 {
     switch (outcome) {
-    case PXDS_VERIFY_OK:
+    case PXDS_OUTCOME_OK:
         return "ok";
-    case PXDS_VERIFY_FAILED:
+    case PXDS_OUTCOME_FAILED:
         return "failed";
-    case PXDS_VERIFY_BUSY:
+    case PXDS_OUTCOME_BUSY:
         return "in use";
-    case PXDS_VERIFY_GONE:
+    case PXDS_OUTCOME_GONE:
         return "removed";
-    case PXDS_VERIFY_UNVOUCHED:
+    case PXDS_OUTCOME_UNVOUCHED:
         return "not vouched for";
-    case PXDS_VERIFY_UNFINISHED:
+    case PXDS_OUTCOME_UNFINISHED:
         return "unfinished";
     default:
         return "verified before";
@@ -73,8 +73,8 @@ static const char *outcome_name(uint32_t outcome)
 
 static bool was_skipped(uint32_t outcome)
 {
-    return outcome == PXDS_VERIFY_BUSY || outcome == PXDS_VERIFY_GONE ||
-           outcome == PXDS_VERIFY_RECENT || outcome == PXDS_VERIFY_UNFINISHED;
+    return outcome == PXDS_OUTCOME_BUSY || outcome == PXDS_OUTCOME_GONE ||
+           outcome == PXDS_OUTCOME_RECENT || outcome == PXDS_OUTCOME_UNFINISHED;
 }
 
 /* The end of a snapshot's line: "ok" is null where nobody can say so. */
@@ -82,7 +82,7 @@ static void print_done_json(const struct report *report, const pxds_verify_done 
 {
     if (report->rows == 0)
         printf("{\"snapshot\":\"%s\",\"ok\":%s,\"errors\":[", done->snapshot,
-               done->outcome == PXDS_VERIFY_OK ? "true" : "null");
+               done->outcome == PXDS_OUTCOME_OK ? "true" : "null");
     putchar(']');
     if (was_skipped(done->outcome))
         printf(",\"skipped\":\"%s\"", outcome_name(done->outcome));
@@ -148,7 +148,7 @@ static int sum_up(const pxds_verify_result *result)
         return 1;
     if (result->unvouched > 0)
         return EXIT_UNVOUCHED;
-    return result->unfinished > 0 || (result->flags & PXDS_VERIFY_INCOMPLETE) != 0 ? EXIT_INCOMPLETE
+    return result->unfinished > 0 || (result->flags & PXDS_RESULT_INCOMPLETE) != 0 ? EXIT_INCOMPLETE
                                                                                   : 0;
 }
 
@@ -166,7 +166,7 @@ static int verify(const struct args *args, const pxds_store *store,
     clear_line();
     if (report->json && report->rows > 0)
         puts("]}"); /* it was stopped in the middle of a snapshot */
-    if (status >= 0 && report->json && (result.flags & PXDS_VERIFY_INCOMPLETE) != 0)
+    if (status >= 0 && report->json && (result.flags & PXDS_RESULT_INCOMPLETE) != 0)
         puts("{\"complete\":false}");
     return status < 0 ? fail(err) : sum_up(&result);
 }

@@ -25,7 +25,7 @@ use crate::sys::CallerFd;
 pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
 
 /// pxds_backup_add_blob() flag: do not compress.
-pub const PXDS_BACKUP_NO_COMPRESS: u32 = 1;
+pub const PXDS_ADD_NO_COMPRESS: u32 = 1;
 
 /// pxds_progress.phase of a backup that waits for its time; done: seconds.
 pub const PXDS_BACKUP_PHASE_WAIT: u32 = 0;
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn pxds_backup_add_index(
     })
 }
 
-/// Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_BACKUP_NO_COMPRESS.
+/// Adds the blob `name`, which ends in .blob, with this content. `flags`: 0 or PXDS_ADD_NO_COMPRESS.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for `rsa-encrypted.key.blob` in an encrypted snapshot: see
 /// pxds_backup_add_sealed_key()), PXDS_ERR_EXISTS (an archive has the name), PXDS_ERR_LIMIT (above PXDS_BLOB_MAX_SIZE),
@@ -218,8 +218,8 @@ pub unsafe extern "C" fn pxds_backup_add_blob(
         let (backup, name, data) = unsafe {
             (args::handle(backup, "backup")?, args::text(name, "name")?, args::bytes(data, data_len, "data")?)
         };
-        args::flags(flags, PXDS_BACKUP_NO_COMPRESS, "flags")?;
-        backup.backup.enter()?.add_blob(name, data, flags & PXDS_BACKUP_NO_COMPRESS == 0)
+        args::flags(flags, PXDS_ADD_NO_COMPRESS, "flags")?;
+        backup.backup.enter()?.add_blob(name, data, flags & PXDS_ADD_NO_COMPRESS == 0)
     })
 }
 

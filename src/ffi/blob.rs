@@ -37,17 +37,17 @@ pub const PXDS_BLOB_COMPRESSED: u32 = 1;
 pub const PXDS_BLOB_ENCRYPTED: u32 = 2;
 
 /// Encoding flag: compress, with zstd at level 1, what becomes smaller by it.
-pub const PXDS_BLOB_ENCODE_COMPRESS: u32 = 1;
+pub const PXDS_ENCODE_COMPRESS: u32 = 1;
 /// Encoding flag: encrypt with the codec's key.
-pub const PXDS_BLOB_ENCODE_ENCRYPT: u32 = 2;
+pub const PXDS_ENCODE_ENCRYPT: u32 = 2;
 /// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs with an iv of 12 bytes too, as
 /// the Go package has written them, and accept the digests that it has made of their data.
-pub const PXDS_BLOB_CODEC_SHORT_IV: u32 = 1;
+pub const PXDS_CODEC_SHORT_IV: u32 = 1;
 /// pxds_blob_codec_options.flags, and flag of pxds_key_tolerant(): read encrypted blobs whose header is four zero bytes
 /// too long too, as the Go package has written them.
-pub const PXDS_BLOB_CODEC_LONG_HEADER: u32 = 2;
+pub const PXDS_CODEC_LONG_HEADER: u32 = 2;
 /// Decoding flag: do not compare the CRC.
-pub const PXDS_BLOB_DECODE_SKIP_CRC: u32 = 1;
+pub const PXDS_DECODE_SKIP_CRC: u32 = 1;
 
 /// The header of an encoded blob.
 #[repr(C)]
@@ -80,11 +80,11 @@ unsafe impl SizeFirst for pxds_blob_info {
 pub struct pxds_blob_codec_options {
     /// Bytes of this structure; set by PXDS_BLOB_CODEC_OPTIONS_INIT.
     pub struct_size: usize,
-    /// PXDS_BLOB_CODEC_...
+    /// PXDS_CODEC_...
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// What encrypted blobs are opened with, and with PXDS_BLOB_ENCODE_ENCRYPT made with; may be NULL.
+    /// What encrypted blobs are opened with, and with PXDS_ENCODE_ENCRYPT made with; may be NULL.
     pub key: *const pxds_key,
 }
 
@@ -103,13 +103,10 @@ impl pxds_blob_codec {
     }
 }
 
-/// What the flags PXDS_BLOB_CODEC_... say.
+/// What the flags PXDS_CODEC_... say.
 pub(super) fn read_tolerance(flags: u32, name: &str) -> Result<Tolerance> {
-    args::flags(flags, PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, name)?;
-    Ok(Tolerance {
-        short_iv: flags & PXDS_BLOB_CODEC_SHORT_IV != 0,
-        long_header: flags & PXDS_BLOB_CODEC_LONG_HEADER != 0,
-    })
+    args::flags(flags, PXDS_CODEC_SHORT_IV | PXDS_CODEC_LONG_HEADER, name)?;
+    Ok(Tolerance { short_iv: flags & PXDS_CODEC_SHORT_IV != 0, long_header: flags & PXDS_CODEC_LONG_HEADER != 0 })
 }
 
 /// Makes a codec. `options` may be NULL.
@@ -159,7 +156,7 @@ pub extern "C" fn pxds_blob_encode_bound(data_len: usize) -> usize {
 
 /// Encodes `data` into the `blob_capacity` bytes at `blob` and writes the length to `*blob_len`.
 ///
-/// `flags`: 0, or of PXDS_BLOB_ENCODE_COMPRESS and PXDS_BLOB_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
+/// `flags`: 0, or of PXDS_ENCODE_COMPRESS and PXDS_ENCODE_ENCRYPT. With PXDS_ERR_TOO_SMALL `*blob_len` is a
 /// capacity that is enough; otherwise a failure leaves 0 there. `data` and `blob` must not overlap. See docs/format.md,
 /// 2.3.
 ///
@@ -233,8 +230,8 @@ pub unsafe extern "C" fn pxds_blob_encode_buffer(
 
 /// Whether to compress, and whether to encrypt.
 fn read_encode_flags(flags: u32) -> Result<(bool, bool)> {
-    args::flags(flags, PXDS_BLOB_ENCODE_COMPRESS | PXDS_BLOB_ENCODE_ENCRYPT, "flags")?;
-    Ok((flags & PXDS_BLOB_ENCODE_COMPRESS != 0, flags & PXDS_BLOB_ENCODE_ENCRYPT != 0))
+    args::flags(flags, PXDS_ENCODE_COMPRESS | PXDS_ENCODE_ENCRYPT, "flags")?;
+    Ok((flags & PXDS_ENCODE_COMPRESS != 0, flags & PXDS_ENCODE_ENCRYPT != 0))
 }
 
 /// Parses a blob that is to be decoded, and checks its CRC, as `load` does, unless told not to.
@@ -243,13 +240,13 @@ fn parse_for_decoding<'a>(
     flags: u32,
     load: impl FnOnce(&'a [u8]) -> Result<Blob<'a>>,
 ) -> Result<Blob<'a>> {
-    args::flags(flags, PXDS_BLOB_DECODE_SKIP_CRC, "flags")?;
-    if flags & PXDS_BLOB_DECODE_SKIP_CRC != 0 { Blob::parse(blob) } else { load(blob) }
+    args::flags(flags, PXDS_DECODE_SKIP_CRC, "flags")?;
+    if flags & PXDS_DECODE_SKIP_CRC != 0 { Blob::parse(blob) } else { load(blob) }
 }
 
 /// Decodes `blob` into the `data_capacity` bytes at `data` and writes the length to `*data_len`.
 ///
-/// Checks the structure, the CRC unless `flags` has PXDS_BLOB_DECODE_SKIP_CRC, and, if `digest` is not NULL, that the
+/// Checks the structure, the CRC unless `flags` has PXDS_DECODE_SKIP_CRC, and, if `digest` is not NULL, that the
 /// data has this digest. With PXDS_ERR_TOO_SMALL `*data_len` is a capacity that is enough; otherwise a failure leaves 0
 /// there, and nothing useful at `data`. `blob` and `data` must not overlap. See docs/format.md, 2.5.
 ///

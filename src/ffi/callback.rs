@@ -13,9 +13,9 @@ use crate::progress::{OnProgress, Stage};
 use crate::source::{BadChunk, OnBad};
 use crate::store::{Notice, NoticeLevel};
 
-/// Worth knowing.
+/// Level of a notice: worth knowing.
 pub const PXDS_NOTICE_INFO: u32 = 1;
-/// Something is off, and the work goes on.
+/// Level of a notice: something is off, and the work goes on.
 pub const PXDS_NOTICE_WARNING: u32 = 2;
 
 /// Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message();

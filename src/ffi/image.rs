@@ -17,7 +17,7 @@ use crate::ingest::{Changes, Image, ImageOptions};
 use crate::sys::CallerFd;
 
 /// pxds_image_new() size: it is not known, and is what comes.
-pub const PXDS_IMAGE_SIZE_UNKNOWN: u64 = u64::MAX;
+pub const PXDS_SIZE_UNKNOWN: u64 = u64::MAX;
 
 /// pxds_image_options.flags: store chunks uncompressed.
 pub const PXDS_IMAGE_NO_COMPRESS: u32 = 1;
@@ -110,7 +110,7 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
     }
 }
 
-/// Starts an image of `size` bytes, or of PXDS_IMAGE_SIZE_UNKNOWN, into `store`. `options` may be NULL.
+/// Starts an image of `size` bytes, or of PXDS_SIZE_UNKNOWN, into `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_image_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn pxds_image_new(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        let size = Some(size).filter(|&size| size != PXDS_IMAGE_SIZE_UNKNOWN);
+        let size = Some(size).filter(|&size| size != PXDS_SIZE_UNKNOWN);
         out.hand_out(pxds_image(Exclusive::new(Image::new(store.core(), size, options)?)));
         Ok(())
     })

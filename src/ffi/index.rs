@@ -101,7 +101,7 @@ impl pxds_index {
 }
 
 /// pxds_index_writer_new_fixed() flag: accept chunks without a digest; they stay zeros, which name no chunk.
-pub const PXDS_INDEX_ALLOW_INCOMPLETE: u32 = 1;
+pub const PXDS_WRITER_ALLOW_INCOMPLETE: u32 = 1;
 
 /// An index in the making. Exclusive.
 ///
@@ -430,9 +430,9 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
 /// PXDS_BLOB_MAX_SIZE.
 ///
 /// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
-/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_INDEX_ALLOW_INCOMPLETE, with which up to 2^18 chunks
-/// may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size` than 4
-/// MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
+/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
+/// chunks may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size`
+/// than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_writer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT (too many chunks), PXDS_ERR_NOMEM.
@@ -451,9 +451,9 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
-        args::flags(flags, PXDS_INDEX_ALLOW_INCOMPLETE, "flags")?;
+        args::flags(flags, PXDS_WRITER_ALLOW_INCOMPLETE, "flags")?;
         let mut writer = FixedWriter::new(ctime, uuid, size, chunk_size)?;
-        if flags & PXDS_INDEX_ALLOW_INCOMPLETE != 0 {
+        if flags & PXDS_WRITER_ALLOW_INCOMPLETE != 0 {
             writer = writer.allow_incomplete();
         }
         out.hand_out(pxds_index_writer::own(IndexWriter::Fixed(writer)));

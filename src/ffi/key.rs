@@ -84,8 +84,8 @@ pub unsafe extern "C" fn pxds_key_random(out: *mut *mut pxds_key, err: *mut *mut
     })
 }
 
-/// Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_BLOB_CODEC_SHORT_IV,
-/// PXDS_BLOB_CODEC_LONG_HEADER, or both.
+/// Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_CODEC_SHORT_IV,
+/// PXDS_CODEC_LONG_HEADER, or both.
 ///
 /// It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
 /// snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's

@@ -14,11 +14,11 @@ use crate::error::{Error, Kind, Result};
 use crate::keyfile::{Kdf, KeyFile};
 use crate::sys;
 
-/// scrypt, which takes 64 MiB of memory as well as time.
+/// Key derivation: scrypt, which takes 64 MiB of memory as well as time.
 pub const PXDS_KDF_SCRYPT: u32 = 0;
-/// PBKDF2 with HMAC-SHA256.
+/// Key derivation: PBKDF2 with HMAC-SHA256.
 pub const PXDS_KDF_PBKDF2: u32 = 1;
-/// Nothing: the key is in the file as it is.
+/// Key derivation: none, the key is in the file as it is.
 pub const PXDS_KDF_NONE: u32 = 2;
 
 /// Bytes of the shortest password.
@@ -28,7 +28,7 @@ pub const PXDS_PASSWORD_MIN_LEN: usize = 5;
 pub const PXDS_KEYFILE_HAS_FINGERPRINT: u32 = 1;
 
 /// pxds_keyfile_save() flag: replace a file that is there.
-pub const PXDS_KEYFILE_REPLACE: u32 = 1;
+pub const PXDS_SAVE_REPLACE: u32 = 1;
 
 /// How a key file is made.
 #[repr(C)]
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn pxds_keyfile_format(
 
 /// Writes a key file to `path`, readable for its owner alone, on the disk when this returns.
 ///
-/// `flags`: 0 or PXDS_KEYFILE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
+/// `flags`: 0 or PXDS_SAVE_REPLACE, which replaces a file that is there, whole or not at all. It keeps its owner, as
 /// far as the process may.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_EXISTS, PXDS_ERR_NOT_FOUND (no such directory), PXDS_ERR_IO.
@@ -281,8 +281,8 @@ pub unsafe extern "C" fn pxds_keyfile_save(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (keyfile, path) = unsafe { (args::handle(keyfile, "keyfile")?, args::path(path, "path")?) };
-        args::flags(flags, PXDS_KEYFILE_REPLACE, "flags")?;
-        keyfile.file.save(path, flags & PXDS_KEYFILE_REPLACE != 0)
+        args::flags(flags, PXDS_SAVE_REPLACE, "flags")?;
+        keyfile.file.save(path, flags & PXDS_SAVE_REPLACE != 0)
     })
 }
 

@@ -13,10 +13,10 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
 use crate::sys::LockMode;
 
-/// Of a store: as a writer, beside other writers, against garbage collection by other programs. Of a snapshot: as a
-/// reader, beside other readers.
+/// Mode of a lock. Of a store: as a writer, beside other writers, against garbage collection by other programs. Of a
+/// snapshot: as a reader, beside other readers.
 pub const PXDS_LOCK_SHARED: u32 = 1;
-/// Of a store: against every other program, and every other open handle, on it. Of a snapshot: alone.
+/// Mode of a lock. Of a store: against every other program, and every other open handle, on it. Of a snapshot: alone.
 pub const PXDS_LOCK_EXCLUSIVE: u32 = 2;
 
 /// A hold on a store, a group or a snapshot. Shared.

@@ -23,19 +23,19 @@ use crate::manifest::{CryptMode, FileInfo, Manifest, Signature, VerifyState};
 /// pxds_manifest_info.flags: there is a signature, which nobody has checked.
 pub const PXDS_MANIFEST_SIGNED: u32 = 1;
 
-/// Nobody has checked the signature, for want of a key or a manifest.
+/// Signature: nobody has checked it, for want of a key or a manifest.
 pub const PXDS_SIGNATURE_UNCHECKED: u32 = 0;
-/// There is no signature.
+/// Signature: there is none.
 pub const PXDS_SIGNATURE_MISSING: u32 = 1;
-/// The signature is right.
+/// Signature: it is right.
 pub const PXDS_SIGNATURE_VALID: u32 = 2;
 
-/// Not verified.
-pub const PXDS_VERIFY_STATE_NONE: u32 = 0;
-/// All was well when it was last verified.
-pub const PXDS_VERIFY_STATE_OK: u32 = 1;
-/// Something was wrong when it was last verified.
-pub const PXDS_VERIFY_STATE_FAILED: u32 = 2;
+/// State of verification: none.
+pub const PXDS_VERIFIED_NONE: u32 = 0;
+/// State of verification: all was well the last time.
+pub const PXDS_VERIFIED_OK: u32 = 1;
+/// State of verification: something was wrong the last time.
+pub const PXDS_VERIFIED_FAILED: u32 = 2;
 
 /// What a manifest says of its snapshot.
 #[repr(C)]
@@ -43,7 +43,7 @@ pub const PXDS_VERIFY_STATE_FAILED: u32 = 2;
 pub struct pxds_manifest_info {
     /// Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
+    /// PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST.
     pub r#type: u32,
     /// PXDS_MANIFEST_...
     pub flags: u32,
@@ -53,7 +53,7 @@ pub struct pxds_manifest_info {
     pub file_count: u64,
     /// The id of the group; any text. It is the manifest's and lasts until that is freed.
     pub id: *const c_char,
-    /// PXDS_VERIFY_STATE_...
+    /// PXDS_VERIFIED_...
     pub verify_state: u32,
     /// 0.
     pub reserved: u32,
@@ -154,7 +154,7 @@ pub(super) fn crypt_mode(value: u32) -> Result<CryptMode> {
     }
 }
 
-/// Makes the manifest of a new snapshot, without files yet. `type`: PXDS_BACKUP_...; `time` in seconds since 1970.
+/// Makes the manifest of a new snapshot, without files yet. `type`: PXDS_TYPE_...; `time` in seconds since 1970.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_manifest_free().
 /// Errors: PXDS_ERR_ARGUMENT (also for a bad id or time).
@@ -267,9 +267,9 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
             file_count: held.manifest.files().len() as u64,
             id: id.as_ptr(),
             verify_state: match held.manifest.verify_state() {
-                None => PXDS_VERIFY_STATE_NONE,
-                Some(VerifyState { ok: true, .. }) => PXDS_VERIFY_STATE_OK,
-                Some(VerifyState { ok: false, .. }) => PXDS_VERIFY_STATE_FAILED,
+                None => PXDS_VERIFIED_NONE,
+                Some(VerifyState { ok: true, .. }) => PXDS_VERIFIED_OK,
+                Some(VerifyState { ok: false, .. }) => PXDS_VERIFIED_FAILED,
             },
             reserved: 0,
         });

@@ -12,11 +12,11 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{self, ArchiveKind, BackupType, Group, Namespace, Snapshot};
 
 /// Type of a backup: a virtual machine, "vm".
-pub const PXDS_BACKUP_VM: u32 = 0;
+pub const PXDS_TYPE_VM: u32 = 0;
 /// Type of a backup: a container, "ct".
-pub const PXDS_BACKUP_CT: u32 = 1;
+pub const PXDS_TYPE_CT: u32 = 1;
 /// Type of a backup: a host, "host".
-pub const PXDS_BACKUP_HOST: u32 = 2;
+pub const PXDS_TYPE_HOST: u32 = 2;
 
 /// Most components of a namespace.
 pub const PXDS_NAMESPACE_MAX_DEPTH: usize = 7;
@@ -45,7 +45,7 @@ const ID_SIZE: usize = 256;
 pub struct pxds_group_name {
     /// Bytes of this structure; set by PXDS_GROUP_NAME_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
+    /// PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -66,7 +66,7 @@ unsafe impl SizeFirst for pxds_group_name {
 pub struct pxds_snapshot_name {
     /// Bytes of this structure; set by PXDS_SNAPSHOT_NAME_INIT.
     pub struct_size: usize,
-    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
+    /// PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -86,9 +86,9 @@ unsafe impl SizeFirst for pxds_snapshot_name {
 /// The type that a caller chose.
 pub(super) fn backup_type(value: u32) -> Result<BackupType> {
     match value {
-        PXDS_BACKUP_VM => Ok(BackupType::Vm),
-        PXDS_BACKUP_CT => Ok(BackupType::Ct),
-        PXDS_BACKUP_HOST => Ok(BackupType::Host),
+        PXDS_TYPE_VM => Ok(BackupType::Vm),
+        PXDS_TYPE_CT => Ok(BackupType::Ct),
+        PXDS_TYPE_HOST => Ok(BackupType::Host),
         other => Err(Error::new(Kind::Argument, format!("type cannot be {other}"))),
     }
 }
@@ -96,9 +96,9 @@ pub(super) fn backup_type(value: u32) -> Result<BackupType> {
 /// The constant of a type.
 pub(super) fn constant_of(kind: BackupType) -> u32 {
     match kind {
-        BackupType::Vm => PXDS_BACKUP_VM,
-        BackupType::Ct => PXDS_BACKUP_CT,
-        BackupType::Host => PXDS_BACKUP_HOST,
+        BackupType::Vm => PXDS_TYPE_VM,
+        BackupType::Ct => PXDS_TYPE_CT,
+        BackupType::Host => PXDS_TYPE_HOST,
     }
 }
 
@@ -158,16 +158,16 @@ fn put((out_len, room): (Out<'_, usize>, &mut [u8]), text: &str) -> Result<()> {
 pub extern "C" fn pxds_backup_type_name(r#type: u32) -> *const c_char {
     let name = |kind: u32| -> &'static CStr {
         match kind {
-            PXDS_BACKUP_VM => c"vm",
-            PXDS_BACKUP_CT => c"ct",
-            PXDS_BACKUP_HOST => c"host",
+            PXDS_TYPE_VM => c"vm",
+            PXDS_TYPE_CT => c"ct",
+            PXDS_TYPE_HOST => c"host",
             _ => c"unknown",
         }
     };
     guard_value(c"unknown".as_ptr(), || name(r#type).as_ptr())
 }
 
-/// Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_BACKUP_... to `*type`.
+/// Reads the name of a type, exactly "vm", "ct" or "host", and writes PXDS_TYPE_... to `*type`.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: any.

@@ -18,13 +18,13 @@ use crate::snapshot::{PruneOptions, Pruned};
 use crate::zone::Zone;
 
 /// A mark: it is kept.
-pub const PXDS_PRUNE_KEEP: u32 = 1;
+pub const PXDS_MARK_KEEP: u32 = 1;
 /// A mark: it is kept because it is the newest and not finished, so it may still be in the making.
-pub const PXDS_PRUNE_KEEP_PARTIAL: u32 = 2;
+pub const PXDS_MARK_KEEP_PARTIAL: u32 = 2;
 /// A mark: it is kept because it is protected.
-pub const PXDS_PRUNE_PROTECTED: u32 = 3;
+pub const PXDS_MARK_PROTECTED: u32 = 3;
 /// A mark: it is to be removed.
-pub const PXDS_PRUNE_REMOVE: u32 = 4;
+pub const PXDS_MARK_REMOVE: u32 = 4;
 
 /// pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing.
 pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
@@ -96,7 +96,7 @@ pub struct pxds_prune_entry {
     pub time: i64,
     /// PXDS_SNAPSHOT_..., when it was listed.
     pub flags: u32,
-    /// PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
+    /// PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
     /// before it was reached, is kept, and marked so.
     pub mark: u32,
     /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that
@@ -145,10 +145,10 @@ impl Entry {
 
 fn constant_of(mark: Mark) -> u32 {
     match mark {
-        Mark::Keep => PXDS_PRUNE_KEEP,
-        Mark::KeepPartial => PXDS_PRUNE_KEEP_PARTIAL,
-        Mark::Protected => PXDS_PRUNE_PROTECTED,
-        Mark::Remove => PXDS_PRUNE_REMOVE,
+        Mark::Keep => PXDS_MARK_KEEP,
+        Mark::KeepPartial => PXDS_MARK_KEEP_PARTIAL,
+        Mark::Protected => PXDS_MARK_PROTECTED,
+        Mark::Remove => PXDS_MARK_REMOVE,
     }
 }
 
@@ -189,7 +189,7 @@ fn read_rows(rows: &[pxds_prune_row]) -> Result<Vec<Row>> {
     Ok(read)
 }
 
-/// Decides which of `count` snapshots are kept, and writes PXDS_PRUNE_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
+/// Decides which of `count` snapshots are kept, and writes PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
 /// to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
 ///
 /// The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
@@ -231,10 +231,10 @@ pub unsafe extern "C" fn pxds_prune_mark(
 pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
     let name = |mark: u32| -> &'static CStr {
         match mark {
-            PXDS_PRUNE_KEEP => c"keep",
-            PXDS_PRUNE_KEEP_PARTIAL => c"keep-partial",
-            PXDS_PRUNE_PROTECTED => c"protected",
-            PXDS_PRUNE_REMOVE => c"remove",
+            PXDS_MARK_KEEP => c"keep",
+            PXDS_MARK_KEEP_PARTIAL => c"keep-partial",
+            PXDS_MARK_PROTECTED => c"protected",
+            PXDS_MARK_REMOVE => c"remove",
             _ => c"unknown",
         }
     };

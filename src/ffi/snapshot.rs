@@ -27,11 +27,11 @@ use crate::store::Store;
 /// Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
 /// manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
 /// another snapshot are refused all the same.
-pub const PXDS_SNAPSHOT_ALLOW_UNSIGNED: u32 = 1;
+pub const PXDS_OPEN_ALLOW_UNSIGNED: u32 = 1;
 /// Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
 /// that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
-/// PXDS_SNAPSHOT_ALLOW_UNSIGNED too, since nothing vouches for what is given.
-pub const PXDS_SNAPSHOT_SALVAGE: u32 = 2;
+/// PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+pub const PXDS_OPEN_SALVAGE: u32 = 2;
 
 /// A snapshot that is being read. Shared.
 ///
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 /// Opens a snapshot, finished or not, to read its archives.
 ///
 /// `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
-/// signed as this snapshot, unless PXDS_SNAPSHOT_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
+/// signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
 /// no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
 /// too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
 /// docs/format.md, 7.3 and 8.5.
@@ -300,11 +300,11 @@ pub unsafe extern "C" fn pxds_snapshot_open(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot), key) =
             unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, opt_key(key)) };
-        args::flags(flags, PXDS_SNAPSHOT_ALLOW_UNSIGNED | PXDS_SNAPSHOT_SALVAGE, "flags")?;
+        args::flags(flags, PXDS_OPEN_ALLOW_UNSIGNED | PXDS_OPEN_SALVAGE, "flags")?;
         let options = OpenOptions {
             key,
-            allow_unsigned: flags & PXDS_SNAPSHOT_ALLOW_UNSIGNED != 0,
-            salvage: flags & PXDS_SNAPSHOT_SALVAGE != 0,
+            allow_unsigned: flags & PXDS_OPEN_ALLOW_UNSIGNED != 0,
+            salvage: flags & PXDS_OPEN_SALVAGE != 0,
         };
         out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open_with(store, &snapshot, options)?)));
         Ok(())
@@ -405,7 +405,7 @@ pub unsafe extern "C" fn pxds_snapshot_restore_file(
 /// Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
 ///
 /// `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
-/// a notice of the store's, unless the snapshot was opened with a key, without PXDS_SNAPSHOT_ALLOW_UNSIGNED.
+/// a notice of the store's, unless the snapshot was opened with a key, without PXDS_OPEN_ALLOW_UNSIGNED.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what

@@ -8,7 +8,7 @@ use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, PXDS_OK, PXDS_RESULT_EXACT, PXDS_RESULT_INCOMPLETE, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
 use crate::error::{Result, try_collect};
@@ -54,9 +54,6 @@ unsafe fn read_options(options: *const pxds_stats_options) -> Result<StatsOption
     let exact = options.flags & PXDS_STATS_EXACT != 0;
     Ok(StatsOptions { exact, progress: progress(options.progress, options.progress_user) })
 }
-
-/// pxds_stats_total.flags: something could not be seen or read, and is in no number. There was a notice for each.
-pub const PXDS_STATS_INCOMPLETE: u32 = 2;
 
 /// How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
 /// bytes too.
@@ -104,7 +101,7 @@ pub struct pxds_stats_described {
 pub struct pxds_stats_total {
     /// Bytes of this structure; set by PXDS_STATS_TOTAL_INIT.
     pub struct_size: usize,
-    /// PXDS_STATS_EXACT if that was asked for, PXDS_STATS_INCOMPLETE.
+    /// PXDS_RESULT_EXACT if PXDS_STATS_EXACT was asked for, PXDS_RESULT_INCOMPLETE.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -275,7 +272,7 @@ pub unsafe extern "C" fn pxds_stats_get_total(
         let Stats { total, exact, complete, .. } = &stats.0.stats;
         out.set(pxds_stats_total {
             struct_size: size_of::<pxds_stats_total>(),
-            flags: if *exact { PXDS_STATS_EXACT } else { 0 } | if *complete { 0 } else { PXDS_STATS_INCOMPLETE },
+            flags: if *exact { PXDS_RESULT_EXACT } else { 0 } | if *complete { 0 } else { PXDS_RESULT_INCOMPLETE },
             reserved: 0,
             described: described(&total.described),
             others: described(&total.others),

@@ -61,6 +61,11 @@ pub const PXDS_ERR_INTERNAL: pxds_status = -98;
 /// A defect of this library, found by a panic; the handle it struck is dead.
 pub const PXDS_ERR_PANIC: pxds_status = -99;
 
+/// Flag of a result: something could not be seen or read, and is in no number. There was a notice for each.
+pub const PXDS_RESULT_INCOMPLETE: u32 = 1;
+/// Flag of a result: files of chunks have been looked at, as PXDS_STATS_EXACT asks for.
+pub const PXDS_RESULT_EXACT: u32 = 2;
+
 /// The status of a kind of error.
 pub(super) fn status_of(kind: Kind) -> pxds_status {
     match kind {

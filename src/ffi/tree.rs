@@ -36,7 +36,7 @@ pub struct pxds_group_entry {
     pub ns: *const c_char,
     /// Its id.
     pub id: *const c_char,
-    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
+    /// PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST.
     pub r#type: u32,
     /// 0.
     pub reserved: u32,
@@ -62,7 +62,7 @@ pub struct pxds_snapshot_entry {
     pub id: *const c_char,
     /// Its time, in seconds since 1970.
     pub time: i64,
-    /// PXDS_BACKUP_VM, PXDS_BACKUP_CT or PXDS_BACKUP_HOST.
+    /// PXDS_TYPE_VM, PXDS_TYPE_CT or PXDS_TYPE_HOST.
     pub r#type: u32,
     /// PXDS_SNAPSHOT_...
     pub flags: u32,

@@ -9,7 +9,7 @@ use super::callback::{User, progress, pxds_progress_fn, verdict};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::key::{opt_key, pxds_key};
-use super::status::{pxds_status, status_of};
+use super::status::{PXDS_RESULT_INCOMPLETE, pxds_status, status_of};
 use super::store::pxds_store;
 use super::tree::c_string;
 use crate::callback::Callback;
@@ -34,32 +34,28 @@ pub const PXDS_VERIFY_PHASE_LIST: u32 = 0;
 pub const PXDS_VERIFY_PHASE_CHECK: u32 = 1;
 
 /// pxds_verify_damage.flags: it is a place in an index: `offset`, `length` and `digest` are set.
-pub const PXDS_VERIFY_CHUNK: u32 = 1;
+pub const PXDS_DAMAGE_CHUNK: u32 = 1;
 /// pxds_verify_damage.flags: the file of the chunk has been renamed.
-pub const PXDS_VERIFY_RENAMED: u32 = 2;
+pub const PXDS_DAMAGE_RENAMED: u32 = 2;
 /// pxds_verify_damage.flags: a good chunk has taken its place. This is no failure of the snapshot.
-pub const PXDS_VERIFY_REPAIRED: u32 = 4;
-
-/// pxds_verify_result.flags: something could not be seen, and may have snapshots that are in no sum. There was a notice
-/// for each.
-pub const PXDS_VERIFY_INCOMPLETE: u32 = 1;
+pub const PXDS_DAMAGE_REPAIRED: u32 = 4;
 
 /// How a snapshot came out: all was well, or has been repaired.
-pub const PXDS_VERIFY_OK: u32 = 1;
+pub const PXDS_OUTCOME_OK: u32 = 1;
 /// How a snapshot came out: something was not.
-pub const PXDS_VERIFY_FAILED: u32 = 2;
+pub const PXDS_OUTCOME_FAILED: u32 = 2;
 /// How a snapshot came out: not looked at, because somebody is making or removing it.
-pub const PXDS_VERIFY_BUSY: u32 = 3;
+pub const PXDS_OUTCOME_BUSY: u32 = 3;
 /// How a snapshot came out: not looked at, because it has been removed since it was listed.
-pub const PXDS_VERIFY_GONE: u32 = 4;
+pub const PXDS_OUTCOME_GONE: u32 = 4;
 /// How a snapshot came out: not looked at, because of PXDS_VERIFY_SKIP_VERIFIED.
-pub const PXDS_VERIFY_RECENT: u32 = 5;
+pub const PXDS_OUTCOME_RECENT: u32 = 5;
 /// How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does
 /// not vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
-pub const PXDS_VERIFY_UNVOUCHED: u32 = 6;
+pub const PXDS_OUTCOME_UNVOUCHED: u32 = 6;
 /// How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
 /// or its manifest is lost.
-pub const PXDS_VERIFY_UNFINISHED: u32 = 7;
+pub const PXDS_OUTCOME_UNFINISHED: u32 = 7;
 
 /// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed
 /// at.
@@ -84,7 +80,7 @@ pub struct pxds_verify_damage {
     /// be, or the reverse; PXDS_ERR_IO and others if it could not be read or written, which says nothing of its
     /// content.
     pub status: pxds_status,
-    /// PXDS_VERIFY_CHUNK, RENAMED, REPAIRED.
+    /// PXDS_DAMAGE_CHUNK, RENAMED, REPAIRED.
     pub flags: u32,
 }
 
@@ -104,11 +100,11 @@ pub struct pxds_verify_done {
     pub errors: u64,
     /// Places that were damaged and have been repaired.
     pub repaired: u64,
-    /// PXDS_VERIFY_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED.
+    /// PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED.
     pub outcome: u32,
     /// 0.
     pub reserved: u32,
-    /// Why the key does not vouch for it, of PXDS_VERIFY_UNVOUCHED; else NULL.
+    /// Why the key does not vouch for it, of PXDS_OUTCOME_UNVOUCHED; else NULL.
     pub reason: *const c_char,
 }
 
@@ -129,7 +125,7 @@ pub struct pxds_verify_options {
     pub skip_days: u64,
     /// Checks signatures, and opens encrypted chunks and blobs of snapshots that it has signed, or whose manifest has
     /// its fingerprint. May be NULL: then the CRC of what is encrypted has to do. A snapshot that it has not signed
-    /// comes out as PXDS_VERIFY_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
+    /// comes out as PXDS_OUTCOME_UNVOUCHED, if not worse; a wrong signature, and the signed manifest of another
     /// snapshot, is damage.
     pub key: *const pxds_key,
     /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
@@ -183,14 +179,14 @@ pub struct pxds_verify_result {
     pub renamed: u64,
     /// Chunks, of the bad, the missing and the unreadable, that have been repaired.
     pub repaired: u64,
-    /// Snapshots that came out as PXDS_VERIFY_UNVOUCHED; they are not among `ok`.
+    /// Snapshots that came out as PXDS_OUTCOME_UNVOUCHED; they are not among `ok`.
     pub unvouched: u64,
-    /// Snapshots that came out as PXDS_VERIFY_UNFINISHED; they are not among `skipped`.
+    /// Snapshots that came out as PXDS_OUTCOME_UNFINISHED; they are not among `skipped`.
     pub unfinished: u64,
     /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
     /// That changes nothing of the outcome.
     pub unnoted: u64,
-    /// PXDS_VERIFY_INCOMPLETE.
+    /// PXDS_RESULT_INCOMPLETE.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -218,7 +214,7 @@ fn c_result(sums: &Sums) -> pxds_verify_result {
         unvouched: sums.unvouched,
         unfinished: sums.unfinished,
         unnoted: sums.unnoted,
-        flags: if sums.incomplete { PXDS_VERIFY_INCOMPLETE } else { 0 },
+        flags: if sums.incomplete { PXDS_RESULT_INCOMPLETE } else { 0 },
         reserved: 0,
     }
 }
@@ -247,13 +243,13 @@ unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
 
 fn outcome_constant(outcome: Outcome) -> u32 {
     match outcome {
-        Outcome::Ok => PXDS_VERIFY_OK,
-        Outcome::Failed => PXDS_VERIFY_FAILED,
-        Outcome::Busy => PXDS_VERIFY_BUSY,
-        Outcome::Gone => PXDS_VERIFY_GONE,
-        Outcome::Recent => PXDS_VERIFY_RECENT,
-        Outcome::Unvouched => PXDS_VERIFY_UNVOUCHED,
-        Outcome::Unfinished => PXDS_VERIFY_UNFINISHED,
+        Outcome::Ok => PXDS_OUTCOME_OK,
+        Outcome::Failed => PXDS_OUTCOME_FAILED,
+        Outcome::Busy => PXDS_OUTCOME_BUSY,
+        Outcome::Gone => PXDS_OUTCOME_GONE,
+        Outcome::Recent => PXDS_OUTCOME_RECENT,
+        Outcome::Unvouched => PXDS_OUTCOME_UNVOUCHED,
+        Outcome::Unfinished => PXDS_OUTCOME_UNFINISHED,
     }
 }
 
@@ -279,9 +275,9 @@ fn on_damage(callback: pxds_verify_damage_fn, user: *mut c_void) -> Option<OnDam
             length: damage.chunk.map_or(0, |chunk| chunk.len()),
             digest: damage.chunk.map_or([0; 32], |chunk| chunk.digest.0),
             status: status_of(damage.kind),
-            flags: flag(damage.chunk.is_some(), PXDS_VERIFY_CHUNK)
-                | flag(damage.renamed, PXDS_VERIFY_RENAMED)
-                | flag(damage.repaired, PXDS_VERIFY_REPAIRED),
+            flags: flag(damage.chunk.is_some(), PXDS_DAMAGE_CHUNK)
+                | flag(damage.renamed, PXDS_DAMAGE_RENAMED)
+                | flag(damage.repaired, PXDS_DAMAGE_REPAIRED),
         };
         // SAFETY: by the header's rules the callback may be called, with this structure for the length of the call.
         verdict("callback for damage", unsafe { callback(user.get(), &damage) })
@@ -326,7 +322,7 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
 /// PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
-/// listed, which of a whole store is PXDS_VERIFY_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
+/// listed, which of a whole store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
 /// PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
 /// PXDS_VERIFY_READ_ONLY.
 /// Threads: shared.

@@ -209,7 +209,7 @@ impl Extern {
                 let mut options: pxds_image_options = sized();
                 (options.chunk_size, options.ctime, options.uuid) = (chunk_size, &ctime, UUID.as_ptr());
                 (options.on_chunk, options.on_chunk_user) = (on_chunk, user);
-                let size = size.unwrap_or(PXDS_IMAGE_SIZE_UNKNOWN);
+                let size = size.unwrap_or(PXDS_SIZE_UNKNOWN);
                 let all = || {
                     let new = |out, err| unsafe { pxds_image_new(self.store(), size, &options, out, err) };
                     let image = handle(pxds_image_free, new)?;

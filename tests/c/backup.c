@@ -24,7 +24,7 @@ static void test_three_archives(void)
     OK(pxds_image_finish(image, &writer, &err));
     OK(pxds_backup_add_index(backup, "disk.img.fidx", writer, &err));
     OK(pxds_backup_add_blob(backup, "conf.blob", data, 1000, 0, &err));
-    OK(pxds_backup_add_blob(backup, "raw.blob", "x", 1, PXDS_BACKUP_NO_COMPRESS, &err));
+    OK(pxds_backup_add_blob(backup, "raw.blob", "x", 1, PXDS_ADD_NO_COMPRESS, &err));
     OK(pxds_backup_add_blob(backup, "empty.blob", NULL, 0, 0, &err));
     CHECK(strcmp(listing(store), "") == 0);
     OK(pxds_backup_finish(backup, &err));

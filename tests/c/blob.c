@@ -42,7 +42,7 @@ static void test_round_trips(void)
 
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
         for (int random = 0; random < 2; random++)
-            for (uint32_t flags = 0; flags <= PXDS_BLOB_ENCODE_COMPRESS; flags++) {
+            for (uint32_t flags = 0; flags <= PXDS_ENCODE_COMPRESS; flags++) {
                 uint8_t *data = need_memory(sizes[i]), *blob;
                 size_t blob_len;
                 pxds_buffer *buffer = NULL;
@@ -89,7 +89,7 @@ static void test_compression_only_where_it_helps(void)
     uint8_t *data = calloc(1, len), *blob;
 
     need(data != NULL, "calloc");
-    blob = encoded(data, len, PXDS_BLOB_ENCODE_COMPRESS, &blob_len);
+    blob = encoded(data, len, PXDS_ENCODE_COMPRESS, &blob_len);
     CHECK(blob_len < 100);
     OK(pxds_blob_parse(blob, blob_len, &info, &err));
     CHECK(memcmp(magic, info.magic, sizeof magic) == 0);
@@ -98,10 +98,10 @@ static void test_compression_only_where_it_helps(void)
     free(blob);
 
     fill_random(data, len, 1);
-    blob = encoded(data, len, PXDS_BLOB_ENCODE_COMPRESS, &blob_len);
+    blob = encoded(data, len, PXDS_ENCODE_COMPRESS, &blob_len);
     EQUAL(len + PXDS_BLOB_HEADER_SIZE, blob_len);
     free(blob);
-    blob = encoded(NULL, 0, PXDS_BLOB_ENCODE_COMPRESS, &blob_len);
+    blob = encoded(NULL, 0, PXDS_ENCODE_COMPRESS, &blob_len);
     EQUAL(PXDS_BLOB_HEADER_SIZE, blob_len);
     free(blob);
     free(data);
@@ -161,7 +161,7 @@ static void check_too_small_for_data(uint32_t flags)
 static void test_too_small_for_data(void)
 {
     check_too_small_for_data(0);
-    check_too_small_for_data(PXDS_BLOB_ENCODE_COMPRESS);
+    check_too_small_for_data(PXDS_ENCODE_COMPRESS);
 }
 
 static void test_borrow(void)
@@ -179,7 +179,7 @@ static void test_borrow(void)
     IS(PXDS_ERR_CORRUPT, pxds_blob_decode_borrow(blob, blob_len, 0, digest, &data, &len, &err));
     CHECK(data == NULL && len == 0);
     free(blob);
-    blob = encoded(zeros, sizeof zeros, PXDS_BLOB_ENCODE_COMPRESS, &blob_len);
+    blob = encoded(zeros, sizeof zeros, PXDS_ENCODE_COMPRESS, &blob_len);
     IS(PXDS_NONE, pxds_blob_decode_borrow(blob, blob_len, 0, NULL, &data, &len, &err));
     CHECK(data == NULL && len == 0);
     free(blob);
@@ -197,7 +197,7 @@ static void test_crc(void)
     IS(PXDS_ERR_CORRUPT,
        pxds_blob_decode(codec, blob, blob_len, 0, NULL, out, sizeof out, &len, &err));
     IS(PXDS_ERR_CORRUPT, pxds_blob_decode_borrow(blob, blob_len, 0, NULL, &data, &len, &err));
-    OK(pxds_blob_decode(codec, blob, blob_len, PXDS_BLOB_DECODE_SKIP_CRC, NULL, out, sizeof out,
+    OK(pxds_blob_decode(codec, blob, blob_len, PXDS_DECODE_SKIP_CRC, NULL, out, sizeof out,
                         &len, &err));
     CHECK(len == 10 && memcmp(out, "1123456789", 10) == 0);
     OK(pxds_blob_update_crc(blob, blob_len, &err));
@@ -241,7 +241,7 @@ static void test_bomb(void)
 
     need(data != NULL, "calloc");
     digest_of(data, len, digest);
-    blob = encoded(data, len, PXDS_BLOB_ENCODE_COMPRESS, &blob_len);
+    blob = encoded(data, len, PXDS_ENCODE_COMPRESS, &blob_len);
     CHECK(blob_len < 2000);
     IS(PXDS_ERR_LIMIT, pxds_blob_decode_buffer(codec, blob, blob_len, 0, NULL, 0, &buffer, &err));
     IS(PXDS_ERR_LIMIT,
@@ -329,7 +329,7 @@ static void test_broken_frames(void)
 {
     uint8_t zeros[200] = {0}, blob[512];
     size_t blob_len, len = 0;
-    uint8_t *good = encoded(zeros, 100, PXDS_BLOB_ENCODE_COMPRESS, &blob_len), out[200];
+    uint8_t *good = encoded(zeros, 100, PXDS_ENCODE_COMPRESS, &blob_len), out[200];
 
     memcpy(blob, good, blob_len);
     memcpy(blob + blob_len, good + PXDS_BLOB_HEADER_SIZE, blob_len - PXDS_BLOB_HEADER_SIZE);
@@ -356,7 +356,7 @@ static void test_garbage(void)
 {
     uint8_t blob[300], out[4096], zeros[300] = {0};
     size_t good_len, len;
-    uint8_t *good = encoded(zeros, sizeof zeros, PXDS_BLOB_ENCODE_COMPRESS, &good_len);
+    uint8_t *good = encoded(zeros, sizeof zeros, PXDS_ENCODE_COMPRESS, &good_len);
     pxds_blob_info info = PXDS_BLOB_INFO_INIT;
 
     for (uint32_t seed = 0; seed < 2000; seed++) {

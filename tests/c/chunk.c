@@ -92,7 +92,7 @@ static void test_insert_over_a_file(void)
 
     digest_of(zeros, sizeof zeros, digest);
     OK(pxds_blob_encode(codec, zeros, sizeof zeros, 0, plain, sizeof plain, &plain_len, &err));
-    OK(pxds_blob_encode(codec, zeros, sizeof zeros, PXDS_BLOB_ENCODE_COMPRESS, packed,
+    OK(pxds_blob_encode(codec, zeros, sizeof zeros, PXDS_ENCODE_COMPRESS, packed,
                         sizeof packed, &packed_len, &err));
     OK(pxds_store_insert(store, digest, plain, plain_len, 0, &result, &err));
     OK(pxds_store_insert(store, digest, packed, packed_len, 0, &result, &err));

@@ -90,7 +90,7 @@ static int sparse_file(void)
 static void test_stream(void)
 {
     static const size_t steps[] = {IMAGE_LEN, CHUNK, CHUNK - 1, 3 * CHUNK + 5, 99};
-    static const uint64_t sizes[] = {IMAGE_LEN, PXDS_IMAGE_SIZE_UNKNOWN};
+    static const uint64_t sizes[] = {IMAGE_LEN, PXDS_SIZE_UNKNOWN};
     pxds_store *store = new_store();
 
     for (size_t i = 0; i < 2; i++) {
@@ -149,7 +149,7 @@ static void test_file_with_a_hole(void)
 
     for (int known = 0; known < 2; known++) {
         pxds_image *image =
-            new_image(store, known ? IMAGE_LEN : PXDS_IMAGE_SIZE_UNKNOWN, NULL, NULL);
+            new_image(store, known ? IMAGE_LEN : PXDS_SIZE_UNKNOWN, NULL, NULL);
 
         need(lseek(fd, 33, SEEK_SET) == 33, "lseek");
         OK(pxds_image_read_fd(image, fd, &err));
@@ -163,7 +163,7 @@ static void test_file_with_a_hole(void)
 static void test_pipe(void)
 {
     pxds_store *store = new_store();
-    pxds_image *image = new_image(store, PXDS_IMAGE_SIZE_UNKNOWN, NULL, NULL);
+    pxds_image *image = new_image(store, PXDS_SIZE_UNKNOWN, NULL, NULL);
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
     pxds_index *index;
     int ends[2];
@@ -299,7 +299,7 @@ static void test_changes_that_cannot_be(void)
     OK(pxds_image_reuse_ranges(image, earlier, NULL, 0, &err));
     check_finished(store, image);
 
-    image = new_image(store, PXDS_IMAGE_SIZE_UNKNOWN, NULL, NULL);
+    image = new_image(store, PXDS_SIZE_UNKNOWN, NULL, NULL);
     IS(PXDS_ERR_STATE, pxds_image_reuse_ranges(image, earlier, NULL, 0, &err));
     pxds_image_free(image);
     pxds_index_free(dynamic);
@@ -346,8 +346,8 @@ static void test_options(void)
     EQUAL(CHUNK + PXDS_BLOB_HEADER_SIZE, stats.stored_bytes);
     pxds_image_free(image);
     image = NULL;
-    IS(PXDS_ERR_ARGUMENT, pxds_image_new(store, PXDS_IMAGE_SIZE_UNKNOWN - 1, NULL, &image, &err));
-    OK(pxds_image_new(store, PXDS_IMAGE_SIZE_UNKNOWN, NULL, &image, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_image_new(store, PXDS_SIZE_UNKNOWN - 1, NULL, &image, &err));
+    OK(pxds_image_new(store, PXDS_SIZE_UNKNOWN, NULL, &image, &err));
     pxds_image_free(image);
     free(zeros);
     pxds_store_free(store);

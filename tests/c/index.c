@@ -443,7 +443,7 @@ static void test_fixed_writer(void)
 
     OK(pxds_index_open(in_dir("x.fidx"), PXDS_INDEX_FIXED, &index, &err));
     OK(pxds_index_check_csum(index, &err));
-    OK(pxds_index_writer_new_fixed(0, NULL, 16, 8, PXDS_INDEX_ALLOW_INCOMPLETE, &writer, &err));
+    OK(pxds_index_writer_new_fixed(0, NULL, 16, 8, PXDS_WRITER_ALLOW_INCOMPLETE, &writer, &err));
     OK(pxds_index_writer_clone_index(writer, index, &err));
     OK(pxds_index_writer_get_info(writer, &info, &err));
     CHECK(info.kind == PXDS_INDEX_FIXED && info.count == 2 && info.size == 16 &&

@@ -51,7 +51,7 @@ static void test_blobs(void)
     OK(pxds_key_digest(key, FOX, strlen(FOX), digest, &err));
     /* What reads more than PBS writes reads that too. */
     IS(PXDS_ERR_ARGUMENT, pxds_key_tolerant(key, 4, &other, &err));
-    OK(pxds_key_tolerant(key, PXDS_BLOB_CODEC_SHORT_IV | PXDS_BLOB_CODEC_LONG_HEADER, &other, &err));
+    OK(pxds_key_tolerant(key, PXDS_CODEC_SHORT_IV | PXDS_CODEC_LONG_HEADER, &other, &err));
     pxds_key_free(key);
     options.key = other;
     OK(pxds_blob_codec_new(&options, &codec, &err));
@@ -62,8 +62,8 @@ static void test_blobs(void)
     pxds_key_free(other);
     OK(pxds_blob_codec_new(NULL, &without, &err));
 
-    for (uint32_t compress = 0; compress <= PXDS_BLOB_ENCODE_COMPRESS; compress++) {
-        OK(pxds_blob_encode_buffer(codec, FOX, strlen(FOX), PXDS_BLOB_ENCODE_ENCRYPT | compress, &blob, &err));
+    for (uint32_t compress = 0; compress <= PXDS_ENCODE_COMPRESS; compress++) {
+        OK(pxds_blob_encode_buffer(codec, FOX, strlen(FOX), PXDS_ENCODE_ENCRYPT | compress, &blob, &err));
         OK(pxds_blob_parse(pxds_buffer_data(blob), pxds_buffer_len(blob), &info, &err));
         EQUAL(PXDS_CRYPT_ENCRYPT, info.crypt_mode);
         EQUAL(PXDS_BLOB_ENCRYPTED_HEADER_SIZE, info.header_len);
@@ -78,7 +78,7 @@ static void test_blobs(void)
         CHECK(data == NULL);
         pxds_buffer_free(blob);
     }
-    IS(PXDS_ERR_KEY, pxds_blob_encode_buffer(without, FOX, 3, PXDS_BLOB_ENCODE_ENCRYPT, &blob, &err));
+    IS(PXDS_ERR_KEY, pxds_blob_encode_buffer(without, FOX, 3, PXDS_ENCODE_ENCRYPT, &blob, &err));
     pxds_blob_codec_free(codec);
     pxds_blob_codec_free(without);
     pxds_blob_codec_free(wrong);
@@ -104,7 +104,7 @@ static void test_key_files(void)
         options.created = &created;
         options.hint = "the usual";
         OK(pxds_keyfile_new(key, "12345", 5, &options, &file, &err));
-        OK(pxds_keyfile_save(file, in_dir("key.json"), i > 0 ? PXDS_KEYFILE_REPLACE : 0, &err));
+        OK(pxds_keyfile_save(file, in_dir("key.json"), i > 0 ? PXDS_SAVE_REPLACE : 0, &err));
         IS(PXDS_ERR_EXISTS, pxds_keyfile_save(file, in_dir("key.json"), 0, &err));
         CHECK(stat(in_dir("key.json"), &stat_buffer) == 0 && (stat_buffer.st_mode & 0777) == 0600);
         OK(pxds_keyfile_format(file, &json, &err));
@@ -171,7 +171,7 @@ static void test_snapshots(void)
         IS(i == 0 ? PXDS_ERR_AUTH : PXDS_OK, pxds_snapshot_open(store, path, key, 0, &snapshot, &err));
         pxds_snapshot_free(snapshot);
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, path, key, 4, &snapshot, &err));
-        OK(pxds_snapshot_open(store, path, key, PXDS_SNAPSHOT_ALLOW_UNSIGNED, &snapshot, &err));
+        OK(pxds_snapshot_open(store, path, key, PXDS_OPEN_ALLOW_UNSIGNED, &snapshot, &err));
         EQUAL(i == 0 ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, pxds_snapshot_signature(snapshot));
         OK(pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         EQUAL(strlen(FOX), pxds_buffer_len(data));

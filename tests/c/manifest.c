@@ -47,7 +47,7 @@ static void test_new(void)
     pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
     pxds_buffer *notes = NULL;
 
-    OK(pxds_manifest_new(PXDS_BACKUP_HOST, "elsa", 1593179765, &manifest, &err));
+    OK(pxds_manifest_new(PXDS_TYPE_HOST, "elsa", 1593179765, &manifest, &err));
     file.filename = "root.pxar.didx";
     file.crypt_mode = PXDS_CRYPT_NONE;
     file.size = UINT64_MAX;
@@ -60,9 +60,9 @@ static void test_new(void)
     CHECK(is_text(notes, "first\nsecond"));
 
     OK(pxds_manifest_get_info(manifest, &info, &err));
-    CHECK(info.type == PXDS_BACKUP_HOST && info.flags == 0 && info.time == 1593179765);
+    CHECK(info.type == PXDS_TYPE_HOST && info.flags == 0 && info.time == 1593179765);
     CHECK(info.file_count == 1 && strcmp(info.id, "elsa") == 0);
-    CHECK(info.verify_state == PXDS_VERIFY_STATE_NONE);
+    CHECK(info.verify_state == PXDS_VERIFIED_NONE);
     CHECK(json_is(manifest, "{\n"
                             "  \"backup-id\": \"elsa\",\n"
                             "  \"backup-time\": 1593179765,\n"
@@ -88,8 +88,8 @@ static void test_new_is_checked(void)
     pxds_manifest *manifest = NULL;
 
     IS(PXDS_ERR_ARGUMENT, pxds_manifest_new(3, "x", 0, &manifest, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_manifest_new(PXDS_BACKUP_VM, "../x", 0, &manifest, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_manifest_new(PXDS_BACKUP_VM, "x", INT64_MIN, &manifest, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_manifest_new(PXDS_TYPE_VM, "../x", 0, &manifest, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_manifest_new(PXDS_TYPE_VM, "x", INT64_MIN, &manifest, &err));
     CHECK(manifest == NULL);
 }
 
@@ -284,11 +284,11 @@ static void test_unprotected(void)
                  failed ? "failed" : "ok", upid);
         OK(set(manifest, "verify_state", json));
         OK(pxds_manifest_get_info(manifest, &info, &err));
-        EQUAL(failed ? PXDS_VERIFY_STATE_FAILED : PXDS_VERIFY_STATE_OK, info.verify_state);
+        EQUAL(failed ? PXDS_VERIFIED_FAILED : PXDS_VERIFIED_OK, info.verify_state);
     }
     OK(set(manifest, "verify_state", "{\"state\":\"failed\",\"upid\":\"x\"}"));
     OK(pxds_manifest_get_info(manifest, &info, &err));
-    EQUAL(PXDS_VERIFY_STATE_NONE, info.verify_state);
+    EQUAL(PXDS_VERIFIED_NONE, info.verify_state);
 
     OK(pxds_manifest_set_notes(manifest, "", &err));
     OK(pxds_manifest_get_notes(manifest, &buffer, &err));

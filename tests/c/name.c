@@ -18,7 +18,7 @@ static void test_types(void)
     static const struct {
         uint32_t type;
         const char *name;
-    } types[] = {{PXDS_BACKUP_VM, "vm"}, {PXDS_BACKUP_CT, "ct"}, {PXDS_BACKUP_HOST, "host"}};
+    } types[] = {{PXDS_TYPE_VM, "vm"}, {PXDS_TYPE_CT, "ct"}, {PXDS_TYPE_HOST, "host"}};
     static const char *const bad[] = {"", "VM", "vm ", "qemu", "unknown"};
     uint32_t type;
 
@@ -67,7 +67,7 @@ static void test_namespaces(void)
     longest[sizeof longest - 1] = '\0';
     longest[127] = '/';
     OK(pxds_namespace_check(longest, &err));
-    OK(pxds_group_format(longest, PXDS_BACKUP_CT, "1", text, sizeof text, &len, &err));
+    OK(pxds_group_format(longest, PXDS_TYPE_CT, "1", text, sizeof text, &len, &err));
     {
         pxds_group_name group = PXDS_GROUP_NAME_INIT;
 
@@ -126,22 +126,22 @@ static void test_groups(void)
                                       "ns/a/host/../x", "HOST/x"};
     pxds_group_name group = PXDS_GROUP_NAME_INIT;
 
-    OK(pxds_group_format(NULL, PXDS_BACKUP_VM, "100", text, sizeof text, &len, &err));
+    OK(pxds_group_format(NULL, PXDS_TYPE_VM, "100", text, sizeof text, &len, &err));
     CHECK(strcmp(text, "vm/100") == 0 && len == 7);
-    OK(pxds_group_format("", PXDS_BACKUP_CT, "100", text, 7, &len, &err));
+    OK(pxds_group_format("", PXDS_TYPE_CT, "100", text, 7, &len, &err));
     CHECK(strcmp(text, "ct/100") == 0 && len == 7);
-    IS(PXDS_ERR_TOO_SMALL, pxds_group_format("", PXDS_BACKUP_CT, "100", text, 6, &len, &err));
+    IS(PXDS_ERR_TOO_SMALL, pxds_group_format("", PXDS_TYPE_CT, "100", text, 6, &len, &err));
     CHECK(text[0] == '\0' && len == 7);
-    OK(pxds_group_format("a/b", PXDS_BACKUP_HOST, "elsa", text, sizeof text, &len, &err));
+    OK(pxds_group_format("a/b", PXDS_TYPE_HOST, "elsa", text, sizeof text, &len, &err));
     CHECK(strcmp(text, "ns/a/ns/b/host/elsa") == 0);
     OK(pxds_group_parse(text, &group, &err));
-    CHECK(group.type == PXDS_BACKUP_HOST && strcmp(group.ns, "a/b") == 0);
+    CHECK(group.type == PXDS_TYPE_HOST && strcmp(group.ns, "a/b") == 0);
     CHECK(strcmp(group.id, "elsa") == 0 && group.struct_size == sizeof group);
 
     IS(PXDS_ERR_ARGUMENT,
-       pxds_group_format("", PXDS_BACKUP_CT, "../x", text, sizeof text, &len, &err));
+       pxds_group_format("", PXDS_TYPE_CT, "../x", text, sizeof text, &len, &err));
     CHECK(text[0] == '\0' && len == 0);
-    IS(PXDS_ERR_ARGUMENT, pxds_group_format("..", PXDS_BACKUP_CT, "x", text, sizeof text, &len, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_group_format("..", PXDS_TYPE_CT, "x", text, sizeof text, &len, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_group_format("", 3, "x", text, sizeof text, &len, &err));
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         IS(PXDS_ERR_ARGUMENT, pxds_group_parse(bad[i], &group, &err));
@@ -154,17 +154,17 @@ static void test_snapshots(void)
     static const char path[] = "ns/a/vm/100/2020-06-26T13:56:05Z";
     pxds_snapshot_name snapshot = PXDS_SNAPSHOT_NAME_INIT;
 
-    OK(pxds_snapshot_format("a", PXDS_BACKUP_VM, "100", 1593179765, text, sizeof text, &len, &err));
+    OK(pxds_snapshot_format("a", PXDS_TYPE_VM, "100", 1593179765, text, sizeof text, &len, &err));
     CHECK(strcmp(text, path) == 0 && len == sizeof path);
     OK(pxds_snapshot_parse(path, &snapshot, &err));
-    CHECK(snapshot.type == PXDS_BACKUP_VM && snapshot.time == 1593179765);
+    CHECK(snapshot.type == PXDS_TYPE_VM && snapshot.time == 1593179765);
     CHECK(strcmp(snapshot.ns, "a") == 0 && strcmp(snapshot.id, "100") == 0);
-    OK(pxds_snapshot_format(NULL, PXDS_BACKUP_CT, "1", 0, text, sizeof text, &len, &err));
+    OK(pxds_snapshot_format(NULL, PXDS_TYPE_CT, "1", 0, text, sizeof text, &len, &err));
     CHECK(strcmp(text, "ct/1/1970-01-01T00:00:00Z") == 0);
     IS(PXDS_ERR_ARGUMENT,
-       pxds_snapshot_format("a", PXDS_BACKUP_VM, "100", INT64_MAX, text, sizeof text, &len, &err));
+       pxds_snapshot_format("a", PXDS_TYPE_VM, "100", INT64_MAX, text, sizeof text, &len, &err));
     IS(PXDS_ERR_TOO_SMALL,
-       pxds_snapshot_format("a", PXDS_BACKUP_VM, "100", 0, text, sizeof path - 1, &len, &err));
+       pxds_snapshot_format("a", PXDS_TYPE_VM, "100", 0, text, sizeof path - 1, &len, &err));
     EQUAL(sizeof path, len);
     IS(PXDS_ERR_ARGUMENT, pxds_snapshot_parse("vm/100", &snapshot, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_snapshot_parse("vm/100/2020-02-30T00:00:00Z", &snapshot, &err));

@@ -35,18 +35,18 @@ static void test_marks(void)
     rows[3].flags = 0;
     options.keep_last = 1;
     OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
-    EQUAL(PXDS_PRUNE_PROTECTED, marks[0]);
-    EQUAL(PXDS_PRUNE_REMOVE, marks[1]);
-    EQUAL(PXDS_PRUNE_KEEP, marks[2]);
-    EQUAL(PXDS_PRUNE_KEEP_PARTIAL, marks[3]);
+    EQUAL(PXDS_MARK_PROTECTED, marks[0]);
+    EQUAL(PXDS_MARK_REMOVE, marks[1]);
+    EQUAL(PXDS_MARK_KEEP, marks[2]);
+    EQUAL(PXDS_MARK_KEEP_PARTIAL, marks[3]);
     OK(pxds_prune_mark(NULL, 0, &options, NULL, &err));
 
     /* nothing said, nothing removed */
     options.keep_last = 0;
     OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
-    EQUAL(PXDS_PRUNE_KEEP, marks[1]);
+    EQUAL(PXDS_MARK_KEEP, marks[1]);
     OK(pxds_prune_mark(rows, ROWS, NULL, marks, &err));
-    EQUAL(PXDS_PRUNE_KEEP, marks[1]);
+    EQUAL(PXDS_MARK_KEEP, marks[1]);
 }
 
 static void test_zones(void)
@@ -64,18 +64,18 @@ static void test_zones(void)
     for (size_t i = 0; i < sizeof utc / sizeof utc[0]; i++) {
         options.zone = utc[i];
         OK(pxds_prune_mark(rows, 2, &options, marks, &err));
-        CHECK(marks[0] == PXDS_PRUNE_REMOVE && marks[1] == PXDS_PRUNE_KEEP);
+        CHECK(marks[0] == PXDS_MARK_REMOVE && marks[1] == PXDS_MARK_KEEP);
     }
     for (size_t i = 0; i < sizeof vienna / sizeof vienna[0]; i++) {
         options.zone = vienna[i];
         OK(pxds_prune_mark(rows, 2, &options, marks, &err));
-        CHECK(marks[0] == PXDS_PRUNE_KEEP && marks[1] == PXDS_PRUNE_KEEP);
+        CHECK(marks[0] == PXDS_MARK_KEEP && marks[1] == PXDS_MARK_KEEP);
     }
     /* the environment has no say */
     need(setenv("TZ", "Europe/Vienna", 1) == 0, "setenv");
     options.zone = NULL;
     OK(pxds_prune_mark(rows, 2, &options, marks, &err));
-    EQUAL(PXDS_PRUNE_REMOVE, marks[0]);
+    EQUAL(PXDS_MARK_REMOVE, marks[0]);
     need(unsetenv("TZ") == 0, "unsetenv");
     for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         options.zone = none[i];
@@ -113,10 +113,10 @@ static void test_rows_that_are_none(void)
 
 static void test_mark_names(void)
 {
-    CHECK(strcmp(pxds_prune_mark_name(PXDS_PRUNE_KEEP), "keep") == 0);
-    CHECK(strcmp(pxds_prune_mark_name(PXDS_PRUNE_KEEP_PARTIAL), "keep-partial") == 0);
-    CHECK(strcmp(pxds_prune_mark_name(PXDS_PRUNE_PROTECTED), "protected") == 0);
-    CHECK(strcmp(pxds_prune_mark_name(PXDS_PRUNE_REMOVE), "remove") == 0);
+    CHECK(strcmp(pxds_prune_mark_name(PXDS_MARK_KEEP), "keep") == 0);
+    CHECK(strcmp(pxds_prune_mark_name(PXDS_MARK_KEEP_PARTIAL), "keep-partial") == 0);
+    CHECK(strcmp(pxds_prune_mark_name(PXDS_MARK_PROTECTED), "protected") == 0);
+    CHECK(strcmp(pxds_prune_mark_name(PXDS_MARK_REMOVE), "remove") == 0);
     CHECK(strcmp(pxds_prune_mark_name(0), "unknown") == 0);
     CHECK(strcmp(pxds_prune_mark_name(UINT32_MAX), "unknown") == 0);
 }

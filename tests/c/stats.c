@@ -61,7 +61,7 @@ static void test_empty_store(void)
     pxds_stats *stats = collect(store, PXDS_STATS_EXACT, &total);
     uint64_t size = 7;
 
-    EQUAL(PXDS_STATS_EXACT, total.flags);
+    EQUAL(PXDS_RESULT_EXACT, total.flags);
     CHECK(pxds_dedup_factor(0, 0) >= 1 && pxds_dedup_factor(0, 0) <= 1);
     CHECK(pxds_dedup_factor(3, 2) >= 1.5 && pxds_dedup_factor(3, 2) <= 1.5);
     CHECK(total.described.indexes == 0 && total.used.chunks == 0 && total.broken_files == 0);

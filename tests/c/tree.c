@@ -39,14 +39,14 @@ static void test_lists(void)
     EQUAL(1, pxds_namespace_list_is_complete(namespaces));
     OK(pxds_group_list_get(groups, 0, &group, &err));
     CHECK(strcmp(group.path, "ns/a/ns/b/vm/9") == 0 && strcmp(group.ns, "a/b") == 0);
-    CHECK(strcmp(group.id, "9") == 0 && group.type == PXDS_BACKUP_VM);
+    CHECK(strcmp(group.id, "9") == 0 && group.type == PXDS_TYPE_VM);
     IS(PXDS_NONE, pxds_group_list_get(groups, 2, &group, &err));
     CHECK(group.path == NULL && group.struct_size == sizeof group);
 
     EQUAL(3, pxds_snapshot_list_count(snapshots));
     OK(pxds_snapshot_list_get(snapshots, 1, &snapshot, &err));
     CHECK(strcmp(snapshot.path, "host/x/" NEXT_NAME) == 0 && strcmp(snapshot.ns, "") == 0);
-    CHECK(snapshot.time == TIME + 1 && snapshot.type == PXDS_BACKUP_HOST);
+    CHECK(snapshot.time == TIME + 1 && snapshot.type == PXDS_TYPE_HOST);
     EQUAL(PXDS_SNAPSHOT_PROTECTED | PXDS_SNAPSHOT_FINISHED, snapshot.flags);
     OK(pxds_snapshot_list_get(snapshots, 2, &snapshot, &err));
     CHECK(strcmp(snapshot.ns, "a/b") == 0 && strcmp(snapshot.id, "10") == 0);
@@ -305,10 +305,10 @@ static void test_snapshots(void)
     CHECK(entry.flags == 0 && entry.time == TIME && entry.path == NULL && entry.id == NULL);
     IS(PXDS_ERR_NOT_FOUND, pxds_manifest_load(store, name, &manifest, &err));
     CHECK(manifest == NULL && names_path("store/host/x/" TIME_NAME "/index.json.blob"));
-    OK(pxds_manifest_new(PXDS_BACKUP_HOST, "y", TIME, &other, &err));
+    OK(pxds_manifest_new(PXDS_TYPE_HOST, "y", TIME, &other, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_manifest_save(store, name, other, &err));
     pxds_manifest_free(other);
-    OK(pxds_manifest_new(PXDS_BACKUP_HOST, "x", TIME, &other, &err));
+    OK(pxds_manifest_new(PXDS_TYPE_HOST, "x", TIME, &other, &err));
     OK(pxds_manifest_save(store, name, other, &err));
     pxds_manifest_free(other);
     pxds_lock_free(lock);
@@ -444,7 +444,7 @@ static void test_archives(void)
     OK(pxds_store_open(in_dir("store"), NULL, &store, &err));
     make_snapshot(store, "host/y", TIME);
     IS(PXDS_ERR_AUTH, pxds_snapshot_open(store, "host/y/" TIME_NAME, key, 0, &snapshot, &err));
-    OK(pxds_snapshot_open(store, "host/y/" TIME_NAME, key, PXDS_SNAPSHOT_ALLOW_UNSIGNED, &snapshot, &err));
+    OK(pxds_snapshot_open(store, "host/y/" TIME_NAME, key, PXDS_OPEN_ALLOW_UNSIGNED, &snapshot, &err));
     OK(pxds_snapshot_restore_file(snapshot, "a.didx", in_dir("new"), NULL, &err));
     pxds_snapshot_free(snapshot);
     pxds_key_free(key);

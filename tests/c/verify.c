@@ -146,7 +146,7 @@ static void test_damage(void)
     snprintf(want, sizeof want,
              "host/x a.didx 0 %" PRIu64 " PXDS_ERR_NOT_FOUND %u,host/y a.didx 0 %" PRIu64
              " PXDS_ERR_NOT_FOUND %u",
-             first.end, PXDS_VERIFY_CHUNK, first.end, PXDS_VERIFY_CHUNK);
+             first.end, PXDS_DAMAGE_CHUNK, first.end, PXDS_DAMAGE_CHUNK);
     same(want, heard.damage);
     same("host/x 2 1 0,host/y 2 1 0", heard.done);
     CHECK(memcmp(heard.digest, first.digest, sizeof heard.digest) == 0);
@@ -164,7 +164,7 @@ static void test_damage(void)
     options.repair_from = other;
     OK(pxds_store_verify(store, "host/y/" TIME_NAME, &options, &result, &err));
     snprintf(want, sizeof want, "host/y a.didx 0 %" PRIu64 " PXDS_ERR_NOT_FOUND %u", first.end,
-             PXDS_VERIFY_CHUNK | PXDS_VERIFY_REPAIRED);
+             PXDS_DAMAGE_CHUNK | PXDS_DAMAGE_REPAIRED);
     same(want, heard.damage);
     same("host/y 1 0 1", heard.done);
     EQUAL(1, result.repaired);
