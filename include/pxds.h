@@ -20,9 +20,10 @@
  * Structs.   Begin with struct_size. Initialise them with their _INIT macro, outputs too; zero in a field of options
  *            is its default. What a library does not know is refused, so old and new mix safely.
  * Callbacks. Return 0 to go on. Anything else stops the call with PXDS_ERR_CANCELLED, and comes back from
- *            pxds_error_callback_value(). They are called on the calling thread, during the call only, and must not
- *            use the handle that is calling, nor leave by longjmp or a C++ exception. A callback `x` of a structure is
- *            followed by `x_user`, one that is an argument by `user`: what it is handed.
+ *            pxds_error_callback_value(). They are called during the call only, on the calling thread (with
+ *            PXDS_SOURCE_ANY_THREAD on others too), and must not use the handle that is calling, nor leave by longjmp
+ *            or a C++ exception. A callback `x` of a structure is followed by `x_user`, one that is an argument by
+ *            `user`: what it is handed.
  * Progress.  The options of every call that takes long end in `progress` and `progress_user`. Its phases are named
  *            PXDS_<CALL>_PHASE_...; where there is one phase, the options say what its units are.
  * Names.     What returns its value is called what it is (pxds_reader_size); what fills an output and returns a status
@@ -417,6 +418,13 @@
  * in versions after 4.2.3.
  */
 #define PXDS_PBS_IMAGE_CHUNK_SIZE 4194304
+
+/**
+ * pxds_source_options.flags: the callback may be called on threads that the library starts, on several at once, as
+ * many as the options of a restorer or reader say. All have ended when the function returns that has started them.
+ * Where each answer takes long, from another machine for example, the waiting is then shared.
+ */
+#define PXDS_SOURCE_ANY_THREAD 1
 
 /** pxds_copy_options.flags: do not compare the csum in the header of the index with its entries, as for salvage. */
 #define PXDS_COPY_ANY_CSUM 1
@@ -1257,7 +1265,8 @@ typedef struct {
  * again with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND;
  * PXDS_ERR_IO if it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
  *
- * It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
+ * It is called on the thread that needs the chunk: on several at once, if the handles that use the source are, or with
+ * PXDS_SOURCE_ANY_THREAD.
  */
 typedef int32_t (*pxds_source_get_fn)(void *user,
                                       const uint8_t *digest,
@@ -1269,6 +1278,10 @@ typedef int32_t (*pxds_source_get_fn)(void *user,
 typedef struct {
     /** Bytes of this structure; set by PXDS_SOURCE_OPTIONS_INIT. */
     size_t struct_size;
+    /** 0 or PXDS_SOURCE_ANY_THREAD. */
+    uint32_t flags;
+    /** 0. */
+    uint32_t reserved;
     /** Gives chunks; never NULL. Valid while the source or a handle that was made from it lives. */
     pxds_source_get_fn get;
     /** Handed to `get`. */
@@ -1337,9 +1350,9 @@ typedef struct {
     /**
      * Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
      * ended when the function returns that has started them; for a small range none is started, and none for a source
-     * that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call:
-     * for each thread four chunks, three of them decoded; seven where the output is not a regular file, so that
-     * threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+     * that is a callback, unless it has PXDS_SOURCE_ANY_THREAD. Memory, which is used again from call to call: for
+     * each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
+     * may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
      */
     uint32_t threads;
     /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
@@ -1379,7 +1392,8 @@ typedef struct {
      * Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at
      * most 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on
      * where the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has
-     * room. None is started for a small read, nor for a source that is a callback.
+     * room. None is started for a small read, nor for a source that is a callback without
+     * PXDS_SOURCE_ANY_THREAD.
      */
     uint32_t threads;
     /** Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large. */
@@ -5355,7 +5369,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
 #define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
-#define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), NULL, NULL }
+#define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), 0, 0, NULL, NULL }
 #define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }

@@ -810,7 +810,11 @@ fn restorer_options() -> pxds_restorer_options {
 }
 
 fn source_options() -> pxds_source_options {
-    pxds_source_options { struct_size: size_of::<pxds_source_options>(), get: Some(get), get_user: null_mut() }
+    pxds_source_options {
+        struct_size: size_of::<pxds_source_options>(),
+        get: Some(get),
+        ..unsafe { std::mem::zeroed() }
+    }
 }
 
 fn reader_options(c: &Call) -> pxds_reader_options {

@@ -32,7 +32,8 @@ pub struct pxds_reader_options {
     /// Threads that one call may load chunks on, the caller's among them: 0 for as many as there are processors, at
     /// most 1024. All have ended when the call returns. They are used where a read touches several chunks, or goes on
     /// where the reads before it have been: then the next chunks are loaded as well, as far as half of the cache has
-    /// room. None is started for a small read, nor for a source that is a callback.
+    /// room. None is started for a small read, nor for a source that is a callback without
+    /// PXDS_SOURCE_ANY_THREAD.
     pub threads: u32,
     /// Bytes of the reader's own cache of decoded chunks; 0 for 64 MiB. At least one chunk is kept, however large.
     pub cache_size: usize,

@@ -57,9 +57,9 @@ pub struct pxds_restorer_options {
     pub flags: u32,
     /// Threads that load chunks, the caller's among them: 0 for as many as there are processors, at most 1024. All have
     /// ended when the function returns that has started them; for a small range none is started, and none for a source
-    /// that is a callback, which is asked on the calling thread alone. Memory, which is used again from call to call:
-    /// for each thread four chunks, three of them decoded; seven where the output is not a regular file, so that
-    /// threads may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
+    /// that is a callback, unless it has PXDS_SOURCE_ANY_THREAD. Memory, which is used again from call to call: for
+    /// each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
+    /// may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
     pub threads: u32,
     /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,

@@ -22,7 +22,8 @@ use crate::store::{Store, SyncLevel};
 /// again with room for as many. Returns 0; PXDS_NONE if it has no such chunk, which becomes PXDS_ERR_NOT_FOUND;
 /// PXDS_ERR_IO if it has the chunk and cannot read it. Anything else stops the call with PXDS_ERR_CANCELLED.
 ///
-/// It is called on the thread that needs the chunk: on several at once, if the handles that use the source are.
+/// It is called on the thread that needs the chunk: on several at once, if the handles that use the source are, or with
+/// PXDS_SOURCE_ANY_THREAD.
 pub type pxds_source_get_fn = Option<
     unsafe extern "C" fn(
         user: *mut c_void,
@@ -33,19 +34,28 @@ pub type pxds_source_get_fn = Option<
     ) -> i32,
 >;
 
+/// pxds_source_options.flags: the callback may be called on threads that the library starts, on several at once, as
+/// many as the options of a restorer or reader say. All have ended when the function returns that has started them.
+/// Where each answer takes long, from another machine for example, the waiting is then shared.
+pub const PXDS_SOURCE_ANY_THREAD: u32 = 1;
+
 /// A source of the caller's.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_source_options {
     /// Bytes of this structure; set by PXDS_SOURCE_OPTIONS_INIT.
     pub struct_size: usize,
+    /// 0 or PXDS_SOURCE_ANY_THREAD.
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
     /// Gives chunks; never NULL. Valid while the source or a handle that was made from it lives.
     pub get: pxds_source_get_fn,
     /// Handed to `get`.
     pub get_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; a nullable function pointer and a pointer that may be NULL.
+// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
 unsafe impl SizeFirst for pxds_source_options {
     const NAME: &'static str = "pxds_source_options";
 }
@@ -114,6 +124,8 @@ pub unsafe extern "C" fn pxds_source_new(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::structure(options, "options")?) };
+        args::flags(options.flags, PXDS_SOURCE_ANY_THREAD, "options.flags")?;
+        args::flags(options.reserved, 0, "options.reserved")?;
         let (get, user) = (required(options.get, "options.get")?, User::new(options.get_user));
         let source = CallbackSource::new(Box::new(move |digest, room| {
             let mut len = 0;
@@ -122,6 +134,10 @@ pub unsafe extern "C" fn pxds_source_new(
             let value = unsafe { get(user.get(), digest.0.as_ptr(), room.as_mut_ptr(), room.len(), &mut len) };
             answer(value).map(|()| len)
         }));
+        let source = match options.flags & PXDS_SOURCE_ANY_THREAD {
+            0 => source,
+            _ => source.for_any_thread(),
+        };
         out.hand_out(pxds_source::new(Arc::new(source), SyncLevel::default()));
         Ok(())
     })

@@ -6,8 +6,8 @@
 //! - Every chunk is checked, CRC, digest and length, before a byte of it is given out; a failure names the chunk and
 //!   its offset. Bytes given out before stay given out.
 //! - Zeros stand for a chunk only where its digest says that it is zeros, or where the caller has asked for it.
-//! - Chunks are loaded on several threads, a source of the caller's excepted. Sinks and callbacks are called on the
-//!   caller's thread alone, in order; a regular file is written by all threads, each chunk where it belongs. The
+//! - Chunks are loaded on several threads, unless the source is for the caller's thread alone. Sinks and callbacks are
+//!   called on that thread, in order; a regular file is written by all threads, each chunk where it belongs. The
 //!   failure that counts is the first in the order of the chunks, so that the result is the same for any number of
 //!   threads; only a regular file that is the caller's may have something of what comes behind it.
 //! - Memory: of each thread one encoded chunk, and three decoded ones or 1 MiB; six or 2 MiB where they go out in

@@ -16,12 +16,18 @@ const FIRST_ROOM: usize = 256 << 10;
 /// Chunks that a callback gives. Nothing that it says is believed.
 pub struct CallbackSource {
     get: Box<Get>,
+    is_for_any_thread: bool,
 }
 
 impl CallbackSource {
     /// A source that asks `get`, on the thread that needs the chunk.
     pub fn new(get: Box<Get>) -> Self {
-        CallbackSource { get }
+        CallbackSource { get, is_for_any_thread: false }
+    }
+
+    /// The same, asked on threads that the library starts too, on several at once.
+    pub fn for_any_thread(self) -> Self {
+        CallbackSource { is_for_any_thread: true, ..self }
     }
 
     /// Asks once, with room for `room` bytes, and gives the length of the blob; if that is more, `out` has nothing of
@@ -66,8 +72,8 @@ impl ChunkSource for CallbackSource {
         Blob::load_tolerant(out, tolerance).map_err(describe)
     }
 
-    /// Callbacks are called on the thread that has called the library.
+    /// Callbacks are called on the thread that has called the library, unless they ask for more.
     fn is_for_any_thread(&self) -> bool {
-        false
+        self.is_for_any_thread
     }
 }

@@ -171,6 +171,92 @@ static void test_too_many(void)
     CHECK(says("100000") && restorer == NULL);
 }
 
+/* A source that is slow: as from another machine. */
+struct remote {
+    pxds_source *chunks;
+    pthread_t caller;
+    pthread_mutex_t mutex;
+    pthread_cond_t came;
+    int wants_two; /* an answer waits until another question has come, for ten seconds at most */
+    unsigned inside, most, elsewhere;
+};
+
+static int32_t on_get(void *user, const uint8_t *digest, uint8_t *bytes, size_t capacity, size_t *len)
+{
+    struct remote *remote = user;
+    struct timespec end;
+    pxds_buffer *blob = NULL;
+    pxds_status status;
+
+    pthread_mutex_lock(&remote->mutex);
+    remote->elsewhere += !pthread_equal(remote->caller, pthread_self());
+    if (++remote->inside > remote->most)
+        remote->most = remote->inside;
+    pthread_cond_broadcast(&remote->came);
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += 10;
+    while (remote->wants_two && remote->most < 2)
+        if (pthread_cond_timedwait(&remote->came, &remote->mutex, &end) != 0)
+            break;
+    pthread_mutex_unlock(&remote->mutex);
+
+    status = pxds_source_get(remote->chunks, digest, PXDS_BLOB_MAX_SIZE, &blob, NULL);
+    *len = pxds_buffer_len(blob);
+    if (*len <= capacity)
+        memcpy(bytes, pxds_buffer_data(blob), *len);
+    pxds_buffer_free(blob);
+
+    pthread_mutex_lock(&remote->mutex);
+    remote->inside--;
+    pthread_mutex_unlock(&remote->mutex);
+    return status;
+}
+
+/* A callback is asked on the calling thread alone, or, if it says so, on several at once. */
+static void test_source_for_any_thread(void)
+{
+    struct remote remote = {NULL, pthread_self(), PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0, 0};
+    uint8_t *room = need_memory(LEN);
+
+    OK(pxds_source_from_store(store, &remote.chunks, &err));
+    for (uint32_t flags = 0; flags <= PXDS_SOURCE_ANY_THREAD; flags += PXDS_SOURCE_ANY_THREAD) {
+        pxds_source_options options = PXDS_SOURCE_OPTIONS_INIT;
+        pxds_restorer_options restoring = PXDS_RESTORER_OPTIONS_INIT;
+        pxds_reader_options reading = PXDS_READER_OPTIONS_INIT;
+        pxds_source *source = NULL;
+        pxds_restorer *restorer = NULL;
+        pxds_reader *reader = NULL;
+        uint64_t written = 0;
+        size_t read = 0;
+
+        options.get = on_get, options.get_user = &remote, options.flags = flags;
+        restoring.threads = reading.threads = 4;
+        remote.wants_two = flags != 0;
+        OK(pxds_source_new(&options, &source, &err));
+        OK(pxds_restorer_new_from(source, &restoring, &restorer, &err));
+        OK(pxds_reader_new(source, fixed, &reading, &reader, &err));
+        pxds_source_free(source);
+
+        remote.most = remote.elsewhere = 0;
+        memset(room, 0, LEN);
+        OK(pxds_restorer_read_range(restorer, fixed, 0, room, LEN, &written, &err));
+        check_alone();
+        CHECK(written == LEN && memcmp(room, image, LEN) == 0);
+        CHECK(flags == 0 ? remote.most == 1 && remote.elsewhere == 0 : remote.most > 1 && remote.most <= 4);
+
+        remote.most = remote.elsewhere = 0;
+        memset(room, 0, LEN);
+        OK(pxds_reader_read_at(reader, 0, room, LEN, &read, &err));
+        check_alone();
+        CHECK(read == LEN && memcmp(room, image, LEN) == 0);
+        CHECK(flags == 0 ? remote.most == 1 && remote.elsewhere == 0 : remote.most > 1 && remote.most <= 4);
+        pxds_reader_free(reader);
+        pxds_restorer_free(restorer);
+    }
+    pxds_source_free(remote.chunks);
+    free(room);
+}
+
 static void test_all(void)
 {
     image = random_data(LEN, 7);
@@ -179,6 +265,7 @@ static void test_all(void)
     data = image;
     test_all_have_ended();
     test_cancel();
+    test_source_for_any_thread(); /* before chunks are damaged */
     test_bad_chunks();
     test_too_many();
     pxds_index_free(fixed);

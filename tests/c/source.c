@@ -117,6 +117,10 @@ static void test_options(void)
 
     IS(PXDS_ERR_ARGUMENT, pxds_source_new(&options, &source, &err));
     CHECK(source == NULL && says("options.get"));
+    options.get = on_get, options.flags = 2;
+    IS(PXDS_ERR_ARGUMENT, pxds_source_new(&options, &source, &err));
+    options.flags = 0, options.reserved = 1;
+    IS(PXDS_ERR_ARGUMENT, pxds_source_new(&options, &source, &err));
     pxds_source_free(NULL);
 }
 
