@@ -1501,6 +1501,8 @@ typedef struct {
     const char *name;
     /** Length of the file. */
     uint64_t size;
+    /** Of an index the bytes of what it describes, as the manifest says; 0 if that does not list it, and for a blob. */
+    uint64_t plain_size;
     /** PXDS_ARCHIVE_...; of the manifest PXDS_ARCHIVE_BLOB. */
     uint32_t kind;
     /** 0. */
@@ -4362,7 +4364,8 @@ pxds_status pxds_group_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob.
+ * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
+ * manifest that is damaged counts as none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_file_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -5377,7 +5380,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
 #define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
-#define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0 }
+#define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0, 0 }
 #define PXDS_DESTROY_OPTIONS_INIT { sizeof(pxds_destroy_options), 0, 0, NULL, NULL }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
 #define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }

@@ -83,6 +83,8 @@ pub struct pxds_file_entry {
     pub name: *const c_char,
     /// Length of the file.
     pub size: u64,
+    /// Of an index the bytes of what it describes, as the manifest says; 0 if that does not list it, and for a blob.
+    pub plain_size: u64,
     /// PXDS_ARCHIVE_...; of the manifest PXDS_ARCHIVE_BLOB.
     pub kind: u32,
     /// 0.
@@ -120,6 +122,7 @@ pub struct pxds_file_list(Shared<Vec<File>>);
 struct File {
     name: CString,
     size: u64,
+    plain_size: u64,
     kind: ArchiveKind,
 }
 
@@ -281,7 +284,8 @@ pub unsafe extern "C" fn pxds_group_snapshots(
     })
 }
 
-/// Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob.
+/// Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
+/// manifest that is damaged counts as none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_file_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -300,7 +304,9 @@ pub unsafe extern "C" fn pxds_snapshot_files(
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
         let found = store.core().snapshot_files(&Snapshot::parse(snapshot)?)?;
         let file = |file: &crate::snapshot::ArchiveFile| {
-            Ok(File { name: c_string(file.name.as_str())?, size: file.size, kind: ArchiveKind::of(&file.name)? })
+            let &crate::snapshot::ArchiveFile { ref name, size, plain_size } = file;
+            let (plain_size, kind) = (plain_size.unwrap_or(0), ArchiveKind::of(name)?);
+            Ok(File { name: c_string(name.as_str())?, size, plain_size, kind })
         };
         out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?)));
         Ok(())
@@ -517,6 +523,7 @@ pub unsafe extern "C" fn pxds_file_list_get(
             struct_size: size_of::<pxds_file_entry>(),
             name: file.name.as_ptr(),
             size: file.size,
+            plain_size: file.plain_size,
             kind: archive_constant(file.kind),
             reserved: 0,
         });

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::path::Path;
 
+use super::open::{is_damage, read_manifest};
 use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
 use crate::calendar::parse_time;
@@ -30,6 +31,8 @@ pub struct ArchiveFile {
     pub name: String,
     /// Its length.
     pub size: u64,
+    /// Bytes of the file that it describes, if it is an index and the manifest lists it.
+    pub plain_size: Option<u64>,
 }
 
 /// What a look around has found.
@@ -207,11 +210,19 @@ impl Store {
         snapshot_info(&group, snapshot)?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
-    /// The archives of a snapshot, and its manifest, by name.
+    /// The archives of a snapshot, and its manifest, by name. A manifest that is damaged counts as none.
     ///
-    /// Errors: `NotFound`, `Io`.
+    /// Errors: `NotFound`, `Io`, `NoMemory`.
     pub fn snapshot_files(&self, snapshot: &Snapshot) -> Result<Vec<ArchiveFile>> {
         let dir = self.open_snapshot(snapshot)?;
+        let manifest = match read_manifest(self, &dir) {
+            Err(error) if is_damage(&error) => None,
+            manifest => manifest?,
+        };
+        let plain_size = |name: &str| {
+            let listed = manifest.as_ref().filter(|_| index_kind(name.as_bytes()).is_some())?.find(name)?;
+            Some(listed.size)
+        };
         let mut files = Vec::new();
         for entry in dir.entries()? {
             let entry = entry?;
@@ -219,7 +230,7 @@ impl Store {
             if is_archive_file(name)
                 && let Some(stat) = dir.lstat(&entry.name)?.filter(|stat| stat.kind == FileKind::File)
             {
-                push(&mut files, ArchiveFile { name: name.to_owned(), size: stat.size })?;
+                push(&mut files, ArchiveFile { name: name.to_owned(), size: stat.size, plain_size: plain_size(name) })?;
             }
         }
         files.sort_unstable_by(|a, b| a.name.cmp(&b.name));

@@ -56,6 +56,9 @@ static void test_lists(void)
     EQUAL(3, pxds_file_list_count(files));
     OK(pxds_file_list_get(files, 0, &file, &err));
     CHECK(strcmp(file.name, "a.didx") == 0 && file.kind == PXDS_ARCHIVE_DYNAMIC && file.size > 4096);
+    EQUAL(DATA_LEN, file.plain_size);
+    OK(pxds_file_list_get(files, 1, &file, &err));
+    CHECK(strcmp(file.name, "b.blob") == 0 && file.plain_size == 0);
     OK(pxds_file_list_get(files, 2, &file, &err));
     CHECK(strcmp(file.name, "index.json.blob") == 0 && file.kind == PXDS_ARCHIVE_BLOB);
     IS(PXDS_NONE, pxds_file_list_get(files, 3, &file, &err));
@@ -99,6 +102,27 @@ static void test_lists_that_fail(void)
     OK(pxds_group_snapshots(store, "host/x", &snapshots, &err)); /* not there: none */
     EQUAL(0, pxds_snapshot_list_count(snapshots));
     pxds_snapshot_list_free(snapshots);
+    pxds_store_free(store);
+}
+
+/* What nobody lists has no plain size, and a damaged manifest is no hindrance. */
+static void test_plain_sizes(void)
+{
+    pxds_store *store = new_store();
+    pxds_file_list *files = NULL;
+    pxds_file_entry file = PXDS_FILE_ENTRY_INIT;
+
+    make_snapshot(store, "host/x", TIME);
+    for (int i = 0; i < 2; i++) {
+        if (i == 0)
+            write_all(in_dir("store/host/x/" TIME_NAME "/index.json.blob"), "no blob", 7);
+        else
+            need(unlink(in_dir("store/host/x/" TIME_NAME "/index.json.blob")) == 0, "unlink");
+        OK(pxds_snapshot_files(store, "host/x/" TIME_NAME, &files, &err));
+        OK(pxds_file_list_get(files, 0, &file, &err));
+        CHECK(strcmp(file.name, "a.didx") == 0 && file.size > 4096 && file.plain_size == 0);
+        pxds_file_list_free(files);
+    }
     pxds_store_free(store);
 }
 
@@ -538,6 +562,7 @@ int main(void)
     data = random_data(DATA_LEN, 7);
     RUN(test_lists);
     RUN(test_lists_that_fail);
+    RUN(test_plain_sizes);
     RUN(test_last_snapshot);
     RUN(test_notices);
     RUN(test_namespaces);
