@@ -1,10 +1,8 @@
 /* Makes a snapshot with a file in it, and restores the file from the snapshot. */
 #include <pxds.h>
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 int main(int argc, char **argv)
 {
@@ -13,23 +11,18 @@ int main(int argc, char **argv)
     pxds_store *store = NULL;
     pxds_backup *backup = NULL;
     pxds_snapshot *snapshot = NULL;
-    int fd, failed;
+    int failed;
 
     if (argc != 4) {
         fprintf(stderr, "usage: backup_restore STORE FILE OUT\n");
         return 2;
-    }
-    fd = open(argv[2], O_RDONLY);
-    if (fd < 0) {
-        perror(argv[2]);
-        return 1;
     }
 
     /* The name of an archive says how it is cut: .didx by content, .fidx, for disk images, at equal distances.
        Nothing is seen of the snapshot before it is finished. */
     failed = pxds_store_open_or_create(argv[1], NULL, &store, &err) < 0 ||
              pxds_backup_new(store, "host/example", NULL, &backup, &err) < 0 ||
-             pxds_backup_add_fd(backup, "data.didx", fd, NULL, NULL, &stats, &err) < 0 ||
+             pxds_backup_add_file(backup, "data.didx", argv[2], NULL, NULL, &stats, &err) < 0 ||
              pxds_backup_finish(backup, &err) < 0;
 
     failed = failed ||
@@ -46,6 +39,5 @@ int main(int argc, char **argv)
     pxds_snapshot_free(snapshot);
     pxds_backup_free(backup);
     pxds_store_free(store);
-    close(fd);
     return failed;
 }
