@@ -53,6 +53,29 @@ class IngestOptions(ctypes.Structure):
     ]
 
 
+class StoreOptions(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("layout", c_uint32),
+        ("sync", c_uint32),
+        ("flags", c_uint32),
+        ("owner_uid", c_uint32),
+        ("owner_gid", c_uint32),
+        ("reserved", c_uint32),
+        ("notice", c_void_p),
+        ("notice_user", c_void_p),
+        ("store_name", c_char_p),
+        ("lock_dir", c_char_p),
+        ("progress", c_void_p),
+        ("progress_user", c_void_p),
+    ]
+
+
+def sized(structure, **fields):
+    """A structure of options that knows its size."""
+    return structure(struct_size=ctypes.sizeof(structure), **fields)
+
+
 class Error(Exception):
     """A failed call: `status`, `errno`, `value` of a callback, and the message as text."""
 

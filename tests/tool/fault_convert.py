@@ -4,6 +4,7 @@ Whatever happens, every chunk is there once, whole, and a store of both layouts 
 that say what to do; the next conversion finishes the work, and both backups restore.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -11,7 +12,6 @@ import random
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 
@@ -84,8 +84,8 @@ class Base(support.TestCase):
         return False
 
     def open_mixed(self):
-        options = struct.pack("NIIIIIIPPPP", 64, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0)
-        return faults.pxds.new("pxds_store_open", os.fsencode(self.store), options)
+        options = faults.binding.sized(faults.binding.StoreOptions, flags=2)  # PXDS_STORE_MIXED
+        return faults.pxds.new("pxds_store_open", os.fsencode(self.store), ctypes.byref(options))
 
     def assert_finishes(self, layout):
         self.pxds("convert", self.store, layout, "--sync", "none")

@@ -20,9 +20,9 @@ import ctypes, os, struct, sys, zlib
 sys.path.insert(0, sys.argv[1])
 import binding
 pxds = binding.Library(sys.argv[2])
-options = struct.pack("NIIIIIIPPPP", 64, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0)
-store = pxds.new("pxds_store_open", os.fsencode(sys.argv[3]), options)
-stream = binding.IngestOptions(struct_size=ctypes.sizeof(binding.IngestOptions), threads=1)
+options = binding.sized(binding.StoreOptions, sync=2)
+store = pxds.new("pxds_store_open", os.fsencode(sys.argv[3]), ctypes.byref(options))
+stream = binding.sized(binding.IngestOptions, threads=1)
 ingest = pxds.new("pxds_ingest_new", store, ctypes.byref(stream))
 data = open(sys.argv[4], "rb").read()
 pxds.call("pxds_ingest_write", ingest, data, ctypes.c_size_t(len(data)))
