@@ -76,7 +76,7 @@ fn what_is_no_directory_in_the_place_of_one_keeps_everything() {
                 assert!(error.message().contains(&words), "{error}");
             }
             assert_eq!(scene.left(&chunks), [true, true], "{place}");
-            assert!(read_status(&scene.store).is_none());
+            assert!(read_status(&scene.store).unwrap().is_none());
         }
     }
 }

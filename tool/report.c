@@ -41,34 +41,41 @@ static char *first_line(const char *text, size_t len)
     return line;
 }
 
-/* What the manifest says. One that cannot be read is no failure: the page says so. */
-static void load_manifest(const pxds_store *store, struct report_snapshot *snapshot)
+/* What the manifest says. One that cannot be read is no failure, since the page says so; but that
+ * there is no memory says nothing about a manifest. */
+static int load_manifest(const pxds_store *store, struct report_snapshot *snapshot)
 {
     pxds_manifest_info info = PXDS_MANIFEST_INFO_INIT;
     pxds_manifest *manifest = NULL;
     pxds_buffer *notes = NULL;
     pxds_error *err = NULL;
+    bool has_memory = true;
 
     if ((snapshot->row.flags & PXDS_SNAPSHOT_FINISHED) == 0) {
         snapshot->verify = VERIFY_UNFINISHED;
     } else if (pxds_manifest_load(store, snapshot->row.path, &manifest, &err) < 0 ||
                pxds_manifest_get_info(manifest, &info, &err) < 0 ||
                pxds_manifest_get_notes(manifest, &notes, &err) < 0) {
-        const char *why = err != NULL ? pxds_error_message(err) : "out of memory";
+        const char *why = pxds_error_message(err);
 
+        has_memory = err != NULL && pxds_error_status(err) != PXDS_ERR_NOMEM;
         snapshot->verify = VERIFY_UNREADABLE;
-        snapshot->title = first_line(why, strlen(why));
+        if (has_memory)
+            has_memory = (snapshot->title = first_line(why, strlen(why))) != NULL;
     } else {
         snapshot->verify = info.verify_state == PXDS_VERIFIED_OK       ? VERIFY_OK
                            : info.verify_state == PXDS_VERIFIED_FAILED ? VERIFY_FAILED
                                                                            : VERIFY_NONE;
-        if (notes != NULL)
+        if (notes != NULL) {
             snapshot->title = first_line((const char *)pxds_buffer_data(notes),
                                          pxds_buffer_len(notes));
+            has_memory = snapshot->title != NULL;
+        }
     }
-    pxds_error_free(err);
     pxds_buffer_free(notes);
     pxds_manifest_free(manifest);
+    pxds_error_free(err);
+    return has_memory ? 0 : fail(NULL);
 }
 
 /* To be freed with free_report(), whatever it gives. */
@@ -96,7 +103,8 @@ static int load_report(const pxds_store *store, struct report *report)
 
         snapshot->row = (pxds_stats_snapshot)PXDS_STATS_SNAPSHOT_INIT;
         pxds_stats_get_snapshot(report->stats, i, &snapshot->row, NULL);
-        load_manifest(store, snapshot);
+        if (load_manifest(store, snapshot) != 0)
+            return 1;
         report->verify[snapshot->verify]++;
         report->groups[snapshot->row.group].verify[snapshot->verify]++;
     }

@@ -104,9 +104,14 @@ impl GcStatus {
 
 /// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there
 /// is no such file, or none that can be read.
-pub fn read_status(store: &Store) -> Option<GcStatus> {
-    let text = store.read_base_file(STATUS_NAME, STATUS_MAX_SIZE).ok()??;
-    GcStatus::from_json(&text).ok()
+///
+/// Errors: `NoMemory`; `Io` if the process can open no more files.
+pub fn read_status(store: &Store) -> Result<Option<GcStatus>> {
+    let text = store.read_base_file(STATUS_NAME, STATUS_MAX_SIZE);
+    match text.and_then(|text| text.map(|text| GcStatus::from_json(&text)).transpose()) {
+        Err(error) if error.is_of_the_process() => Err(error),
+        noted => Ok(noted.ok().flatten()),
+    }
 }
 
 #[cfg(test)]
