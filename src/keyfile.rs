@@ -298,8 +298,8 @@ impl Derivation {
         match self {
             Derivation::None => return Ok(None),
             Derivation::Scrypt { n, r, p, salt } => {
-                let (params, memory) = scrypt_params(*n, *r, *p)?;
-                without_traces_in(memory, || scrypt::scrypt(password, salt, &params, &mut *derived))?
+                let (params, blocks) = scrypt_params(*n, *r, *p)?;
+                without_traces_in(blocks, || scrypt::scrypt(password, salt, &params, &mut *derived))?
                     .map_err(|_| Error::new(Kind::Internal, "scrypt refuses to give 32 bytes"))?;
             }
             Derivation::Pbkdf2 { rounds, salt } => {
@@ -319,8 +319,9 @@ fn too_expensive(why: &str) -> Error {
     Error::new(Kind::Limit, format!("the password costs too much to try: {why}")).context("key file")
 }
 
-/// The parameters of scrypt, after checking what they cost, and the memory to be set aside: its crate would abort.
-pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<(Params, usize)> {
+/// The parameters of scrypt, after checking what they cost, and the sizes of the blocks that it takes: they are to be
+/// set aside, since its crate ends the process where it does not get them.
+pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<(Params, [usize; 2])> {
     let bad = || format_error("kdf.n must be a power of two, kdf.r and kdf.p at least 1");
     if !n.is_power_of_two() || n == 1 || r == 0 || p == 0 {
         return Err(bad());
@@ -331,8 +332,8 @@ pub(crate) fn scrypt_params(n: u64, r: u64, p: u64) -> Result<(Params, usize)> {
     // They are small now, because their product is.
     let small = |number: u64| u32::try_from(number).map_err(|_| bad());
     let params = Params::new(n.ilog2() as u8, small(r)?, small(p)?).map_err(|_| bad())?;
-    // One block for each of the `p`, and all of them in small beside.
-    Ok((params, memory + 2 * (memory / n as usize) + 4096))
+    let [n, p] = [n, p].map(|number| number as usize);
+    Ok((params, [memory / p, memory / n]))
 }
 
 fn check_hint(hint: &str) -> Result<()> {

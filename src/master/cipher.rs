@@ -137,7 +137,7 @@ fn check_size(modulus: &UintRef<'_>) -> Result<usize> {
 fn unlock(der: &[u8], password: Option<&[u8]>) -> Result<SecretDocument> {
     let unsupported = || Error::new(Kind::Unsupported, "master key: the PEM is under a password in an unsupported way");
     let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| no_private_key())?;
-    let mut memory = 0;
+    let mut blocks = [0; 2];
     match &info.encryption_algorithm.pbes2().ok_or_else(unsupported)?.kdf {
         pbes2::Kdf::Pbkdf2(params) if params.iteration_count > PBKDF2_MAX_ROUNDS => {
             return Err(Error::new(
@@ -150,13 +150,13 @@ fn unlock(der: &[u8], password: Option<&[u8]>) -> Result<SecretDocument> {
             let (n, r, p) = (params.cost_parameter, params.block_size, params.parallelization);
             let message = "master key: the numbers of its password's scrypt are wrong, or cost too much to try";
             let params = keyfile::scrypt_params(n, r.into(), p.into());
-            memory = params.map_err(|error| Error::new(error.kind(), message))?.1;
+            blocks = params.map_err(|error| Error::new(error.kind(), message))?.1;
         }
         _ => return Err(unsupported()),
     }
     let missing = || Error::new(Kind::Password, "the master key is under a password, and none is given");
     let password = password.ok_or_else(missing)?;
-    let document = without_traces_in(memory, || info.decrypt(password))?.map_err(|error| match error {
+    let document = without_traces_in(blocks, || info.decrypt(password))?.map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::UnsupportedAlgorithm { .. }) => unsupported(),
         _ => wrong_password(),
     })?;

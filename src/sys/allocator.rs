@@ -17,8 +17,8 @@ static ALLOCATOR: Allocator = Allocator;
 
 static RESERVE: Reserve = Reserve::new();
 
-// SAFETY: every block is the system's, the reserve's or of what is set aside, and goes back to where it is from;
-// `realloc` by hand keeps to what the trait says of it.
+// SAFETY: every block is the system's or the reserve's, and goes back to where it is from; `realloc` by hand keeps to
+// what the trait says of it.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
@@ -44,9 +44,6 @@ unsafe impl GlobalAlloc for Allocator {
         if secret::is_at_work() {
             // SAFETY: the caller gives up a block of that size.
             unsafe { wipe(block, layout.size()) };
-            if set_aside::has(block) {
-                return;
-            }
         }
         if RESERVE.has(block) {
             return RESERVE.give_back(block, layout);

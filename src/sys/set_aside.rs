@@ -1,9 +1,10 @@
 //! Memory for code that ends the process where the system gives it none.
 //!
-//! The crates that derive keys from passwords take megabytes at once, as many as the key's file says. So as many are
-//! set aside before, fallibly, and are what such code gets where the system has no more.
+//! The crates that derive keys from passwords take blocks of megabytes, as large as the key's file says. Blocks of
+//! these sizes are set aside before, fallibly, and are what such code gets where the system has no more.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::array;
 use std::cell::Cell;
 use std::ptr::null_mut;
 
@@ -11,75 +12,61 @@ use super::reserve::MAX_BLOCK;
 use super::secret::without_traces;
 use crate::error::{Result, no_memory};
 
-/// Where blocks begin.
-const ALIGN: usize = 64;
-
-/// Memory that is set aside, and how much of it has been given out.
-#[derive(Clone, Copy)]
-struct Area {
-    memory: *mut u8,
-    size: usize,
-    given: usize,
-}
-
-const NONE: Area = Area { memory: null_mut(), size: 0, given: 0 };
-
 thread_local! {
-    /// What is set aside for this thread.
-    static AREA: Cell<Area> = const { Cell::new(NONE) };
+    /// Blocks that are set aside for this thread, and their layouts; NULL for one that is not needed, or no longer
+    /// there. Whoever one is handed out to frees it as any other block of the system's.
+    static BLOCKS: [Cell<(*mut u8, Layout)>; 2] = const { [const { Cell::new(NONE) }; 2] };
 }
 
-/// As [`without_traces`], for work whose large blocks have `size` bytes together, and which must not outlive it.
+const NONE: (*mut u8, Layout) = (null_mut(), Layout::new::<()>());
+
+/// As [`without_traces`], for work that takes vectors of just so many bytes, each once. What is small comes out of the
+/// reserve, and is not set aside.
 ///
 /// Errors: `NoMemory`, before the work.
-pub fn without_traces_in<T>(size: usize, work: impl FnOnce() -> T) -> Result<T> {
-    let _area = SetAside::new(size)?;
+pub fn without_traces_in<T>(sizes: [usize; 2], work: impl FnOnce() -> T) -> Result<T> {
+    let _blocks = SetAside::new(sizes)?;
     Ok(without_traces(work))
 }
 
-/// An [`Area`], and the one that it takes the place of.
-struct SetAside {
-    layout: Layout,
-    before: Area,
-}
+/// Blocks that are set aside until this is dropped, and those that they take the place of.
+struct SetAside([(*mut u8, Layout); 2]);
 
 impl SetAside {
-    fn new(size: usize) -> Result<Self> {
-        let layout = Layout::from_size_align(size.max(ALIGN), ALIGN).map_err(|_| no_memory(size))?;
-        // SAFETY: the layout has a size.
-        let memory = unsafe { System.alloc(layout) };
-        if memory.is_null() {
-            return Err(no_memory(size));
+    fn new(sizes: [usize; 2]) -> Result<Self> {
+        let set_aside = SetAside(BLOCKS.with(|blocks| array::from_fn(|i| blocks[i].replace(NONE))));
+        for (i, size) in sizes.into_iter().enumerate().filter(|&(_, size)| size > MAX_BLOCK) {
+            let layout = Layout::array::<u8>(size).map_err(|_| no_memory(size))?;
+            // SAFETY: the layout has a size.
+            let block = unsafe { System.alloc(layout) };
+            if block.is_null() {
+                return Err(no_memory(size));
+            }
+            BLOCKS.with(|blocks| blocks[i].set((block, layout)));
         }
-        Ok(SetAside { layout, before: AREA.replace(Area { memory, size: layout.size(), given: 0 }) })
+        Ok(set_aside)
     }
 }
 
 impl Drop for SetAside {
     fn drop(&mut self) {
-        let area = AREA.replace(self.before);
-        // SAFETY: it is from `new`, and by the contract of `without_traces_in` nothing in it is used any more.
-        unsafe { System.dealloc(area.memory, self.layout) }
+        for (i, before) in self.0.into_iter().enumerate() {
+            let (block, layout) = BLOCKS.with(|blocks| blocks[i].replace(before));
+            if !block.is_null() {
+                // SAFETY: it is from `new`, and nobody has been given it.
+                unsafe { System.dealloc(block, layout) }
+            }
+        }
     }
 }
 
-/// A block of what is set aside for this thread; NULL if it is small, or if there is not so much.
+/// The block of just this layout that is set aside for this thread; NULL if there is none.
 pub(super) fn take(layout: Layout) -> *mut u8 {
-    let area = AREA.try_with(Cell::get).unwrap_or(NONE);
-    if layout.size() <= MAX_BLOCK || layout.align() > ALIGN || layout.size() > area.size - area.given {
-        return null_mut();
-    }
-    // The next block begins where this thread looks for it, whatever the length of this one.
-    let end = (area.given + layout.size()).next_multiple_of(ALIGN).min(area.size);
-    AREA.set(Area { given: end, ..area });
-    // SAFETY: within the memory.
-    unsafe { area.memory.add(area.given) }
-}
-
-/// Whether a block is of what is set aside for this thread, which is given back all at once.
-pub(super) fn has(block: *mut u8) -> bool {
-    let area = AREA.try_with(Cell::get).unwrap_or(NONE);
-    block.addr().wrapping_sub(area.memory.addr()) < area.size
+    let take = |blocks: &[Cell<(*mut u8, Layout)>; 2]| {
+        let found = blocks.iter().find(|block| !block.get().0.is_null() && block.get().1 == layout);
+        found.map_or(null_mut(), |block| block.replace(NONE).0)
+    };
+    BLOCKS.try_with(take).unwrap_or(null_mut())
 }
 
 #[cfg(test)]
@@ -87,21 +74,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_within_and_apart() {
-        let layout = |size| Layout::from_size_align(size, 16).unwrap();
-        assert!(take(layout(MAX_BLOCK + 1)).is_null());
-        let size = 3 * MAX_BLOCK;
-        without_traces_in(size, || {
-            assert!(take(layout(MAX_BLOCK)).is_null(), "the reserve has small ones");
-            let first = take(layout(MAX_BLOCK + 1));
-            let second = take(layout(MAX_BLOCK + 1));
-            assert!(has(first) && has(second) && !has(null_mut()));
-            assert_eq!(first.addr() % ALIGN, 0);
-            assert_eq!(second.addr() - first.addr(), MAX_BLOCK + ALIGN);
-            assert!(take(layout(MAX_BLOCK + 1)).is_null(), "nothing is given twice");
+    fn each_block_is_handed_out_once() {
+        let [first, second, small] = [MAX_BLOCK + 1, MAX_BLOCK + 2, 64].map(|size| Layout::array::<u8>(size).unwrap());
+        assert!(take(first).is_null());
+        let outlives = without_traces_in([first.size(), second.size()], || {
+            assert!(take(Layout::from_size_align(first.size(), 8).unwrap()).is_null());
+            without_traces_in([small.size(), 0], || {
+                assert!(take(small).is_null(), "the reserve has small ones");
+                assert!(take(first).is_null(), "that is for the work around it");
+            })
+            .unwrap();
+            let block = take(second);
+            assert!(!block.is_null() && take(second).is_null());
+            block
         })
         .unwrap();
-        assert!(take(layout(MAX_BLOCK + 1)).is_null());
-        assert!(without_traces_in(usize::MAX >> 1, || ()).is_err());
+        assert!(take(first).is_null() && take(second).is_null());
+        // SAFETY: it is of the system's, and of this layout.
+        unsafe { System.dealloc(outlives, second) };
+        assert!(without_traces_in([usize::MAX, 0], || ()).is_err());
+        assert!(without_traces_in([isize::MAX as usize, 0], || ()).is_err());
     }
 }
