@@ -4365,7 +4365,7 @@ pxds_status pxds_group_snapshots(const pxds_store *store,
 
 /**
  * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
- * manifest that is damaged counts as none.
+ * manifest that cannot be read counts as none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_file_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.

@@ -257,7 +257,8 @@ pub unsafe extern "C" fn pxds_group_destroy(
         // SAFETY: the header's rules for inputs and outputs.
         let (result, (store, group), options) =
             unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?, args::options(options)?) };
-        args::flags(options.flags | options.reserved, 0, "options.flags")?;
+        args::flags(options.flags, 0, "options.flags")?;
+        args::flags(options.reserved, 0, "options.reserved")?;
         let mut destroyed = Destroyed::default();
         let options = DestroyOptions { progress: progress(options.progress, options.progress_user) };
         let outcome = store.destroy_group(&group, &options, &mut destroyed);

@@ -12,7 +12,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
-use crate::snapshot::{Listing, SnapshotInfo};
+use crate::snapshot::{ArchiveFile, Listing, SnapshotInfo};
 use crate::store::Store;
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
@@ -285,7 +285,7 @@ pub unsafe extern "C" fn pxds_group_snapshots(
 }
 
 /// Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
-/// manifest that is damaged counts as none.
+/// manifest that cannot be read counts as none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_file_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
@@ -302,11 +302,10 @@ pub unsafe extern "C" fn pxds_snapshot_files(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, snapshot) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-        let found = store.core().snapshot_files(&Snapshot::parse(snapshot)?)?;
-        let file = |file: &crate::snapshot::ArchiveFile| {
-            let &crate::snapshot::ArchiveFile { ref name, size, plain_size } = file;
-            let (plain_size, kind) = (plain_size.unwrap_or(0), ArchiveKind::of(name)?);
-            Ok(File { name: c_string(name.as_str())?, size, plain_size, kind })
+        let found = store.core().described_files(&Snapshot::parse(snapshot)?)?;
+        let file = |(file, plain_size): &(ArchiveFile, Option<u64>)| {
+            let (name, kind) = (c_string(file.name.as_str())?, ArchiveKind::of(&file.name)?);
+            Ok(File { name, size: file.size, plain_size: plain_size.unwrap_or(0), kind })
         };
         out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?)));
         Ok(())

@@ -3,11 +3,10 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use super::open::{is_damage, read_manifest};
 use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
 use crate::calendar::parse_time;
-use crate::error::{Error, Kind, Result, no_memory, push, reserve};
+use crate::error::{Error, Kind, Result, no_memory, push, reserve, try_collect};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file};
 use crate::store::{NoticeLevel, Store};
@@ -31,8 +30,6 @@ pub struct ArchiveFile {
     pub name: String,
     /// Its length.
     pub size: u64,
-    /// Bytes of the file that it describes, if it is an index and the manifest lists it.
-    pub plain_size: Option<u64>,
 }
 
 /// What a look around has found.
@@ -210,19 +207,11 @@ impl Store {
         snapshot_info(&group, snapshot)?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
-    /// The archives of a snapshot, and its manifest, by name. A manifest that is damaged counts as none.
+    /// The archives of a snapshot, and its manifest, by name.
     ///
     /// Errors: `NotFound`, `Io`, `NoMemory`.
     pub fn snapshot_files(&self, snapshot: &Snapshot) -> Result<Vec<ArchiveFile>> {
         let dir = self.open_snapshot(snapshot)?;
-        let manifest = match read_manifest(self, &dir) {
-            Err(error) if is_damage(&error) => None,
-            manifest => manifest?,
-        };
-        let plain_size = |name: &str| {
-            let listed = manifest.as_ref().filter(|_| index_kind(name.as_bytes()).is_some())?.find(name)?;
-            Some(listed.size)
-        };
         let mut files = Vec::new();
         for entry in dir.entries()? {
             let entry = entry?;
@@ -230,11 +219,28 @@ impl Store {
             if is_archive_file(name)
                 && let Some(stat) = dir.lstat(&entry.name)?.filter(|stat| stat.kind == FileKind::File)
             {
-                push(&mut files, ArchiveFile { name: name.to_owned(), size: stat.size, plain_size: plain_size(name) })?;
+                push(&mut files, ArchiveFile { name: name.to_owned(), size: stat.size })?;
             }
         }
         files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
+    }
+
+    /// As [`Store::snapshot_files`], each with the bytes of the file that it describes, if it is an index and the
+    /// manifest lists it. A manifest that cannot be read counts as none.
+    ///
+    /// Errors: as there.
+    pub fn described_files(&self, snapshot: &Snapshot) -> Result<Vec<(ArchiveFile, Option<u64>)>> {
+        let files = self.snapshot_files(snapshot)?;
+        let manifest = match self.load_manifest(snapshot) {
+            Err(error) if error.is_of_the_process() => return Err(error),
+            manifest => manifest.ok(),
+        };
+        try_collect(files.into_iter().map(|file| {
+            let manifest = manifest.as_ref().filter(|_| index_kind(file.name.as_bytes()).is_some());
+            let size = manifest.and_then(|manifest| manifest.find(&file.name)).map(|listed| listed.size);
+            Ok((file, size))
+        }))
     }
 
     /// The newest finished snapshot of `group`, if there is one.

@@ -255,7 +255,7 @@ impl OpenSnapshot {
 }
 
 /// Whether `error`, of reading a manifest, is about what stands there, and not about who reads.
-pub(super) fn is_damage(error: &Error) -> bool {
+fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), Kind::Format | Kind::Corrupt | Kind::Limit | Kind::Key) || error.is_of_the_device()
 }
 
@@ -315,7 +315,7 @@ impl Store {
     }
 }
 
-pub(super) fn read_manifest(store: &Store, dir: &Dir) -> Result<Option<Manifest>> {
+fn read_manifest(store: &Store, dir: &Dir) -> Result<Option<Manifest>> {
     read_manifest_file(dir)?.map(|raw| read_manifest_of(store, dir, &raw)).transpose()
 }
 
