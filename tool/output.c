@@ -18,6 +18,7 @@ void clear_line(void)
 {
     if (line_drawn > 0)
         fputs("\r\033[K", stderr);
+    fflush(stderr);
     line_drawn = 0;
 }
 
@@ -88,6 +89,7 @@ void draw_line(const char *format, ...)
     print_safely(stderr, format, values);
     va_end(values);
     fputs("\033[K", stderr);
+    fflush(stderr);
 }
 
 double percent(uint64_t part, uint64_t whole)
@@ -124,6 +126,7 @@ int32_t on_bytes(void *user, const pxds_progress *progress)
     if (meter->known > 0)
         fprintf(stderr, ", %.1f %% deduplicated", percent(meter->known, meter->size));
     fputs("\033[K", stderr);
+    fflush(stderr);
     return stop_signal();
 }
 

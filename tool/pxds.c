@@ -569,6 +569,7 @@ static void make_blocking(int fd)
 
 int main(int argc, char **argv)
 {
+    static char line[4096];
     int rc;
 
     /* A closed standard stream must not become the number of a store's file. */
@@ -579,6 +580,7 @@ int main(int argc, char **argv)
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error */
     make_blocking(STDOUT_FILENO);
     make_blocking(STDERR_FILENO);
+    setvbuf(stderr, line, _IOLBF, sizeof line); /* a message is one write, among those of others */
     rc = run(argc, argv);
     errno = 0;
     if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 
@@ -89,6 +90,20 @@ class Descriptors(OutputCase):
         for command, (args, expected) in self.writers("/dev/stdout").items():
             if expected is not None:
                 self.assertTrue(self.pxds(*args).stdout == expected, command)
+
+
+class Messages(TestCase):
+    def test_each_is_written_at_once(self):
+        """What other processes write to the same terminal or log does not come between."""
+        ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+        with ours, theirs:
+            done = subprocess.run([TOOL, "list", self.path("\x1bnone")], stdout=subprocess.DEVNULL,
+                                  stderr=theirs, check=False)
+            self.assertEqual(done.returncode, 1)
+            ours.setblocking(False)
+            self.assertRegex(ours.recv(65536), rb"^pxds: .*x1bnone.*\n$")
+            with self.assertRaises(BlockingIOError):
+                ours.recv(65536)
 
 
 class Refused(OutputCase):
