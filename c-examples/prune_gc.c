@@ -46,7 +46,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "prune_gc: %s\n", pxds_error_message(err));
     else
         printf("chunks: %" PRIu64 " in use, %" PRIu64 " removed, %" PRIu64 " to be removed later\n",
-               gc.disk_chunks, gc.removed_chunks, gc.pending_chunks);
+               gc.stored_chunks, gc.removed_chunks, gc.pending_chunks);
 
     pxds_error_free(err);
     pxds_prune_list_free(list);

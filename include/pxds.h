@@ -31,6 +31,9 @@
  *            _parse, a file by _save and _load. The name of a constant is _name.
  * Constants. Those of one set begin alike, and no others do: flags of options with the name of the structure, phases
  *            with PXDS_<CALL>_PHASE_. Sizes and limits are named after what they are of.
+ * Numbers.   Of a structure: x_size is the bytes of one thing, x_bytes those of several, a plural or x_count how many
+ *            there are. stored_ are the bytes of files in a store. Offsets, sizes of files and numbers of chunks are
+ *            uint64_t, what is in memory size_t.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -1210,11 +1213,11 @@ typedef struct {
     /** Chunks that the store did not have; the others are duplicates. */
     uint64_t new_chunks;
     /** Their plain bytes. */
-    uint64_t new_size;
+    uint64_t new_bytes;
     /** Bytes of their files. */
     uint64_t stored_bytes;
     /** Bytes of the files of all chunks, each counted as often as it came. */
-    uint64_t compressed_size;
+    uint64_t compressed_bytes;
 } pxds_ingest_stats;
 
 /** How an image is ingested. */
@@ -1643,9 +1646,9 @@ typedef struct {
     /** Bytes that they describe; what several of them share is counted for each. */
     uint64_t index_data_bytes;
     /** Bytes of the files of chunks in use, and of their bad copies. */
-    uint64_t disk_bytes;
+    uint64_t stored_bytes;
     /** Chunks in use: touched since the collection began, or since the oldest writer that was at work did. */
-    uint64_t disk_chunks;
+    uint64_t stored_chunks;
     /** Bytes of the files of chunks, and bad copies, that were removed. */
     uint64_t removed_bytes;
     /** Chunks that were removed. */
@@ -1835,13 +1838,13 @@ typedef struct {
     /** Indexes that were read. */
     uint64_t indexes;
     /** Bytes that they describe: what restoring them all would give. */
-    uint64_t logical_size;
+    uint64_t logical_bytes;
     /** Their entries: chunks, each counted as often as it is named. */
     uint64_t references;
     /** Blobs of snapshots, less the manifests. */
     uint64_t blobs;
     /** Bytes of their files. */
-    uint64_t blob_size;
+    uint64_t blob_bytes;
     /** Indexes and directories that could not be read, and are in no other number. */
     uint64_t unreadable;
 } pxds_stats_described;
@@ -1851,13 +1854,13 @@ typedef struct {
     /** How many. */
     uint64_t chunks;
     /** Bytes of their data. */
-    uint64_t size;
+    uint64_t bytes;
     /** Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows. */
-    uint64_t stored_size;
+    uint64_t stored_bytes;
     /** How many of them the store lacks. */
     uint64_t missing_chunks;
-    /** Bytes of the data of these. What was compressed to `stored_size` is `size` less this. */
-    uint64_t missing_size;
+    /** Bytes of the data of these. What was compressed to `stored_bytes` is `bytes` less this. */
+    uint64_t missing_bytes;
 } pxds_stats_sum;
 
 /** The numbers of a whole store. */
@@ -1888,11 +1891,11 @@ typedef struct {
      */
     uint64_t unreferenced_chunks;
     /** Bytes of their files. */
-    uint64_t unreferenced_size;
+    uint64_t unreferenced_bytes;
     /** With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one. */
     uint64_t broken_files;
     /** Their bytes. */
-    uint64_t broken_size;
+    uint64_t broken_bytes;
 } pxds_stats_total;
 
 /** The numbers of a group. */
@@ -4905,8 +4908,8 @@ size_t pxds_stats_snapshot_count(const pxds_stats *stats);
 pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stats_snapshot *snapshot, pxds_error **err);
 
 /**
- * Writes to `*size` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself, in
- * all its chunks.
+ * Writes to `*bytes` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself,
+ * in all its chunks.
  *
  * Returns PXDS_NONE if there is no such group, or if it was not compared: of more than 64 groups only those are that
  * have the longest indexes.
@@ -4915,19 +4918,19 @@ pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stat
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *size, pxds_error **err);
+pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *bytes, pxds_error **err);
 
 /**
  * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
  * it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
  *
- * Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
- * `index_data_bytes` and `disk_bytes`.
+ * Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
+ * collection `index_data_bytes` and `stored_bytes`.
  *
  * Threads: any.
  * Since: 0.1
  */
-double pxds_dedup_factor(uint64_t logical_size, uint64_t stored_size);
+double pxds_dedup_factor(uint64_t logical_bytes, uint64_t stored_bytes);
 
 /**
  * Frees statistics. NULL is fine.

@@ -155,9 +155,9 @@ static const char *const series_names[SERIES] = {"logical", "deduplicated", "sto
 
 static void add_snapshot(double *sums, const pxds_stats_snapshot *row)
 {
-    sums[LOGICAL] += (double)row->described.logical_size;
-    sums[DEDUPLICATED] += (double)row->new_data.size;
-    sums[STORED] += (double)row->new_data.stored_size;
+    sums[LOGICAL] += (double)row->described.logical_bytes;
+    sums[DEDUPLICATED] += (double)row->new_data.bytes;
+    sums[STORED] += (double)row->new_data.stored_bytes;
 }
 
 static double x_of_time(const struct report *report, int64_t time)
@@ -264,8 +264,8 @@ static struct bar bar_of(const struct report *report, size_t number, size_t toge
         const pxds_stats_snapshot *row = &report->snapshots[i].row;
 
         bar.last = i;
-        bar.new_data += (double)row->new_data.size;
-        bar.reused += (double)(row->used.size - row->new_data.size);
+        bar.new_data += (double)row->new_data.bytes;
+        bar.reused += (double)(row->used.bytes - row->new_data.bytes);
     }
     return bar;
 }
@@ -343,7 +343,7 @@ void draw_sizes(FILE *out, const struct report *report)
 
     for (int i = 0; i < PXDS_STATS_SIZE_CLASSES; i++) {
         const double count = 100.0 * (double)total->sizes[i] / (double)total->used.chunks;
-        const double data = percent(total->size_bytes[i], total->used.size);
+        const double data = percent(total->size_bytes[i], total->used.bytes);
 
         if (total->sizes[i] == 0)
             continue;
@@ -360,7 +360,7 @@ void draw_sizes(FILE *out, const struct report *report)
     put_legend(out, right, "count", "of the chunks");
     for (int i = first; i <= last; i++) {
         const double part[2] = {percent(total->sizes[i], total->used.chunks),
-                                percent(total->size_bytes[i], total->used.size)};
+                                percent(total->size_bytes[i], total->used.bytes)};
         const double width = place * 0.4 < 40 ? place * 0.4 : 40;
         const double x = LEFT + place * (i - first + 0.5);
 

@@ -10,8 +10,8 @@ static void print_status_json(const pxds_gc_status *status)
     } members[] = {
         {"index-file-count", status->index_file_count},
         {"index-data-bytes", status->index_data_bytes},
-        {"disk-bytes", status->disk_bytes},
-        {"disk-chunks", status->disk_chunks},
+        {"disk-bytes", status->stored_bytes},
+        {"disk-chunks", status->stored_chunks},
         {"removed-bytes", status->removed_bytes},
         {"removed-chunks", status->removed_chunks},
         {"pending-bytes", status->pending_bytes},
@@ -38,7 +38,7 @@ static void print_count(const char *what, uint64_t count, const char *unit, uint
 static void print_status(const pxds_gc_status *status, bool dry_run)
 {
     print_count("indexes", status->index_file_count, "file", status->index_data_bytes);
-    print_count("in use", status->disk_chunks, "chunk", status->disk_bytes);
+    print_count("in use", status->stored_chunks, "chunk", status->stored_bytes);
     print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunk",
                 status->removed_bytes);
     print_count("pending", status->pending_chunks, "chunk", status->pending_bytes);
@@ -62,7 +62,7 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
         printf("%-10s %12" PRIu64 " index%s\n", "no snapshot", status->strange_indexes,
                plural(status->strange_indexes, "es"));
     printf("%-12s %10.2f\n", "dedup factor",
-           pxds_dedup_factor(status->index_data_bytes, status->disk_bytes));
+           pxds_dedup_factor(status->index_data_bytes, status->stored_bytes));
 }
 
 static int32_t on_progress(void *user, const pxds_progress *progress)

@@ -44,7 +44,7 @@ static void put_small_size(FILE *out, uint64_t bytes)
 static void put_cell(FILE *out, const struct report_group *row, const struct report_group *column,
                      uint64_t shared, int x, int y)
 {
-    const uint64_t a = row->row.used.size, b = column->row.used.size;
+    const uint64_t a = row->row.used.bytes, b = column->row.used.bytes;
     const double part = row == column ? 0 : percent(shared, a < b ? a : b) / 100;
 
     fputs("<g><title>", out);

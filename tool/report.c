@@ -23,8 +23,8 @@ static int by_data(const void *a, const void *b)
 {
     const struct report_group *left = a, *right = b;
 
-    if (left->row.used.size != right->row.used.size)
-        return left->row.used.size > right->row.used.size ? -1 : 1;
+    if (left->row.used.bytes != right->row.used.bytes)
+        return left->row.used.bytes > right->row.used.bytes ? -1 : 1;
     return left->number < right->number ? -1 : left->number > right->number;
 }
 
@@ -214,20 +214,20 @@ static void put_tiles(FILE *out, const struct report *report)
     fprintf(out, "%zu", report->snapshot_count);
     close_tile(out, "in %zu group%s", report->group_count, plural(report->group_count, "s"));
     open_tile(out, "Logical size");
-    put_size(out, total->described.logical_size);
+    put_size(out, total->described.logical_bytes);
     close_tile(out, "in %" PRIu64 " index%s", total->described.indexes,
                plural(total->described.indexes, "es"));
     open_tile(out, "Deduplicated");
-    put_size(out, used->size);
+    put_size(out, used->bytes);
     close_tile(out, "%.2f : 1 in %" PRIu64 " chunk%s", sharing_factor(&total->described, used),
                used->chunks, plural(used->chunks, "s"));
     if (report->exact) {
         open_tile(out, "Stored");
-        put_size(out, used->stored_size);
+        put_size(out, used->stored_bytes);
         close_tile(out, "compressed %.2f : 1; dedup factor %.2f", compression_ratio(used),
-                   pxds_dedup_factor(total->described.logical_size, used->stored_size));
+                   pxds_dedup_factor(total->described.logical_bytes, used->stored_bytes));
         open_tile(out, "Unreferenced");
-        put_size(out, total->unreferenced_size);
+        put_size(out, total->unreferenced_bytes);
         close_tile(out, "%" PRIu64 " chunk%s", total->unreferenced_chunks,
                    plural(total->unreferenced_chunks, "s"));
     }
@@ -288,10 +288,10 @@ static void open_table(FILE *out, const char *name, size_t count, bool exact)
 static void put_sums(FILE *out, const pxds_stats_described *described, const pxds_stats_sum *used,
                      bool exact)
 {
-    put_cell(out, described->logical_size);
-    put_cell(out, used->size);
+    put_cell(out, described->logical_bytes);
+    put_cell(out, used->bytes);
     if (exact) {
-        put_cell(out, used->stored_size);
+        put_cell(out, used->stored_bytes);
         fprintf(out, "<td>%" PRIu64 "</td>", used->missing_chunks);
     }
 }
@@ -318,7 +318,7 @@ static void put_groups(FILE *out, const struct report *report)
         put_text(out, row->path, 1000);
         fputs("</td>", out);
         put_sums(out, &row->described, &row->used, report->exact);
-        put_cell(out, row->own.size);
+        put_cell(out, row->own.bytes);
         fprintf(out, "<td>%" PRIu64 "</td><td>%.2f</td><td>", row->snapshots,
                 sharing_factor(&row->described, &row->used));
         if (row->snapshots > 0)
@@ -351,8 +351,8 @@ static void put_snapshots(FILE *out, const struct report *report)
         put_text(out, row->path, 1000);
         fputs("</td>", out);
         put_sums(out, &row->described, &row->used, report->exact);
-        put_cell(out, row->new_data.size);
-        put_cell(out, row->own.size);
+        put_cell(out, row->new_data.bytes);
+        put_cell(out, row->own.bytes);
         fprintf(out, "<td class=\"words%s\">%s</td><td class=\"words\"><bdi>",
                 is_alarming(snapshot->verify) ? " alarm" : "", verify_names[snapshot->verify]);
         if (snapshot->title != NULL)

@@ -38,14 +38,14 @@ pxds_stats *collect_stats(const pxds_store *store, bool exact)
 
 double sharing_factor(const pxds_stats_described *described, const pxds_stats_sum *used)
 {
-    return used->size > 0 ? (double)described->logical_size / (double)used->size : 1.0;
+    return used->bytes > 0 ? (double)described->logical_bytes / (double)used->bytes : 1.0;
 }
 
 double compression_ratio(const pxds_stats_sum *sum)
 {
-    const uint64_t present = sum->size - sum->missing_size;
+    const uint64_t present = sum->bytes - sum->missing_bytes;
 
-    return sum->stored_size > 0 ? (double)present / (double)sum->stored_size : 1.0;
+    return sum->stored_bytes > 0 ? (double)present / (double)sum->stored_bytes : 1.0;
 }
 
 /* ---- stat --json ---- */
@@ -54,17 +54,17 @@ static void json_described(const char *name, const pxds_stats_described *describ
 {
     printf(",\"%s\":{\"indexes\":%" PRIu64 ",\"logical_size\":%" PRIu64 ",\"references\":%" PRIu64
            ",\"blobs\":%" PRIu64 ",\"blob_size\":%" PRIu64 ",\"unreadable\":%" PRIu64 "}",
-           name, described->indexes, described->logical_size, described->references,
-           described->blobs, described->blob_size, described->unreadable);
+           name, described->indexes, described->logical_bytes, described->references,
+           described->blobs, described->blob_bytes, described->unreadable);
 }
 
 static void json_sum(const char *name, const pxds_stats_sum *sum, bool exact)
 {
-    printf(",\"%s\":{\"chunks\":%" PRIu64 ",\"size\":%" PRIu64, name, sum->chunks, sum->size);
+    printf(",\"%s\":{\"chunks\":%" PRIu64 ",\"size\":%" PRIu64, name, sum->chunks, sum->bytes);
     if (exact)
         printf(",\"stored_size\":%" PRIu64 ",\"missing_chunks\":%" PRIu64
                ",\"missing_size\":%" PRIu64,
-               sum->stored_size, sum->missing_chunks, sum->missing_size);
+               sum->stored_bytes, sum->missing_chunks, sum->missing_bytes);
     putchar('}');
 }
 
@@ -82,7 +82,7 @@ static void json_factors(const pxds_stats_described *described, const pxds_stats
     printf(",\"sharing_factor\":%.4f", sharing_factor(described, used));
     if (exact)
         printf(",\"compression_ratio\":%.4f,\"dedup_factor\":%.4f", compression_ratio(used),
-               pxds_dedup_factor(described->logical_size, used->stored_size));
+               pxds_dedup_factor(described->logical_bytes, used->stored_bytes));
 }
 
 static void json_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
@@ -101,8 +101,8 @@ static void json_total(const pxds_stats *stats, const pxds_stats_total *total, b
     if (exact)
         printf(",\"unreferenced_chunks\":%" PRIu64 ",\"unreferenced_size\":%" PRIu64
                ",\"broken_files\":%" PRIu64 ",\"broken_size\":%" PRIu64,
-               total->unreferenced_chunks, total->unreferenced_size, total->broken_files,
-               total->broken_size);
+               total->unreferenced_chunks, total->unreferenced_bytes, total->broken_files,
+               total->broken_bytes);
     fputs("}\n", stdout);
 }
 
@@ -176,28 +176,28 @@ static void print_total(const pxds_stats *stats, const pxds_stats_total *total, 
 
     printf("%-20s %zu in %zu group%s\n", "snapshots:", pxds_stats_snapshot_count(stats),
            pxds_stats_group_count(stats), plural(pxds_stats_group_count(stats), "s"));
-    line_of_bytes("logical size:", all->logical_size);
+    line_of_bytes("logical size:", all->logical_bytes);
     printf(" in %" PRIu64 " index%s\n", all->indexes, plural(all->indexes, "es"));
     if (total->others.indexes > 0) {
-        line_of_bytes("  in no snapshot:", total->others.logical_size);
+        line_of_bytes("  in no snapshot:", total->others.logical_bytes);
         printf(" in %" PRIu64 " index%s\n", total->others.indexes,
                plural(total->others.indexes, "es"));
     }
-    line_of_bytes("blobs:", all->blob_size);
+    line_of_bytes("blobs:", all->blob_bytes);
     printf(" in %" PRIu64 " file%s\n", all->blobs, plural(all->blobs, "s"));
-    line_of_chunks("deduplicated:", total->used.chunks, total->used.size);
-    line_of_chunks("  shared:", total->shared.chunks, total->shared.size);
-    line_of_chunks("  between groups:", total->across_groups.chunks, total->across_groups.size);
+    line_of_chunks("deduplicated:", total->used.chunks, total->used.bytes);
+    line_of_chunks("  shared:", total->shared.chunks, total->shared.bytes);
+    line_of_chunks("  between groups:", total->across_groups.chunks, total->across_groups.bytes);
     printf("%-20s %.2f\n", "sharing factor:", sharing_factor(all, &total->used));
     if (exact) {
         line_of_chunks("stored:", total->used.chunks - total->used.missing_chunks,
-                       total->used.stored_size);
+                       total->used.stored_bytes);
         printf("%-20s %.2f\n", "compression ratio:", compression_ratio(&total->used));
         printf("%-20s %.2f\n", "dedup factor:",
-               pxds_dedup_factor(all->logical_size, total->used.stored_size));
-        line_of_chunks("unreferenced:", total->unreferenced_chunks, total->unreferenced_size);
-        line_of_chunks("missing:", total->used.missing_chunks, total->used.missing_size);
-        line_of_bytes("broken:", total->broken_size);
+               pxds_dedup_factor(all->logical_bytes, total->used.stored_bytes));
+        line_of_chunks("unreferenced:", total->unreferenced_chunks, total->unreferenced_bytes);
+        line_of_chunks("missing:", total->used.missing_chunks, total->used.missing_bytes);
+        line_of_bytes("broken:", total->broken_bytes);
         printf(" in %" PRIu64 " file%s\n", total->broken_files, plural(total->broken_files, "s"));
     }
     if (all->unreadable > 0)
@@ -236,12 +236,12 @@ static void print_snapshots(const pxds_stats *stats, bool exact, int64_t now)
             printf("\n%-*s  %6s  %10s  %10s  %10s  %10s%s\n", width, "SNAPSHOT", "AGE", "LOGICAL",
                    "CHUNKS", "NEW", "OWN", exact ? "      STORED  MISSING" : "");
         printf("%-*s  %6s", width, row.path, age_text(now - row.time, text));
-        printf("  %10s", size_text(row.described.logical_size, text));
-        printf("  %10s", size_text(row.used.size, text));
-        printf("  %10s", size_text(row.new_data.size, text));
-        printf("  %10s", size_text(row.own.size, text));
+        printf("  %10s", size_text(row.described.logical_bytes, text));
+        printf("  %10s", size_text(row.used.bytes, text));
+        printf("  %10s", size_text(row.new_data.bytes, text));
+        printf("  %10s", size_text(row.own.bytes, text));
         if (exact)
-            printf("  %10s  %7" PRIu64, size_text(row.used.stored_size, text),
+            printf("  %10s  %7" PRIu64, size_text(row.used.stored_bytes, text),
                    row.used.missing_chunks);
         putchar('\n');
     }

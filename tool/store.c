@@ -167,7 +167,7 @@ static void print_summary(const pxds_ingest_stats *stats, const uint8_t *csum, b
         printf("bytes: %" PRIu64 "\nchunks: %" PRIu64 "\nnew chunks: %" PRIu64
                "\nstored bytes: %" PRIu64 "\ndedup share: %.1f %%\n",
                stats->size, stats->chunks, stats->new_chunks, stats->stored_bytes,
-               percent(stats->size - stats->new_size, stats->size));
+               percent(stats->size - stats->new_bytes, stats->size));
 }
 
 int cmd_put(const struct args *args)

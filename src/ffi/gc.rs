@@ -66,9 +66,9 @@ pub struct pxds_gc_status {
     /// Bytes that they describe; what several of them share is counted for each.
     pub index_data_bytes: u64,
     /// Bytes of the files of chunks in use, and of their bad copies.
-    pub disk_bytes: u64,
+    pub stored_bytes: u64,
     /// Chunks in use: touched since the collection began, or since the oldest writer that was at work did.
-    pub disk_chunks: u64,
+    pub stored_chunks: u64,
     /// Bytes of the files of chunks, and bad copies, that were removed.
     pub removed_bytes: u64,
     /// Chunks that were removed.
@@ -115,8 +115,8 @@ impl From<GcStatus> for pxds_gc_status {
             struct_size: size_of::<Self>(),
             index_file_count: status.index_file_count,
             index_data_bytes: status.index_data_bytes,
-            disk_bytes: status.disk_bytes,
-            disk_chunks: status.disk_chunks,
+            stored_bytes: status.disk_bytes,
+            stored_chunks: status.disk_chunks,
             removed_bytes: status.removed_bytes,
             removed_chunks: status.removed_chunks,
             pending_bytes: status.pending_bytes,

@@ -101,11 +101,11 @@ pub struct pxds_ingest_stats {
     /// Chunks that the store did not have; the others are duplicates.
     pub new_chunks: u64,
     /// Their plain bytes.
-    pub new_size: u64,
+    pub new_bytes: u64,
     /// Bytes of their files.
     pub stored_bytes: u64,
     /// Bytes of the files of all chunks, each counted as often as it came.
-    pub compressed_size: u64,
+    pub compressed_bytes: u64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -164,9 +164,10 @@ fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {
 }
 
 pub(super) fn c_stats(stats: IngestStats) -> pxds_ingest_stats {
-    let IngestStats { size, chunks, new_chunks, new_size, stored_bytes, compressed_size } = stats;
+    let IngestStats { size, chunks, new_chunks, new_size: new_bytes, stored_bytes, compressed_size: compressed_bytes } =
+        stats;
     let struct_size = size_of::<pxds_ingest_stats>();
-    pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_size, stored_bytes, compressed_size }
+    pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_bytes, stored_bytes, compressed_bytes }
 }
 
 /// Starts a stream into `store`. `options` may be NULL.

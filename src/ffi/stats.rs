@@ -68,13 +68,13 @@ pub struct pxds_stats_sum {
     /// How many.
     pub chunks: u64,
     /// Bytes of their data.
-    pub size: u64,
+    pub bytes: u64,
     /// Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows.
-    pub stored_size: u64,
+    pub stored_bytes: u64,
     /// How many of them the store lacks.
     pub missing_chunks: u64,
-    /// Bytes of the data of these. What was compressed to `stored_size` is `size` less this.
-    pub missing_size: u64,
+    /// Bytes of the data of these. What was compressed to `stored_bytes` is `bytes` less this.
+    pub missing_bytes: u64,
 }
 
 /// What indexes and blobs say by themselves, whatever they share.
@@ -84,13 +84,13 @@ pub struct pxds_stats_described {
     /// Indexes that were read.
     pub indexes: u64,
     /// Bytes that they describe: what restoring them all would give.
-    pub logical_size: u64,
+    pub logical_bytes: u64,
     /// Their entries: chunks, each counted as often as it is named.
     pub references: u64,
     /// Blobs of snapshots, less the manifests.
     pub blobs: u64,
     /// Bytes of their files.
-    pub blob_size: u64,
+    pub blob_bytes: u64,
     /// Indexes and directories that could not be read, and are in no other number.
     pub unreadable: u64,
 }
@@ -123,11 +123,11 @@ pub struct pxds_stats_total {
     /// those of backups that are under way, and those that only an index that could not be read names.
     pub unreferenced_chunks: u64,
     /// Bytes of their files.
-    pub unreferenced_size: u64,
+    pub unreferenced_bytes: u64,
     /// With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one.
     pub broken_files: u64,
     /// Their bytes.
-    pub broken_size: u64,
+    pub broken_bytes: u64,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -207,13 +207,24 @@ struct Held {
 }
 
 fn sum(sum: &Sum) -> pxds_stats_sum {
-    let &Sum { chunks, size, stored_size, missing_chunks, missing_size } = sum;
-    pxds_stats_sum { chunks, size, stored_size, missing_chunks, missing_size }
+    pxds_stats_sum {
+        chunks: sum.chunks,
+        bytes: sum.size,
+        stored_bytes: sum.stored_size,
+        missing_chunks: sum.missing_chunks,
+        missing_bytes: sum.missing_size,
+    }
 }
 
 fn described(described: &Described) -> pxds_stats_described {
-    let &Described { indexes, logical_size, references, blobs, blob_size, unreadable } = described;
-    pxds_stats_described { indexes, logical_size, references, blobs, blob_size, unreadable }
+    pxds_stats_described {
+        indexes: described.indexes,
+        logical_bytes: described.logical_size,
+        references: described.references,
+        blobs: described.blobs,
+        blob_bytes: described.blob_size,
+        unreadable: described.unreadable,
+    }
 }
 
 /// Counts what the snapshots of `store` describe, how much of it they share, and with PXDS_STATS_EXACT what it takes on
@@ -282,9 +293,9 @@ pub unsafe extern "C" fn pxds_stats_get_total(
             sizes: total.sizes,
             size_bytes: total.size_bytes,
             unreferenced_chunks: total.unreferenced.0,
-            unreferenced_size: total.unreferenced.1,
+            unreferenced_bytes: total.unreferenced.1,
             broken_files: total.broken.0,
-            broken_size: total.broken.1,
+            broken_bytes: total.broken.1,
         });
         Ok(())
     })
@@ -383,8 +394,8 @@ pub unsafe extern "C" fn pxds_stats_get_snapshot(
     })
 }
 
-/// Writes to `*size` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself, in
-/// all its chunks.
+/// Writes to `*bytes` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself,
+/// in all its chunks.
 ///
 /// Returns PXDS_NONE if there is no such group, or if it was not compared: of more than 64 groups only those are that
 /// have the longest indexes.
@@ -397,27 +408,27 @@ pub unsafe extern "C" fn pxds_stats_get_shared(
     stats: *const pxds_stats,
     a: usize,
     b: usize,
-    size: *mut u64,
+    bytes: *mut u64,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
-        let (out, stats) = unsafe { (Out::new(size, "size")?, args::handle(stats, "stats")?) };
-        Ok(stats.0.stats.shared_between(a, b).map_or(PXDS_NONE, |size| out.set(size)))
+        let (out, stats) = unsafe { (Out::new(bytes, "bytes")?, args::handle(stats, "stats")?) };
+        Ok(stats.0.stats.shared_between(a, b).map_or(PXDS_NONE, |bytes| out.set(bytes)))
     })
 }
 
 /// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
 /// it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
 ///
-/// Of statistics take `described.logical_size` and, with PXDS_STATS_EXACT, `used.stored_size`; of a garbage collection
-/// `index_data_bytes` and `disk_bytes`.
+/// Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
+/// collection `index_data_bytes` and `stored_bytes`.
 ///
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]
-pub extern "C" fn pxds_dedup_factor(logical_size: u64, stored_size: u64) -> f64 {
-    guard_value(1.0, || stats::dedup_factor(logical_size, stored_size))
+pub extern "C" fn pxds_dedup_factor(logical_bytes: u64, stored_bytes: u64) -> f64 {
+    guard_value(1.0, || stats::dedup_factor(logical_bytes, stored_bytes))
 }
 
 /// Frees statistics. NULL is fine.

@@ -87,7 +87,7 @@ static void test_what_nothing_needs_goes(void)
 
     options.flags = PXDS_GC_DRY_RUN;
     OK(pxds_store_gc(store, &options, &status, &err));
-    EQUAL(kept, status.disk_chunks);
+    EQUAL(kept, status.stored_chunks);
     EQUAL(all - kept, status.removed_chunks);
     EQUAL(all, age(store));
     IS(PXDS_NONE, pxds_store_get_gc_status(store, &noted, &err));
@@ -108,9 +108,9 @@ static void test_what_nothing_needs_goes(void)
     CHECK(told.calls > 1);
     EQUAL(1, status.index_file_count);
     EQUAL(DATA_LEN, status.index_data_bytes);
-    EQUAL(kept, status.disk_chunks);
+    EQUAL(kept, status.stored_chunks);
     EQUAL(all - kept, status.removed_chunks);
-    CHECK(status.removed_bytes > 0 && status.disk_bytes > 0);
+    CHECK(status.removed_bytes > 0 && status.stored_bytes > 0);
     EQUAL(0, status.pending_chunks + status.missing_chunks + status.strange_indexes);
     OK(pxds_store_get_gc_status(store, &noted, &err));
     CHECK(memcmp(&status, &noted, sizeof status) == 0);

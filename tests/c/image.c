@@ -269,7 +269,7 @@ static void test_changes(void)
         EQUAL(IMAGE_LEN, stats.size);
         EQUAL(CHUNKS, stats.chunks);
         EQUAL(by_ranges ? 0 : 2, stats.new_chunks);
-        EQUAL(watch.stored, stats.compressed_size);
+        EQUAL(watch.stored, stats.compressed_bytes);
         check_finished(store, image);
     }
     pxds_index_free(earlier);

@@ -45,7 +45,7 @@ static void test_splits(void)
         OK(pxds_ingest_get_stats(ingest, &stats, &err));
         EQUAL(DATA_LEN, stats.size);
         EQUAL(i == 0 ? stats.chunks : 0, stats.new_chunks);
-        EQUAL(i == 0 ? DATA_LEN : 0, stats.new_size);
+        EQUAL(i == 0 ? DATA_LEN : 0, stats.new_bytes);
         CHECK(i == 0 ? stats.stored_bytes > 0 : stats.stored_bytes == 0);
         pxds_ingest_free(ingest);
         index = index_of(writer);

@@ -94,11 +94,11 @@ static void test_shared_and_own(void)
     EQUAL(0, total.flags);
     EQUAL(4, total.described.indexes);
     EQUAL(2, total.described.blobs);
-    EQUAL(4 * DATA_LEN, total.described.logical_size);
-    EQUAL(2 * DATA_LEN, total.used.size);
-    EQUAL(DATA_LEN, total.shared.size);
-    EQUAL(DATA_LEN, total.across_groups.size);
-    EQUAL(0, total.used.stored_size);
+    EQUAL(4 * DATA_LEN, total.described.logical_bytes);
+    EQUAL(2 * DATA_LEN, total.used.bytes);
+    EQUAL(DATA_LEN, total.shared.bytes);
+    EQUAL(DATA_LEN, total.across_groups.bytes);
+    EQUAL(0, total.used.stored_bytes);
     EQUAL(total.described.references, total.shared.chunks * 2 + total.used.chunks);
     for (int i = 0; i < PXDS_STATS_SIZE_CLASSES; i++)
         sizes += total.sizes[i];
@@ -110,20 +110,20 @@ static void test_shared_and_own(void)
     EQUAL(4, pxds_stats_snapshot_count(stats));
     OK(pxds_stats_get_group(stats, 0, &group, &err));
     CHECK(strcmp(group.path, "ct/5") == 0 && group.snapshots == 1 && group.oldest == TIME);
-    EQUAL(DATA_LEN, group.own.size);
+    EQUAL(DATA_LEN, group.own.bytes);
     OK(pxds_stats_get_group(stats, 1, &group, &err));
     CHECK(group.snapshots == 2 && group.oldest == TIME && group.newest == TIME + 1);
-    EQUAL(2 * DATA_LEN, group.described.logical_size);
-    EQUAL(DATA_LEN, group.used.size);
-    EQUAL(0, group.own.size);
+    EQUAL(2 * DATA_LEN, group.described.logical_bytes);
+    EQUAL(DATA_LEN, group.used.bytes);
+    EQUAL(0, group.own.bytes);
     OK(pxds_stats_get_snapshot(stats, 1, &row, &err));
     CHECK(strcmp(row.path, "host/x/" TIME_NAME) == 0 && row.group == 1 && row.time == TIME);
     EQUAL(PXDS_SNAPSHOT_FINISHED, row.flags);
-    EQUAL(DATA_LEN, row.new_data.size);
-    EQUAL(0, row.own.size);
+    EQUAL(DATA_LEN, row.new_data.bytes);
+    EQUAL(0, row.own.bytes);
     OK(pxds_stats_get_snapshot(stats, 3, &row, &err));
-    EQUAL(DATA_LEN, row.used.size);
-    EQUAL(0, row.new_data.size);
+    EQUAL(DATA_LEN, row.used.bytes);
+    EQUAL(0, row.new_data.bytes);
     OK(pxds_stats_get_shared(stats, 1, 2, &size, &err));
     EQUAL(DATA_LEN, size);
     OK(pxds_stats_get_shared(stats, 0, 2, &size, &err));
@@ -161,8 +161,8 @@ static void test_exact(void)
     EQUAL(0, total.unreferenced_chunks);
     EQUAL(0, total.used.missing_chunks);
     /* Random bytes do not compress: a header each. */
-    EQUAL(DATA_LEN + 12 * total.used.chunks, total.used.stored_size);
-    before = total.used.stored_size;
+    EQUAL(DATA_LEN + 12 * total.used.chunks, total.used.stored_bytes);
+    before = total.used.stored_bytes;
 
     OK(pxds_snapshot_open(store, "host/x/" TIME_NAME, NULL, 0, &snapshot, &err));
     OK(pxds_snapshot_open_index(snapshot, "a.didx", &index, &err));
@@ -178,11 +178,11 @@ static void test_exact(void)
     EQUAL(1, total.described.unreadable);
     EQUAL(1, total.described.indexes);
     EQUAL(2, total.used.missing_chunks);
-    EQUAL(before - total.used.missing_size - 24, total.used.stored_size);
+    EQUAL(before - total.used.missing_bytes - 24, total.used.stored_bytes);
     EQUAL(1, total.unreferenced_chunks);
-    EQUAL(23, total.unreferenced_size);
+    EQUAL(23, total.unreferenced_bytes);
     EQUAL(1, total.broken_files);
-    EQUAL(chunk.end - chunk.start + 12, total.broken_size);
+    EQUAL(chunk.end - chunk.start + 12, total.broken_bytes);
     pxds_index_free(index);
     pxds_index_free(extra);
     pxds_snapshot_free(snapshot);
