@@ -6,6 +6,7 @@
  * CONVENTIONS
  *
  * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
+ *            PXDS_NONE is the end of a list or an iteration, and whatever is ordinarily not there.
  * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
  *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
  *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or
@@ -1985,14 +1986,11 @@ typedef struct {
 /** Success. */
 #define PXDS_OK 0
 
-/** An iteration has come to its end. */
-#define PXDS_DONE 1
-
 /** A chunk ends here. */
-#define PXDS_CUT 2
+#define PXDS_CUT 1
 
-/** There is none, where that is ordinary. */
-#define PXDS_NONE 3
+/** There is none, or no more, where that is ordinary. */
+#define PXDS_NONE 2
 
 /** An argument can never work: NULL, an unknown flag, a value out of range. */
 #define PXDS_ERR_ARGUMENT -1
@@ -3187,7 +3185,7 @@ pxds_status pxds_store_sync(const pxds_store *store, pxds_error **err);
 pxds_status pxds_store_chunks(const pxds_store *store, pxds_chunk_iter **out, pxds_error **err);
 
 /**
- * Writes the next chunk to `*entry`. Returns PXDS_DONE at the end, and after a failure.
+ * Writes the next chunk to `*entry`. Returns PXDS_NONE at the end, and after a failure.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
  * Threads: exclusive.

@@ -12,12 +12,10 @@ pub type pxds_status = i32;
 
 /// Success.
 pub const PXDS_OK: pxds_status = 0;
-/// An iteration has come to its end.
-pub const PXDS_DONE: pxds_status = 1;
 /// A chunk ends here.
-pub const PXDS_CUT: pxds_status = 2;
-/// There is none, where that is ordinary.
-pub const PXDS_NONE: pxds_status = 3;
+pub const PXDS_CUT: pxds_status = 1;
+/// There is none, or no more, where that is ordinary.
+pub const PXDS_NONE: pxds_status = 2;
 /// An argument can never work: NULL, an unknown flag, a value out of range.
 pub const PXDS_ERR_ARGUMENT: pxds_status = -1;
 /// The operating system refused; see pxds_error_errno().
@@ -96,7 +94,6 @@ pub(super) fn status_of(kind: Kind) -> pxds_status {
 fn words_of(status: pxds_status) -> (&'static CStr, &'static CStr) {
     match status {
         PXDS_OK => (c"PXDS_OK", c"success"),
-        PXDS_DONE => (c"PXDS_DONE", c"the end has been reached"),
         PXDS_CUT => (c"PXDS_CUT", c"a chunk ends here"),
         PXDS_NONE => (c"PXDS_NONE", c"there is none"),
         PXDS_ERR_ARGUMENT => (c"PXDS_ERR_ARGUMENT", c"invalid argument"),

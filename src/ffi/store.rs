@@ -12,7 +12,7 @@ use super::callback::{notice, progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
-use super::status::{PXDS_DONE, PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::{Error, Kind, Result};
 use crate::name;
 use crate::store::{
@@ -624,7 +624,7 @@ pub unsafe extern "C" fn pxds_store_chunks(
     })
 }
 
-/// Writes the next chunk to `*entry`. Returns PXDS_DONE at the end, and after a failure.
+/// Writes the next chunk to `*entry`. Returns PXDS_NONE at the end, and after a failure.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
 /// Threads: exclusive.
@@ -638,7 +638,7 @@ pub unsafe extern "C" fn pxds_chunk_iter_next(
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, iter) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(iter, "iter")?) };
-        let Some(entry) = iter.0.enter()?.next() else { return Ok(PXDS_DONE) };
+        let Some(entry) = iter.0.enter()?.next() else { return Ok(PXDS_NONE) };
         let ChunkEntry { digest, bad, stored_size, atime } = entry?;
         out.set(pxds_chunk_entry {
             struct_size: size_of::<pxds_chunk_entry>(),

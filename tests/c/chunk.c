@@ -309,8 +309,8 @@ static void test_iteration(void)
     char stray[4400];
 
     OK(pxds_store_chunks(store, &iter, &err));
-    IS(PXDS_DONE, pxds_chunk_iter_next(iter, &entry, &err));
-    IS(PXDS_DONE, pxds_chunk_iter_next(iter, &entry, &err));
+    IS(PXDS_NONE, pxds_chunk_iter_next(iter, &entry, &err));
+    IS(PXDS_NONE, pxds_chunk_iter_next(iter, &entry, &err));
     pxds_chunk_iter_free(iter);
 
     for (uint32_t i = 0; i < COUNT; i++) {
@@ -349,7 +349,7 @@ static void test_iteration(void)
     EQUAL(1, bad);
     /* an iteration keeps alive what it needs */
     pxds_store_free(store);
-    IS(PXDS_DONE, pxds_chunk_iter_next(iter, &entry, &err));
+    IS(PXDS_NONE, pxds_chunk_iter_next(iter, &entry, &err));
     pxds_chunk_iter_free(iter);
     pxds_chunk_iter_free(NULL);
 }

@@ -6,7 +6,7 @@ from ctypes import (
     CFUNCTYPE, POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p,
 )
 
-OK, DONE = 0, 1
+OK, NONE = 0, 2
 NOT_FOUND, CANCELLED = -4, -14
 INDEX_ANY = 0
 NO_LIMIT = ctypes.c_size_t(-1).value
@@ -138,7 +138,7 @@ class Library:
         entry = ChunkEntry(ctypes.sizeof(ChunkEntry))
         found = []
         chunks = self.new("pxds_store_chunks", store)
-        while self.call("pxds_chunk_iter_next", chunks, ctypes.byref(entry)) != DONE:
+        while self.call("pxds_chunk_iter_next", chunks, ctypes.byref(entry)) != NONE:
             found.append((bytes(entry.digest), bool(entry.bad)))
         self.free("chunk_iter", chunks)
         return found
