@@ -61,7 +61,6 @@ int main(int argc, char **argv)
     pxds_error *err = NULL;
     pxds_store *store = NULL;
     pxds_index *index = NULL;
-    pxds_source *source = NULL;
     pxds_reader *reader = NULL;
     uint64_t lines = 0;
 
@@ -71,11 +70,9 @@ int main(int argc, char **argv)
     }
     if (pxds_store_open(argv[1], NULL, &store, &err) == PXDS_OK &&
         pxds_index_open(argv[2], PXDS_INDEX_ANY, &index, &err) == PXDS_OK &&
-        pxds_source_from_store(store, &source, &err) == PXDS_OK &&
-        pxds_reader_new(source, index, NULL, &reader, &err) == PXDS_OK)
+        pxds_reader_new(store, index, NULL, &reader, &err) == PXDS_OK)
         err = count_all(reader, &lines);
     pxds_reader_free(reader);
-    pxds_source_free(source);
     pxds_index_free(index);
     pxds_store_free(store);
 

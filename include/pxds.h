@@ -77,7 +77,7 @@
  * get it back     pxds_restorer_{new,write_file,write_fd,write,free};
  *                 a part: pxds_restorer_{write_range_file,write_range_fd,write_range,read_range}
  * read anywhere   pxds_reader_{new,read_at,get_extent,size,free}, pxds_cache_{new,free}
- * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_restorer_new_from
+ * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_{restorer,reader}_new_from
  * copy chunks     pxds_store_{copy_chunks,copy_chunk}
  * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,get_chunks,find_chunk},
  *                 pxds_index_{compute_csum,check_csum,free};
@@ -4014,18 +4014,32 @@ pxds_status pxds_cache_new(size_t max_bytes, pxds_cache **out, pxds_error **err)
 void pxds_cache_free(pxds_cache *cache);
 
 /**
- * Makes a reader of the file of `index`, with chunks from `source`. `options` may be NULL.
+ * Makes a reader of the file of `index`, with chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_reader_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_reader_new(const pxds_source *source,
+pxds_status pxds_reader_new(const pxds_store *store,
                             const pxds_index *index,
                             const pxds_reader_options *options,
                             pxds_reader **out,
                             pxds_error **err);
+
+/**
+ * As pxds_reader_new(), with chunks from `source`.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_reader_free().
+ * Errors: as pxds_reader_new().
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_reader_new_from(const pxds_source *source,
+                                 const pxds_index *index,
+                                 const pxds_reader_options *options,
+                                 pxds_reader **out,
+                                 pxds_error **err);
 
 /**
  * Bytes of the file; 0 for NULL.

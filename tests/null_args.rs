@@ -270,6 +270,9 @@ fn functions() -> impl IntoIterator<Item = Function> {
         ) = PXDS_OK;
         pxds_cache_new(1000, c.out_handle(pxds_cache_free), c.err()) = PXDS_OK;
         pxds_reader_new(
+            c.must(c.store()), c.must(c.index()), c.options(reader_options(c)), c.out_handle(pxds_reader_free), c.err(),
+        ) = PXDS_OK;
+        pxds_reader_new_from(
             c.must(source(c)), c.must(c.index()), c.options(reader_options(c)), c.out_handle(pxds_reader_free), c.err(),
         ) = PXDS_OK;
         pxds_reader_read_at(
@@ -827,8 +830,8 @@ fn cache(c: &Call) -> *mut pxds_cache {
 }
 
 fn reader(c: &Call) -> *mut pxds_reader {
-    let (source, index) = (source(c), c.index());
-    c.make(pxds_reader_free, |out| unsafe { pxds_reader_new(source, index, null(), out, null_mut()) })
+    let (store, index) = (c.stored(), c.index());
+    c.make(pxds_reader_free, |out| unsafe { pxds_reader_new(store, index, null(), out, null_mut()) })
 }
 
 fn source(c: &Call) -> *mut pxds_source {

@@ -124,14 +124,13 @@ static void close_archive(void)
 }
 
 /* The calls in their order up to the first that fails; what is needed on the way is freed at once,
- * as the reader keeps the index and the source, and the source the store. */
+ * as the reader keeps the index and the store. */
 static int open_archive(void)
 {
     pxds_store_options store_options = PXDS_STORE_OPTIONS_INIT;
     pxds_reader_options reader_options = PXDS_READER_OPTIONS_INIT;
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
     pxds_store *store = NULL;
-    pxds_source *source = NULL;
     pxds_index *index = NULL;
     pxds_error *err = NULL;
     int ok;
@@ -143,10 +142,8 @@ static int open_archive(void)
          pxds_snapshot_open(store, snapshot_path, NULL, 0, &snapshot, &err) >= 0 &&
          pxds_snapshot_open_index(snapshot, archive_name, &index, &err) >= 0 &&
          pxds_index_get_info(index, &info, &err) >= 0 &&
-         pxds_source_from_store(store, &source, &err) >= 0 &&
-         pxds_reader_new(source, index, &reader_options, &reader, &err) >= 0;
+         pxds_reader_new(store, index, &reader_options, &reader, &err) >= 0;
     chunk_size = info.chunk_size;
-    pxds_source_free(source);
     pxds_index_free(index);
     pxds_store_free(store);
     if (!ok) {

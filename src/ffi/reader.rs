@@ -13,6 +13,7 @@ use super::index::pxds_index;
 use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::store::pxds_store;
 use crate::error::Result;
 use crate::reader::{Cache, Extent, Reader, ReaderOptions};
 
@@ -87,7 +88,7 @@ pub(super) unsafe fn read_options(options: *const pxds_reader_options) -> Result
     })
 }
 
-/// Makes a reader of the file of `index`, with chunks from `source`. `options` may be NULL.
+/// Makes a reader of the file of `index`, with chunks from `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_reader_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
@@ -95,6 +96,30 @@ pub(super) unsafe fn read_options(options: *const pxds_reader_options) -> Result
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_reader_new(
+    store: *const pxds_store,
+    index: *const pxds_index,
+    options: *const pxds_reader_options,
+    out: *mut *mut pxds_reader,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs and outputs.
+        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
+        // SAFETY: the same.
+        let reader = unsafe { new_reader(&pxds_source::of_store(store.core()), index, options)? };
+        out.hand_out(reader);
+        Ok(())
+    })
+}
+
+/// As pxds_reader_new(), with chunks from `source`.
+///
+/// Owns: the caller owns `*out` and frees it with pxds_reader_free().
+/// Errors: as pxds_reader_new().
+/// Threads: shared.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_reader_new_from(
     source: *const pxds_source,
     index: *const pxds_index,
     options: *const pxds_reader_options,
@@ -103,17 +128,27 @@ pub unsafe extern "C" fn pxds_reader_new(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, source, index, options) = unsafe {
-            (
-                Out::handle(out, "out")?,
-                args::handle(source, "source")?,
-                args::handle(index, "index")?,
-                read_options(options)?,
-            )
-        };
-        out.hand_out(pxds_reader::new(Reader::new(source.share(), index.share(), options)?));
+        let (out, source) = unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?) };
+        // SAFETY: the same.
+        let reader = unsafe { new_reader(source, index, options)? };
+        out.hand_out(reader);
         Ok(())
     })
+}
+
+/// A reader with chunks from `source`.
+///
+/// # Safety
+///
+/// `index` and `options` are as the header says.
+unsafe fn new_reader(
+    source: &pxds_source,
+    index: *const pxds_index,
+    options: *const pxds_reader_options,
+) -> Result<pxds_reader> {
+    // SAFETY: the caller's.
+    let (index, options) = unsafe { (args::handle(index, "index")?, read_options(options)?) };
+    Ok(pxds_reader(Shared::new(Reader::new(source.share(), index.share(), options)?)))
 }
 
 /// Bytes of the file; 0 for NULL.

@@ -74,7 +74,7 @@ impl pxds_source {
         pxds_source { source: Shared::new(source), sync }
     }
 
-    fn of_store(store: &Store) -> Self {
+    pub(super) fn of_store(store: &Store) -> Self {
         Self::new(Arc::new(store.clone()), store.sync_level())
     }
 

@@ -25,7 +25,6 @@ use pxds::ffi::name::*;
 use pxds::ffi::reader::*;
 use pxds::ffi::restore::*;
 use pxds::ffi::snapshot::*;
-use pxds::ffi::source::*;
 use pxds::ffi::status::*;
 use pxds::ffi::store::*;
 use pxds::ffi::tree::*;
@@ -237,9 +236,7 @@ impl Extern {
 
     fn reader(&self, index: &[u8]) -> Outcome<Handle<pxds_reader>> {
         let index = self.parse(index)?;
-        let source =
-            handle(pxds_source_free, |out, err| unsafe { pxds_source_from_store(self.store(), out, err) }).unwrap();
-        handle(pxds_reader_free, |out, err| unsafe { pxds_reader_new(source.pointer, index.pointer, null(), out, err) })
+        handle(pxds_reader_free, |out, err| unsafe { pxds_reader_new(self.store(), index.pointer, null(), out, err) })
     }
 
     fn write_out(

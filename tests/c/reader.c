@@ -6,12 +6,9 @@
 static pxds_reader *new_reader(pxds_store *store, const pxds_index *index,
                                const pxds_reader_options *options)
 {
-    pxds_source *source = NULL;
     pxds_reader *reader = NULL;
 
-    OK(pxds_source_from_store(store, &source, &err));
-    need(OK(pxds_reader_new(source, index, options, &reader, &err)), "reader");
-    pxds_source_free(source);
+    need(OK(pxds_reader_new(store, index, options, &reader, &err)), "reader");
     return reader;
 }
 
@@ -182,10 +179,11 @@ static void test_options(void)
 
     OK(pxds_source_from_store(store, &source, &err));
     options.flags = 0x80000000u;
-    IS(PXDS_ERR_ARGUMENT, pxds_reader_new(source, index, &options, &reader, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_reader_new(store, index, &options, &reader, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_reader_new_from(source, index, &options, &reader, &err));
     options.flags = 0;
     options.threads = 100000;
-    IS(PXDS_ERR_ARGUMENT, pxds_reader_new(source, index, &options, &reader, &err));
+    IS(PXDS_ERR_ARGUMENT, pxds_reader_new_from(source, index, &options, &reader, &err));
     CHECK(reader == NULL);
     pxds_source_free(source);
     pxds_index_free(index);

@@ -234,7 +234,7 @@ static void test_source_for_any_thread(void)
         remote.wants_two = flags != 0;
         OK(pxds_source_new(&options, &source, &err));
         OK(pxds_restorer_new_from(source, &restoring, &restorer, &err));
-        OK(pxds_reader_new(source, fixed, &reading, &reader, &err));
+        OK(pxds_reader_new_from(source, fixed, &reading, &reader, &err));
         pxds_source_free(source);
 
         remote.most = remote.elsewhere = 0;

@@ -129,15 +129,18 @@ static void test_restore(void)
 {
     static struct keeper keeper;
     pxds_restorer *restorer = NULL;
+    pxds_reader *reader = NULL;
     pxds_source *source;
     pxds_index *index;
     uint8_t room[COUNT * 100 + 1];
     uint64_t written = 0;
+    size_t count = 0;
 
     fill(&keeper);
     source = source_of(&keeper);
     index = index_of_chunks(&keeper);
     OK(pxds_restorer_new_from(source, NULL, &restorer, &err));
+    OK(pxds_reader_new_from(source, index, NULL, &reader, &err));
     pxds_source_free(source);
     OK(pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
     EQUAL(COUNT * 100, written);
@@ -149,6 +152,10 @@ static void test_restore(void)
     CHECK(memcmp(keeper.chunks[1].data + 50, room, 50) == 0);
     CHECK(memcmp(keeper.chunks[2].data, room + 50, 50) == 0);
     EQUAL(COUNT + 2, keeper.calls);
+    OK(pxds_reader_read_at(reader, 150, room, 10, &count, &err));
+    EQUAL(10, count);
+    CHECK(memcmp(keeper.chunks[1].data + 50, room, 10) == 0);
+    pxds_reader_free(reader);
     pxds_restorer_free(restorer);
     pxds_index_free(index);
 }
