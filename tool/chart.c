@@ -78,32 +78,32 @@ static struct axis log_axis(double least, double most)
 }
 
 /* A round number of bytes, without needless digits. */
-static void put_round_size(FILE *out, double bytes)
+static void put_round_size(struct page *out, double bytes)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     size_t unit = 0;
 
     for (; bytes >= 1024 && unit < 6; unit++)
         bytes /= 1024;
-    fprintf(out, "%g %s", bytes, units[unit]);
+    putf(out, "%g %s", bytes, units[unit]);
 }
 
-static void draw_y_axis(FILE *out, const struct axis *axis, const char *title)
+static void draw_y_axis(struct page *out, const struct axis *axis, const char *title)
 {
     double tick = axis->low;
 
-    fprintf(out, "<text class=\"title\" x=\"8\" y=\"16\">%s</text>\n", title);
+    putf(out, "<text class=\"title\" x=\"8\" y=\"16\">%s</text>\n", title);
     while (tick <= axis->high * 1.0001) {
         const double y = y_of(axis, tick);
 
-        fprintf(out, "<line class=\"%s\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",
-                y > BOTTOM - 0.5 ? "axis" : "grid", LEFT, RIGHT, y, y);
-        fprintf(out, "<text class=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 8, y + 4);
+        putf(out, "<line class=\"%s\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>",
+             y > BOTTOM - 0.5 ? "axis" : "grid", LEFT, RIGHT, y, y);
+        putf(out, "<text class=\"end\" x=\"%d\" y=\"%.1f\">", LEFT - 8, y + 4);
         if (axis->percent)
-            fprintf(out, "%.0f %%", tick);
+            putf(out, "%.0f %%", tick);
         else
             put_round_size(out, tick);
-        fputs("</text>\n", out);
+        put(out, "</text>\n");
         tick = axis->log ? tick * axis->step : tick + axis->step;
     }
 }
@@ -115,35 +115,35 @@ static const char *date_format(int64_t span)
            : span > 1200 ? "%m-%d %H:%M" : "%H:%M:%S";
 }
 
-static void put_x_label(FILE *out, double x, int64_t time, const char *format)
+static void put_x_label(struct page *out, double x, int64_t time, const char *format)
 {
     const double inside = x < LEFT + 30 ? LEFT + 30 : x > RIGHT - 34 ? RIGHT - 34 : x;
 
-    fprintf(out, "<text class=\"middle\" x=\"%.1f\" y=\"%d\">", inside, BOTTOM + 18);
+    putf(out, "<text class=\"middle\" x=\"%.1f\" y=\"%d\">", inside, BOTTOM + 18);
     put_date(out, time, format);
-    fputs("</text>\n", out);
+    put(out, "</text>\n");
 }
 
-static void put_x_title(FILE *out, const char *title)
+static void put_x_title(struct page *out, const char *title)
 {
-    fprintf(out, "<text class=\"middle dim\" x=\"%d\" y=\"%d\">%s</text>\n", (LEFT + RIGHT) / 2,
-            HEIGHT - 10, title);
+    putf(out, "<text class=\"middle dim\" x=\"%d\" y=\"%d\">%s</text>\n", (LEFT + RIGHT) / 2,
+         HEIGHT - 10, title);
 }
 
-static void begin(FILE *out, const char *title)
+static void begin(struct page *out, const char *title)
 {
-    fprintf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT,
-            title);
+    putf(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">\n", WIDTH, HEIGHT,
+         title);
 }
 
 /* An entry of the legend, which is in the top right corner, from its right end on. */
-static double put_legend(FILE *out, double right, const char *class, const char *name)
+static double put_legend(struct page *out, double right, const char *class, const char *name)
 {
     const double left = right - 7.2 * (double)strlen(name) - 22;
 
-    fprintf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"7\" width=\"11\" height=\"11\" rx=\"2\"/>", class,
-            left);
-    fprintf(out, "<text x=\"%.1f\" y=\"16\">%s</text>\n", left + 16, name);
+    putf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"7\" width=\"11\" height=\"11\" rx=\"2\"/>", class,
+         left);
+    putf(out, "<text x=\"%.1f\" y=\"16\">%s</text>\n", left + 16, name);
     return left - 14;
 }
 
@@ -169,29 +169,29 @@ static double x_of_time(const struct report *report, int64_t time)
                     : (LEFT + RIGHT) / 2.0;
 }
 
-static void plot_line(FILE *out, const struct report *report, const struct axis *axis,
+static void plot_line(struct page *out, const struct report *report, const struct axis *axis,
                       enum series series)
 {
     double sums[SERIES] = {0, 0, 0}, x = 0, y = 0;
 
-    fprintf(out, "<path class=\"line %s\" d=\"", series_names[series]);
+    putf(out, "<path class=\"line %s\" d=\"", series_names[series]);
     for (size_t i = 0; i < report->snapshot_count; i++) {
         add_snapshot(sums, &report->snapshots[i].row);
         x = x_of_time(report, report->snapshots[i].row.time);
         y = y_of(axis, sums[series]);
         if (i == 0)
-            fprintf(out, "M%.1f %.1f", x, y);
+            putf(out, "M%.1f %.1f", x, y);
         else
-            fprintf(out, "H%.1fV%.1f", x, y);
+            putf(out, "H%.1fV%.1f", x, y);
     }
-    fprintf(out, "\"/><circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"><title>%s: ",
-            series_names[series], x, y, series == LOGICAL ? "3" : "4.5", series_names[series]);
+    putf(out, "\"/><circle class=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%s\"><title>%s: ",
+         series_names[series], x, y, series == LOGICAL ? "3" : "4.5", series_names[series]);
     put_size(out, (uint64_t)sums[series]);
-    fputs("</title></circle>\n", out);
+    put(out, "</title></circle>\n");
 }
 
 /* Ticks at equal distances: with steps of one size, dates are round enough to read. */
-static void draw_time_axis(FILE *out, const struct report *report)
+static void draw_time_axis(struct page *out, const struct report *report)
 {
     const int64_t first = report->snapshots[0].row.time;
     const int64_t last = report->snapshots[report->snapshot_count - 1].row.time;
@@ -212,14 +212,14 @@ static void draw_time_axis(FILE *out, const struct report *report)
             if (first != last)
                 continue;
         }
-        fprintf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x, x,
-                BOTTOM, BOTTOM + 5);
+        putf(out, "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\"/>", x, x,
+             BOTTOM, BOTTOM + 5);
         put_x_label(out, x, time, first == last ? "%Y-%m-%d" : date_format(last - first));
     }
     put_x_title(out, "time of the snapshot (UTC)");
 }
 
-void draw_growth(FILE *out, const struct report *report)
+void draw_growth(struct page *out, const struct report *report)
 {
     const enum series last = report->exact ? STORED : DEDUPLICATED;
     double sums[SERIES] = {0, 0, 0}, low, right = RIGHT;
@@ -246,7 +246,7 @@ void draw_growth(FILE *out, const struct report *report)
         right = put_legend(out, right, series_names[i], series_names[i]);
         plot_line(out, report, &axis, (enum series)i);
     }
-    fputs("</svg>\n", out);
+    put(out, "</svg>\n");
 }
 
 /* ---- what each snapshot brought ---- */
@@ -270,26 +270,26 @@ static struct bar bar_of(const struct report *report, size_t number, size_t toge
     return bar;
 }
 
-static void put_bar(FILE *out, const struct report *report, const struct axis *axis,
+static void put_bar(struct page *out, const struct report *report, const struct axis *axis,
                     const struct bar *bar, double x, double width)
 {
     const double top = y_of(axis, bar->new_data + bar->reused), middle = y_of(axis, bar->new_data);
 
-    fputs("<g><title>", out);
+    put(out, "<g><title>");
     put_text(out, report->snapshots[bar->first].row.path, 1000);
     if (bar->last > bar->first)
-        fprintf(out, " and %zu more", bar->last - bar->first);
-    fputs(": new ", out);
+        putf(out, " and %zu more", bar->last - bar->first);
+    put(out, ": new ");
     put_size(out, (uint64_t)bar->new_data);
-    fputs(", reused ", out);
+    put(out, ", reused ");
     put_size(out, (uint64_t)bar->reused);
-    fprintf(out, "</title><rect class=\"reused\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"/>",
-            x, top, width, middle - top);
-    fprintf(out, "<rect class=\"new\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"/></g>\n", x,
-            middle, width, BOTTOM - middle);
+    putf(out, "</title><rect class=\"reused\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"/>",
+         x, top, width, middle - top);
+    putf(out, "<rect class=\"new\" x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%.1f\"/></g>\n", x,
+         middle, width, BOTTOM - middle);
 }
 
-void draw_snapshots(FILE *out, const struct report *report)
+void draw_snapshots(struct page *out, const struct report *report)
 {
     const size_t together = (report->snapshot_count + MOST_BARS - 1) / MOST_BARS;
     const size_t bars = (report->snapshot_count + together - 1) / together;
@@ -329,12 +329,12 @@ void draw_snapshots(FILE *out, const struct report *report)
     } else {
         put_x_title(out, "snapshots by time (UTC), one to a bar");
     }
-    fputs("</svg>\n", out);
+    put(out, "</svg>\n");
 }
 
 /* ---- sizes of chunks ---- */
 
-void draw_sizes(FILE *out, const struct report *report)
+void draw_sizes(struct page *out, const struct report *report)
 {
     const pxds_stats_total *total = &report->total;
     int first = PXDS_STATS_SIZE_CLASSES, last = 0;
@@ -364,22 +364,22 @@ void draw_sizes(FILE *out, const struct report *report)
         const double width = place * 0.4 < 40 ? place * 0.4 : 40;
         const double x = LEFT + place * (i - first + 0.5);
 
-        fputs("<g><title>from ", out);
+        put(out, "<g><title>from ");
         put_size(out, i > 0 ? UINT64_C(1) << i : 0);
-        fprintf(out, ": %" PRIu64 " chunks, ", total->sizes[i]);
+        putf(out, ": %" PRIu64 " chunks, ", total->sizes[i]);
         put_size(out, total->size_bytes[i]);
-        fputs("</title>", out);
+        put(out, "</title>");
         for (int k = 0; k < 2; k++)
-            fprintf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
-                    k == 0 ? "count" : "data", x + (k - 1) * width, y_of(&axis, part[k]), width,
-                    BOTTOM - y_of(&axis, part[k]));
-        fputs("</g>\n", out);
+            putf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>",
+                 k == 0 ? "count" : "data", x + (k - 1) * width, y_of(&axis, part[k]), width,
+                 BOTTOM - y_of(&axis, part[k]));
+        put(out, "</g>\n");
         if (place < 55 && (i - first) % 2 != 0)
             continue;
-        fprintf(out, "<text class=\"middle\" x=\"%.1f\" y=\"%d\">", x, BOTTOM + 18);
+        putf(out, "<text class=\"middle\" x=\"%.1f\" y=\"%d\">", x, BOTTOM + 18);
         put_round_size(out, i > 0 ? (double)(UINT64_C(1) << i) : 0);
-        fputs("</text>\n", out);
+        put(out, "</text>\n");
     }
     put_x_title(out, "bytes of a chunk: from this to twice as many");
-    fputs("</svg>\n", out);
+    put(out, "</svg>\n");
 }

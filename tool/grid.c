@@ -18,17 +18,17 @@ const char *const verify_names[VERIFY_COUNT] = {"verified", "failed", "never ver
 static const char *const verify_classes[VERIFY_COUNT] = {"ok", "failed", "never", "unfinished",
                                                          "unreadable"};
 
-static void put_name(FILE *out, const char *name, int x, int y)
+static void put_name(struct page *out, const char *name, int x, int y)
 {
-    fprintf(out, "<text class=\"end mono\" x=\"%d\" y=\"%d\"><title>", x, y);
+    putf(out, "<text class=\"end mono\" x=\"%d\" y=\"%d\"><title>", x, y);
     put_text(out, name, 1000);
-    fputs("</title>", out);
+    put(out, "</title>");
     put_short(out, name, NAME_MAX_CHARS);
-    fputs("</text>\n", out);
+    put(out, "</text>\n");
 }
 
 /* A size in four characters or five, such as 37M. */
-static void put_small_size(FILE *out, uint64_t bytes)
+static void put_small_size(struct page *out, uint64_t bytes)
 {
     static const char units[] = "BKMGTPE";
     double size = (double)bytes;
@@ -36,40 +36,40 @@ static void put_small_size(FILE *out, uint64_t bytes)
 
     for (; size >= 999.5; unit++)
         size /= 1024;
-    fprintf(out, "%.*f%c", unit > 0 && size < 9.95 ? 1 : 0, size, units[unit]);
+    putf(out, "%.*f%c", unit > 0 && size < 9.95 ? 1 : 0, size, units[unit]);
 }
 
 /* ---- what groups share ---- */
 
-static void put_cell(FILE *out, const struct report_group *row, const struct report_group *column,
+static void put_cell(struct page *out, const struct report_group *row, const struct report_group *column,
                      uint64_t shared, int x, int y)
 {
     const uint64_t a = row->row.used.bytes, b = column->row.used.bytes;
     const double part = row == column ? 0 : percent(shared, a < b ? a : b) / 100;
 
-    fputs("<g><title>", out);
+    put(out, "<g><title>");
     put_text(out, row->row.path, 1000);
     if (row != column) {
-        fputs(" and ", out);
+        put(out, " and ");
         put_text(out, column->row.path, 1000);
-        fputs(" share ", out);
+        put(out, " share ");
     } else {
-        fputs(": ", out);
+        put(out, ": ");
     }
     put_size(out, shared);
-    fprintf(out, "</title><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"",
-            row == column ? "self" : "cell", x + 1, y + 1, CELL - 2, ROW - 2);
+    putf(out, "</title><rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"",
+         row == column ? "self" : "cell", x + 1, y + 1, CELL - 2, ROW - 2);
     if (row != column)
-        fprintf(out, " fill-opacity=\"%.2f\"", part > 0 ? 0.08 + 0.72 * part : 0);
-    fprintf(out, "/><text class=\"middle small\" x=\"%d\" y=\"%d\">", x + CELL / 2, y + 17);
+        putf(out, " fill-opacity=\"%.2f\"", part > 0 ? 0.08 + 0.72 * part : 0);
+    putf(out, "/><text class=\"middle small\" x=\"%d\" y=\"%d\">", x + CELL / 2, y + 17);
     if (shared > 0)
         put_small_size(out, shared);
     else
-        fputs("-", out);
-    fputs("</text></g>\n", out);
+        put(out, "-");
+    put(out, "</text></g>\n");
 }
 
-void draw_matrix(FILE *out, const struct report *report)
+void draw_matrix(struct page *out, const struct report *report)
 {
     const struct report_group *shown[MATRIX_MAX];
     size_t count = 0;
@@ -81,24 +81,24 @@ void draw_matrix(FILE *out, const struct report *report)
         if (pxds_stats_get_shared(report->stats, number, number, &shared, NULL) == PXDS_OK)
             shown[count++] = &report->groups[i];
     }
-    fprintf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"Data that groups share\">\n",
-            WIDTH, ROW * (count + 1) + 4);
+    putf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"Data that groups share\">\n",
+         WIDTH, ROW * (count + 1) + 4);
     for (size_t i = 0; i < count; i++) {
         const int y = (int)(ROW * (i + 1));
 
         put_name(out, shown[i]->row.path, LABEL - 24, y + 17);
-        fprintf(out, "<text class=\"end dim\" x=\"%d\" y=\"%d\">%zu</text>", LABEL - 4, y + 17, i + 1);
-        fprintf(out, "<text class=\"middle dim\" x=\"%zu\" y=\"17\">%zu</text>\n",
-                LABEL + CELL * i + CELL / 2, i + 1);
+        putf(out, "<text class=\"end dim\" x=\"%d\" y=\"%d\">%zu</text>", LABEL - 4, y + 17, i + 1);
+        putf(out, "<text class=\"middle dim\" x=\"%zu\" y=\"17\">%zu</text>\n",
+             LABEL + CELL * i + CELL / 2, i + 1);
         for (size_t k = 0; k < count; k++) {
             pxds_stats_get_shared(report->stats, shown[i]->number, shown[k]->number, &shared, NULL);
             put_cell(out, shown[i], shown[k], shared, (int)(LABEL + CELL * k), y);
         }
     }
-    fputs("</svg>\n", out);
+    put(out, "</svg>\n");
     if (count < report->group_count)
-        fprintf(out, "<p class=\"note\">The %zu groups with the most data, of %zu.</p>\n", count,
-                report->group_count);
+        putf(out, "<p class=\"note\">The %zu groups with the most data, of %zu.</p>\n", count,
+             report->group_count);
 }
 
 /* ---- what has been verified ---- */
@@ -112,36 +112,36 @@ static uint64_t count_of(const uint64_t *verify)
     return count;
 }
 
-static void put_verify_bar(FILE *out, const uint64_t *verify, uint64_t most, int y)
+static void put_verify_bar(struct page *out, const uint64_t *verify, uint64_t most, int y)
 {
     double x = LABEL;
     bool any = false;
 
-    fputs("<g><title>", out);
+    put(out, "<g><title>");
     for (int i = 0; i < VERIFY_COUNT; i++) {
         if (verify[i] == 0)
             continue;
-        fprintf(out, "%s%" PRIu64 " %s", any ? ", " : "", verify[i], verify_names[i]);
+        putf(out, "%s%" PRIu64 " %s", any ? ", " : "", verify[i], verify_names[i]);
         any = true;
     }
-    fputs("</title>", out);
+    put(out, "</title>");
     for (int i = 0; i < VERIFY_COUNT; i++) {
         const double width = BAR * (double)verify[i] / (double)(most > 0 ? most : 1);
 
         if (verify[i] > 0)
-            fprintf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
-                    verify_classes[i], x, y + 4, width, ROW - 8);
+            putf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>",
+                 verify_classes[i], x, y + 4, width, ROW - 8);
         x += width;
     }
-    fprintf(out, "</g><text x=\"%.1f\" y=\"%d\">%" PRIu64 "</text>", x + 8, y + 17,
-            count_of(verify));
+    putf(out, "</g><text x=\"%.1f\" y=\"%d\">%" PRIu64 "</text>", x + 8, y + 17,
+         count_of(verify));
     if (verify[VERIFY_FAILED] > 0)
-        fprintf(out, "<text class=\"alarm\" x=\"%.1f\" y=\"%d\">%" PRIu64 " failed</text>", x + 56,
-                y + 17, verify[VERIFY_FAILED]);
-    fputc('\n', out);
+        putf(out, "<text class=\"alarm\" x=\"%.1f\" y=\"%d\">%" PRIu64 " failed</text>", x + 56,
+             y + 17, verify[VERIFY_FAILED]);
+    put(out, "\n");
 }
 
-void draw_verify(FILE *out, const struct report *report)
+void draw_verify(struct page *out, const struct report *report)
 {
     const size_t shown = report->group_count <= VERIFY_MAX ? report->group_count : VERIFY_MAX - 1;
     const bool others = shown < report->group_count;
@@ -158,14 +158,14 @@ void draw_verify(FILE *out, const struct report *report)
     }
     if (count_of(rest) > most)
         most = count_of(rest);
-    fprintf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"Verification\">\n", WIDTH,
-            ROW * (shown + (others ? 2 : 1)) + 8);
+    putf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" aria-label=\"Verification\">\n", WIDTH,
+         ROW * (shown + (others ? 2 : 1)) + 8);
     for (int i = 0; i < VERIFY_COUNT; i++) {
         if (report->verify[i] == 0)
             continue;
-        fprintf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"7\" width=\"11\" height=\"11\" rx=\"2\"/>",
-                verify_classes[i], x);
-        fprintf(out, "<text x=\"%.1f\" y=\"17\">%s</text>\n", x + 16, verify_names[i]);
+        putf(out, "<rect class=\"%s\" x=\"%.1f\" y=\"7\" width=\"11\" height=\"11\" rx=\"2\"/>",
+             verify_classes[i], x);
+        putf(out, "<text x=\"%.1f\" y=\"17\">%s</text>\n", x + 16, verify_names[i]);
         x += 34 + 7.2 * (double)strlen(verify_names[i]);
     }
     for (size_t i = 0; i < shown; i++) {
@@ -181,5 +181,5 @@ void draw_verify(FILE *out, const struct report *report)
         put_name(out, name, LABEL - 8, (int)(ROW * (shown + 1)) + 17);
         put_verify_bar(out, rest, most, (int)(ROW * (shown + 1)));
     }
-    fputs("</svg>\n", out);
+    put(out, "</svg>\n");
 }

@@ -188,30 +188,30 @@ static const char style[] =
     "@media print { svg { min-width: 0; } section { break-inside: avoid; } }\n"
     "</style>\n";
 
-static void open_tile(FILE *out, const char *name)
+static void open_tile(struct page *out, const char *name)
 {
-    fprintf(out, "<div><dt>%s</dt><dd>", name);
+    putf(out, "<div><dt>%s</dt><dd>", name);
 }
 
-static void close_tile(FILE *out, const char *format, ...)
+static void close_tile(struct page *out, const char *format, ...)
 {
     va_list values;
 
-    fputs("<small>", out);
+    put(out, "<small>");
     va_start(values, format);
-    vfprintf(out, format, values);
+    vputf(out, format, values);
     va_end(values);
-    fputs("</small></dd></div>\n", out);
+    put(out, "</small></dd></div>\n");
 }
 
-static void put_tiles(FILE *out, const struct report *report)
+static void put_tiles(struct page *out, const struct report *report)
 {
     const pxds_stats_total *total = &report->total;
     const pxds_stats_sum *used = &total->used;
 
-    fputs("<dl class=\"tiles\">\n", out);
+    put(out, "<dl class=\"tiles\">\n");
     open_tile(out, "Snapshots");
-    fprintf(out, "%zu", report->snapshot_count);
+    putf(out, "%zu", report->snapshot_count);
     close_tile(out, "in %zu group%s", report->group_count, plural(report->group_count, "s"));
     open_tile(out, "Logical size");
     put_size(out, total->described.logical_bytes);
@@ -232,16 +232,16 @@ static void put_tiles(FILE *out, const struct report *report)
                    plural(total->unreferenced_chunks, "s"));
     }
     open_tile(out, "Verified");
-    fprintf(out, "%" PRIu64, report->verify[VERIFY_OK]);
+    putf(out, "%" PRIu64, report->verify[VERIFY_OK]);
     close_tile(out, "of %zu snapshot%s", report->snapshot_count,
                plural(report->snapshot_count, "s"));
-    fputs("</dl>\n", out);
+    put(out, "</dl>\n");
 }
 
-static void put_alarm(FILE *out, uint64_t count, const char *what)
+static void put_alarm(struct page *out, uint64_t count, const char *what)
 {
     if (count > 0)
-        fprintf(out, "<li>%" PRIu64 " %s</li>\n", count, what);
+        putf(out, "<li>%" PRIu64 " %s</li>\n", count, what);
 }
 
 static bool is_incomplete(const struct report *report)
@@ -249,7 +249,7 @@ static bool is_incomplete(const struct report *report)
     return (report->total.flags & PXDS_RESULT_INCOMPLETE) != 0;
 }
 
-static void put_alarms(FILE *out, const struct report *report)
+static void put_alarms(struct page *out, const struct report *report)
 {
     const pxds_stats_total *total = &report->total;
     const uint64_t failed = report->verify[VERIFY_FAILED], bad = report->verify[VERIFY_UNREADABLE];
@@ -257,76 +257,75 @@ static void put_alarms(FILE *out, const struct report *report)
     if (total->used.missing_chunks + total->described.unreadable + total->broken_files + failed +
                 bad == 0 && !is_incomplete(report))
         return;
-    fputs("<section class=\"alarms\">\n<h2>What is not in order</h2>\n<ul>\n", out);
+    put(out, "<section class=\"alarms\">\n<h2>What is not in order</h2>\n<ul>\n");
     put_alarm(out, total->used.missing_chunks, "missing: chunks that indexes name and the store lacks");
     put_alarm(out, total->broken_files, "broken: files in the place of chunks that are too short, or set aside as bad");
     put_alarm(out, total->described.unreadable,
               "not readable: indexes or directories that no number here counts; what only they name is "
               "among what is unreferenced");
     if (is_incomplete(report))
-        fputs("<li>not complete: something could not be seen or read, and is in no number here</li>\n", out);
+        put(out, "<li>not complete: something could not be seen or read, and is in no number here</li>\n");
     put_alarm(out, failed, "failed: snapshots, when they were verified last");
     put_alarm(out, bad, "without a manifest that can be read: snapshots that have one");
-    fputs("</ul>\n</section>\n", out);
+    put(out, "</ul>\n</section>\n");
 }
 
-static void put_cell(FILE *out, uint64_t bytes)
+static void put_cell(struct page *out, uint64_t bytes)
 {
-    fputs("<td>", out);
+    put(out, "<td>");
     put_size(out, bytes);
-    fputs("</td>", out);
+    put(out, "</td>");
 }
 
-static void open_table(FILE *out, const char *name, size_t count, bool exact)
+static void open_table(struct page *out, const char *name, size_t count, bool exact)
 {
-    fprintf(out, "<section><details>\n<summary>%s (%zu)</summary>\n<div class=\"wide\"><table>\n<tr>"
-            "<th>%s</th><th>Logical</th><th>Distinct</th>", name, count, name);
+    putf(out, "<section><details>\n<summary>%s (%zu)</summary>\n<div class=\"wide\"><table>\n<tr>"
+         "<th>%s</th><th>Logical</th><th>Distinct</th>", name, count, name);
     if (exact)
-        fputs("<th>Stored</th><th>Missing</th>", out);
+        put(out, "<th>Stored</th><th>Missing</th>");
 }
 
-static void put_sums(FILE *out, const pxds_stats_described *described, const pxds_stats_sum *used,
+static void put_sums(struct page *out, const pxds_stats_described *described, const pxds_stats_sum *used,
                      bool exact)
 {
     put_cell(out, described->logical_bytes);
     put_cell(out, used->bytes);
     if (exact) {
         put_cell(out, used->stored_bytes);
-        fprintf(out, "<td>%" PRIu64 "</td>", used->missing_chunks);
+        putf(out, "<td>%" PRIu64 "</td>", used->missing_chunks);
     }
 }
 
-static void close_table(FILE *out, size_t shown, size_t count, const char *which)
+static void close_table(struct page *out, size_t shown, size_t count, const char *which)
 {
-    fputs("</table></div>\n", out);
+    put(out, "</table></div>\n");
     if (shown < count)
-        fprintf(out, "<p class=\"note\">The %zu %s, of %zu.</p>\n", shown, which, count);
-    fputs("</details></section>\n", out);
+        putf(out, "<p class=\"note\">The %zu %s, of %zu.</p>\n", shown, which, count);
+    put(out, "</details></section>\n");
 }
 
-static void put_groups(FILE *out, const struct report *report)
+static void put_groups(struct page *out, const struct report *report)
 {
     const size_t shown = report->group_count < TABLE_MAX ? report->group_count : TABLE_MAX;
 
     open_table(out, "Groups", report->group_count, report->exact);
-    fputs("<th>Theirs alone</th><th>Snapshots</th><th>Sharing</th><th>Oldest</th><th>Newest</th></tr>\n",
-          out);
+    put(out, "<th>Theirs alone</th><th>Snapshots</th><th>Sharing</th><th>Oldest</th><th>Newest</th></tr>\n");
     for (size_t i = 0; i < shown; i++) {
         const pxds_stats_group *row = &report->groups[i].row;
 
-        fputs("<tr><td>", out);
+        put(out, "<tr><td>");
         put_text(out, row->path, 1000);
-        fputs("</td>", out);
+        put(out, "</td>");
         put_sums(out, &row->described, &row->used, report->exact);
         put_cell(out, row->own.bytes);
-        fprintf(out, "<td>%" PRIu64 "</td><td>%.2f</td><td>", row->snapshots,
-                sharing_factor(&row->described, &row->used));
+        putf(out, "<td>%" PRIu64 "</td><td>%.2f</td><td>", row->snapshots,
+             sharing_factor(&row->described, &row->used));
         if (row->snapshots > 0)
             put_date(out, row->oldest, "%Y-%m-%d");
-        fputs("</td><td>", out);
+        put(out, "</td><td>");
         if (row->snapshots > 0)
             put_date(out, row->newest, "%Y-%m-%d");
-        fputs("</td></tr>\n", out);
+        put(out, "</td></tr>\n");
     }
     close_table(out, shown, report->group_count, "with the most data");
 }
@@ -336,42 +335,42 @@ static bool is_alarming(enum verify verify)
     return verify == VERIFY_FAILED || verify == VERIFY_UNREADABLE;
 }
 
-static void put_snapshots(FILE *out, const struct report *report)
+static void put_snapshots(struct page *out, const struct report *report)
 {
     const size_t count = report->snapshot_count, shown = count < TABLE_MAX ? count : TABLE_MAX;
 
     open_table(out, "Snapshots", count, report->exact);
-    fputs("<th>New</th><th>Its alone</th><th class=\"words\">Verified</th>"
-          "<th class=\"words\">Notes</th></tr>\n", out);
+    put(out, "<th>New</th><th>Its alone</th><th class=\"words\">Verified</th>"
+        "<th class=\"words\">Notes</th></tr>\n");
     for (size_t i = 0; i < shown; i++) {
         const struct report_snapshot *snapshot = &report->snapshots[count - 1 - i];
         const pxds_stats_snapshot *row = &snapshot->row;
 
-        fputs("<tr><td>", out);
+        put(out, "<tr><td>");
         put_text(out, row->path, 1000);
-        fputs("</td>", out);
+        put(out, "</td>");
         put_sums(out, &row->described, &row->used, report->exact);
         put_cell(out, row->new_data.bytes);
         put_cell(out, row->own.bytes);
-        fprintf(out, "<td class=\"words%s\">%s</td><td class=\"words\"><bdi>",
-                is_alarming(snapshot->verify) ? " alarm" : "", verify_names[snapshot->verify]);
+        putf(out, "<td class=\"words%s\">%s</td><td class=\"words\"><bdi>",
+             is_alarming(snapshot->verify) ? " alarm" : "", verify_names[snapshot->verify]);
         if (snapshot->title != NULL)
             put_text(out, snapshot->title,
                      snapshot->verify == VERIFY_UNREADABLE ? ERROR_MAX : NOTES_MAX);
-        fputs("</bdi></td></tr>\n", out);
+        put(out, "</bdi></td></tr>\n");
     }
     close_table(out, shown, count, "newest");
 }
 
-static void put_chart(FILE *out, const struct report *report, const char *title, const char *note,
-                      void (*draw)(FILE *out, const struct report *report))
+static void put_chart(struct page *out, const struct report *report, const char *title, const char *note,
+                      void (*draw)(struct page *out, const struct report *report))
 {
-    fprintf(out, "<section>\n<h2>%s</h2>\n<p class=\"note\">%s</p>\n<div class=\"wide\">\n", title, note);
+    putf(out, "<section>\n<h2>%s</h2>\n<p class=\"note\">%s</p>\n<div class=\"wide\">\n", title, note);
     draw(out, report);
-    fputs("</div>\n</section>\n", out);
+    put(out, "</div>\n</section>\n");
 }
 
-static void put_charts(FILE *out, const struct report *report)
+static void put_charts(struct page *out, const struct report *report)
 {
     put_chart(out, report, "Size over time",
               report->exact
@@ -394,27 +393,27 @@ static void put_charts(FILE *out, const struct report *report)
               draw_verify);
 }
 
-static void put_page(FILE *out, const struct report *report)
+static void put_page(struct page *out, const struct report *report)
 {
-    fputs(head, out);
-    fputs("<title>", out);
+    put(out, head);
+    put(out, "<title>");
     put_text(out, report->store, 1000);
-    fputs("</title>\n", out);
-    fputs(style, out);
-    fputs("</head>\n<body>\n<main>\n<h1><bdi>", out);
+    put(out, "</title>\n");
+    put(out, style);
+    put(out, "</head>\n<body>\n<main>\n<h1><bdi>");
     put_text(out, report->store, 1000);
-    fputs("</bdi></h1>\n<p class=\"note\">", out);
+    put(out, "</bdi></h1>\n<p class=\"note\">");
     if (report->snapshot_count > 0) {
-        fputs("As of the newest snapshot, ", out);
+        put(out, "As of the newest snapshot, ");
         put_date(out, report->snapshots[report->snapshot_count - 1].row.time,
                  "%Y-%m-%d %H:%M:%S UTC");
-        fputs("; the oldest is of ", out);
+        put(out, "; the oldest is of ");
         put_date(out, report->snapshots[0].row.time, "%Y-%m-%d");
-        fputs(".", out);
+        put(out, ".");
     } else {
-        fputs("There are no snapshots.", out);
+        put(out, "There are no snapshots.");
     }
-    fprintf(out, " By pxds %s.</p>\n", pxds_version());
+    putf(out, " By pxds %s.</p>\n", pxds_version());
     put_tiles(out, report);
     put_alarms(out, report);
     if (report->snapshot_count > 0) {
@@ -422,25 +421,17 @@ static void put_page(FILE *out, const struct report *report)
         put_groups(out, report);
         put_snapshots(out, report);
     }
-    fputs("</main>\n</body>\n</html>\n", out);
+    put(out, "</main>\n</body>\n</html>\n");
 }
 
 static int write_page(const struct report *report, const char *path)
 {
-    char *data = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&data, &len);
+    struct page page = {0};
     int rc;
 
-    if (out == NULL)
-        return fail(NULL);
-    put_page(out, report);
-    rc = ferror(out) != 0;
-    if ((fclose(out) != 0) | rc)
-        rc = fail(NULL);
-    else
-        rc = write_output(path, (const uint8_t *)data, len);
-    free(data);
+    put_page(&page, report);
+    rc = page.failed ? fail(NULL) : write_output(path, (const uint8_t *)page.data, page.len);
+    free(page.data);
     return rc;
 }
 

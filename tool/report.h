@@ -32,25 +32,36 @@ struct report {
 
 /* ---- html.c ---- */
 
+/* A page as it grows. Whoever puts something into it need not look: it fails for good if memory runs out. */
+struct page {
+    char *data;
+    size_t len, capacity;
+    bool failed;
+};
+
+void put(struct page *out, const char *text);
+void putf(struct page *out, const char *format, ...);
+void vputf(struct page *out, const char *format, va_list values);
+
 /* Text of unknown origin, for an element or an attribute: at most `max` characters of it. */
-void put_text(FILE *out, const char *text, size_t max);
+void put_text(struct page *out, const char *text, size_t max);
 
 /* As put_text(), with "..." in the middle of what is longer. */
-void put_short(FILE *out, const char *text, size_t max);
+void put_short(struct page *out, const char *text, size_t max);
 
-void put_size(FILE *out, uint64_t bytes);
-void put_date(FILE *out, int64_t time, const char *format);
+void put_size(struct page *out, uint64_t bytes);
+void put_date(struct page *out, int64_t time, const char *format);
 
 /* ---- chart.c: each is a picture of `report`, a whole <svg> ---- */
 
-void draw_growth(FILE *out, const struct report *report);
-void draw_snapshots(FILE *out, const struct report *report);
-void draw_sizes(FILE *out, const struct report *report);
+void draw_growth(struct page *out, const struct report *report);
+void draw_snapshots(struct page *out, const struct report *report);
+void draw_sizes(struct page *out, const struct report *report);
 
 /* ---- grid.c: the same, of groups ---- */
 
-void draw_matrix(FILE *out, const struct report *report);
-void draw_verify(FILE *out, const struct report *report);
+void draw_matrix(struct page *out, const struct report *report);
+void draw_verify(struct page *out, const struct report *report);
 
 extern const char *const verify_names[VERIFY_COUNT];
 

@@ -19,8 +19,8 @@ PRELOAD = os.path.join(ROOT, "build/tests/no_memory.so")
 EVERY = bool(os.environ.get("EVERY_FAULT"))
 TIME = 1593179765
 SNAPSHOT = "host/x/2020-06-26T13:56:05Z"
-# How many of a command's allocations a sample takes, beside the first ones; the seed makes every run the same one.
-SAMPLE, FIRST, SEED = 20, 6, 7
+# How many of a command's allocations a sample takes, beside the first and the last; the seed makes every run the same.
+SAMPLE, FIRST, LAST, SEED = 20, 6, 12, 7
 # More than are listed within the reserve for small things.
 MANY = 500
 FEW = 20
@@ -75,9 +75,9 @@ class Memory(TestCase):
     def points(self, count, name):
         if EVERY:
             return range(1, count + 1)
-        rest = range(FIRST + 1, count + 1)
+        rest = range(FIRST + 1, count - LAST + 1)
         sample = random.Random(f"{SEED} {name}").sample(rest, min(SAMPLE, len(rest)))
-        return [*range(1, min(FIRST, count) + 1), *sorted(sample)]
+        return [*range(1, min(FIRST, count) + 1), *sorted(sample), *range(max(FIRST, count - LAST) + 1, count + 1)]
 
     def aborted_by(self, done):
         """The function that has asked for the memory, or what is known of it."""
