@@ -19,7 +19,9 @@
  * Buffers.   The caller's, with a bound (PXDS_ERR_TOO_SMALL says how much is needed; nothing is ever truncated); or a
  *            pxds_buffer of the library's, with a maximum; or streaming.
  * Structs.   Begin with struct_size. Initialise them with their _INIT macro, outputs too; zero in a field of options
- *            is its default. What a library does not know is refused, so old and new mix safely.
+ *            is its default. What a library does not know is refused, so old and new mix safely. Times, uuids and
+ *            other numbers are in them by value. Where zero may be meant, a flag _SET_ says that the field is given;
+ *            without it the field has to be zero.
  * Callbacks. Return 0 to go on. Anything else stops the call with PXDS_ERR_CANCELLED, and comes back from
  *            pxds_error_callback_value(). They are called during the call only, on the calling thread (with
  *            PXDS_SOURCE_ANY_THREAD on others too), and must not use the handle that is calling, nor leave by longjmp
@@ -199,8 +201,11 @@
 /** Bytes of the shortest password. */
 #define PXDS_PASSWORD_MIN_LEN 5
 
+/** pxds_keyfile_options.flags: `created` is given. */
+#define PXDS_KEYFILE_SET_CREATED 1
+
 /** pxds_keyfile_info.flags: the file states a fingerprint. */
-#define PXDS_KEYFILE_HAS_FINGERPRINT 1
+#define PXDS_STATES_FINGERPRINT 1
 
 /** pxds_keyfile_save() flag: replace a file that is there. */
 #define PXDS_SAVE_REPLACE 1
@@ -405,6 +410,12 @@
  */
 #define PXDS_INGEST_STRICT 2
 
+/** pxds_ingest_options.flags: `ctime` is given. */
+#define PXDS_INGEST_SET_CTIME 4
+
+/** pxds_ingest_options.flags: `uuid` is given. */
+#define PXDS_INGEST_SET_UUID 8
+
 /** pxds_image_new() size: it is not known, and is what comes. */
 #define PXDS_SIZE_UNKNOWN UINT64_MAX
 
@@ -416,6 +427,12 @@
  * not only a notice of the store's.
  */
 #define PXDS_IMAGE_STRICT 2
+
+/** pxds_image_options.flags: `ctime` is given. */
+#define PXDS_IMAGE_SET_CTIME 4
+
+/** pxds_image_options.flags: `uuid` is given. */
+#define PXDS_IMAGE_SET_UUID 8
 
 /**
  * Bytes of every chunk of an image but the last, unless told otherwise: the only ones that Proxmox Backup Server reads
@@ -629,6 +646,9 @@
  * after 4.2.3 cannot read them, and their garbage collection stops at one.
  */
 #define PXDS_BACKUP_ANY_CHUNK_SIZE 1
+
+/** pxds_backup_options.flags: `time` is given. */
+#define PXDS_BACKUP_SET_TIME 2
 
 /** pxds_backup_add_blob() flag: do not compress. */
 #define PXDS_ADD_NO_COMPRESS 1
@@ -845,13 +865,13 @@ typedef struct {
     size_t struct_size;
     /** PXDS_KDF_... */
     uint32_t kdf;
-    /** 0. */
-    uint32_t reserved;
+    /** 0 or PXDS_KEYFILE_SET_CREATED. */
+    uint32_t flags;
     /**
-     * When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for
-     * now.
+     * With PXDS_KEYFILE_SET_CREATED: when the key was made, in seconds since 1970, which is that of the old file when
+     * only the password changes. Otherwise it is now.
      */
-    const int64_t *created;
+    int64_t created;
     /** What reminds of the password, 1 to 64 characters; may be NULL. */
     const char *hint;
 } pxds_keyfile_options;
@@ -862,7 +882,7 @@ typedef struct {
     size_t struct_size;
     /** PXDS_KDF_... */
     uint32_t kdf;
-    /** PXDS_KEYFILE_HAS_... */
+    /** PXDS_STATES_... */
     uint32_t flags;
     /** When the key was made, in seconds since 1970. */
     int64_t created;
@@ -1176,10 +1196,10 @@ typedef struct {
      * average that is unusual for Proxmox Backup Server brings a notice of the store's.
      */
     const pxds_chunker_config *chunker;
-    /** Creation time of the index, in seconds since 1970; NULL for now. */
-    const int64_t *ctime;
-    /** The 16 bytes of the index's uuid; NULL for random ones. */
-    const uint8_t *uuid;
+    /** With PXDS_INGEST_SET_CTIME: creation time of the index, in seconds since 1970. Otherwise it is now. */
+    int64_t ctime;
+    /** With PXDS_INGEST_SET_UUID: the index's uuid. Otherwise it is random. */
+    uint8_t uuid[16];
     /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
@@ -1234,10 +1254,10 @@ typedef struct {
      * other brings a notice of the store's.
      */
     uint64_t chunk_size;
-    /** Creation time of the index, in seconds since 1970; NULL for now. */
-    const int64_t *ctime;
-    /** The 16 bytes of the index's uuid; NULL for random ones. */
-    const uint8_t *uuid;
+    /** With PXDS_IMAGE_SET_CTIME: creation time of the index, in seconds since 1970. Otherwise it is now. */
+    int64_t ctime;
+    /** With PXDS_IMAGE_SET_UUID: the index's uuid. Otherwise it is random. */
+    uint8_t uuid[16];
     /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /** Is told of each chunk; NULL for none. Valid while the image lives. */
@@ -1952,15 +1972,15 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT. */
     size_t struct_size;
-    /** 0 or PXDS_BACKUP_ANY_CHUNK_SIZE. */
+    /** PXDS_BACKUP_... */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
     /**
-     * The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or
-     * one of this time is there, pxds_backup_new() waits, for a few seconds at most.
+     * With PXDS_BACKUP_SET_TIME: the snapshot's time, in seconds since 1970, from 1. Otherwise it is now: if the last
+     * snapshot is not before that, or one of this time is there, pxds_backup_new() waits, for a few seconds at most.
      */
-    const int64_t *time;
+    int64_t time;
     /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
     const char *owner;
     /** The snapshot's notes; the first line is shown as its comment. May be NULL. */
@@ -5369,7 +5389,7 @@ void pxds_backup_free(pxds_backup *backup);
 /* Initialisers of the structures: their size, then zeros. */
 #define PXDS_GROUP_NAME_INIT { sizeof(pxds_group_name), 0, 0, { 0 }, { 0 } }
 #define PXDS_SNAPSHOT_NAME_INIT { sizeof(pxds_snapshot_name), 0, 0, 0, { 0 }, { 0 } }
-#define PXDS_KEYFILE_OPTIONS_INIT { sizeof(pxds_keyfile_options), 0, 0, NULL, NULL }
+#define PXDS_KEYFILE_OPTIONS_INIT { sizeof(pxds_keyfile_options), 0, 0, 0, NULL }
 #define PXDS_KEYFILE_INFO_INIT { sizeof(pxds_keyfile_info), 0, 0, 0, 0, NULL, { 0 } }
 #define PXDS_BLOB_CODEC_OPTIONS_INIT { sizeof(pxds_blob_codec_options), 0, 0, NULL }
 #define PXDS_BLOB_INFO_INIT { sizeof(pxds_blob_info), { 0 }, 0, 0, 0, 0, 0 }
@@ -5384,9 +5404,9 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_CONVERT_RESULT_INIT { sizeof(pxds_convert_result), 0, 0, 0, 0 }
 #define PXDS_INDEX_INFO_INIT { sizeof(pxds_index_info), 0, 0, 0, 0, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_CHUNK_INFO_INIT { sizeof(pxds_index_chunk_info), 0, 0, { 0 } }
-#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_INGEST_OPTIONS_INIT { sizeof(pxds_ingest_options), 0, 0, NULL, 0, { 0 }, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_INGEST_STATS_INIT { sizeof(pxds_ingest_stats), 0, 0, 0, 0, 0, 0 }
-#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_IMAGE_OPTIONS_INIT { sizeof(pxds_image_options), 0, 0, 0, 0, { 0 }, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_SOURCE_OPTIONS_INIT { sizeof(pxds_source_options), 0, 0, NULL, NULL }
 #define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
@@ -5414,6 +5434,6 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_STATS_SNAPSHOT_INIT \
     { sizeof(pxds_stats_snapshot), NULL, 0, 0, 0, 0, { 0, 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, { 0, 0, 0, 0, 0 }, \
       { 0, 0, 0, 0, 0 }, { 0 } }
-#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, NULL }
+#define PXDS_BACKUP_OPTIONS_INIT { sizeof(pxds_backup_options), 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL, NULL }
 
 #endif  /* PXDS_H */

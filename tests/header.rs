@@ -149,7 +149,6 @@ const SETS: [(&str, &str); 30] = [
     ("PXDS_INDEX_", "Kind of an index"),
     ("PXDS_INSERT_", "Inserting flag"),
     ("PXDS_KDF_", "Key derivation"),
-    ("PXDS_KEYFILE_", "pxds_keyfile_info.flags"),
     ("PXDS_LAYOUT_", "Layout"),
     ("PXDS_LIST_", "Listing flag"),
     ("PXDS_LOAD_", "Loading flag"),
@@ -163,6 +162,7 @@ const SETS: [(&str, &str); 30] = [
     ("PXDS_SAVE_", "pxds_keyfile_save() flag"),
     ("PXDS_SIGNATURE_", "Signature"),
     ("PXDS_SNAPSHOT_", "pxds_snapshot_entry.flags"),
+    ("PXDS_STATES_", "pxds_keyfile_info.flags"),
     ("PXDS_SYNC_", "Sync level"),
     ("PXDS_TYPE_", "Type of a backup"),
     ("PXDS_VERIFIED_", "State of verification"),
@@ -174,6 +174,28 @@ fn set_of(comment: &str) -> Option<String> {
     let named = SETS.iter().find(|(_, phrase)| comment.starts_with(phrase)).map(|(prefix, _)| prefix.to_string());
     let options = || Some(comment.strip_prefix("pxds_")?.split_once("_options.flags")?.0);
     named.or_else(|| Some(format!("PXDS_{}_", options()?.to_uppercase())))
+}
+
+/// The kinds of all fields of structures, with `*` where they are pointers.
+fn kinds_of_fields(header: &str) -> Vec<String> {
+    let structs = header.split("\ntypedef struct {\n").skip(1).map(|text| text.split_once("\n} ").unwrap().0);
+    let lines = structs.flat_map(|body| body.lines().map(str::trim).filter(|line| !line.starts_with(['/', '*'])));
+    let fields = lines.filter_map(|line| line.strip_suffix(';')?.rsplit_once(' '));
+    fields
+        .map(|(kind, name)| format!("{}{}", kind, if name.starts_with('*') { " *" } else { "" }))
+        .map(|kind| kind.trim_start_matches("const ").to_owned())
+        .collect()
+}
+
+/// A program in Go, for example, must not pass a pointer to something of its own that holds another one.
+#[test]
+fn numbers_are_in_structures_by_value() {
+    let kinds = kinds_of_fields(&generate());
+    let has = |kind: &str| kinds.iter().any(|other| other == kind);
+    assert!(kinds.len() > 300 && has("int64_t") && has("char *") && has("void *") && has("pxds_key *"));
+    for number in kinds.iter().filter_map(|kind| kind.strip_suffix(" *")) {
+        assert!(!(number.ends_with("_t") || ["int", "double", "pxds_status"].contains(&number)), "{number} *");
+    }
 }
 
 #[test]

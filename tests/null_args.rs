@@ -612,8 +612,7 @@ fn backup_options() -> pxds_backup_options {
 }
 
 fn backup(c: &Call) -> *mut pxds_backup {
-    let time = c.lend(TIME);
-    let options = pxds_backup_options { time, ..backup_options() };
+    let options = pxds_backup_options { flags: PXDS_BACKUP_SET_TIME, time: TIME, ..backup_options() };
     let (store, group) = (c.store(), c.text(GROUP));
     c.make(pxds_backup_free, |out| unsafe { pxds_backup_new(store, group, &options, out, null_mut()) })
 }

@@ -206,7 +206,6 @@ static void print_snapshot(const char *path, const struct archive *archives, int
 static int make_snapshot(const struct args *args, const pxds_key *key, const pxds_buffer *sealed,
                          struct archive *archives, int count)
 {
-    const int64_t time = (int64_t)args->option[OPT_TIME].number;
     const char *comment = args->option[OPT_COMMENT].text;
     pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
     pxds_backup *backup = NULL;
@@ -223,7 +222,10 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
         options.crypt_mode = args->option[OPT_CRYPT_MODE].given
                                  ? (uint32_t)args->option[OPT_CRYPT_MODE].number
                                  : PXDS_CRYPT_ENCRYPT;
-    options.time = args->option[OPT_TIME].given ? &time : NULL;
+    if (args->option[OPT_TIME].given) {
+        options.flags |= PXDS_BACKUP_SET_TIME;
+        options.time = (int64_t)args->option[OPT_TIME].number;
+    }
     options.owner = args->option[OPT_OWNER].text;
     options.progress = on_progress;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;

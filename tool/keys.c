@@ -162,7 +162,7 @@ static int print_keyfile(const pxds_keyfile_info *info, const pxds_key *key)
     putchar('\n');
     if (key != NULL)
         return print_fingerprint(fingerprint, "");
-    if ((info->flags & PXDS_KEYFILE_HAS_FINGERPRINT) != 0)
+    if ((info->flags & PXDS_STATES_FINGERPRINT) != 0)
         return print_fingerprint(info->fingerprint, " (unverified)");
     printf("fingerprint: not in the file\n");
     return 0;
@@ -258,7 +258,8 @@ static int change_password(const struct args *args)
     int rc = load_keyfile(path, &old, &info);
 
     options.kdf = info.kdf;
-    options.created = &info.created;
+    options.flags = PXDS_KEYFILE_SET_CREATED;
+    options.created = info.created;
     options.hint = info.hint;
     take_options(args, &options);
     if (rc == 0)
@@ -346,7 +347,8 @@ static int recover(const struct args *args)
     if (rc == 0 && (pxds_keyfile_get_info(keyfile, &info, &err) < 0 ||
                     pxds_keyfile_unlock(keyfile, NULL, 0, &key, &err) < 0))
         rc = fail(err);
-    options.created = &info.created;
+    options.flags = PXDS_KEYFILE_SET_CREATED;
+    options.created = info.created;
     take_options(args, &options);
     if (rc == 0 && options.kdf != PXDS_KDF_NONE)
         rc = get_new_password(args, OPT_NEW_PASSWORD_FILE, OPT_NEW_PASSWORD_FD, &password);

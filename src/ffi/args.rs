@@ -184,6 +184,14 @@ pub(super) unsafe fn opt_value<T: Copy>(pointer: *const T) -> Option<T> {
     (!pointer.is_null()).then(|| unsafe { pointer.read_unaligned() })
 }
 
+/// A number or an array of options that counts if its flag is set, and is zero otherwise.
+pub(super) fn given<T: Default + PartialEq>(flags: u32, flag: u32, value: T, name: &str) -> Result<Option<T>> {
+    if flags & flag == 0 && value != T::default() {
+        return Err(wrong(format!("{name} is set without its flag, {flag:#x}")));
+    }
+    Ok(Some(value).filter(|_| flags & flag != 0))
+}
+
 /// Refuses flags that are not `known`.
 pub(super) fn flags(flags: u32, known: u32, name: &str) -> Result<()> {
     if flags & !known != 0 {

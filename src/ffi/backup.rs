@@ -24,6 +24,9 @@ use crate::sys::CallerFd;
 /// after 4.2.3 cannot read them, and their garbage collection stops at one.
 pub const PXDS_BACKUP_ANY_CHUNK_SIZE: u32 = 1;
 
+/// pxds_backup_options.flags: `time` is given.
+pub const PXDS_BACKUP_SET_TIME: u32 = 2;
+
 /// pxds_backup_add_blob() flag: do not compress.
 pub const PXDS_ADD_NO_COMPRESS: u32 = 1;
 
@@ -40,13 +43,13 @@ pub const PXDS_BACKUP_PHASE_FINISH: u32 = 1;
 pub struct pxds_backup_options {
     /// Bytes of this structure; set by PXDS_BACKUP_OPTIONS_INIT.
     pub struct_size: usize,
-    /// 0 or PXDS_BACKUP_ANY_CHUNK_SIZE.
+    /// PXDS_BACKUP_...
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// The snapshot's time, in seconds since 1970, from 1; NULL for now. If the last snapshot is not before that, or
-    /// one of this time is there, pxds_backup_new() waits, for a few seconds at most.
-    pub time: *const i64,
+    /// With PXDS_BACKUP_SET_TIME: the snapshot's time, in seconds since 1970, from 1. Otherwise it is now: if the last
+    /// snapshot is not before that, or one of this time is there, pxds_backup_new() waits, for a few seconds at most.
+    pub time: i64,
     /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
     pub owner: *const c_char,
     /// The snapshot's notes; the first line is shown as its comment. May be NULL.
@@ -85,19 +88,18 @@ pub struct pxds_backup {
 unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_BACKUP_ANY_CHUNK_SIZE, "options.flags")?;
+    args::flags(options.flags, PXDS_BACKUP_ANY_CHUNK_SIZE | PXDS_BACKUP_SET_TIME, "options.flags")?;
     args::flags(options.reserved | options.reserved_too, 0, "options.reserved")?;
     // SAFETY: the caller's.
-    let (key, time, owner, notes) = unsafe {
+    let (key, owner, notes) = unsafe {
         (
             opt_key(options.key),
-            args::opt_value(options.time),
             args::opt_text(options.owner, "options.owner")?,
             args::opt_text(options.notes, "options.notes")?,
         )
     };
     Ok(BackupOptions {
-        time,
+        time: args::given(options.flags, PXDS_BACKUP_SET_TIME, options.time, "options.time")?,
         owner: owner.map(str::to_owned),
         notes: notes.filter(|notes| !notes.is_empty()).map(str::to_owned),
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,

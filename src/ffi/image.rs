@@ -26,6 +26,12 @@ pub const PXDS_IMAGE_NO_COMPRESS: u32 = 1;
 /// not only a notice of the store's.
 pub const PXDS_IMAGE_STRICT: u32 = 2;
 
+/// pxds_image_options.flags: `ctime` is given.
+pub const PXDS_IMAGE_SET_CTIME: u32 = 4;
+
+/// pxds_image_options.flags: `uuid` is given.
+pub const PXDS_IMAGE_SET_UUID: u32 = 8;
+
 /// Bytes of every chunk of an image but the last, unless told otherwise: the only ones that Proxmox Backup Server reads
 /// in versions after 4.2.3.
 pub const PXDS_PBS_IMAGE_CHUNK_SIZE: u64 = 4194304;
@@ -43,10 +49,10 @@ pub struct pxds_image_options {
     /// Bytes of every chunk but the last, a power of two up to PXDS_BLOB_MAX_SIZE; 0 for PXDS_PBS_IMAGE_CHUNK_SIZE. Any
     /// other brings a notice of the store's.
     pub chunk_size: u64,
-    /// Creation time of the index, in seconds since 1970; NULL for now.
-    pub ctime: *const i64,
-    /// The 16 bytes of the index's uuid; NULL for random ones.
-    pub uuid: *const u8,
+    /// With PXDS_IMAGE_SET_CTIME: creation time of the index, in seconds since 1970. Otherwise it is now.
+    pub ctime: i64,
+    /// With PXDS_IMAGE_SET_UUID: the index's uuid. Otherwise it is random.
+    pub uuid: [u8; 16],
     /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each chunk; NULL for none. Valid while the image lives.
@@ -92,7 +98,8 @@ pub struct pxds_image(Exclusive<Image>);
 pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<ImageOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_IMAGE_NO_COMPRESS | PXDS_IMAGE_STRICT, "options.flags")?;
+    let known = PXDS_IMAGE_NO_COMPRESS | PXDS_IMAGE_STRICT | PXDS_IMAGE_SET_CTIME | PXDS_IMAGE_SET_UUID;
+    args::flags(options.flags, known, "options.flags")?;
     let defaults = ImageOptions::default();
     // SAFETY: the caller's.
     unsafe {
@@ -100,8 +107,8 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
             chunk_size: if options.chunk_size == 0 { defaults.chunk_size } else { options.chunk_size },
             compress: options.flags & PXDS_IMAGE_NO_COMPRESS == 0,
             key: opt_key(options.key),
-            ctime: args::opt_value(options.ctime),
-            uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
+            ctime: args::given(options.flags, PXDS_IMAGE_SET_CTIME, options.ctime, "options.ctime")?,
+            uuid: args::given(options.flags, PXDS_IMAGE_SET_UUID, options.uuid, "options.uuid")?,
             on_chunk: on_chunk(options.on_chunk, options.on_chunk_user),
             progress: progress(options.progress, options.progress_user),
             threads: options.threads as usize,

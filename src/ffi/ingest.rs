@@ -50,6 +50,12 @@ pub const PXDS_INGEST_NO_COMPRESS: u32 = 1;
 /// and not only a notice of the store's.
 pub const PXDS_INGEST_STRICT: u32 = 2;
 
+/// pxds_ingest_options.flags: `ctime` is given.
+pub const PXDS_INGEST_SET_CTIME: u32 = 4;
+
+/// pxds_ingest_options.flags: `uuid` is given.
+pub const PXDS_INGEST_SET_UUID: u32 = 8;
+
 /// How a stream is ingested.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -65,10 +71,10 @@ pub struct pxds_ingest_options {
     /// Where the stream is cut; NULL for the default. Chunks are at most PXDS_BLOB_MAX_SIZE: avg at most 32 MiB. An
     /// average that is unusual for Proxmox Backup Server brings a notice of the store's.
     pub chunker: *const pxds_chunker_config,
-    /// Creation time of the index, in seconds since 1970; NULL for now.
-    pub ctime: *const i64,
-    /// The 16 bytes of the index's uuid; NULL for random ones.
-    pub uuid: *const u8,
+    /// With PXDS_INGEST_SET_CTIME: creation time of the index, in seconds since 1970. Otherwise it is now.
+    pub ctime: i64,
+    /// With PXDS_INGEST_SET_UUID: the index's uuid. Otherwise it is random.
+    pub uuid: [u8; 16],
     /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each chunk; NULL for none. Valid while the ingest lives.
@@ -124,15 +130,16 @@ pub struct pxds_ingest(Exclusive<Ingest>);
 pub(super) unsafe fn read_options(options: *const pxds_ingest_options) -> crate::error::Result<IngestOptions> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
-    args::flags(options.flags, PXDS_INGEST_NO_COMPRESS | PXDS_INGEST_STRICT, "options.flags")?;
+    let known = PXDS_INGEST_NO_COMPRESS | PXDS_INGEST_STRICT | PXDS_INGEST_SET_CTIME | PXDS_INGEST_SET_UUID;
+    args::flags(options.flags, known, "options.flags")?;
     // SAFETY: the caller's.
     unsafe {
         Ok(IngestOptions {
             chunker: args::options(options.chunker)?.to_core()?,
             compress: options.flags & PXDS_INGEST_NO_COMPRESS == 0,
             key: opt_key(options.key),
-            ctime: args::opt_value(options.ctime),
-            uuid: args::opt_value(options.uuid.cast::<[u8; 16]>()),
+            ctime: args::given(options.flags, PXDS_INGEST_SET_CTIME, options.ctime, "options.ctime")?,
+            uuid: args::given(options.flags, PXDS_INGEST_SET_UUID, options.uuid, "options.uuid")?,
             on_chunk: on_chunk(options.on_chunk, options.on_chunk_user),
             progress: progress(options.progress, options.progress_user),
             threads: options.threads as usize,

@@ -24,8 +24,11 @@ pub const PXDS_KDF_NONE: u32 = 2;
 /// Bytes of the shortest password.
 pub const PXDS_PASSWORD_MIN_LEN: usize = 5;
 
+/// pxds_keyfile_options.flags: `created` is given.
+pub const PXDS_KEYFILE_SET_CREATED: u32 = 1;
+
 /// pxds_keyfile_info.flags: the file states a fingerprint.
-pub const PXDS_KEYFILE_HAS_FINGERPRINT: u32 = 1;
+pub const PXDS_STATES_FINGERPRINT: u32 = 1;
 
 /// pxds_keyfile_save() flag: replace a file that is there.
 pub const PXDS_SAVE_REPLACE: u32 = 1;
@@ -38,11 +41,11 @@ pub struct pxds_keyfile_options {
     pub struct_size: usize,
     /// PXDS_KDF_...
     pub kdf: u32,
-    /// 0.
-    pub reserved: u32,
-    /// When the key was made, in seconds since 1970: that of the old file when only the password changes; NULL for
-    /// now.
-    pub created: *const i64,
+    /// 0 or PXDS_KEYFILE_SET_CREATED.
+    pub flags: u32,
+    /// With PXDS_KEYFILE_SET_CREATED: when the key was made, in seconds since 1970, which is that of the old file when
+    /// only the password changes. Otherwise it is now.
+    pub created: i64,
     /// What reminds of the password, 1 to 64 characters; may be NULL.
     pub hint: *const c_char,
 }
@@ -60,7 +63,7 @@ pub struct pxds_keyfile_info {
     pub struct_size: usize,
     /// PXDS_KDF_...
     pub kdf: u32,
-    /// PXDS_KEYFILE_HAS_...
+    /// PXDS_STATES_...
     pub flags: u32,
     /// When the key was made, in seconds since 1970.
     pub created: i64,
@@ -121,8 +124,9 @@ pub unsafe extern "C" fn pxds_keyfile_new(
                 args::options(options)?,
             )
         };
-        let pxds_keyfile_options { kdf, reserved, created, hint, .. } = options;
-        args::flags(reserved, 0, "options.reserved")?;
+        let pxds_keyfile_options { kdf, flags, created, hint, .. } = options;
+        args::flags(flags, PXDS_KEYFILE_SET_CREATED, "options.flags")?;
+        let created = args::given(flags, PXDS_KEYFILE_SET_CREATED, created, "options.created")?;
         let kdf = match kdf {
             PXDS_KDF_SCRYPT => Kdf::Scrypt,
             PXDS_KDF_PBKDF2 => Kdf::Pbkdf2,
@@ -130,7 +134,7 @@ pub unsafe extern "C" fn pxds_keyfile_new(
             other => return Err(Error::new(Kind::Argument, format!("options.kdf cannot be {other}"))),
         };
         // SAFETY: the header's rules for inputs.
-        let (created, hint) = unsafe { (args::opt_value(created), args::opt_text(hint, "options.hint")?) };
+        let hint = unsafe { args::opt_text(hint, "options.hint")? };
         let file = KeyFile::new(&key.share(), kdf, password, created.unwrap_or_else(sys::now), hint)?;
         out.hand_out(pxds_keyfile::new(file)?);
         Ok(())
@@ -201,7 +205,7 @@ pub unsafe extern "C" fn pxds_keyfile_get_info(
                 Kdf::Pbkdf2 => PXDS_KDF_PBKDF2,
                 Kdf::None => PXDS_KDF_NONE,
             },
-            flags: if file.fingerprint().is_some() { PXDS_KEYFILE_HAS_FINGERPRINT } else { 0 },
+            flags: if file.fingerprint().is_some() { PXDS_STATES_FINGERPRINT } else { 0 },
             created: file.created(),
             modified: file.modified(),
             hint: keyfile.hint.as_ref().map_or(std::ptr::null(), |hint| hint.as_ptr()),

@@ -212,7 +212,8 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
     args::flags(options.flags, known | if opens { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
     let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
-    let owner = Owner { uid: options.owner_uid, gid: options.owner_gid };
+    let owner = (options.owner_uid, options.owner_gid);
+    let owner = args::given(options.flags, PXDS_STORE_SET_OWNER, owner, "the owner of options")?;
     Ok(StoreOptions {
         layout: match options.layout {
             PXDS_LAYOUT_DEFAULT => None,
@@ -226,7 +227,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
             PXDS_SYNC_DEFAULT | PXDS_SYNC_FILESYSTEM => SyncLevel::Filesystem,
             other => return unknown("sync", other),
         },
-        owner: (options.flags & PXDS_STORE_SET_OWNER != 0).then_some(owner),
+        owner: owner.map(|(uid, gid)| Owner { uid, gid }),
         mixed: options.flags & PXDS_STORE_MIXED != 0,
         bare: options.flags & PXDS_STORE_BARE != 0,
         skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,

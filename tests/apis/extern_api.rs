@@ -173,7 +173,6 @@ impl Extern {
     }
 
     fn stored(&self, input: Input<'_>, refuse_at: Option<u64>) -> (Outcome<()>, Option<Handle<pxds_index_writer>>) {
-        let ctime = 1;
         let mut left = refuse_at.unwrap_or(0);
         let on_chunk: pxds_ingest_chunk_fn = if refuse_at.is_some() { Some(refuse) } else { None };
         let user = (&raw mut left).cast();
@@ -182,7 +181,8 @@ impl Extern {
                 let mut chunker: pxds_chunker_config = sized();
                 chunker.avg = 4096;
                 let mut options: pxds_ingest_options = sized();
-                (options.chunker, options.ctime, options.uuid) = (&chunker, &ctime, UUID.as_ptr());
+                options.flags = PXDS_INGEST_SET_CTIME | PXDS_INGEST_SET_UUID;
+                (options.chunker, options.ctime, options.uuid) = (&chunker, 1, UUID);
                 (options.on_chunk, options.on_chunk_user) = (on_chunk, user);
                 let new = |out, err| unsafe { pxds_ingest_new(self.store(), &options, out, err) };
                 let ingest = match handle(pxds_ingest_free, new) {
@@ -206,7 +206,8 @@ impl Extern {
             }
             Input::Image { data, size, chunk_size } => {
                 let mut options: pxds_image_options = sized();
-                (options.chunk_size, options.ctime, options.uuid) = (chunk_size, &ctime, UUID.as_ptr());
+                options.flags = PXDS_IMAGE_SET_CTIME | PXDS_IMAGE_SET_UUID;
+                (options.chunk_size, options.ctime, options.uuid) = (chunk_size, 1, UUID);
                 (options.on_chunk, options.on_chunk_user) = (on_chunk, user);
                 let size = size.unwrap_or(PXDS_SIZE_UNKNOWN);
                 let all = || {
@@ -349,7 +350,7 @@ impl Api for Extern {
     ) -> Outcome<(String, Option<String>)> {
         let (group, owner) = (c(group), owner.map(c));
         let mut options: pxds_backup_options = sized();
-        options.time = &time;
+        (options.flags, options.time) = (PXDS_BACKUP_SET_TIME, time);
         options.owner = owner.as_ref().map_or(null(), |owner| owner.as_ptr());
         let backup = handle(pxds_backup_free, |out, err| unsafe {
             pxds_backup_new(self.store(), group.as_ptr(), &options, out, err)

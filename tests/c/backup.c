@@ -66,23 +66,24 @@ static void test_wrong_groups_and_options(void)
     pxds_store *store = new_store();
     pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
     pxds_backup *backup = NULL;
-    int64_t time = 0;
 
     for (size_t i = 0; i < sizeof groups / sizeof groups[0]; i++) {
-        backup = (pxds_backup *)&time;
+        backup = (pxds_backup *)&options;
         IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, groups[i], NULL, &backup, &err));
         CHECK(backup == NULL);
     }
-    options.flags = 2;
+    options.flags = 4;
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
-    options.flags = 0, options.reserved = 1;
+    options.flags = 0, options.time = TIME; /* without the flag that says so */
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
-    options.reserved = 0, options.time = &time;
-    for (time = -1; time <= 0; time++)
+    options.time = 0, options.reserved = 1;
+    IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
+    options.reserved = 0, options.flags = PXDS_BACKUP_SET_TIME;
+    for (options.time = -1; options.time <= 0; options.time++)
         IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
-    time = INT64_MAX;
+    options.time = INT64_MAX;
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
-    time = TIME, options.owner = "nobody";
+    options.time = TIME, options.owner = "nobody";
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
     options.owner = NULL, options.notes = "\xff";
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
@@ -91,7 +92,7 @@ static void test_wrong_groups_and_options(void)
     make_snapshot(store, "host/x", TIME);
     options.notes = NULL;
     IS(PXDS_ERR_STATE, pxds_backup_new(store, "host/x", &options, &backup, &err));
-    time = TIME + 1, options.owner = "me@pbs";
+    options.time = TIME + 1, options.owner = "me@pbs";
     IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, "host/x", &options, &backup, &err));
     CHECK(names_path("store/host/x") && says("root@pam"));
     need(mkdir(in_dir("store/host/x/" NEXT_NAME), 0755) == 0, "mkdir");

@@ -10,12 +10,12 @@ static pxds_image *new_image(pxds_store *store, uint64_t size, pxds_ingest_chunk
 {
     pxds_image_options options = PXDS_IMAGE_OPTIONS_INIT;
     pxds_image *image = NULL;
-    static const int64_t ctime = 777;
     static const uint8_t uuid[16] = {1, 2, 3};
 
     options.chunk_size = CHUNK;
-    options.ctime = &ctime;
-    options.uuid = uuid;
+    options.flags = PXDS_IMAGE_SET_CTIME | PXDS_IMAGE_SET_UUID;
+    options.ctime = 777;
+    memcpy(options.uuid, uuid, sizeof uuid);
     options.on_chunk = on_chunk;
     options.on_chunk_user = user;
     need(OK(pxds_image_new(store, size, &options, &image, &err)), "image");

@@ -8,11 +8,13 @@ static void test_known_index(void)
     pxds_ingest_options options = PXDS_INGEST_OPTIONS_INIT;
     pxds_index *index;
     pxds_index_info info = PXDS_INDEX_INFO_INIT;
-    static const int64_t ctime = 12345;
     static const uint8_t uuid[16] = {9, 8, 7};
 
-    options.ctime = &ctime;
-    options.uuid = uuid;
+    options.ctime = 12345;
+    IS(PXDS_ERR_ARGUMENT, pxds_ingest_new(store, &options, &ingest, &err));
+    CHECK(says("options.ctime"));
+    options.flags = PXDS_INGEST_SET_CTIME | PXDS_INGEST_SET_UUID;
+    memcpy(options.uuid, uuid, sizeof uuid);
     OK(pxds_ingest_new(store, &options, &ingest, &err));
     OK(pxds_ingest_write(ingest, "hello", 5, &err));
     index = finish(ingest);

@@ -101,7 +101,8 @@ static void test_key_files(void)
         struct stat stat_buffer;
 
         options.kdf = kdfs[i];
-        options.created = &created;
+        options.flags = PXDS_KEYFILE_SET_CREATED;
+        options.created = created;
         options.hint = "the usual";
         OK(pxds_keyfile_new(key, "12345", 5, &options, &file, &err));
         OK(pxds_keyfile_save(file, in_dir("key.json"), i > 0 ? PXDS_SAVE_REPLACE : 0, &err));
@@ -119,7 +120,7 @@ static void test_key_files(void)
         EQUAL(created, info.created);
         CHECK(info.modified > created);
         CHECK(strcmp(info.hint, "the usual") == 0);
-        EQUAL(PXDS_KEYFILE_HAS_FINGERPRINT, info.flags);
+        EQUAL(PXDS_STATES_FINGERPRINT, info.flags);
         CHECK(memcmp(info.fingerprint, want, 32) == 0);
         OK(pxds_keyfile_unlock(file, "12345", 5, &unlocked, &err));
         OK(pxds_key_get_fingerprint(unlocked, have, &err));
@@ -147,7 +148,6 @@ static void test_snapshots(void)
     OK(pxds_store_create(in_dir("store"), NULL, &store, &err));
     OK(pxds_key_random(&other, &err));
     for (size_t i = 0; i < 3; i++) {
-        const int64_t time = 1593179765 + (int64_t)i;
         pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
         pxds_backup *backup = NULL;
         pxds_snapshot *snapshot = NULL;
@@ -156,7 +156,8 @@ static void test_snapshots(void)
         uint32_t signature = 9;
         char path[64];
 
-        options.time = &time;
+        options.flags = PXDS_BACKUP_SET_TIME;
+        options.time = 1593179765 + (int64_t)i;
         options.crypt_mode = modes[i];
         if (i > 0) {
             IS(PXDS_ERR_KEY, pxds_backup_new(store, "host/x", &options, &backup, &err));

@@ -88,7 +88,7 @@ static void test_seal_and_recover(void)
         OK(pxds_keyfile_get_info(file, &info, &err));
         EQUAL(created, info.created);
         EQUAL(PXDS_KDF_NONE, info.kdf);
-        EQUAL(PXDS_KEYFILE_HAS_FINGERPRINT, info.flags);
+        EQUAL(PXDS_STATES_FINGERPRINT, info.flags);
         OK(pxds_keyfile_unlock(file, NULL, 0, &again, &err));
         check_fingerprint(again, info.fingerprint);
         check_fingerprint(key, info.fingerprint);

@@ -13,7 +13,8 @@ CHECK_API pxds_backup *new_backup(const pxds_store *store, const char *group, in
     pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
     pxds_backup *backup = NULL;
 
-    options.time = &time;
+    options.flags = PXDS_BACKUP_SET_TIME;
+    options.time = time;
     need(OK(pxds_backup_new(store, group, &options, &backup, &err)), "backup");
     return backup;
 }

@@ -88,7 +88,8 @@ static void make(const pxds_store *store, char **args, const char *refuse)
         stream.on_chunk = refuse_at;
         stream.on_chunk_user = &left;
     }
-    options.time = time > 0 ? &time : NULL;
+    options.flags = time > 0 ? PXDS_BACKUP_SET_TIME : 0;
+    options.time = time > 0 ? time : 0;
     options.notes = "made by a test";
     must(pxds_backup_new(store, args[0], &options, &backup, &err));
     add(backup, "root.pxar.didx", args[2], "stream", &stream);
