@@ -35,8 +35,9 @@
  * Constants. Those of one set begin alike, and no others do: flags of options with the name of the structure, phases
  *            with PXDS_<CALL>_PHASE_. Sizes and limits are named after what they are of.
  * Numbers.   Of a structure: x_size is the bytes of one thing, x_bytes those of several, a plural or x_count how many
- *            there are. stored_ are the bytes of files in a store. Offsets, sizes of files and numbers of chunks are
- *            uint64_t, what is in memory size_t.
+ *            there are. stored_ are the bytes of files in a store. What is of files is uint64_t: offsets, sizes, sums,
+ *            and how many chunks, indexes or snapshots there are, and which. What is in memory is size_t: lengths of
+ *            buffers, and how many elements an array or list has, and which. A name stands for one of the two.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -921,7 +922,7 @@ typedef struct {
     /** Bytes of the header. */
     uint32_t header_len;
     /** Bytes behind the header. */
-    uint64_t payload_len;
+    size_t payload_len;
 } pxds_blob_info;
 
 /** The header of an unencrypted blob: 12 bytes. */
@@ -1131,7 +1132,7 @@ typedef struct {
     /** Bytes of the file that it describes. */
     uint64_t size;
     /** How many chunks. */
-    uint64_t count;
+    uint64_t chunk_count;
     /** Fixed: bytes of every chunk but the last. Dynamic: 0. */
     uint64_t chunk_size;
     /** When it was made, in seconds since 1970. */
@@ -1449,7 +1450,7 @@ typedef struct {
     /** The time of the snapshot, in seconds since 1970. Any number: no name is checked when a manifest is read. */
     int64_t time;
     /** How many files. */
-    uint64_t file_count;
+    size_t file_count;
     /** The id of the group; any text. It is the manifest's and lasts until that is freed. */
     const char *id;
     /** PXDS_VERIFIED_... */
@@ -3279,13 +3280,16 @@ pxds_status pxds_index_parse(const void *data, size_t data_len, uint32_t kind, p
 pxds_status pxds_index_get_info(const pxds_index *index, pxds_index_info *info, pxds_error **err);
 
 /**
- * Writes chunk `i`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
+ * Writes chunk `number`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
  * Since: 0.1
  */
-pxds_status pxds_index_get_chunk(const pxds_index *index, uint64_t i, pxds_index_chunk_info *chunk, pxds_error **err);
+pxds_status pxds_index_get_chunk(const pxds_index *index,
+                                 uint64_t number,
+                                 pxds_index_chunk_info *chunk,
+                                 pxds_error **err);
 
 /**
  * Writes the chunks from number `first` on to the array `chunks`, as many as there are and it has room for, and how
@@ -3306,8 +3310,8 @@ pxds_status pxds_index_get_chunks(const pxds_index *index,
                                   pxds_error **err);
 
 /**
- * Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
- * NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
+ * Finds the chunk that holds the byte at `offset`: writes its number to `*number`, and to `*offset_in_chunk`, which
+ * may be NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
@@ -3315,7 +3319,7 @@ pxds_status pxds_index_get_chunks(const pxds_index *index,
  */
 pxds_status pxds_index_find_chunk(const pxds_index *index,
                                   uint64_t offset,
-                                  uint64_t *i,
+                                  uint64_t *number,
                                   uint64_t *offset_in_chunk,
                                   pxds_error **err);
 
@@ -3385,14 +3389,14 @@ pxds_status pxds_index_writer_new_fixed(int64_t ctime,
                                         pxds_error **err);
 
 /**
- * Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
+ * Sets the digest of chunk `number`, from 0, of a fixed index. The last one set for a chunk counts.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
  * came out of a pxds_image, which has all its chunks), PXDS_ERR_STATE (finished).
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t i, const uint8_t *digest, pxds_error **err);
+pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t number, const uint8_t *digest, pxds_error **err);
 
 /**
  * Sets the digest of the chunk of `len` bytes that ends at `end`, of a fixed index.
@@ -3992,6 +3996,7 @@ pxds_status pxds_restorer_write_range_file(pxds_restorer *restorer,
 
 /**
  * As pxds_restorer_write_range_fd(), into the `data_len` bytes at `data`, as many as the file has from `offset`.
+ * `read`, which may be NULL, gets how many have been written there, also on failure.
  *
  * Errors: as pxds_restorer_write_range_fd().
  * Threads: exclusive for the restorer, shared for the index.
@@ -4002,7 +4007,7 @@ pxds_status pxds_restorer_read_range(pxds_restorer *restorer,
                                      uint64_t offset,
                                      void *data,
                                      size_t data_len,
-                                     uint64_t *written,
+                                     size_t *read,
                                      pxds_error **err);
 
 /**
@@ -4191,7 +4196,7 @@ pxds_status pxds_manifest_get_info(pxds_manifest *manifest, pxds_manifest_info *
  * Threads: exclusive.
  * Since: 0.1
  */
-pxds_status pxds_manifest_get_file(pxds_manifest *manifest, uint64_t i, pxds_manifest_file *file, pxds_error **err);
+pxds_status pxds_manifest_get_file(pxds_manifest *manifest, size_t i, pxds_manifest_file *file, pxds_error **err);
 
 /**
  * Writes the first file of this name to `*file`. Returns PXDS_NONE if the manifest does not list it.

@@ -198,6 +198,21 @@ fn numbers_are_in_structures_by_value() {
     }
 }
 
+/// What is called the same is never a number of files' here, and one of memory there.
+#[test]
+fn a_name_is_of_one_size() {
+    let header = generate();
+    let named = |kind: &str| {
+        let after = header.split(kind).skip(1).map(|text| text.trim_start_matches(['*', ' ']));
+        let names = after.map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap());
+        names.filter(|name| !name.starts_with("pxds_")).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let (of_files, of_memory) = (named("uint64_t "), named("size_t "));
+    assert!(of_files.contains("offset") && of_memory.contains("data_len") && of_memory.contains("capacity"));
+    assert_eq!(of_files.intersection(&of_memory).collect::<Vec<_>>(), Vec::<&String>::new());
+    assert!(of_files.iter().all(|name| !name.ends_with("_len") && !name.ends_with("capacity")), "{of_files:?}");
+}
+
 #[test]
 fn constants_of_a_set_begin_alike_and_no_others_do() {
     const SIZES: [&str; 9] =

@@ -266,7 +266,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(c.restorer()), c.must(c.index()), 3, 4, c.must(c.path("new")), c.may_out::<u64>(), c.err(),
         ) = PXDS_OK;
         pxds_restorer_read_range(
-            c.must(c.restorer()), c.must(c.index()), 3, c.must(room(c)), 4, c.may_out::<u64>(), c.err(),
+            c.must(c.restorer()), c.must(c.index()), 3, c.must(room(c)), 4, c.may_out::<usize>(), c.err(),
         ) = PXDS_OK;
         pxds_cache_new(1000, c.out_handle(pxds_cache_free), c.err()) = PXDS_OK;
         pxds_reader_new(

@@ -283,7 +283,7 @@ static void print_index_info(const pxds_index_info *info, const uint8_t *compute
         printf("%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", info->uuid[i]);
     printf("\nctime: ");
     print_time(info->ctime);
-    printf("\nsize: %" PRIu64 "\nchunks: %" PRIu64 "\n", info->size, info->count);
+    printf("\nsize: %" PRIu64 "\nchunks: %" PRIu64 "\n", info->size, info->chunk_count);
     if (fixed)
         printf("chunk size: %" PRIu64 "\n", info->chunk_size);
     printf("stored csum: %s\n", hex(info->csum));
@@ -305,7 +305,7 @@ int cmd_index(const struct args *args)
         rc = fail(err);
     else
         print_index_info(&info, computed);
-    for (uint64_t i = 0; rc == 0 && args->option[OPT_ENTRIES].given && i < info.count; i++) {
+    for (uint64_t i = 0; rc == 0 && args->option[OPT_ENTRIES].given && i < info.chunk_count; i++) {
         if (pxds_index_get_chunk(index, i, &chunk, &err) < 0)
             rc = fail(err);
         else

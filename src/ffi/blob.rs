@@ -66,7 +66,7 @@ pub struct pxds_blob_info {
     /// Bytes of the header.
     pub header_len: u32,
     /// Bytes behind the header.
-    pub payload_len: u64,
+    pub payload_len: usize,
 }
 
 // SAFETY: repr(C), begins with its size, integers throughout.
@@ -384,7 +384,7 @@ pub unsafe extern "C" fn pxds_blob_parse(
             flags: u32::from(form.compressed) * PXDS_BLOB_COMPRESSED + u32::from(form.encrypted) * PXDS_BLOB_ENCRYPTED,
             crypt_mode: if form.encrypted { PXDS_CRYPT_ENCRYPT } else { PXDS_CRYPT_NONE },
             header_len: form.header_size() as u32,
-            payload_len: blob.payload().len() as u64,
+            payload_len: blob.payload().len(),
         });
         Ok(())
     })

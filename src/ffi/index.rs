@@ -45,7 +45,7 @@ pub struct pxds_index_info {
     /// Bytes of the file that it describes.
     pub size: u64,
     /// How many chunks.
-    pub count: u64,
+    pub chunk_count: u64,
     /// Fixed: bytes of every chunk but the last. Dynamic: 0.
     pub chunk_size: u64,
     /// When it was made, in seconds since 1970.
@@ -255,7 +255,7 @@ pub unsafe extern "C" fn pxds_index_get_info(
             },
             reserved: 0,
             size: index.size(),
-            count: index.count() as u64,
+            chunk_count: index.count() as u64,
             chunk_size: if index.kind() == IndexKind::Fixed { header.chunk_size } else { 0 },
             ctime: header.ctime,
             uuid: header.uuid,
@@ -265,7 +265,7 @@ pub unsafe extern "C" fn pxds_index_get_info(
     })
 }
 
-/// Writes chunk `i`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
+/// Writes chunk `number`, from 0, to `*chunk`. Returns PXDS_NONE if the index has no such chunk.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.
@@ -273,14 +273,14 @@ pub unsafe extern "C" fn pxds_index_get_info(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_index_get_chunk(
     index: *const pxds_index,
-    i: u64,
+    number: u64,
     chunk: *mut pxds_index_chunk_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, index) = unsafe { (OutStruct::new(chunk, "chunk")?, args::handle(index, "index")?) };
-        let chunk = usize::try_from(i).ok().and_then(|i| index.core().chunk(i));
+        let chunk = usize::try_from(number).ok().and_then(|i| index.core().chunk(i));
         let Some(chunk) = chunk else { return Ok(PXDS_NONE) };
         out.set(chunk_info(&chunk));
         Ok(PXDS_OK)
@@ -328,8 +328,8 @@ pub unsafe extern "C" fn pxds_index_get_chunks(
     })
 }
 
-/// Finds the chunk that holds the byte at `offset`: writes its number to `*i`, and to `*offset_in_chunk`, which may be
-/// NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
+/// Finds the chunk that holds the byte at `offset`: writes its number to `*number`, and to `*offset_in_chunk`, which
+/// may be NULL, where in the chunk the byte is. Returns PXDS_NONE at and behind the end.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.
@@ -338,14 +338,14 @@ pub unsafe extern "C" fn pxds_index_get_chunks(
 pub unsafe extern "C" fn pxds_index_find_chunk(
     index: *const pxds_index,
     offset: u64,
-    i: *mut u64,
+    number: *mut u64,
     offset_in_chunk: *mut u64,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out_in_chunk, out, index) =
-            unsafe { (Out::opt(offset_in_chunk), Out::new(i, "i")?, args::handle(index, "index")?) };
+            unsafe { (Out::opt(offset_in_chunk), Out::new(number, "number")?, args::handle(index, "index")?) };
         let Some((i, in_chunk)) = index.core().chunk_from_offset(offset) else { return Ok(PXDS_NONE) };
         if let Some(out_in_chunk) = out_in_chunk {
             out_in_chunk.set(in_chunk);
@@ -461,7 +461,7 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
     })
 }
 
-/// Sets the digest of chunk `i`, from 0, of a fixed index. The last one set for a chunk counts.
+/// Sets the digest of chunk `number`, from 0, of a fixed index. The last one set for a chunk counts.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
 /// came out of a pxds_image, which has all its chunks), PXDS_ERR_STATE (finished).
@@ -470,15 +470,15 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_index_writer_set(
     writer: *mut pxds_index_writer,
-    i: u64,
+    number: u64,
     digest: *const u8,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
-        let i = usize::try_from(i).unwrap_or(usize::MAX);
-        writer.0.enter()?.fixed()?.set(i, &digest)
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        writer.0.enter()?.fixed()?.set(number, &digest)
     })
 }
 
@@ -570,7 +570,7 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
             kind: if header.magic == MAGIC_FIXED_INDEX { PXDS_INDEX_FIXED } else { PXDS_INDEX_DYNAMIC },
             reserved: 0,
             size,
-            count,
+            chunk_count: count,
             chunk_size: header.chunk_size,
             ctime: header.ctime,
             uuid: header.uuid,

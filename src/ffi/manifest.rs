@@ -50,7 +50,7 @@ pub struct pxds_manifest_info {
     /// The time of the snapshot, in seconds since 1970. Any number: no name is checked when a manifest is read.
     pub time: i64,
     /// How many files.
-    pub file_count: u64,
+    pub file_count: usize,
     /// The id of the group; any text. It is the manifest's and lasts until that is freed.
     pub id: *const c_char,
     /// PXDS_VERIFIED_...
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
             r#type: constant_of(held.manifest.kind()),
             flags: if held.manifest.signature().is_some() { PXDS_MANIFEST_SIGNED } else { 0 },
             time: held.manifest.time(),
-            file_count: held.manifest.files().len() as u64,
+            file_count: held.manifest.files().len(),
             id: id.as_ptr(),
             verify_state: match held.manifest.verify_state() {
                 None => PXDS_VERIFIED_NONE,
@@ -286,14 +286,14 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_manifest_get_file(
     manifest: *mut pxds_manifest,
-    i: u64,
+    i: usize,
     file: *mut pxds_manifest_file,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (file, manifest) = unsafe { (OutStruct::new(file, "file")?, args::handle(manifest, "manifest")?) };
-        manifest.0.enter()?.give_file(usize::try_from(i).ok(), &file)
+        manifest.0.enter()?.give_file(Some(i), &file)
     })
 }
 

@@ -26,16 +26,16 @@ use crate::sys::CallerFd;
 pub struct pxds_restorer(Exclusive<Restorer>);
 
 /// Runs a restore and reports how far it came, however it ends.
-fn run(
+fn run<T: Default + TryFrom<u64>>(
     restorer: &pxds_restorer,
     index: &pxds_index,
-    written: Option<Out<'_, u64>>,
+    written: Option<Out<'_, T>>,
     restore: impl FnOnce(&mut Restorer, &Index) -> Result<()>,
 ) -> Result<()> {
     let mut restorer = restorer.0.enter()?;
     let result = restore(&mut restorer, index.core());
     if let Some(written) = written {
-        written.set(restorer.written());
+        written.set(T::try_from(restorer.written()).unwrap_or_default());
     }
     result
 }
@@ -347,6 +347,7 @@ pub unsafe extern "C" fn pxds_restorer_write_range_file(
 }
 
 /// As pxds_restorer_write_range_fd(), into the `data_len` bytes at `data`, as many as the file has from `offset`.
+/// `read`, which may be NULL, gets how many have been written there, also on failure.
 ///
 /// Errors: as pxds_restorer_write_range_fd().
 /// Threads: exclusive for the restorer, shared for the index.
@@ -358,20 +359,20 @@ pub unsafe extern "C" fn pxds_restorer_read_range(
     offset: u64,
     data: *mut c_void,
     data_len: usize,
-    written: *mut u64,
+    read: *mut usize,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
-        let (written, restorer, index, data) = unsafe {
+        let (read, restorer, index, data) = unsafe {
             (
-                Out::opt(written),
+                Out::opt(read),
                 args::handle(restorer, "restorer")?,
                 args::handle(index, "index")?,
                 args::bytes_mut(data, data_len, "data")?,
             )
         };
-        run(restorer, index, written, |restorer, index| restorer.read_range(index, offset, data).map(drop))
+        run(restorer, index, read, |restorer, index| restorer.read_range(index, offset, data).map(drop))
     })
 }
 

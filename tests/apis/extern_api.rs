@@ -309,12 +309,12 @@ impl Api for Extern {
     fn read_range(&self, index: &[u8], offset: u64, length: usize) -> (Outcome<u64>, Vec<u8>) {
         let mut data = vec![GARBAGE; length];
         let (restorer, index) = (self.restorer(), self.parse(index).unwrap());
-        let mut written = u64::MAX;
+        let mut read = usize::MAX;
         let outcome = call(|err| unsafe {
             let data = data.as_mut_ptr().cast();
-            pxds_restorer_read_range(restorer.pointer, index.pointer, offset, data, length, &mut written, err)
+            pxds_restorer_read_range(restorer.pointer, index.pointer, offset, data, length, &mut read, err)
         });
-        (outcome.map(|_| written), data)
+        (outcome.map(|_| read as u64), data)
     }
 
     fn read_at(&self, index: &[u8], offset: u64, length: usize) -> (Outcome<usize>, Vec<u8>) {

@@ -49,11 +49,11 @@ static void check_image(pxds_store *store, pxds_index *index)
     EQUAL(PXDS_INDEX_FIXED, info.kind);
     EQUAL(IMAGE_LEN, info.size);
     EQUAL(CHUNK, info.chunk_size);
-    EQUAL(CHUNKS, info.count);
+    EQUAL(CHUNKS, info.chunk_count);
     EQUAL(777, info.ctime);
     EQUAL(3, info.uuid[2]);
     OK(pxds_index_check_csum(index, &err));
-    for (uint64_t i = 0; i < info.count; i++) {
+    for (uint64_t i = 0; i < info.chunk_count; i++) {
         pxds_index_chunk_info chunk = PXDS_INDEX_CHUNK_INFO_INIT;
 
         OK(pxds_index_get_chunk(index, i, &chunk, &err));
@@ -176,7 +176,7 @@ static void test_pipe(void)
     index = finish_image(image);
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(CHUNK + 1, info.size);
-    EQUAL(2, info.count);
+    EQUAL(2, info.chunk_count);
     check_restores(store, index, image_data, CHUNK + 1);
     pxds_index_free(index);
     pxds_store_free(store);

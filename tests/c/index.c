@@ -75,7 +75,7 @@ static void check_hello_world(const pxds_index *index)
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(PXDS_INDEX_DYNAMIC, info.kind);
     EQUAL(12, info.size);
-    EQUAL(2, info.count);
+    EQUAL(2, info.chunk_count);
     EQUAL(0, info.chunk_size);
     EQUAL(1700000000, info.ctime);
     CHECK(memcmp(info.uuid, some_uuid, sizeof some_uuid) == 0);
@@ -228,13 +228,13 @@ static void test_writer_info_and_finish(void)
 
     OK(pxds_index_writer_get_info(writer, &info, &err));
     EQUAL(0, info.size);
-    EQUAL(0, info.count);
+    EQUAL(0, info.chunk_count);
     check_hex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", info.csum);
     add(writer, 5, "hello");
     add(writer, 12, "world!!");
     OK(pxds_index_writer_get_info(writer, &info, &err));
     EQUAL(12, info.size);
-    EQUAL(2, info.count);
+    EQUAL(2, info.chunk_count);
     check_hex("bbc3dca27d4d3ebf516639d842a4d3969dbeb99d3b374f0527d8ef6537cbef25", info.csum);
     IS(PXDS_ERR_LIMIT, pxds_index_writer_finish(writer, 4175, &one, &err));
     CHECK(one == NULL);
@@ -295,7 +295,7 @@ static void test_empty_index(void)
                         &err));
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(0, info.size);
-    EQUAL(0, info.count);
+    EQUAL(0, info.chunk_count);
     OK(pxds_index_check_csum(index, &err));
     IS(PXDS_NONE, pxds_index_find_chunk(index, 0, &i, NULL, &err));
     pxds_index_free(index);
@@ -340,7 +340,7 @@ static void test_fixed(void)
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(PXDS_INDEX_FIXED, info.kind);
     EQUAL(10240, info.size);
-    EQUAL(3, info.count);
+    EQUAL(3, info.chunk_count);
     EQUAL(4096, info.chunk_size);
     OK(pxds_index_check_csum(index, &err));
     OK(pxds_index_get_chunk(index, 2, &chunk, &err));
@@ -446,7 +446,7 @@ static void test_fixed_writer(void)
     OK(pxds_index_writer_new_fixed(0, NULL, 16, 8, PXDS_WRITER_ALLOW_INCOMPLETE, &writer, &err));
     OK(pxds_index_writer_clone_index(writer, index, &err));
     OK(pxds_index_writer_get_info(writer, &info, &err));
-    CHECK(info.kind == PXDS_INDEX_FIXED && info.count == 2 && info.size == 16 &&
+    CHECK(info.kind == PXDS_INDEX_FIXED && info.chunk_count == 2 && info.size == 16 &&
           info.chunk_size == 8);
     OK(pxds_index_writer_finish(writer, SIZE_MAX, &buffer, &err));
     CHECK(memcmp(pxds_buffer_data(buffer) + 4096, hello, 32) == 0);

@@ -20,7 +20,7 @@ static void test_known_index(void)
     index = finish(ingest);
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(5, info.size);
-    EQUAL(1, info.count);
+    EQUAL(1, info.chunk_count);
     EQUAL(12345, info.ctime);
     CHECK(memcmp(uuid, info.uuid, sizeof uuid) == 0);
     pxds_index_free(index);
@@ -54,13 +54,13 @@ static void test_splits(void)
         OK(pxds_index_get_info(index, &info, &err));
         if (i == 0)
             first = info;
-        EQUAL(stats.chunks, info.count);
-        EQUAL(first.count, info.count);
+        EQUAL(stats.chunks, info.chunk_count);
+        EQUAL(first.chunk_count, info.chunk_count);
         CHECK(memcmp(first.csum, info.csum, sizeof info.csum) == 0);
         check_restores(store, index, data, DATA_LEN);
         pxds_index_free(index);
     }
-    CHECK(first.count > 40);
+    CHECK(first.chunk_count > 40);
     pxds_store_free(store);
 }
 
@@ -72,7 +72,7 @@ static void test_empty_input(void)
 
     OK(pxds_index_get_info(index, &info, &err));
     EQUAL(0, info.size);
-    EQUAL(0, info.count);
+    EQUAL(0, info.chunk_count);
     check_restores(store, index, (const uint8_t *)"", 0);
     pxds_index_free(index);
     pxds_store_free(store);
@@ -256,7 +256,7 @@ static void test_chunk_callback_cancels(void)
     pxds_ingest_free(ingest);
     index = index_of(writer);
     OK(pxds_index_get_info(index, &info, &err));
-    EQUAL(5, info.count);
+    EQUAL(5, info.chunk_count);
     EQUAL(watch.end, info.size);
     check_restores(store, index, data, (size_t)info.size);
     pxds_index_free(index);

@@ -112,7 +112,7 @@ static void test_files(void)
     CHECK(file.size == 2 && file.crypt_mode == PXDS_CRYPT_ENCRYPT);
     IS(PXDS_NONE, pxds_manifest_get_file(manifest, 2, &file, &err));
     CHECK(file.filename == NULL && file.size == 0 && file.struct_size == sizeof file);
-    IS(PXDS_NONE, pxds_manifest_get_file(manifest, UINT64_MAX, &file, &err));
+    IS(PXDS_NONE, pxds_manifest_get_file(manifest, SIZE_MAX, &file, &err));
 
     OK(pxds_manifest_find_file(manifest, "a.blob", &file, &err));
     CHECK(file.size == 1 && file.filename == first.filename);
@@ -134,7 +134,7 @@ static void test_files(void)
         file.filename = name;
         file.crypt_mode = PXDS_CRYPT_NONE;
         OK(pxds_manifest_add_file(manifest, &file, &err));
-        OK(pxds_manifest_get_file(manifest, (uint64_t)i + 2, &file, &err));
+        OK(pxds_manifest_get_file(manifest, (size_t)i + 2, &file, &err));
         CHECK(strcmp(file.filename, name) == 0);
     }
     CHECK(strcmp(first.filename, "a.blob") == 0);

@@ -133,7 +133,7 @@ static void test_restore(void)
     pxds_source *source;
     pxds_index *index;
     uint8_t room[COUNT * 100 + 1];
-    uint64_t written = 0;
+    size_t read = 0;
     size_t count = 0;
 
     fill(&keeper);
@@ -142,13 +142,13 @@ static void test_restore(void)
     OK(pxds_restorer_new_from(source, NULL, &restorer, &err));
     OK(pxds_reader_new_from(source, index, NULL, &reader, &err));
     pxds_source_free(source);
-    OK(pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
-    EQUAL(COUNT * 100, written);
+    OK(pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &read, &err));
+    EQUAL(COUNT * 100, read);
     for (size_t i = 0; i < COUNT; i++)
         CHECK(memcmp(keeper.chunks[i].data, room + i * 100, 100) == 0);
     EQUAL(COUNT, keeper.calls);
-    OK(pxds_restorer_read_range(restorer, index, 150, room, 100, &written, &err));
-    EQUAL(100, written);
+    OK(pxds_restorer_read_range(restorer, index, 150, room, 100, &read, &err));
+    EQUAL(100, read);
     CHECK(memcmp(keeper.chunks[1].data + 50, room, 50) == 0);
     CHECK(memcmp(keeper.chunks[2].data, room + 50, 50) == 0);
     EQUAL(COUNT + 2, keeper.calls);
@@ -213,7 +213,7 @@ static void test_misbehaviour(void)
         pxds_restorer *restorer = NULL;
         uint8_t room[COUNT * 100], digest[PXDS_DIGEST_SIZE];
         static const uint8_t zeros[100];
-        uint64_t written = 9;
+        size_t read = 9;
 
         memset(&heard, 0, sizeof heard);
         keeper.odd = 2;
@@ -225,8 +225,8 @@ static void test_misbehaviour(void)
         keeper.cut = cases[i].cut;
         OK(pxds_restorer_new_from(source, NULL, &restorer, &err));
         IS(cases[i].status,
-           pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
-        EQUAL(200, written);
+           pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &read, &err));
+        EQUAL(200, read);
         EQUAL(PXDS_OK, pxds_error_get_digest(err, digest));
         CHECK(memcmp(keeper.chunks[2].digest, digest, sizeof digest) == 0);
         CHECK(pxds_error_callback_value(err) ==
@@ -240,13 +240,13 @@ static void test_misbehaviour(void)
         OK(pxds_restorer_new_from(source, &options, &restorer, &err));
         if (!cases[i].bad) {
             IS(cases[i].status,
-               pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
+               pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &read, &err));
             EQUAL(0, heard.calls);
             pxds_restorer_free(restorer);
             continue;
         }
-        OK(pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
-        EQUAL(sizeof room, written);
+        OK(pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &read, &err));
+        EQUAL(sizeof room, read);
         EQUAL(1, heard.calls);
         CHECK(heard.has_message);
         EQUAL(sizeof(pxds_bad_chunk), heard.bad.struct_size);
@@ -261,7 +261,7 @@ static void test_misbehaviour(void)
         keeper.claims = 0;
         heard.answer = -5;
         IS(PXDS_ERR_CANCELLED,
-           pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &written, &err));
+           pxds_restorer_read_range(restorer, index, 0, room, sizeof room, &read, &err));
         CHECK(pxds_error_callback_value(err) == -5);
         pxds_restorer_free(restorer);
 
@@ -269,7 +269,7 @@ static void test_misbehaviour(void)
         options.on_bad = NULL;
         options.flags = PXDS_RESTORER_SKIP_BAD;
         OK(pxds_restorer_new_from(source, &options, &restorer, &err));
-        OK(pxds_restorer_read_range(restorer, index, 200, room, 200, &written, &err));
+        OK(pxds_restorer_read_range(restorer, index, 200, room, 200, &read, &err));
         CHECK(memcmp(zeros, room, 100) == 0);
         CHECK(memcmp(keeper.chunks[3].data, room + 100, 100) == 0);
         pxds_restorer_free(restorer);
