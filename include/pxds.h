@@ -84,8 +84,8 @@
  * copy chunks     pxds_store_{copy_chunks,copy_chunk}
  * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,get_chunks,find_chunk},
  *                 pxds_index_{compute_csum,check_csum,free};
- *                 pxds_index_writer_{new_dynamic,add,add_chunk}, pxds_index_writer_{new_fixed,set,clone_index},
- *                 pxds_index_writer_{get_info,save,finish,free}
+ *                 pxds_index_writer_{new_dynamic,new_fixed,add,get_info,save,finish,free};
+ *                 at a place of a fixed one: pxds_index_writer_{set,clone_index}
  * keys            pxds_key_{new,random,tolerant,digest,get_fingerprint,free}, pxds_fingerprint_{format,parse},
  *                 pxds_keyfile_{load,parse,get_info,unlock,new,save,format,free};
  *                 for a master key: pxds_master_{seal,recover}
@@ -3370,8 +3370,8 @@ pxds_status pxds_index_writer_new_dynamic(int64_t ctime,
  * Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two up to
  * PXDS_BLOB_MAX_SIZE.
  *
- * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
- * pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
+ * It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_add() and
+ * pxds_index_writer_set(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
  * chunks may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size`
  * than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
  *
@@ -3389,6 +3389,23 @@ pxds_status pxds_index_writer_new_fixed(int64_t ctime,
                                         pxds_error **err);
 
 /**
+ * Adds the chunk `digest`, which ends at `end`.
+ *
+ * To a dynamic index it is appended: it begins at the end of the one before, or 0. A refused chunk spoils the index:
+ * what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an ingest add only chunks that are in
+ * the store and have been touched since the ingest began.
+ *
+ * To a fixed index chunks come in any order, each at its place: `end` is a multiple of the chunk size, or the image's.
+ *
+ * Errors: PXDS_ERR_ARGUMENT (also if no chunk of a fixed index ends at `end`, for an index that came out of a
+ * pxds_image, and if `end` is, for a dynamic one, not behind the end before, more than PXDS_BLOB_MAX_SIZE behind it,
+ * or above 2^63 - 1), PXDS_ERR_STATE (finished, or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+ * Threads: exclusive.
+ * Since: 0.1
+ */
+pxds_status pxds_index_writer_add(pxds_index_writer *writer, uint64_t end, const uint8_t *digest, pxds_error **err);
+
+/**
  * Sets the digest of chunk `number`, from 0, of a fixed index. The last one set for a chunk counts.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
@@ -3397,21 +3414,6 @@ pxds_status pxds_index_writer_new_fixed(int64_t ctime,
  * Since: 0.1
  */
 pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t number, const uint8_t *digest, pxds_error **err);
-
-/**
- * Sets the digest of the chunk of `len` bytes that ends at `end`, of a fixed index.
- *
- * That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
- *
- * Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also if it is none.
- * Threads: exclusive.
- * Since: 0.1
- */
-pxds_status pxds_index_writer_add_chunk(pxds_index_writer *writer,
-                                        uint64_t end,
-                                        uint64_t len,
-                                        const uint8_t *digest,
-                                        pxds_error **err);
 
 /**
  * Takes the digests of `earlier`, a fixed index of the same chunk size, for the chunks that both have.
@@ -3423,19 +3425,6 @@ pxds_status pxds_index_writer_add_chunk(pxds_index_writer *writer,
  * Since: 0.1
  */
 pxds_status pxds_index_writer_clone_index(pxds_index_writer *writer, const pxds_index *earlier, pxds_error **err);
-
-/**
- * Appends to a dynamic index the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
- *
- * A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
- * ingest add only chunks that are in the store and have been touched since the ingest began.
- *
- * Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, more than PXDS_BLOB_MAX_SIZE behind it,
- * or above 2^63 - 1), PXDS_ERR_STATE (finished, or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
- * Threads: exclusive.
- * Since: 0.1
- */
-pxds_status pxds_index_writer_add(pxds_index_writer *writer, uint64_t end, const uint8_t *digest, pxds_error **err);
 
 /**
  * Writes what the index has so far to `*info`, its csum included.

@@ -204,7 +204,6 @@ fn functions() -> impl IntoIterator<Item = Function> {
             0, c.may(c.digest()), 12, 8, 0, c.out_handle(pxds_index_writer_free), c.err(),
         ) = PXDS_OK;
         pxds_index_writer_set(c.must(fixed_writer(c)), 0, c.must(c.digest()), c.err()) = PXDS_OK;
-        pxds_index_writer_add_chunk(c.must(fixed_writer(c)), 12, 4, c.must(c.digest()), c.err()) = PXDS_OK;
         pxds_index_writer_clone_index(c.must(fixed_writer(c)), c.must(fixed_index(c)), c.err()) = PXDS_OK;
         pxds_index_writer_add(c.must(c.writer()), 1 << 20, c.must(c.digest()), c.err()) = PXDS_OK;
         pxds_index_writer_get_info(c.must(c.writer()), c.out_struct(), c.err()) = PXDS_OK;

@@ -429,8 +429,8 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
 /// Makes a fixed index of an image of `size` bytes in chunks of `chunk_size`, a power of two up to
 /// PXDS_BLOB_MAX_SIZE.
 ///
-/// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_set() and
-/// pxds_index_writer_add_chunk(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
+/// It takes 33 bytes of memory a chunk. Its digests come with pxds_index_writer_add() and
+/// pxds_index_writer_set(), in any order. `flags`: 0 or PXDS_WRITER_ALLOW_INCOMPLETE, with which up to 2^18
 /// chunks may be without one: finishing with more is PXDS_ERR_LIMIT. Proxmox Backup Server reads no other `chunk_size`
 /// than 4 MiB in versions after 4.2.3. For `ctime` and `uuid` see pxds_index_writer_new_dynamic().
 ///
@@ -461,6 +461,33 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
     })
 }
 
+/// Adds the chunk `digest`, which ends at `end`.
+///
+/// To a dynamic index it is appended: it begins at the end of the one before, or 0. A refused chunk spoils the index:
+/// what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an ingest add only chunks that are in
+/// the store and have been touched since the ingest began.
+///
+/// To a fixed index chunks come in any order, each at its place: `end` is a multiple of the chunk size, or the image's.
+///
+/// Errors: PXDS_ERR_ARGUMENT (also if no chunk of a fixed index ends at `end`, for an index that came out of a
+/// pxds_image, and if `end` is, for a dynamic one, not behind the end before, more than PXDS_BLOB_MAX_SIZE behind it,
+/// or above 2^63 - 1), PXDS_ERR_STATE (finished, or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
+/// Threads: exclusive.
+/// Since: 0.1
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pxds_index_writer_add(
+    writer: *mut pxds_index_writer,
+    end: u64,
+    digest: *const u8,
+    err: *mut *mut pxds_error,
+) -> pxds_status {
+    guard_ok(err, || {
+        // SAFETY: the header's rules for inputs.
+        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
+        writer.0.enter()?.add(end, &digest)
+    })
+}
+
 /// Sets the digest of chunk `number`, from 0, of a fixed index. The last one set for a chunk counts.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for a chunk that the index does not have, for a dynamic index, and for one that
@@ -479,28 +506,6 @@ pub unsafe extern "C" fn pxds_index_writer_set(
         let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         writer.0.enter()?.fixed()?.set(number, &digest)
-    })
-}
-
-/// Sets the digest of the chunk of `len` bytes that ends at `end`, of a fixed index.
-///
-/// That must be one of its chunks: it begins at a multiple of the chunk size, and only the last may be shorter.
-///
-/// Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also if it is none.
-/// Threads: exclusive.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_index_writer_add_chunk(
-    writer: *mut pxds_index_writer,
-    end: u64,
-    len: u64,
-    digest: *const u8,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs.
-        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
-        writer.0.enter()?.fixed()?.add_chunk(end, len, &digest)
     })
 }
 
@@ -524,29 +529,6 @@ pub unsafe extern "C" fn pxds_index_writer_clone_index(
             Index::Fixed(earlier) => writer.0.enter()?.fixed()?.clone_index(earlier),
             Index::Dynamic(_) => Err(Error::new(Kind::Argument, "the earlier index is a dynamic one")),
         }
-    })
-}
-
-/// Appends to a dynamic index the chunk `digest`, which reaches from the end of the one before, or 0, to `end`.
-///
-/// A refused chunk spoils the index: what follows, and finishing, is PXDS_ERR_STATE. To an index that came out of an
-/// ingest add only chunks that are in the store and have been touched since the ingest began.
-///
-/// Errors: PXDS_ERR_ARGUMENT (also if `end` is not behind the end before, more than PXDS_BLOB_MAX_SIZE behind it,
-/// or above 2^63 - 1), PXDS_ERR_STATE (finished, or spoiled), PXDS_ERR_IO, PXDS_ERR_NOMEM.
-/// Threads: exclusive.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_index_writer_add(
-    writer: *mut pxds_index_writer,
-    end: u64,
-    digest: *const u8,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs.
-        let (writer, digest) = unsafe { (args::handle(writer, "writer")?, args::digest(digest, "digest")?) };
-        writer.0.enter()?.add(end, &digest)
     })
 }
 

@@ -159,6 +159,11 @@ impl FixedWriter {
         self.set(i, digest)
     }
 
+    /// Bytes of the chunk that ends at `end`, if there is one.
+    pub(super) fn len_up_to(&self, end: u64) -> u64 {
+        end.checked_sub(1).map_or(0, |last| last % self.chunk_size + 1)
+    }
+
     /// Errors: `Argument`, as [`FixedWriter::add_chunk`] has it.
     pub fn check_chunk(&self, end: u64, len: u64) -> Result<()> {
         self.position(end, len).map(drop).map_err(|error| error.with_offset(end))

@@ -58,13 +58,13 @@ impl IndexWriter {
         }
     }
 
-    /// Appends a chunk, which reaches from the end of the one before to `end`.
+    /// Adds the chunk that ends at `end`; a dynamic index gets its chunks in order.
     ///
-    /// Errors: as [`DynamicWriter::add`]; `Argument` for a fixed index.
+    /// Errors: as [`DynamicWriter::add`] and [`FixedWriter::add_chunk`].
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         match self {
             IndexWriter::Dynamic(writer) => writer.add(end, digest),
-            IndexWriter::Fixed(_) => Err(Error::new(Kind::Argument, "the writer makes a fixed index")),
+            IndexWriter::Fixed(writer) => writer.add_chunk(end, writer.len_up_to(end), digest),
         }
     }
 

@@ -106,8 +106,11 @@ impl StoredIndex {
 
     /// Appends a chunk of the caller's own to a dynamic index.
     ///
-    /// Errors: as [`IndexWriter::add`].
+    /// Errors: as [`IndexWriter::add`]; `Argument` for a fixed one, which has all its chunks.
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
+        if self.kind() == IndexKind::Fixed {
+            return Err(Error::new(Kind::Argument, "the index of an image has all its chunks"));
+        }
         self.writer.add(end, digest)?;
         self.unsynced.add_reused();
         Ok(())

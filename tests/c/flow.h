@@ -74,7 +74,7 @@ CHECK_API pxds_index *put_fixed(pxds_store *store, const uint8_t *image, size_t 
         OK(pxds_store_insert(store, digest, pxds_buffer_data(bytes), pxds_buffer_len(bytes), 0,
                              NULL, &err));
         pxds_buffer_free(bytes);
-        OK(pxds_index_writer_add_chunk(writer, at + part, part, digest, &err));
+        OK(pxds_index_writer_add(writer, at + part, digest, &err));
     }
     OK(pxds_index_writer_finish(writer, SIZE_MAX, &bytes, &err));
     OK(pxds_index_parse(pxds_buffer_data(bytes), pxds_buffer_len(bytes), PXDS_INDEX_FIXED, &index,

@@ -421,6 +421,7 @@ static void test_fixed_writer(void)
     pxds_index_writer *writer = NULL, *dynamic = NULL;
     pxds_buffer *buffer = NULL;
     pxds_index *index = NULL;
+    static const uint64_t no_ends[] = {0, 1, 4, 11, 13, 16, UINT64_MAX};
     uint8_t hello[32], world[32];
 
     OK(pxds_digest_compute("hello", 5, hello, &err));
@@ -431,12 +432,13 @@ static void test_fixed_writer(void)
     CHECK(writer == NULL);
 
     OK(pxds_index_writer_new_fixed(0, NULL, 12, 8, 0, &writer, &err));
-    OK(pxds_index_writer_add_chunk(writer, 12, 4, world, &err));
+    OK(pxds_index_writer_add(writer, 12, world, &err));
     IS(PXDS_ERR_STATE, pxds_index_writer_finish(writer, SIZE_MAX, &buffer, &err));
     IS(PXDS_ERR_ARGUMENT, pxds_index_writer_set(writer, 2, hello, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add_chunk(writer, 11, 4, hello, &err));
-    IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add(writer, 12, hello, &err));
-    OK(pxds_index_writer_set(writer, 0, hello, &err));
+    for (size_t i = 0; i < sizeof no_ends / sizeof no_ends[0]; i++)
+        IS(PXDS_ERR_ARGUMENT, pxds_index_writer_add(writer, no_ends[i], hello, &err));
+    OK(pxds_index_writer_set(writer, 0, world, &err));
+    OK(pxds_index_writer_add(writer, 8, hello, &err)); /* the last one counts */
     OK(pxds_index_writer_save(writer, in_dir("x.fidx"), &err));
     IS(PXDS_ERR_STATE, pxds_index_writer_set(writer, 0, hello, &err));
     pxds_index_writer_free(writer);
