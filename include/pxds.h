@@ -3075,6 +3075,16 @@ const char *pxds_store_path(const pxds_store *store);
 uint32_t pxds_store_layout(const pxds_store *store);
 
 /**
+ * Brings the file system of the store to the disk, whatever the sync level.
+ *
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
+ * could not write it tells only once.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_store_sync(const pxds_store *store, pxds_error **err);
+
+/**
  * Writes the path at which the chunk `digest` is stored, whether it is there or not, with a NUL at its end.
  *
  * `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
@@ -3182,16 +3192,6 @@ pxds_status pxds_store_touch(const pxds_store *store, const uint8_t *digest, pxd
  * Since: 0.1
  */
 pxds_status pxds_store_mark_bad(const pxds_store *store, const uint8_t *digest, uint32_t *number, pxds_error **err);
-
-/**
- * Brings the file system of the store to the disk, whatever the sync level.
- *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
- * could not write it tells only once.
- * Threads: shared.
- * Since: 0.1
- */
-pxds_status pxds_store_sync(const pxds_store *store, pxds_error **err);
 
 /**
  * Starts going through all chunks and their bad copies, directory by directory, in no order within one.
@@ -3541,8 +3541,8 @@ void pxds_lock_free(pxds_lock *lock);
  * Starts a stream into `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_ingest_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO; PXDS_ERR_STATE
- * and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_BUSY, with the path, while the
+ * store is collected; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3626,8 +3626,9 @@ void pxds_ingest_free(pxds_ingest *ingest);
  * Starts an image of `size` bytes, or of PXDS_SIZE_UNKNOWN, into `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_image_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
- * collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_LIMIT (too many chunks);
+ * PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and
+ * PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3766,7 +3767,7 @@ void pxds_image_free(pxds_image *image);
  * Makes a source of `store`.
  *
  * Owns: the caller owns `*out` and frees it with pxds_source_free().
- * Errors: PXDS_ERR_ARGUMENT.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks).
  * Threads: shared.
  * Since: 0.1
  */
@@ -3852,7 +3853,7 @@ pxds_status pxds_store_copy_chunk(const pxds_store *store,
  * Makes a restorer that takes its chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_restorer_free().
- * Errors: PXDS_ERR_ARGUMENT.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4031,7 +4032,7 @@ void pxds_cache_free(pxds_cache *cache);
  * Makes a reader of the file of `index`, with chunks from `store`. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_reader_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_CORRUPT (the csum of the index).
  * Threads: shared.
  * Since: 0.1
  */

@@ -14,7 +14,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::blob::Codec;
+use crate::chunks::{SharedLock, Unsynced};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
@@ -26,9 +28,9 @@ use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, UploadStats}
 use crate::master::{SEALED_KEY_NAME, check_sealed};
 use crate::name::{ArchiveKind, Group, Snapshot, check_archive};
 use crate::progress::{OnProgress, Progress, Stage};
-use crate::snapshot::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
-use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
+use crate::store::Store;
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
+use crate::tree::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 
 /// Seconds that are waited at most for a time that is after the last snapshot's and not taken: clocks differ a little.
 const MAX_WAIT: i64 = 5;
@@ -114,8 +116,8 @@ impl Backup {
         let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, progress } = options;
         check_key(crypt_mode, key.is_some())?;
         let mut progress = Progress::new(progress);
-        let store_lock = store.lock_shared()?;
-        let held = store.create_group(group, owner.as_deref())?;
+        let store_lock = store.chunks().lock_shared()?;
+        let held = store.tree().create_group(group, owner.as_deref())?;
         let started = match Started::new(store, group, &held, time, &mut progress) {
             Ok(started) => started,
             Err(error) => {
@@ -176,7 +178,7 @@ impl Backup {
         self.check_index(name, index, &summary)?;
         index.check_ready()?;
         self.run(|backup| {
-            index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.owner())?;
+            index.save_in(backup.work()?.dir(), &c_name(name)?, backup.syncs_files(), backup.store.base().owner())?;
             // Until the snapshot has its name no garbage collection finds the index: what keeps its chunks is the lock.
             if let Some(lock) = &backup.store_lock {
                 index.hand_over(lock);
@@ -226,7 +228,7 @@ impl Backup {
 
     fn write_blob(&mut self, name: &str, blob: &[u8]) -> Result<()> {
         self.run(|backup| {
-            let (sync, owner) = (backup.syncs_files(), backup.store.owner());
+            let (sync, owner) = (backup.syncs_files(), backup.store.base().owner());
             backup.work()?.dir().replace_file(&c_name(name)?, blob, FILE_MODE, owner, sync)?;
             backup.stats.size += blob.len() as u64;
             backup.list(name, blob.len() as u64, sha256(blob))
@@ -286,7 +288,7 @@ impl Backup {
         self.check_open()?;
         let mut index = match self.check_new(name)? {
             ArchiveKind::Dynamic => {
-                let mut ingest = Ingest::new(&self.store, IngestOptions { key: self.chunk_key(), ..stream })?;
+                let mut ingest = Ingest::new(self.store.chunks(), IngestOptions { key: self.chunk_key(), ..stream })?;
                 self.run(|_| {
                     match input {
                         Input::Fd(fd) => ingest.read_fd(fd)?,
@@ -297,7 +299,8 @@ impl Backup {
             }
             ArchiveKind::Fixed => {
                 self.check_chunk_size(name, image.chunk_size)?;
-                let mut ingest = Image::new(&self.store, None, ImageOptions { key: self.chunk_key(), ..image })?;
+                let mut ingest =
+                    Image::new(self.store.chunks(), None, ImageOptions { key: self.chunk_key(), ..image })?;
                 self.run(|_| {
                     match input {
                         Input::Fd(fd) => ingest.read_fd(fd)?,
@@ -312,7 +315,7 @@ impl Backup {
                     Input::Fd(fd) => {
                         let watch = Watch::start(fd)?;
                         let data = read_whole(name, Some(fd), &mut |buffer| fd.read(buffer), &mut progress)?;
-                        check_unchanged(&watch, &backup.store, stream.strict).map(|()| data)
+                        check_unchanged(&watch, backup.store.chunks(), stream.strict).map(|()| data)
                     }
                     Input::Stream(read) => read_whole(name, None, read, &mut progress),
                 })?;
@@ -338,13 +341,13 @@ impl Backup {
             if let Some(key) = &backup.key {
                 backup.manifest.sign(key)?;
             }
-            backup.store.write_manifest(backup.work()?.dir(), &backup.manifest)?;
+            backup.store.tree().write_manifest(backup.work()?.dir(), &backup.manifest)?;
             let progress = &mut backup.progress;
             progress.stage = Stage { phase: PHASE_FINISH, ..Stage::default() };
-            backup.store.sync_before_index_telling(&backup.unsynced, progress)?;
-            let syncs = backup.store.sync_level() != SyncLevel::None;
+            backup.store.chunks().sync_before_index_telling(&backup.unsynced, progress)?;
+            let syncs = backup.store.base().sync_level() != SyncLevel::None;
             if backup.syncs_files() {
-                backup.store.sync_way_to(backup.snapshot.group())?;
+                backup.store.tree().sync_way_to(backup.snapshot.group())?;
             }
             backup.work.take().ok_or_else(no_work)?.commit(&backup.snapshot, syncs)
         })?;
@@ -399,7 +402,7 @@ impl Backup {
                 format!("{name}: its chunks are not encrypted as the snapshot is"),
             ));
         }
-        if !index.is_of(&self.store) {
+        if !index.is_of(self.store.chunks()) {
             return refuse("the index comes from another store, or another handle of this one");
         }
         if summary.count == 0 {
@@ -442,7 +445,7 @@ impl Backup {
 
     /// Whether each file is brought to the disk by itself; otherwise all are at the end, if at all.
     fn syncs_files(&self) -> bool {
-        self.store.sync_level() == SyncLevel::File
+        self.store.base().sync_level() == SyncLevel::File
     }
 
     fn count(&mut self, stats: IngestStats) {
@@ -464,7 +467,7 @@ impl Drop for Backup {
         }
         self.work = None;
         // What cannot be removed is harmless: see there.
-        let _ = self.store.remove_lock_files(&self.snapshot);
+        let _ = self.store.tree().remove_lock_files(&self.snapshot);
         self.lock = None;
         if let Some(group) = self.group.take() {
             group.undo();
@@ -490,10 +493,10 @@ impl Started {
             None => of_now(store, group, last.snapshot(), progress)?,
         };
         let manifest = Manifest::new(group.kind(), group.id(), snapshot.time())?;
-        let work = held.start_snapshot(store, &snapshot)?;
-        let lock = store.lock_new(&snapshot)?;
+        let work = held.start_snapshot(store.tree(), &snapshot)?;
+        let lock = store.tree().lock_new(&snapshot)?;
         let previous = last.hold(store).inspect_err(|_| {
-            let _ = store.remove_lock_files(&snapshot);
+            let _ = store.tree().remove_lock_files(&snapshot);
         })?;
         Ok(Started { snapshot, manifest, work, lock, previous })
     }
@@ -510,8 +513,8 @@ enum Last {
 
 impl Last {
     fn of(store: &Store, group: &Group) -> Result<Self> {
-        while let Some(last) = store.last_finished(group)? {
-            let error = match store.load_manifest(&last) {
+        while let Some(last) = store.tree().last_finished(group)? {
+            let error = match store.tree().load_manifest(&last) {
                 Ok(manifest) if manifest.verify_state().is_some_and(|state| !state.ok) => return Ok(Last::None),
                 Ok(_) => return Ok(Last::Good(last)),
                 // Somebody has removed it meanwhile.
@@ -520,7 +523,7 @@ impl Last {
             };
             let path = store.path().join(last.path());
             let message = format!("the snapshot before cannot be built on: {error}");
-            store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+            store.base().notice(NoticeLevel::Warning, &message, Some(&path))?;
             return Ok(Last::Unreadable(last));
         }
         Ok(Last::None)
@@ -537,7 +540,7 @@ impl Last {
     /// Holds what can be built on; nothing, if somebody has removed it meanwhile.
     fn hold(self, store: &Store) -> Result<Option<(Snapshot, TreeLock)>> {
         let Last::Good(last) = self else { return Ok(None) };
-        match store.lock_snapshot(&last, LockMode::Shared) {
+        match store.tree().lock_snapshot(&last, LockMode::Shared) {
             Ok(lock) => Ok(Some((last, lock))),
             Err(error) if error.kind() == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -566,7 +569,7 @@ fn of_time(store: &Store, group: &Group, time: i64, last: Option<&Snapshot>) -> 
         let message = format!("the time {} is not after that of the last snapshot, {last}", snapshot.time_name());
         return Err(Error::new(Kind::State, message));
     }
-    if store.is_taken(&snapshot)? { Err(taken(store, &snapshot)) } else { Ok(snapshot) }
+    if store.tree().is_taken(&snapshot)? { Err(taken(store, &snapshot)) } else { Ok(snapshot) }
 }
 
 /// A new snapshot of now. While the last one is not before that, or there is one already, the next second is waited
@@ -586,7 +589,7 @@ fn of_now(store: &Store, group: &Group, last: Option<&Snapshot>, progress: &mut 
         let now = sys::now();
         check_time(now)?;
         let snapshot = Snapshot::new(group.clone(), now)?;
-        let is_free = now >= next && !store.is_taken(&snapshot)?;
+        let is_free = now >= next && !store.tree().is_taken(&snapshot)?;
         if is_free {
             return Ok(snapshot);
         }

@@ -11,15 +11,16 @@
 //! | 1 | [`progress`], [`simd`] |
 //! | 2 | [`calendar`], [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
-//! | 4 | [`blob`], [`keyfile`], [`prune`] |
-//! | 5 | [`manifest`], [`master`], [`store`] |
-//! | 6 | [`snapshot`], [`source`] |
-//! | 7 | [`gc`], [`ingest`], [`reader`], [`restore`], [`stats`], [`verify`] |
-//! | 8 | [`backup`], [`pbsconfig`] |
-//! | 9 | [`ffi`] |
+//! | 4 | [`base`], [`blob`], [`keyfile`], [`prune`] |
+//! | 5 | [`chunks`], [`manifest`], [`master`] |
+//! | 6 | [`source`], [`tree`] |
+//! | 7 | [`ingest`], [`reader`], [`restore`], [`store`] |
+//! | 8 | [`backup`], [`gc`], [`stats`], [`verify`] |
+//! | 9 | [`pbsconfig`] |
+//! | 10 | [`ffi`] |
 //!
-//! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `store` (is it there? touch it) →
-//! `blob` (compress, CRC) → `store` (insert) → `index` (append) → a file.
+//! The main flow: bytes → `chunker` (where to cut) → `hash` (the chunk's name) → `chunks` (is it there? touch it) →
+//! `blob` (compress, CRC) → `chunks` (insert) → `index` (append) → a file.
 
 // An unwinding panic is caught at every export; an aborting one would take the host down.
 #[cfg(panic = "abort")]
@@ -46,25 +47,28 @@ pub mod index;
 pub mod name;
 pub mod zone;
 
+pub mod base;
 pub mod blob;
 pub mod keyfile;
 pub mod prune;
 
+pub mod chunks;
 pub mod manifest;
 pub mod master;
-pub mod store;
 
-pub mod snapshot;
 pub mod source;
+pub mod tree;
 
-pub mod gc;
 pub mod ingest;
 pub mod reader;
 pub mod restore;
+pub mod store;
+
+pub mod backup;
+pub mod gc;
 pub mod stats;
 pub mod verify;
 
-pub mod backup;
 pub mod pbsconfig;
 
 pub mod ffi;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, digest_of, failure, generate, quick, tree};
 use pxds::backup::{Backup, BackupOptions, PHASE_FINISH, PHASE_WAIT};
+use pxds::base::SyncLevel;
 use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Error, Kind};
@@ -21,9 +22,10 @@ use pxds::manifest::{CryptMode, MANIFEST_NAME, Manifest, VerifyState};
 use pxds::name::{BackupType, Group, Snapshot};
 use pxds::progress::{OnProgress, Stage};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::OpenSnapshot;
-use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::{CallerFd, LockMode};
+use pxds::tree::OpenSnapshot;
+use pxds::tree::TreeLocks;
 
 const TIME: i64 = 1_593_179_765;
 
@@ -37,14 +39,14 @@ fn at(time: i64) -> BackupOptions {
 
 fn stream(store: &Store, data: &[u8]) -> StoredIndex {
     let options = IngestOptions { chunker: Config::from_avg(4096).unwrap(), ..IngestOptions::default() };
-    let mut ingest = Ingest::new(store, options).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options).unwrap();
     ingest.write(data).unwrap();
     ingest.finish().unwrap()
 }
 
 fn image(store: &Store, data: &[u8], chunk_size: u64) -> StoredIndex {
     let options = ImageOptions { chunk_size, ..ImageOptions::default() };
-    let mut image = Image::new(store, Some(data.len() as u64), options).unwrap();
+    let mut image = Image::new(store.chunks(), Some(data.len() as u64), options).unwrap();
     image.write(data).unwrap();
     image.finish().unwrap()
 }
@@ -75,7 +77,7 @@ fn dirs(store: &Store) -> Vec<PathBuf> {
 fn restored(store: &Store, open: &OpenSnapshot, name: &str) -> Vec<u8> {
     let archive = open.index(name).unwrap();
     let mut data = Vec::new();
-    let mut restorer = Restorer::new(store, RestoreOptions::default());
+    let mut restorer = Restorer::new(store.chunks(), RestoreOptions::default());
     let mut sink = |bytes: &[u8]| {
         data.extend_from_slice(bytes);
         Ok(())
@@ -97,23 +99,23 @@ fn a_snapshot_of_every_kind_of_archive() {
     backup.add_index("disk.img.fidx", &mut image(&store, &disk, 4 << 20)).unwrap();
     backup.add_index("again.img.fidx", &mut image(&store, &disk, 4 << 20)).unwrap();
     backup.add_blob("etc.conf.blob", b"key = value\n", true).unwrap();
-    assert_eq!(store.snapshots(&group("ns/a/host/x")).unwrap(), [], "not before it is finished");
+    assert_eq!(store.tree().snapshots(&group("ns/a/host/x")).unwrap(), [], "not before it is finished");
     backup.finish().unwrap();
     assert_eq!(failure(backup.finish()).kind(), Kind::State);
     assert_eq!(failure(backup.add_blob("x.blob", b"", true)).kind(), Kind::State);
     let snapshot = backup.snapshot().clone();
     // Nothing is held any more, although the handle is there.
-    drop(store.lock_group(snapshot.group()).unwrap());
-    drop(store.lock_snapshot(&snapshot, LockMode::Exclusive).unwrap());
+    drop(store.tree().lock_group(snapshot.group()).unwrap());
+    drop(store.tree().lock_snapshot(&snapshot, LockMode::Exclusive).unwrap());
     drop(backup);
 
-    let info = store.snapshot_info(&snapshot).unwrap();
+    let info = store.tree().snapshot_info(&snapshot).unwrap();
     assert!(info.finished && !info.protected);
-    assert_eq!(store.group_owner(snapshot.group()).unwrap().as_deref(), Some("me@pbs"));
-    let names: Vec<_> = store.snapshot_files(&snapshot).unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(store.tree().group_owner(snapshot.group()).unwrap().as_deref(), Some("me@pbs"));
+    let names: Vec<_> = store.tree().snapshot_files(&snapshot).unwrap().into_iter().map(|file| file.name).collect();
     assert_eq!(names, ["again.img.fidx", "disk.img.fidx", "etc.conf.blob", "index.json.blob", "root.pxar.didx"]);
 
-    let open = OpenSnapshot::open(&store, &snapshot, None).unwrap();
+    let open = OpenSnapshot::open(store.tree(), &snapshot, None).unwrap();
     let manifest = open.manifest().unwrap();
     assert_eq!((manifest.kind(), manifest.id(), manifest.time()), (BackupType::Host, "x", TIME));
     assert_eq!((manifest.notes(), manifest.signature()), (Some("weekly\nfull"), None));
@@ -137,7 +139,7 @@ fn a_snapshot_of_every_kind_of_archive() {
     assert_eq!(restored(&store, &open, "disk.img.fidx"), disk);
     assert_eq!(open.blob("etc.conf.blob", 100).unwrap(), b"key = value\n");
     assert_eq!(failure(open.blob("etc.conf.blob", 5)).kind(), Kind::Limit);
-    assert_eq!(failure(store.destroy_snapshot(&snapshot)).kind(), Kind::Busy, "while it is read");
+    assert_eq!(failure(store.tree().destroy_snapshot(&snapshot)).kind(), Kind::Busy, "while it is read");
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn descriptors_go_where_the_name_says() {
     assert_eq!((blob.size, blob.chunks), (data.len() as u64, 0));
     assert_eq!(failure(add("c.blob")).kind(), Kind::Exists);
     backup.finish().unwrap();
-    let open = OpenSnapshot::open(&store, backup.snapshot(), None).unwrap();
+    let open = OpenSnapshot::open(store.tree(), backup.snapshot(), None).unwrap();
     assert_eq!(restored(&store, &open, "a.didx"), data);
     assert_eq!(restored(&store, &open, "b.img.fidx"), data);
     assert_eq!(open.blob("c.blob", usize::MAX).unwrap(), data);
@@ -269,7 +271,7 @@ fn wrong_archives_are_refused_and_do_not_end_it() {
     // None of this has ended it.
     backup.add_blob("y.blob", b"data", true).unwrap();
     backup.finish().unwrap();
-    store.destroy_snapshot(backup.snapshot()).unwrap();
+    store.tree().destroy_snapshot(backup.snapshot()).unwrap();
 
     let options = BackupOptions { any_chunk_size: true, ..at(TIME) };
     let mut backup = Backup::new(&store, &group("host/x"), options).unwrap();
@@ -298,11 +300,11 @@ fn time_only_goes_forward() {
     // One whose verification has failed is nothing to go by, but its name is taken.
     let failed =
         VerifyState { ok: false, upid: "UPID:n:00000001:00000001:00000001:5EF5FC35:verify:x:root@pam:".into() };
-    store.update_manifest(&first, |manifest| manifest.set_verify_state(Some(&failed))).unwrap();
+    store.tree().update_manifest(&first, |manifest| manifest.set_verify_state(Some(&failed))).unwrap();
     assert_eq!(failure(backup(at(TIME))).kind(), Kind::Exists);
     backup(at(TIME - 1)).unwrap();
     // An unfinished one that is newer does not count, but its name is taken too.
-    drop(store.create_snapshot(&Snapshot::new(x.clone(), TIME + 5).unwrap(), None).unwrap());
+    drop(store.tree().create_snapshot(&Snapshot::new(x.clone(), TIME + 5).unwrap(), None).unwrap());
     assert_eq!(failure(backup(at(TIME + 5))).kind(), Kind::Exists);
     backup(at(TIME + 4)).unwrap();
     for time in [TIME + 4, TIME] {
@@ -328,7 +330,7 @@ fn a_time_that_is_not_given_is_waited_for() {
     // Nothing is built on the last one, and unfinished ones are none; their times are taken all the same.
     let failed =
         VerifyState { ok: false, upid: "UPID:n:00000001:00000001:00000001:5EF5FC35:verify:x:root@pam:".into() };
-    store.update_manifest(&b, |manifest| manifest.set_verify_state(Some(&failed))).unwrap();
+    store.tree().update_manifest(&b, |manifest| manifest.set_verify_state(Some(&failed))).unwrap();
     let begin = pxds::sys::now();
     for time in begin..begin + 2 {
         let _ = fs::create_dir(store.path().join(Snapshot::new(x.clone(), time).unwrap().path()));
@@ -342,7 +344,7 @@ fn a_time_that_is_not_given_is_waited_for() {
     let error = failure(backup(now()));
     assert_eq!(error.kind(), Kind::State);
     assert!(error.message().contains("host/x/2099-01-01T00:00:00Z, lies in the future: give a time"), "{error}");
-    store.destroy_snapshot(&future).unwrap();
+    store.tree().destroy_snapshot(&future).unwrap();
     // The wait can be stopped.
     backup(at(pxds::sys::now() + 4)).unwrap();
     let stop: OnProgress = Callback(Arc::new(|stage: &Stage| {
@@ -400,15 +402,15 @@ fn what_a_backup_holds() {
     assert_eq!(backup.previous(), Some(&first));
     let other = common::reopen(&store);
     assert_eq!(failure(Backup::new(&other, &x, at(TIME + 2))).kind(), Kind::Busy);
-    assert_eq!(failure(other.destroy_snapshot(&first)).kind(), Kind::Busy);
-    assert_eq!(failure(other.lock_exclusive()).kind(), Kind::Busy);
-    assert!(OpenSnapshot::open(&other, &first, None).is_ok());
+    assert_eq!(failure(other.tree().destroy_snapshot(&first)).kind(), Kind::Busy);
+    assert_eq!(failure(other.chunks().lock_exclusive()).kind(), Kind::Busy);
+    assert!(OpenSnapshot::open(other.tree(), &first, None).is_ok());
     // Another group is free.
     drop(Backup::new(&other, &group("host/y"), at(TIME)).unwrap());
     drop(backup);
-    assert!(other.destroy_snapshot(&first).unwrap());
-    assert!(other.group_owner(&x).unwrap().is_some(), "the group was there before");
-    let held = other.lock_exclusive().unwrap();
+    assert!(other.tree().destroy_snapshot(&first).unwrap());
+    assert!(other.tree().group_owner(&x).unwrap().is_some(), "the group was there before");
+    let held = other.chunks().lock_exclusive().unwrap();
     assert_eq!(failure(Backup::new(&store, &x, at(TIME + 2))).kind(), Kind::Busy);
     drop(held);
 }
@@ -420,14 +422,14 @@ fn a_backup_holds_as_long_as_what_it_takes_over() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let mut index = stream(&store, b"data");
-    let since = store.oldest_writer().unwrap();
+    let since = store.chunks().oldest_writer().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let mut backup = Backup::new(&store, &group("host/x"), at(TIME)).unwrap();
     backup.add_index("a.didx", &mut index).unwrap();
     drop(index);
-    assert_eq!(store.oldest_writer(), Some(since));
+    assert_eq!(store.chunks().oldest_writer(), Some(since));
     backup.finish().unwrap();
-    assert_eq!(store.oldest_writer(), None);
+    assert_eq!(store.chunks().oldest_writer(), None);
 }
 
 #[test]
@@ -459,7 +461,7 @@ fn lock_files_of_what_is_not_made_are_removed() {
     drop(Backup::new(&store, &x, at(TIME + 1)).unwrap());
     assert_eq!(tree(&scratch.join("locks")), before);
     // The one before is in use, so that nothing comes of it.
-    let held = store.lock_snapshot(backup.snapshot(), LockMode::Exclusive).unwrap();
+    let held = store.tree().lock_snapshot(backup.snapshot(), LockMode::Exclusive).unwrap();
     assert_eq!(failure(Backup::new(&store, &x, at(TIME + 1))).kind(), Kind::Busy);
     drop(held);
     assert_eq!(tree(&scratch.join("locks")), before);
@@ -474,7 +476,7 @@ fn every_sync_level_writes_the_same() {
         let store = scratch.store_with(&format!("{sync:?}"), &StoreOptions { sync, ..StoreOptions::default() });
         let mut backup = Backup::new(&store, &group("host/x"), at(TIME)).unwrap();
         let options = IngestOptions { ctime: Some(1), uuid: Some([1; 16]), ..IngestOptions::default() };
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         ingest.write(&data).unwrap();
         backup.add_index("a.didx", &mut ingest.finish().unwrap()).unwrap();
         backup.finish().unwrap();
@@ -499,6 +501,7 @@ fn manifests_are_changed_under_their_lock() {
             scope.spawn(move || {
                 for i in 0..count {
                     store
+                        .tree()
                         .update_manifest(&snapshot, |manifest| {
                             manifest.set_unprotected_member(&format!("{name}{i}"), Some(i.into()))
                         })
@@ -507,22 +510,22 @@ fn manifests_are_changed_under_their_lock() {
             });
         }
     });
-    let manifest = store.load_manifest(&snapshot).unwrap();
+    let manifest = store.tree().load_manifest(&snapshot).unwrap();
     for name in ["a", "b", "c"] {
         assert!((0..count).all(|i| manifest.unprotected_member(&format!("{name}{i}")).is_some()), "none is lost");
     }
     // An error changes nothing.
     let before = tree(store.path());
     let refuse = |_: &mut Manifest| Err(pxds::error::Error::new(Kind::Argument, "no"));
-    assert_eq!(failure(store.update_manifest(&snapshot, refuse)).kind(), Kind::Argument);
+    assert_eq!(failure(store.tree().update_manifest(&snapshot, refuse)).kind(), Kind::Argument);
     assert_eq!(tree(store.path()), before);
     let other = Manifest::new(BackupType::Host, "y", TIME).unwrap();
     assert_eq!(failure(store.store_manifest(&snapshot, &other)).kind(), Kind::Argument);
     let unfinished = Snapshot::new(group("host/x"), TIME + 1).unwrap();
-    drop(store.create_snapshot(&unfinished, None).unwrap());
-    assert_eq!(failure(store.load_manifest(&unfinished)).kind(), Kind::NotFound);
+    drop(store.tree().create_snapshot(&unfinished, None).unwrap());
+    assert_eq!(failure(store.tree().load_manifest(&unfinished)).kind(), Kind::NotFound);
     store.store_manifest(&unfinished, &Manifest::new(BackupType::Host, "x", TIME + 1).unwrap()).unwrap();
-    assert!(store.snapshot_info(&unfinished).unwrap().finished);
+    assert!(store.tree().snapshot_info(&unfinished).unwrap().finished);
 }
 
 /// A store whose notices are kept.
@@ -547,7 +550,7 @@ fn archives_are_compared_with_the_manifest() {
     backup.finish().unwrap();
     let snapshot = backup.snapshot().clone();
     let dir = store.path().join(snapshot.path());
-    let open = || OpenSnapshot::open(&store, &snapshot, None).unwrap();
+    let open = || OpenSnapshot::open(store.tree(), &snapshot, None).unwrap();
     // About the size of the chunks.
     notices.lock().unwrap().clear();
     assert!(open().index("a.didx").unwrap().listed.is_some());
@@ -589,7 +592,7 @@ fn archives_are_compared_with_the_manifest() {
     std::os::unix::fs::symlink(dir.join("b.blob"), dir.join("link.blob")).unwrap();
     assert_eq!(failure(open().blob("link.blob", 100)).kind(), Kind::Format);
     fs::write(dir.join(MANIFEST_NAME), b"no blob").unwrap();
-    assert_eq!(failure(OpenSnapshot::open(&store, &snapshot, None).map(drop)).kind(), Kind::Format);
+    assert_eq!(failure(OpenSnapshot::open(store.tree(), &snapshot, None).map(drop)).kind(), Kind::Format);
 }
 
 #[test]
@@ -602,7 +605,7 @@ fn the_store_of_pbs_is_read_whole() {
     let mut seen = 0;
     for (path, content) in json["contents"].as_object().unwrap() {
         let (snapshot, name) = path.rsplit_once('/').unwrap();
-        let open = OpenSnapshot::open(&store, &Snapshot::parse(snapshot).unwrap(), None).unwrap();
+        let open = OpenSnapshot::open(store.tree(), &Snapshot::parse(snapshot).unwrap(), None).unwrap();
         let expected = generate(content["content"].as_array().unwrap());
         assert_eq!(sha256(&expected), digest_of(&content["sha256"]));
         let encrypted = content["encrypted"].as_bool().unwrap();
@@ -615,7 +618,7 @@ fn the_store_of_pbs_is_read_whole() {
             let archive = open.index(name).unwrap();
             assert_eq!(archive.index.size(), expected.len() as u64);
             assert_eq!(archive.index.kind() == IndexKind::Fixed, name.ends_with(".fidx"));
-            let mut restorer = Restorer::new(&store, RestoreOptions::default());
+            let mut restorer = Restorer::new(store.chunks(), RestoreOptions::default());
             let size = expected.len() as u64;
             for (offset, length) in [(0, size), (size / 2, 100), (size - 1, 10), (1, size), (size / 3, size / 3)] {
                 let mut data = Vec::new();

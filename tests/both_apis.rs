@@ -15,8 +15,9 @@ use std::fs;
 use std::path::Path;
 
 use common::{Rng, Scratch};
+use pxds::base::SyncLevel;
 use pxds::error::{Error, Kind};
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 
 const TIME: i64 = 1_593_179_765;
 const UUID: [u8; 16] = [7; 16];
@@ -195,12 +196,12 @@ fn a_stream_and_back() {
         // A chunk that is missing, after others.
         let victim = pxds::index::Index::from_bytes(&index, None).unwrap().chunk(20).unwrap().digest;
         let store = Store::open(path, &common::quick()).unwrap();
-        fs::remove_file(store.chunk_path(&victim)).unwrap();
+        fs::remove_file(store.chunks().chunk_path(&victim)).unwrap();
         let (outcome, bytes, written) = seen.see(api.restore(&index, None, usize::MAX));
         assert_eq!(outcome.unwrap_err().kind, "NotFound");
         assert!(data.starts_with(&bytes) && written == bytes.len() as u64 && written > 0);
         // One that is damaged.
-        fs::write(store.chunk_path(&victim), [0; 100]).unwrap();
+        fs::write(store.chunks().chunk_path(&victim), [0; 100]).unwrap();
         let (outcome, _, _) = seen.see(api.restore(&index, None, usize::MAX));
         outcome.unwrap_err();
 

@@ -11,13 +11,14 @@ use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, failure, quick, tree};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::base::NoticeLevel;
 use pxds::callback::Callback;
 use pxds::chunker::Config;
 use pxds::error::{Kind, Result};
 use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, Ingest, IngestOptions};
 use pxds::name::Group;
 use pxds::progress::Stage;
-use pxds::store::{NoticeLevel, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::CallerFd;
 
 const SIZE: usize = 1 << 20;
@@ -102,20 +103,20 @@ impl Scene {
         let mut note = |name, result| results.push((name, result, self.told.lock().unwrap().len()));
 
         let file = self.fresh();
-        let mut ingest = Ingest::new(&self.store, self.stream(change, strict)).unwrap();
+        let mut ingest = Ingest::new(self.store.chunks(), self.stream(change, strict)).unwrap();
         note("stream", ingest.read_fd(fd(&file)).and_then(|()| ingest.finish().map(drop)));
 
         let file = self.fresh();
-        let mut image = Image::new(&self.store, None, self.image(change, strict)).unwrap();
+        let mut image = Image::new(self.store.chunks(), None, self.image(change, strict)).unwrap();
         note("image", image.read_fd(fd(&file)).and_then(|()| image.finish().map(drop)));
 
         // Of which only a part is read.
         let file = self.fresh();
-        let mut earlier = Image::new(&self.store, Some(SIZE as u64), ImageOptions::default()).unwrap();
+        let mut earlier = Image::new(self.store.chunks(), Some(SIZE as u64), ImageOptions::default()).unwrap();
         earlier.write(&Rng::new(1).bytes(SIZE)).unwrap();
         let earlier = earlier.finish().unwrap().finish(usize::MAX).unwrap();
         let earlier = pxds::index::Index::from_bytes(&earlier, None).unwrap();
-        let mut image = Image::new(&self.store, Some(SIZE as u64), self.image(change, strict)).unwrap();
+        let mut image = Image::new(self.store.chunks(), Some(SIZE as u64), self.image(change, strict)).unwrap();
         image.reuse(&earlier, Changes::Ranges(vec![(0, 1)])).unwrap();
         note("reused", image.read_fd(fd(&file)).and_then(|()| image.finish().map(drop)));
 

@@ -14,6 +14,7 @@ use common::{
 };
 use pxds::callback::Callback;
 use pxds::chunker::Config;
+use pxds::chunks::Layout;
 use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind};
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
@@ -22,7 +23,7 @@ use pxds::index::{Index, RequiredForm, Terms};
 use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, OnChunk, copy_chunk, copy_chunks};
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::source::{CallbackSource, ChunkSource};
-use pxds::store::{Layout, Store};
+use pxds::store::Store;
 use source::{Memory, dynamic, dynamic_of};
 
 fn on_threads(threads: usize) -> CopyOptions {
@@ -31,7 +32,7 @@ fn on_threads(threads: usize) -> CopyOptions {
 
 fn take_in(store: &Store, data: &[u8], key: Option<Arc<CryptKey>>) -> Index {
     let chunker = Config::from_avg(64 << 10).unwrap();
-    let mut ingest = Ingest::new(store, IngestOptions { chunker, key, ..IngestOptions::default() }).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions { chunker, key, ..IngestOptions::default() }).unwrap();
     ingest.write(data).unwrap();
     Index::from_bytes(&ingest.finish().unwrap().finish(usize::MAX).unwrap(), None).unwrap()
 }
@@ -42,7 +43,9 @@ fn restored(store: &Store, index: &Index, key: Option<Arc<CryptKey>>) -> Vec<u8>
         out.extend_from_slice(data);
         Ok(())
     };
-    Restorer::new(store, RestoreOptions { key, ..RestoreOptions::default() }).restore(index, &mut sink).unwrap();
+    Restorer::new(store.chunks(), RestoreOptions { key, ..RestoreOptions::default() })
+        .restore(index, &mut sink)
+        .unwrap();
     out
 }
 
@@ -54,7 +57,7 @@ fn what_is_missing_is_copied_and_what_is_there_is_touched() {
         let (from, to) = (scratch.store_of(Layout::Hex4), scratch.store("target"));
         let index = take_in(&from, &data, None);
         let old = index.chunk(5).unwrap().digest;
-        let stored = fs::read(from.chunk_path(&old)).unwrap();
+        let stored = fs::read(from.chunks().chunk_path(&old)).unwrap();
         let old_path = plant(&to, &old, &stored);
         age(&old_path);
         // What a crash has left is no chunk.
@@ -67,7 +70,7 @@ fn what_is_missing_is_copied_and_what_is_there_is_touched() {
             Ok(())
         }));
         let options = CopyOptions { on_chunk: Some(on_chunk), ..on_threads(threads) };
-        let mut copied = copy_chunks(&from, &index, &to, options).unwrap();
+        let mut copied = copy_chunks(from.chunks(), &index, to.chunks(), options).unwrap();
         assert!(is_fresh(&old_path));
         let seen = std::mem::take(&mut *seen.lock().unwrap());
         assert!(seen.iter().map(|seen| seen.0).eq((0..index.count()).map(|i| index.chunk(i).unwrap().start)));
@@ -76,9 +79,9 @@ fn what_is_missing_is_copied_and_what_is_there_is_touched() {
         assert_eq!((stats.size, stats.chunks), (data.len() as u64, index.count() as u64));
         assert!(stats.new_chunks < stats.chunks && copied.reused());
         // Held, as by an ingest.
-        assert_eq!(kind(reopen(&to).lock_exclusive()), Kind::Busy);
+        assert_eq!(kind(reopen(&to).chunks().lock_exclusive()), Kind::Busy);
         copied.save(&to.path().join("copy.didx")).unwrap();
-        reopen(&to).lock_exclusive().unwrap();
+        reopen(&to).chunks().lock_exclusive().unwrap();
         let again = Index::open(&to.path().join("copy.didx"), None).unwrap();
         assert_eq!((again.header(), again.count()), (index.header(), index.count()));
         assert!(restored(&to, &again, None) == data, "{threads}");
@@ -86,9 +89,12 @@ fn what_is_missing_is_copied_and_what_is_there_is_touched() {
         // Each file as it was, never encoded again.
         for i in 0..index.count() {
             let digest = index.chunk(i).unwrap().digest;
-            assert!(fs::read(from.chunk_path(&digest)).unwrap() == fs::read(to.chunk_path(&digest)).unwrap());
+            assert!(
+                fs::read(from.chunks().chunk_path(&digest)).unwrap()
+                    == fs::read(to.chunks().chunk_path(&digest)).unwrap()
+            );
         }
-        let again = copy_chunks(&from, &index, &to, on_threads(threads)).unwrap();
+        let again = copy_chunks(from.chunks(), &index, to.chunks(), on_threads(threads)).unwrap();
         assert_eq!(again.stats().new_chunks, 0);
     }
 }
@@ -99,11 +105,11 @@ fn images_keep_their_index() {
     let scratch = Scratch::new();
     let (from, to) = (scratch.store("from"), scratch.store("to"));
     let options = ImageOptions { chunk_size: 1 << 16, ..ImageOptions::default() };
-    let mut image = Image::new(&from, Some(data.len() as u64), options).unwrap();
+    let mut image = Image::new(from.chunks(), Some(data.len() as u64), options).unwrap();
     data.chunks(1 << 16).enumerate().for_each(|(i, chunk)| image.write_at((i as u64) << 16, chunk).unwrap());
     let bytes = image.finish().unwrap().finish(usize::MAX).unwrap();
     let index = Index::from_bytes(&bytes, None).unwrap();
-    let mut copied = copy_chunks(&from, &index, &to, on_threads(2)).unwrap();
+    let mut copied = copy_chunks(from.chunks(), &index, to.chunks(), on_threads(2)).unwrap();
     assert!(copied.finish(usize::MAX).unwrap() == bytes);
     assert!(restored(&to, &index, None) == data);
 }
@@ -125,7 +131,7 @@ fn encrypted_chunks_are_proved_by_their_key() {
         let to = scratch.store(name);
         index = index.with_terms(Terms { required_form, ..Terms::default() });
         let options = CopyOptions { key, ..on_threads(2) };
-        match (copy_chunks(&from, &index, &to, options), expected) {
+        match (copy_chunks(from.chunks(), &index, to.chunks(), options), expected) {
             (Ok(copied), None) => {
                 assert_eq!((copied.is_form_known(), copied.key().is_some()), (known, known), "{name}");
                 assert!(restored(&to, &index, Some(Arc::new(CryptKey::new(&[7; 32])))) == data);
@@ -159,23 +165,26 @@ fn what_is_wrong_is_not_copied() {
         for threads in [1, 2, 3, 8] {
             let scratch = Scratch::new();
             let to = scratch.store("to");
-            let error = failure(copy_chunks(&source, &index, &to, on_threads(threads)));
+            let error = failure(copy_chunks(&source, &index, to.chunks(), on_threads(threads)));
             assert_eq!((error.kind(), error.offset()), (expected, Some(lost.start)), "{threads}: {error}");
             assert_eq!(error.digest(), Some(&lost.digest));
-            assert!(!to.chunk_path(&lost.digest).exists());
+            assert!(!to.chunks().chunk_path(&lost.digest).exists());
             assert_only_chunks(&to, &[]);
-            to.lock_exclusive().unwrap();
-            assert_eq!(kind(copy_chunk(&source, &to, &lost.digest, None)), expected);
+            to.chunks().lock_exclusive().unwrap();
+            assert_eq!(kind(copy_chunk(&source, to.chunks(), &lost.digest, None)), expected);
         }
     }
     let (source, scratch) = (Memory::default(), Scratch::new());
     let to = scratch.store("to");
     let digest = source.put(b"data");
     // A length that only the index claims.
-    assert_eq!(kind(copy_chunks(&source, &dynamic_of(&[(5, digest)]), &to, on_threads(1))), Kind::Corrupt);
-    assert_eq!(kind(copy_chunks(&source, &dynamic_of(&[(4, digest)]), &to, on_threads(100_000))), Kind::Argument);
-    let _held = reopen(&to).lock_exclusive().unwrap();
-    assert_eq!(kind(copy_chunks(&source, &dynamic_of(&[(4, digest)]), &to, on_threads(1))), Kind::Busy);
+    assert_eq!(kind(copy_chunks(&source, &dynamic_of(&[(5, digest)]), to.chunks(), on_threads(1))), Kind::Corrupt);
+    assert_eq!(
+        kind(copy_chunks(&source, &dynamic_of(&[(4, digest)]), to.chunks(), on_threads(100_000))),
+        Kind::Argument
+    );
+    let _held = reopen(&to).chunks().lock_exclusive().unwrap();
+    assert_eq!(kind(copy_chunks(&source, &dynamic_of(&[(4, digest)]), to.chunks(), on_threads(1))), Kind::Busy);
     assert_only_chunks(&to, &[]);
 }
 
@@ -192,11 +201,11 @@ fn a_callback_stops_the_copy() {
             if left.fetch_sub(1, Ordering::Relaxed) == 1 { Err(Error::cancelled("test", 12)) } else { Ok(()) }
         }));
         let options = CopyOptions { on_chunk: Some(on_chunk), ..on_threads(threads) };
-        assert_eq!(failure(copy_chunks(&source, &index, &to, options)).callback_value(), 12);
+        assert_eq!(failure(copy_chunks(&source, &index, to.chunks(), options)).callback_value(), 12);
         // What is there helps the next time.
         let there = tree(to.path()).len() as u64 - 1;
         assert!(there >= 15);
-        let stats = copy_chunks(&source, &index, &to, on_threads(threads)).unwrap().stats();
+        let stats = copy_chunks(&source, &index, to.chunks(), on_threads(threads)).unwrap().stats();
         assert_eq!(stats.new_chunks, index.count() as u64 - there);
     }
 }
@@ -218,7 +227,7 @@ fn a_callers_source_is_asked_on_its_thread() {
     }));
     let scratch = Scratch::new();
     let to = scratch.store("to");
-    copy_chunks(&source, &index, &to, on_threads(8)).unwrap();
+    copy_chunks(&source, &index, to.chunks(), on_threads(8)).unwrap();
     assert!(restored(&to, &index, None) == data);
 }
 
@@ -232,10 +241,10 @@ fn one_chunk_heals() {
         if let Some(leftover) = leftover {
             plant(&to, &digest, leftover);
         }
-        assert!(!copy_chunk(&source, &to, &digest, None).unwrap().existed);
-        let path = to.chunk_path(&digest);
+        assert!(!copy_chunk(&source, to.chunks(), &digest, None).unwrap().existed);
+        let path = to.chunks().chunk_path(&digest);
         age(&path);
-        let again = copy_chunk(&source, &to, &digest, None).unwrap();
+        let again = copy_chunk(&source, to.chunks(), &digest, None).unwrap();
         assert!(again.existed && is_fresh(&path));
         assert_eq!(again.stored_size, fs::metadata(&path).unwrap().len());
     }
@@ -244,6 +253,6 @@ fn one_chunk_heals() {
     let digest = sha256(b"encrypted");
     source.plant(&digest, sealed.clone());
     let path = plant(&to, &digest, &sealed[..30]);
-    assert!(!copy_chunk(&source, &to, &digest, None).unwrap().existed);
+    assert!(!copy_chunk(&source, to.chunks(), &digest, None).unwrap().existed);
     assert_eq!(fs::read(path).unwrap(), sealed);
 }

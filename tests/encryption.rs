@@ -20,8 +20,8 @@ use pxds::manifest::{CryptMode, Signature};
 use pxds::name::{Group, Snapshot};
 use pxds::reader::{Cache, Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::{OpenOptions, OpenSnapshot};
 use pxds::store::Store;
+use pxds::tree::{OpenOptions, OpenSnapshot};
 use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 fn key(byte: u8) -> Arc<CryptKey> {
@@ -30,14 +30,14 @@ fn key(byte: u8) -> Arc<CryptKey> {
 
 fn stream(store: &Store, data: &[u8], key: Option<Arc<CryptKey>>) -> StoredIndex {
     let chunker = Config::from_avg(65536).unwrap();
-    let mut ingest = Ingest::new(store, IngestOptions { chunker, key, ..IngestOptions::default() }).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions { chunker, key, ..IngestOptions::default() }).unwrap();
     ingest.write(data).unwrap();
     ingest.finish().unwrap()
 }
 
 fn image(store: &Store, data: &[u8], key: Option<Arc<CryptKey>>) -> StoredIndex {
     let options = ImageOptions { chunk_size: 4096, key, ..ImageOptions::default() };
-    let mut image = Image::new(store, Some(data.len() as u64), options).unwrap();
+    let mut image = Image::new(store.chunks(), Some(data.len() as u64), options).unwrap();
     image.write(data).unwrap();
     image.finish().unwrap()
 }
@@ -52,7 +52,7 @@ fn restore(store: &Store, index: &Index, options: RestoreOptions) -> pxds::error
         data.extend_from_slice(bytes);
         Ok(())
     };
-    Restorer::new(store, options).restore(index, &mut take).map(|()| data)
+    Restorer::new(store.chunks(), options).restore(index, &mut take).map(|()| data)
 }
 
 fn with(key: Option<Arc<CryptKey>>) -> RestoreOptions {
@@ -81,7 +81,7 @@ fn chunks_are_sealed_and_opened() {
         }
         for i in 0..index.count() {
             let digest = index.chunk(i).unwrap().digest;
-            assert!(store.stored_form(&digest).unwrap().unwrap().encrypted);
+            assert!(store.chunks().stored_form(&digest).unwrap().unwrap().encrypted);
         }
     }
     // The same data in the clear shares nothing with it.
@@ -106,7 +106,7 @@ fn encrypted_zeros_are_known_with_the_key() {
     let data = vec![0; 40 * 4096];
     let terms = Terms { required_form: Some(RequiredForm::Encrypted), ..Terms::default() };
     let index = Arc::new(index(&mut image(&store, &data, Some(key(1)))).with_terms(terms));
-    let source = Arc::new(store.clone());
+    let source = Arc::new(store.chunks().clone());
     let reader = |key| {
         let options = ReaderOptions { key, ..ReaderOptions::default() };
         Reader::new(source.clone(), index.clone(), options).unwrap()
@@ -123,7 +123,7 @@ fn a_shared_cache_shows_nothing_to_those_without_the_key() {
     let data = Rng::new(2).bytes(4096);
     let index = Arc::new(index(&mut image(&store, &data, Some(key(1)))));
     let cache = Arc::new(Cache::new(1 << 20).unwrap());
-    let source = Arc::new(store.clone());
+    let source = Arc::new(store.chunks().clone());
     let read = |key: Option<Arc<CryptKey>>| {
         let options = ReaderOptions { key, cache: Some(cache.clone()), ..ReaderOptions::default() };
         let mut out = vec![0; 4096];
@@ -146,7 +146,7 @@ fn an_unencrypted_image_is_not_taken_over_into_an_encrypted_one() {
     {
         let earlier = index(&mut image(&store, &data, before));
         let options = ImageOptions { chunk_size: 4096, key: after, ..ImageOptions::default() };
-        let mut image = Image::new(&store, Some(data.len() as u64), options).unwrap();
+        let mut image = Image::new(store.chunks(), Some(data.len() as u64), options).unwrap();
         image.reuse(&earlier, changed()).unwrap();
         assert_eq!(image.stats().chunks, reused);
     }
@@ -177,7 +177,7 @@ fn snapshots_are_encrypted_and_signed() {
         let signed = mode != CryptMode::None;
         let snapshot = backup(&store, mode, signed.then(|| key(1)), &data);
         let options = |byte| OpenOptions { key: Some(key(byte)), allow_unsigned: !signed, salvage: false };
-        let open = OpenSnapshot::open_with(&store, &snapshot, options(1)).unwrap();
+        let open = OpenSnapshot::open_with(store.tree(), &snapshot, options(1)).unwrap();
         assert_eq!(open.signature(), Some(if signed { Signature::Valid } else { Signature::Missing }));
         let manifest = open.manifest().unwrap();
         assert!(manifest.files().iter().all(|file| file.crypt_mode == mode));
@@ -189,23 +189,24 @@ fn snapshots_are_encrypted_and_signed() {
             assert_eq!(restore(&store, &archive.index, with(None)).is_ok(), mode != CryptMode::Encrypt);
         }
         // Without the key: what is not encrypted can be had.
-        let open = OpenSnapshot::open(&store, &snapshot, None).unwrap();
+        let open = OpenSnapshot::open(store.tree(), &snapshot, None).unwrap();
         assert_eq!(open.signature(), None);
         match open.blob("c.blob", 100) {
             Ok(data) => assert_eq!((data, mode != CryptMode::Encrypt), (b"some configuration".to_vec(), true)),
             Err(error) => assert_eq!((error.kind(), mode), (Kind::Key, CryptMode::Encrypt)),
         }
         // With another key: a signature of a key that is not at hand.
-        let other = OpenSnapshot::open_with(&store, &snapshot, options(2));
+        let other = OpenSnapshot::open_with(store.tree(), &snapshot, options(2));
         assert_eq!(other.err().map(|error| error.kind()), signed.then_some(Kind::KeyMismatch));
         // Notes can be changed without it.
         store
+            .tree()
             .update_manifest(&snapshot, |manifest| {
                 manifest.set_notes(Some("x")).unwrap();
                 Ok(())
             })
             .unwrap();
-        OpenSnapshot::open_with(&store, &snapshot, options(1)).unwrap();
+        OpenSnapshot::open_with(store.tree(), &snapshot, options(1)).unwrap();
     }
 }
 
@@ -237,7 +238,7 @@ fn a_plain_blob_in_the_place_of_an_encrypted_one_is_refused() {
     let dir = store.path().join(snapshot.path());
     let plain = Codec::new().encode_vec(b"slipped in", false).unwrap();
     fs::write(dir.join("c.blob"), &plain).unwrap();
-    let open = OpenSnapshot::open(&store, &snapshot, None).unwrap();
+    let open = OpenSnapshot::open(store.tree(), &snapshot, None).unwrap();
     assert_eq!(kind(open.blob("c.blob", 100)), Kind::Corrupt, "the csum");
 }
 
@@ -343,7 +344,7 @@ fn the_encrypted_snapshots_of_pbs() {
         let (snapshot, name) = path.rsplit_once('/').unwrap();
         // Not all of them are signed.
         let options = OpenOptions { key: Some(key.clone()), allow_unsigned: true, salvage: false };
-        let open = OpenSnapshot::open_with(&store, &Snapshot::parse(snapshot).unwrap(), options).unwrap();
+        let open = OpenSnapshot::open_with(store.tree(), &Snapshot::parse(snapshot).unwrap(), options).unwrap();
         let expected = generate(content["content"].as_array().unwrap());
         let data = match name.ends_with(".blob") {
             true => open.blob(name, usize::MAX).unwrap(),
@@ -386,7 +387,7 @@ fn go_blob(long_header: bool) -> Vec<u8> {
 /// A snapshot as the package leaves one: a blob and an index of one chunk, and a manifest that it has signed.
 fn go_snapshot(store: &Store, long_header: bool) -> Snapshot {
     let snapshot = Snapshot::parse("host/go/2023-11-14T22:13:20Z").unwrap();
-    drop(store.create_snapshot(&snapshot, None).unwrap());
+    drop(store.tree().create_snapshot(&snapshot, None).unwrap());
     let dir = store.path().join(snapshot.path());
     common::plant(store, &go_digest(), &go_blob(long_header));
     let mut writer = DynamicWriter::new(0, None).unwrap();
@@ -434,7 +435,7 @@ fn a_store_of_the_go_package_is_read() {
                     data.extend_from_slice(bytes);
                     Ok(())
                 };
-                Restorer::new(&store, options).restore(&index, &mut sink).map(|()| data)
+                Restorer::new(store.chunks(), options).restore(&index, &mut sink).map(|()| data)
             };
             assert_eq!(restored(go_key().tolerant(tolerant.tolerance())).unwrap(), GO_DATA);
             let strict = if long_header { Kind::Corrupt } else { Kind::Auth };
@@ -445,15 +446,15 @@ fn a_store_of_the_go_package_is_read() {
         }
 
         let options = ReaderOptions { key: Some(tolerant.clone()), ..ReaderOptions::default() };
-        let reader = Reader::new(Arc::new(store.clone()), index.clone(), options).unwrap();
+        let reader = Reader::new(Arc::new(store.chunks().clone()), index.clone(), options).unwrap();
         let mut data = [0; 43];
         assert_eq!(reader.read_at(0, &mut data).unwrap(), 43);
         assert_eq!(data, GO_DATA);
 
         let target = scratch.store("target");
         let options = CopyOptions { key: Some(tolerant.clone()), ..CopyOptions::default() };
-        drop(copy_chunks(&store, &index, &target, options).unwrap());
-        assert_eq!(fs::read(target.chunk_path(&go_digest())).unwrap(), go_blob(long_header));
+        drop(copy_chunks(store.chunks(), &index, target.chunks(), options).unwrap());
+        assert_eq!(fs::read(target.chunks().chunk_path(&go_digest())).unwrap(), go_blob(long_header));
 
         let verify = |key: &Arc<CryptKey>| {
             let options = VerifyOptions {

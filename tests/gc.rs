@@ -14,11 +14,13 @@ use std::sync::atomic::Ordering;
 
 use common::{Json, Scratch, digest_of, failure, is_fresh, kind, mode, quick, vector_json};
 use garbage::{OLD, Scene, chunk_files, clock, collect_and, files_below, index_bytes, pbs_status, real, set_atime};
+use pxds::chunks::Layout;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::gc::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, read_status};
 use pxds::progress::Stage;
-use pxds::store::{Layout, StoreOptions, TreeLocks};
+use pxds::store::StoreOptions;
+use pxds::tree::TreeLocks;
 use serde_json::Value;
 
 const DAY: &str = "host/x/2024-01-01T12:00:00Z";
@@ -74,7 +76,7 @@ fn as_pbs_marks() {
     assert_eq!(fs::read_to_string(&file).unwrap(), status.to_json());
     assert_eq!(mode(&file), 0o644);
     let noted = GcStatus { strange_indexes: 0, missing_chunks: 0, ..status };
-    assert_eq!(read_status(&scene.store).unwrap(), Some(noted));
+    assert_eq!(read_status(scene.store.tree()).unwrap(), Some(noted));
 }
 
 /// A well-formed empty index, on which PBS stops, marks nothing (`empty-didx-aborts-mark`); garbage stops it here too.
@@ -102,7 +104,7 @@ fn an_index_that_is_none_keeps_everything() {
             assert_eq!((error.kind(), error.path()), (wanted, Some(path.as_path())), "{error}");
             assert!(error.message().contains("nothing is removed"), "{error}");
             fs::remove_file(&path).unwrap();
-            assert!(read_status(&scene.store).unwrap().is_none());
+            assert!(read_status(scene.store.tree()).unwrap().is_none());
         }
     }
     assert_eq!(chunk_files(&scene), all);
@@ -221,9 +223,9 @@ fn an_index_that_appears_vanishes_or_turns_to_garbage() {
     assert_eq!(scene.left(&chunks), [true, true, false]);
     // A writer through this store brings a new one, in an older snapshot and elsewhere; its chunks are touched.
     let status = collect_and(&scene, PHASE_MARK, || {
-        let _lock = scene.store.lock_shared().unwrap();
+        let _lock = scene.store.chunks().lock_shared().unwrap();
         scene.age(&chunks[0]);
-        assert!(scene.store.touch_if_present(&chunks[0]).unwrap().is_some());
+        assert!(scene.store.chunks().touch_if_present(&chunks[0]).unwrap().is_some());
         scene.index("new.didx", &chunks[..1]);
     })
     .unwrap();
@@ -268,7 +270,7 @@ fn a_group_that_does_not_hold_still_is_held() {
             if step.phase == PHASE_MARK && !held {
                 // The next step is then told of too.
                 std::thread::sleep(std::time::Duration::from_millis(101));
-                match scene.store.lock_group(&group) {
+                match scene.store.tree().lock_group(&group) {
                     Err(error) => held = error.kind() == Kind::Busy,
                     Ok(_lock) => {
                         two(day + 1);
@@ -319,7 +321,7 @@ fn a_callback_stops_it_and_nothing_is_lost() {
         match result {
             Err(error) => {
                 assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
-                assert!(read_status(&scene.store).unwrap().is_none());
+                assert!(read_status(scene.store.tree()).unwrap().is_none());
             }
             Ok(status) => {
                 assert!(stop_at > 20, "{stop_at}");
@@ -348,7 +350,7 @@ fn a_digest_is_touched_once() {
     let status = scene.collect_with(&GcOptions { remembered: 1, ..GcOptions::default() }, |_| Ok(())).unwrap();
     assert!(status.cache_misses > 4900, "{status:?}");
     assert_eq!(status.disk_chunks, 1000);
-    assert!(chunks.iter().all(|chunk| is_fresh(&scene.store.chunk_path(chunk))));
+    assert!(chunks.iter().all(|chunk| is_fresh(&scene.store.chunks().chunk_path(chunk))));
 }
 
 #[test]
@@ -356,7 +358,7 @@ fn a_dry_run_changes_nothing() {
     let scene = Scene::new();
     let chunks = [scene.chunk("kept"), scene.chunk("gone"), scene.chunk("missing")];
     scene.snapshot(DAY, &[chunks[0], chunks[2]]);
-    fs::remove_file(scene.store.chunk_path(&chunks[2])).unwrap();
+    fs::remove_file(scene.store.chunks().chunk_path(&chunks[2])).unwrap();
     fs::remove_file(scene.store.path().join(".lock")).unwrap();
     let state = || -> BTreeMap<_, _> {
         let facts = |path: &String| common::times_of(&scene.store.path().join(path));
@@ -448,11 +450,11 @@ fn a_status_that_cannot_be_read_is_none() {
     let path = scene.store.path().join(".gc-status");
     for content in ["", "{}", "x", "{\"upid\":null}"] {
         fs::write(&path, content).unwrap();
-        assert_eq!(read_status(&scene.store).unwrap(), None);
+        assert_eq!(read_status(scene.store.tree()).unwrap(), None);
     }
     fs::remove_file(&path).unwrap();
     symlink("x", &path).unwrap();
-    assert_eq!(read_status(&scene.store).unwrap(), None);
+    assert_eq!(read_status(scene.store.tree()).unwrap(), None);
     fs::remove_file(&path).unwrap();
     // Failing to write it fails nothing.
     fs::create_dir(&path).unwrap();

@@ -12,6 +12,8 @@ use std::thread;
 
 use common::{Scratch, kind, plain_blob, quick, reopen, watched};
 use garbage::Scene;
+use pxds::chunks::convert::PHASE_MOVE;
+use pxds::chunks::{ConvertOptions, Converted, InsertOptions, Inserted, Layout};
 use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::gc::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, collect};
@@ -21,26 +23,25 @@ use pxds::limits::BLOB_MAX_ENCODED_SIZE;
 use pxds::name::Group;
 use pxds::prune::{Keep, Mark};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::{PruneOptions, Pruned};
-use pxds::store::convert::PHASE_MOVE;
-use pxds::store::{ConvertOptions, Converted, InsertOptions, Inserted, Layout, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::LockMode;
+use pxds::tree::{PruneOptions, Pruned};
 
 const FIRST: &str = "host/x/2024-01-01T12:00:00Z";
 const SECOND: &str = "host/x/2024-01-02T12:00:00Z";
 
 fn insert(store: &Store, data: &str) -> Inserted {
-    store.insert(&sha256(data.as_bytes()), &plain_blob(data.as_bytes()), InsertOptions::default()).unwrap()
+    store.chunks().insert(&sha256(data.as_bytes()), &plain_blob(data.as_bytes()), InsertOptions::default()).unwrap()
 }
 
 fn loads(store: &Store, digest: &Digest) -> bool {
-    store.load(digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()).is_ok()
+    store.chunks().load(digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()).is_ok()
 }
 
 fn prune(store: &Store) -> Vec<Pruned> {
     let keep = Keep { last: 1, ..Keep::default() };
     let options = PruneOptions { keep, ..PruneOptions::default() };
-    store.prune_group(&Group::parse("host/x").unwrap(), &options).unwrap()
+    store.tree().prune_group(&Group::parse("host/x").unwrap(), &options).unwrap()
 }
 
 fn gc(store: &Store) -> pxds::error::Result<GcStatus> {
@@ -90,19 +91,19 @@ fn writer_and_reader() {
     let scene = Scene::new();
     let data = "x".repeat(100_000);
     let (digest, long) = (sha256(data.as_bytes()), plain_blob(data.as_bytes()));
-    scene.store.insert(&digest, &long, InsertOptions::default()).unwrap();
+    scene.store.chunks().insert(&digest, &long, InsertOptions::default()).unwrap();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             for _ in 0..200 {
-                scene.store.mark_bad(&digest).unwrap();
-                scene.store.insert(&digest, &long, InsertOptions::default()).unwrap();
+                scene.store.chunks().mark_bad(&digest).unwrap();
+                scene.store.chunks().insert(&digest, &long, InsertOptions::default()).unwrap();
             }
             done.store(true, Ordering::SeqCst);
         });
         let reader = reopen(&scene.store);
         while !done.load(Ordering::SeqCst) {
-            match reader.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()) {
+            match reader.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()) {
                 Ok(_) => {}
                 Err(error) => assert_eq!(error.kind(), Kind::NotFound),
             }
@@ -114,8 +115,8 @@ fn writer_and_reader() {
 fn writer_and_set_aside() {
     let scene = Scene::new();
     let digest = scene.chunk("x");
-    assert_eq!(scene.store.mark_bad(&digest).unwrap(), Some(0));
-    assert!(scene.store.touch_if_present(&digest).unwrap().is_none(), "so that the writer stores it again");
+    assert_eq!(scene.store.chunks().mark_bad(&digest).unwrap(), Some(0));
+    assert!(scene.store.chunks().touch_if_present(&digest).unwrap().is_none(), "so that the writer stores it again");
     assert!(!insert(&scene.store, "x").existed);
     assert!(loads(&scene.store, &digest));
 }
@@ -129,9 +130,9 @@ fn writer_and_prune() {
     scene.snapshot("host/x/2024-01-03T12:00:00Z", &[chunk]);
     // A backup holds its group, and the snapshot that it builds on.
     let other = reopen(&scene.store);
-    let group = other.lock_group(base.group()).unwrap();
-    let held = other.lock_snapshot(&base, LockMode::Shared).unwrap();
-    assert_eq!(kind(scene.store.lock_group(base.group())), Kind::Busy);
+    let group = other.tree().lock_group(base.group()).unwrap();
+    let held = other.tree().lock_snapshot(&base, LockMode::Shared).unwrap();
+    assert_eq!(kind(scene.store.tree().lock_group(base.group())), Kind::Busy);
     let pruned = prune(&scene.store);
     let error = |pruned: &Pruned| pruned.error.as_ref().map(|error| error.kind());
     assert_eq!(pruned.iter().map(error).collect::<Vec<_>>(), [None, Some(Kind::Busy), None]);
@@ -146,22 +147,22 @@ fn writer_and_collection() {
     // Of another program: whoever comes second is told so.
     let scene = Scene::new();
     let other = reopen(&scene.store);
-    let lock = other.lock_shared().unwrap();
+    let lock = other.chunks().lock_shared().unwrap();
     let error = common::failure(gc(&scene.store));
     assert_eq!((error.kind(), error.path()), (Kind::Busy, Some(scene.store.path().join(".lock").as_path())));
     drop(lock);
-    gc_and(&scene, PHASE_SWEEP, || assert_eq!(kind(other.lock_shared()), Kind::Busy));
-    assert!(other.lock_shared().is_ok());
+    gc_and(&scene, PHASE_SWEEP, || assert_eq!(kind(other.chunks().lock_shared()), Kind::Busy));
+    assert!(other.chunks().lock_shared().is_ok());
 
     // Of this store: what the writer has touched or written since it began stays.
     scene.snapshot(FIRST, &[]);
     let [marking, sweeping, old] = ["marking", "sweeping", "old"].map(|data| scene.chunk(data));
-    let _lock = scene.store.lock_shared().unwrap();
+    let _lock = scene.store.chunks().lock_shared().unwrap();
     let collected = gc_and(&scene, PHASE_MARK, || assert!(insert(&scene.store, "marking").existed));
     assert_eq!(collected.removed_chunks, 2);
     scene.chunk("sweeping");
     gc_and(&scene, PHASE_SWEEP, || {
-        assert!(scene.store.touch_if_present(&sweeping).unwrap().is_some());
+        assert!(scene.store.chunks().touch_if_present(&sweeping).unwrap().is_some());
         insert(&scene.store, "new");
     });
     assert_eq!(scene.left(&[marking, sweeping, sha256(b"new"), old]), [true, true, true, false]);
@@ -184,7 +185,7 @@ fn writer_and_collection_race() {
         for _ in 0..50 {
             for (i, chunk) in chunks.iter().enumerate() {
                 if i % 2 == 0 {
-                    if scene.store.touch_if_present(chunk).unwrap().is_some() {
+                    if scene.store.chunks().touch_if_present(chunk).unwrap().is_some() {
                         kept += 1;
                         assert!(loads(&scene.store, chunk), "touched and gone");
                     }
@@ -215,7 +216,7 @@ impl Drop for Stop<'_> {
 fn writer_and_dry_run() {
     let scene = Scene::new();
     scene.chunk("old");
-    let _lock = reopen(&scene.store).lock_shared().unwrap();
+    let _lock = reopen(&scene.store).chunks().lock_shared().unwrap();
     assert_eq!(dry_run(&scene.store).removed_chunks, 1);
     assert!(scene.has(&sha256(b"old")));
 }
@@ -226,16 +227,16 @@ fn writer_and_dry_run() {
 fn reader_and_reader() {
     let scene = Scene::new();
     let snapshot = scene.snapshot(FIRST, &[]);
-    let _first = scene.store.lock_snapshot(&snapshot, LockMode::Shared).unwrap();
-    assert!(reopen(&scene.store).lock_snapshot(&snapshot, LockMode::Shared).is_ok());
+    let _first = scene.store.tree().lock_snapshot(&snapshot, LockMode::Shared).unwrap();
+    assert!(reopen(&scene.store).tree().lock_snapshot(&snapshot, LockMode::Shared).is_ok());
 }
 
 #[test]
 fn reader_and_set_aside() {
     let scene = Scene::new();
     let digest = scene.chunk("x");
-    scene.store.mark_bad(&digest).unwrap();
-    assert_eq!(kind(scene.store.load(&digest, 100, &mut Vec::new())), Kind::NotFound);
+    scene.store.chunks().mark_bad(&digest).unwrap();
+    assert_eq!(kind(scene.store.chunks().load(&digest, 100, &mut Vec::new())), Kind::NotFound);
 }
 
 #[test]
@@ -243,7 +244,7 @@ fn reader_and_prune() {
     let scene = Scene::new();
     let read = scene.snapshot(FIRST, &[]);
     scene.snapshot(SECOND, &[]);
-    let held = reopen(&scene.store).lock_snapshot(&read, LockMode::Shared).unwrap();
+    let held = reopen(&scene.store).tree().lock_snapshot(&read, LockMode::Shared).unwrap();
     assert_eq!(prune(&scene.store)[1].error.as_ref().unwrap().kind(), Kind::Busy);
     drop(held);
     assert!(prune(&scene.store)[1].removed);
@@ -258,7 +259,7 @@ fn reader_and_collection() {
     let index = Index::open(&scene.dir(FIRST).join("root.pxar.didx"), None).unwrap();
     let out = scene.scratch.join("out");
     gc_and(&scene, PHASE_SWEEP, || {
-        Restorer::new(&reopen(&scene.store), RestoreOptions::default()).restore_file(&index, &out).unwrap();
+        Restorer::new(reopen(&scene.store).chunks(), RestoreOptions::default()).restore_file(&index, &out).unwrap();
     });
     assert!(fs::read(&out).unwrap() == data.as_bytes());
 }
@@ -267,7 +268,7 @@ fn reader_and_collection() {
 fn reader_and_dry_run() {
     let scene = Scene::new();
     let snapshot = scene.snapshot(FIRST, &[]);
-    let _alone = scene.store.lock_snapshot(&snapshot, LockMode::Exclusive).unwrap();
+    let _alone = scene.store.tree().lock_snapshot(&snapshot, LockMode::Exclusive).unwrap();
     assert_eq!(dry_run(&reopen(&scene.store)).index_file_count, 1);
 }
 
@@ -278,7 +279,10 @@ fn set_aside_and_set_aside() {
     let scene = Scene::new();
     let digest = scene.chunk("x");
     let found = thread::scope(|scope| {
-        let both = [scope.spawn(|| scene.store.mark_bad(&digest)), scope.spawn(|| scene.store.mark_bad(&digest))];
+        let both = [
+            scope.spawn(|| scene.store.chunks().mark_bad(&digest)),
+            scope.spawn(|| scene.store.chunks().mark_bad(&digest)),
+        ];
         both.map(|thread| thread.join().unwrap().unwrap())
     });
     assert_eq!(found.iter().flatten().count(), 1);
@@ -290,9 +294,9 @@ fn set_aside_and_prune() {
     let chunk = scene.chunk("x");
     scene.snapshot(FIRST, &[chunk]);
     scene.snapshot(SECOND, &[]);
-    scene.store.mark_bad(&chunk).unwrap();
+    scene.store.chunks().mark_bad(&chunk).unwrap();
     assert!(prune(&scene.store)[1].removed);
-    assert_eq!(scene.store.mark_bad(&chunk).unwrap(), None);
+    assert_eq!(scene.store.chunks().mark_bad(&chunk).unwrap(), None);
 }
 
 #[test]
@@ -300,12 +304,12 @@ fn set_aside_and_collection() {
     let scene = Scene::new();
     let [marked, before] = ["marked", "before"].map(|data| scene.chunk(data));
     scene.snapshot(FIRST, &[marked, before]);
-    scene.store.mark_bad(&before).unwrap();
-    let bad = |digest: &Digest| scene.store.chunk_path(digest).with_file_name(format!("{digest}.0.bad"));
+    scene.store.chunks().mark_bad(&before).unwrap();
+    let bad = |digest: &Digest| scene.store.chunks().chunk_path(digest).with_file_name(format!("{digest}.0.bad"));
     garbage::set_atime(&bad(&before), garbage::OLD);
     // Set aside after it was marked, by another program.
     let other = reopen(&scene.store);
-    let status = gc_and(&scene, PHASE_SWEEP, || assert!(other.mark_bad(&marked).unwrap().is_some()));
+    let status = gc_and(&scene, PHASE_SWEEP, || assert!(other.chunks().mark_bad(&marked).unwrap().is_some()));
     assert!(bad(&marked).exists() && bad(&before).exists());
     assert_eq!(status.removed_bad, 0);
 }
@@ -320,7 +324,7 @@ fn set_aside_and_dry_run() {
     scene
         .collect_with(&GcOptions { dry_run: true, ..GcOptions::default() }, |_| {
             if once.take().is_some() {
-                other.mark_bad(&chunk).unwrap();
+                other.chunks().mark_bad(&chunk).unwrap();
             }
             Ok(())
         })
@@ -450,12 +454,12 @@ fn mixed(scene: &Scene) -> Store {
 fn writer_and_conversion() {
     let scene = scene_of_hex4();
     scene.chunk("x");
-    let lock = scene.store.lock_shared().unwrap();
+    let lock = scene.store.chunks().lock_shared().unwrap();
     assert_eq!(kind(convert_and(&scene, || ())), Kind::Busy);
     drop(lock);
-    convert_and(&scene, || assert_eq!(kind(scene.store.lock_shared()), Kind::Busy)).unwrap();
-    assert_eq!(kind(scene.store.lock_shared()), Kind::State, "it would write where nobody looks");
-    assert!(reopen(&scene.store).lock_shared().is_ok());
+    convert_and(&scene, || assert_eq!(kind(scene.store.chunks().lock_shared()), Kind::Busy)).unwrap();
+    assert_eq!(kind(scene.store.chunks().lock_shared()), Kind::State, "it would write where nobody looks");
+    assert!(reopen(&scene.store).chunks().lock_shared().is_ok());
 }
 
 #[test]
@@ -478,13 +482,13 @@ fn set_aside_and_conversion() {
     let scene = scene_of_hex4();
     let chunks: Vec<_> = (0..10).map(|i| scene.chunk(&format!("{i}"))).collect();
     convert_and(&scene, || {
-        let set_aside = chunks.iter().filter_map(|chunk| scene.store.mark_bad(chunk).unwrap()).count();
+        let set_aside = chunks.iter().filter_map(|chunk| scene.store.chunks().mark_bad(chunk).unwrap()).count();
         assert_eq!(set_aside, chunks.len() - 1);
     })
     .unwrap();
     let again = reopen(&scene.store);
     for chunk in &chunks {
-        let path = again.chunk_path(chunk);
+        let path = again.chunks().chunk_path(chunk);
         assert_ne!(path.exists(), path.with_file_name(format!("{chunk}.0.bad")).exists(), "{chunk}");
     }
     assert_eq!(chunks.iter().filter(|chunk| loads(&again, chunk)).count(), 1);

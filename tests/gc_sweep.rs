@@ -29,7 +29,7 @@ fn both_layouts_at_once() {
         let hex = digest.to_string();
         let two = path.join(".chunks").join(&hex[..2]);
         fs::create_dir_all(&two).unwrap();
-        fs::rename(scene.store.chunk_path(digest), two.join(&hex)).unwrap();
+        fs::rename(scene.store.chunks().chunk_path(digest), two.join(&hex)).unwrap();
     }
     let scene = Scene::open(scene.scratch, &path, StoreOptions { mixed: true, ..quick() });
     let used: Vec<_> = chunks.iter().copied().step_by(2).collect();
@@ -46,7 +46,7 @@ fn foreign_files_among_the_chunks_are_left_alone() {
     let scene = Scene::new();
     let digest = scene.chunk("x");
     let hex = digest.to_string();
-    let dir = scene.store.chunk_path(&digest).parent().unwrap().to_path_buf();
+    let dir = scene.store.chunks().chunk_path(&digest).parent().unwrap().to_path_buf();
     let foreign = [
         "README".to_owned(),
         hex.to_uppercase(),
@@ -80,7 +80,7 @@ fn foreign_files_among_the_chunks_are_left_alone() {
 fn temporary_files_go_when_they_are_stale() {
     let scene = Scene::new();
     let digest = scene.chunk("x");
-    let path = scene.store.chunk_path(&digest);
+    let path = scene.store.chunks().chunk_path(&digest);
     let temporary = |end: &str| path.with_file_name(format!("{digest}.tmp_{end}"));
     for (end, accessed, modified) in [("stale_", true, true), ("read__", false, true), ("write_", true, false)] {
         fs::write(temporary(end), "12345").unwrap();
@@ -252,12 +252,12 @@ fn bad_copies() {
     let scene = Scene::new();
     let [needed, mended, unneeded] = ["needed", "mended", "unneeded"].map(|data| scene.chunk(data));
     let bad = |digest: &Digest, n: u8| {
-        let path = scene.store.chunk_path(digest);
+        let path = scene.store.chunks().chunk_path(digest);
         path.with_file_name(format!("{digest}.{n}.bad"))
     };
     for digest in [needed, mended, unneeded] {
         for n in [0, 9] {
-            scene.store.mark_bad(&digest).unwrap();
+            scene.store.chunks().mark_bad(&digest).unwrap();
             fs::rename(bad(&digest, 0), bad(&digest, 5)).unwrap();
             fs::rename(bad(&digest, 5), bad(&digest, n)).unwrap();
             set_atime(&bad(&digest, n), OLD);
@@ -271,7 +271,7 @@ fn bad_copies() {
             }
         }
     }
-    fs::remove_file(scene.store.chunk_path(&needed)).unwrap();
+    fs::remove_file(scene.store.chunks().chunk_path(&needed)).unwrap();
     scene.snapshot(DAY, &[needed, mended]);
     let dry = scene.dry_run();
     let status = scene.collect().unwrap();

@@ -21,7 +21,7 @@ fn the_cut_off_decides() {
     {
         let scene = Scene::new();
         let chunk = scene.chunk("x");
-        set_atime(&scene.store.chunk_path(&chunk), real() as u64 - hours_ago * 3600);
+        set_atime(&scene.store.chunks().chunk_path(&chunk), real() as u64 - hours_ago * 3600);
         let options = GcOptions { cutoff_minutes: minutes, ..GcOptions::default() };
         let status = scene.collect_with(&options, |_| Ok(())).unwrap();
         assert_eq!(scene.has(&chunk), kept, "{minutes} {hours_ago}");
@@ -35,12 +35,12 @@ fn what_was_accessed_in_the_future_is_pending_and_told() {
     let scene = Scene::new();
     let chunks = ["used", "future", "far future", "bad"].map(|data| scene.chunk(data));
     scene.snapshot(DAY, &chunks[..1]);
-    scene.store.mark_bad(&chunks[3]).unwrap();
+    scene.store.chunks().mark_bad(&chunks[3]).unwrap();
     let (later, last) = (real() as u64 + 86_400, 4_070_908_800);
-    set_atime(&scene.store.chunk_path(&chunks[0]), last);
-    set_atime(&scene.store.chunk_path(&chunks[1]), later);
-    set_atime(&scene.store.chunk_path(&chunks[2]), last);
-    set_atime(&scene.store.chunk_path(&chunks[3]).with_extension("0.bad"), later);
+    set_atime(&scene.store.chunks().chunk_path(&chunks[0]), last);
+    set_atime(&scene.store.chunks().chunk_path(&chunks[1]), later);
+    set_atime(&scene.store.chunks().chunk_path(&chunks[2]), last);
+    set_atime(&scene.store.chunks().chunk_path(&chunks[3]).with_extension("0.bad"), later);
     let len = |data: &str| common::plain_blob(data.as_bytes()).len() as u64;
     for dry_run in [true, false] {
         let options = GcOptions { dry_run, ..GcOptions::default() };
@@ -53,7 +53,7 @@ fn what_was_accessed_in_the_future_is_pending_and_told() {
     }
     // Once the time has come they go.
     let then = GcOptions { clock: clock(move || last as i64 + 86_701), ..GcOptions::default() };
-    set_atime(&scene.store.chunk_path(&chunks[0]), last);
+    set_atime(&scene.store.chunks().chunk_path(&chunks[0]), last);
     let status = scene.collect_with(&GcOptions { skip_atime_probe: true, ..then }, |_| Ok(())).unwrap();
     assert_eq!((status.removed_chunks, status.removed_bad, status.future_files), (2, 1, 0));
     assert_eq!(scene.left(&chunks), [true, false, false, false]);
@@ -65,8 +65,8 @@ fn what_a_long_writer_has_touched_stays() {
     let scene = Scene::new();
     let chunks = [scene.chunk("touched"), scene.chunk("old")];
     let later = GcOptions { clock: clock(|| real() + 3 * 86_400), ..GcOptions::default() };
-    let lock = scene.store.lock_shared().unwrap();
-    scene.store.touch(&chunks[0]).unwrap();
+    let lock = scene.store.chunks().lock_shared().unwrap();
+    scene.store.chunks().touch(&chunks[0]).unwrap();
     let status = scene.collect_with(&later, |_| Ok(())).unwrap();
     assert_eq!(scene.left(&chunks), [true, false]);
     assert_eq!((status.disk_chunks, status.removed_chunks), (1, 1));
@@ -118,7 +118,7 @@ fn a_clock_that_is_set_back_while_sweeping() {
         .collect_with(&options, |step| {
             if step.phase == PHASE_SWEEP && std::mem::take(&mut first) {
                 ahead.store(0, Ordering::SeqCst);
-                scene.store.touch(&chunk).unwrap();
+                scene.store.chunks().touch(&chunk).unwrap();
             }
             Ok(())
         })

@@ -76,7 +76,7 @@ fn what_is_no_directory_in_the_place_of_one_keeps_everything() {
                 assert!(error.message().contains(&words), "{error}");
             }
             assert_eq!(scene.left(&chunks), [true, true], "{place}");
-            assert!(read_status(&scene.store).unwrap().is_none());
+            assert!(read_status(scene.store.tree()).unwrap().is_none());
         }
     }
 }
@@ -188,7 +188,7 @@ fn what_was_missing_stays_when_it_is_met() {
     let scene = Scene::new();
     let chunks = ["plain", "bad", "misplaced", "gone"].map(|data| scene.chunk(data));
     scene.snapshot(DAY, &chunks[..3]);
-    let paths = chunks.map(|chunk| scene.store.chunk_path(&chunk));
+    let paths = chunks.map(|chunk| scene.store.chunks().chunk_path(&chunk));
     let hidden = scene.scratch.join("hidden");
     fs::create_dir(&hidden).unwrap();
     let away = |i: usize| hidden.join(i.to_string());
@@ -355,7 +355,7 @@ fn what_is_protected_is_counted_and_verified() {
     let dry = scene.dry_run();
     assert_eq!((numbers(dry.index_data_bytes), dry.index_file_count), (all.clone(), all.len() as u64));
     assert_eq!((dry.disk_chunks, dry.removed_chunks), (needed.len() as u64, others.len() as u64));
-    let counted = stats::collect(&scene.store, &StatsOptions { exact: true, ..StatsOptions::default() }).unwrap();
+    let counted = stats::collect(scene.store.tree(), Some(scene.store.chunks()), &StatsOptions::default()).unwrap();
     assert!(counted.complete);
     assert_eq!(
         (numbers(counted.total.described.logical_size), counted.total.unreferenced.0),
@@ -392,7 +392,7 @@ fn what_cannot_be_seen_is_told_of_by_all() {
         assert!(error.path().unwrap().starts_with(&at), "{error}");
         assert_eq!(scene.left(&chunks), [true, true], "{}", place.display());
         scene.said();
-        let counted = stats::collect(&scene.store, &StatsOptions::default()).unwrap();
+        let counted = stats::collect(scene.store.tree(), None, &StatsOptions::default()).unwrap();
         assert_eq!((counted.complete, counted.total.described.unreadable), (false, 1));
         let why = error.message().split_once("nothing is removed: ").unwrap().1;
         assert_eq!(scene.said(), [format!("not counted: {why}")]);

@@ -13,6 +13,7 @@ use image::{
     C, SIZES, bytes_of, check, disk, file_of, finish, growing, image, interrupting, model, options, options_of,
     read_file, stored,
 };
+use pxds::base::NoticeLevel;
 use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
@@ -21,7 +22,7 @@ use pxds::index::{ChunkInfo, Index, IndexKind};
 use pxds::ingest::{Changes, ChunkResult, Image, ImageOptions, IngestStats, OnChunk};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::store::{NoticeLevel, StoreOptions};
+use pxds::store::StoreOptions;
 use pxds::sys::{self, Dir};
 
 // ---- what comes of an image ----
@@ -40,7 +41,7 @@ fn every_way_in_makes_the_index_of_the_image() {
         let mut try_to = |what: &str, size: Option<usize>, feed: &mut dyn FnMut(&mut Image)| {
             number += 1;
             let store = scratch.store(&format!("store-{number}"));
-            let mut image = Image::new(&store, size.map(|size| size as u64), options()).unwrap();
+            let mut image = Image::new(store.chunks(), size.map(|size| size as u64), options()).unwrap();
             feed(&mut image);
             let index = image.finish().unwrap();
             assert_eq!((index.kind(), index.stats()), (IndexKind::Fixed, image.stats()));
@@ -94,10 +95,10 @@ fn single_bytes_make_the_same_index() {
     let scratch = Scratch::new();
     for (name, size) in [("known", Some(data.len() as u64)), ("unknown", None)] {
         let store = scratch.store(name);
-        let mut written = Image::new(&store, size, options()).unwrap();
+        let mut written = Image::new(store.chunks(), size, options()).unwrap();
         data.chunks(1).for_each(|byte| written.write(byte).unwrap());
         check(&store, &finish(written), &data, C);
-        let mut read = Image::new(&store, size, options()).unwrap();
+        let mut read = Image::new(store.chunks(), size, options()).unwrap();
         read.read(&mut reader(&data, 1)).unwrap();
         check(&store, &finish(read), &data, C);
     }
@@ -111,7 +112,7 @@ fn chunks_have_any_size_that_is_a_power_of_two() {
         let store = scratch.store("store");
         let data = &data[..data.len().min(chunk_size.saturating_mul(300))];
         for size in [Some(data.len() as u64), None] {
-            let mut image = Image::new(&store, size, options_of(chunk_size)).unwrap();
+            let mut image = Image::new(store.chunks(), size, options_of(chunk_size)).unwrap();
             image.write(data).unwrap();
             check(&store, &finish(image), data, chunk_size);
         }
@@ -119,16 +120,16 @@ fn chunks_have_any_size_that_is_a_power_of_two() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     for chunk_size in [0, 3, 4095, 2 * BLOB_MAX_SIZE, 1 << 40] {
-        assert_eq!(kind(Image::new(&store, Some(1), options_of(chunk_size))), Kind::Argument, "{chunk_size}");
-        assert_eq!(kind(Image::new(&store, None, options_of(chunk_size))), Kind::Argument, "{chunk_size}");
+        assert_eq!(kind(Image::new(store.chunks(), Some(1), options_of(chunk_size))), Kind::Argument, "{chunk_size}");
+        assert_eq!(kind(Image::new(store.chunks(), None, options_of(chunk_size))), Kind::Argument, "{chunk_size}");
     }
     for (size, chunk_size, expected) in
         [(1 << 63, C, Kind::Argument), (u64::MAX, C, Kind::Argument), (i64::MAX as u64, C, Kind::Limit)]
     {
-        assert_eq!(kind(Image::new(&store, Some(size), options_of(chunk_size))), expected, "{size}");
+        assert_eq!(kind(Image::new(store.chunks(), Some(size), options_of(chunk_size))), expected, "{size}");
     }
     // No lock is left behind.
-    drop(reopen(&store).lock_exclusive().unwrap());
+    drop(reopen(&store).chunks().lock_exclusive().unwrap());
 }
 
 #[test]
@@ -137,7 +138,7 @@ fn the_default_is_4_mib_and_compression() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let before = sys::now();
-    let mut image = Image::new(&store, None, ImageOptions::default()).unwrap();
+    let mut image = Image::new(store.chunks(), None, ImageOptions::default()).unwrap();
     image.write(&data).unwrap();
     let mut index = image.finish().unwrap();
     let header = index.summary().header;
@@ -150,15 +151,16 @@ fn the_default_is_4_mib_and_compression() {
     assert_eq!([0, 1].map(|i| read.chunk(i).unwrap().digest), [zeros; 2]);
     let stats = image.stats();
     assert!((1 << 20..(1 << 20) + 2000).contains(&stats.stored_bytes), "the noise, and next to nothing");
-    let zero_size = store.has(&zeros).unwrap().unwrap();
+    let zero_size = store.chunks().has(&zeros).unwrap().unwrap();
     assert_eq!((stats.chunks, stats.new_chunks, stats.duplicates()), (4, 3, 1));
     assert_eq!(stats.compressed_size, stats.stored_bytes + zero_size);
 
     let plain = scratch.store("plain");
-    let mut image = Image::new(&plain, None, ImageOptions { compress: false, ..ImageOptions::default() }).unwrap();
+    let mut image =
+        Image::new(plain.chunks(), None, ImageOptions { compress: false, ..ImageOptions::default() }).unwrap();
     image.write(&data).unwrap();
     drop(finish(image));
-    assert_eq!(plain.has(&zeros).unwrap(), Some((4 << 20) + 12));
+    assert_eq!(plain.chunks().has(&zeros).unwrap(), Some((4 << 20) + 12));
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn the_restored_image_is_the_image() {
     image.finish().unwrap().save(&path).unwrap();
     let index = Index::open(&path, Some(IndexKind::Fixed)).unwrap();
     let mut restored = Vec::new();
-    Restorer::new(&store, RestoreOptions::default())
+    Restorer::new(store.chunks(), RestoreOptions::default())
         .restore(&index, &mut |bytes| {
             restored.extend_from_slice(bytes);
             Ok(())
@@ -191,9 +193,9 @@ fn unusual_chunk_sizes_are_worth_a_word() {
         Ok(())
     });
     let store = scratch.store_with("store", &StoreOptions { notice: Some(Callback(notice)), ..quick() });
-    drop(Image::new(&store, None, options_of(4 << 20)).unwrap());
+    drop(Image::new(store.chunks(), None, options_of(4 << 20)).unwrap());
     assert!(said.lock().unwrap().is_empty());
-    drop(Image::new(&store, None, options_of(8 << 20)).unwrap());
+    drop(Image::new(store.chunks(), None, options_of(8 << 20)).unwrap());
     assert_eq!(said.lock().unwrap().len(), 1);
     let (level, message) = said.lock().unwrap()[0].clone();
     assert_eq!(level, NoticeLevel::Warning);
@@ -205,7 +207,7 @@ fn an_empty_image_has_an_empty_index() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     for size in [Some(0), None] {
-        let mut image = Image::new(&store, size, options()).unwrap();
+        let mut image = Image::new(store.chunks(), size, options()).unwrap();
         let mut index = image.finish().unwrap();
         assert_eq!(image.stats(), IngestStats::default());
         index.save(&scratch.join("empty.fidx")).unwrap();
@@ -335,7 +337,7 @@ fn a_chunk_may_come_while_a_stream_is_within_it() {
             let feed = |image: &mut Image, bytes: &[u8]| {
                 if read { image.read(&mut reader(bytes, 1000)).unwrap() } else { image.write(bytes).unwrap() }
             };
-            let mut image = Image::new(&store, size, options()).unwrap();
+            let mut image = Image::new(store.chunks(), size, options()).unwrap();
             feed(&mut image, &vec![0xee; C + 100]);
             image.write_at(0, &data[..C]).unwrap();
             image.write_at(C as u64, &data[C..2 * C]).unwrap();
@@ -363,7 +365,7 @@ fn a_file_is_not_read_in_the_middle_of_a_chunk() {
     let store = scratch.store("store");
     let file = file_of(&scratch, "file", &data);
     for size in [Some(data.len() as u64), None] {
-        let mut image = Image::new(&store, size, options()).unwrap();
+        let mut image = Image::new(store.chunks(), size, options()).unwrap();
         image.write(&data[..C + 1]).unwrap();
         let error = failure(read_file(&mut image, &file));
         assert_eq!((error.kind(), error.offset()), (Kind::State, Some(C as u64 + 1)));
@@ -386,15 +388,15 @@ fn zeros_are_asked_for_once() {
     let zeros = sha256(&[0; C]);
     let same = store.clone();
     // Once the chunk is known, the store is not asked: it would have to store it again.
-    let gone = move || fs::remove_file(same.chunk_path(&zeros)).unwrap();
-    let mut image = Image::new(&store, Some(size as u64), interrupting(0, gone)).unwrap();
+    let gone = move || fs::remove_file(same.chunks().chunk_path(&zeros)).unwrap();
+    let mut image = Image::new(store.chunks(), Some(size as u64), interrupting(0, gone)).unwrap();
     image.write(&[0; 3 * C]).unwrap();
     image.read(&mut reader(&[0; 3 * C], 1000)).unwrap();
     image.write_at(9 * C as u64, &[0; C]).unwrap();
     let file = file_of(&scratch, "file", b"");
     file.set_len(size as u64).unwrap();
     read_file(&mut image, &file).unwrap();
-    assert_eq!(store.has(&zeros).unwrap(), None);
+    assert_eq!(store.chunks().has(&zeros).unwrap(), None);
     let stats = image.stats();
     assert_eq!((stats.chunks, stats.new_chunks, stats.new_size), (11, 2, C as u64 + 7));
     assert!(finish(image) == model(&vec![0; size], C));
@@ -407,7 +409,7 @@ fn zeros_that_the_store_has_are_touched() {
     let mut first = image(&store, C);
     first.write(&[0; C]).unwrap();
     drop(finish(first));
-    let path = store.chunk_path(&sha256(&[0; C]));
+    let path = store.chunks().chunk_path(&sha256(&[0; C]));
     age(&path);
     let file = file_of(&scratch, "file", b"");
     file.set_len(5 * C as u64).unwrap();
@@ -438,7 +440,7 @@ fn a_cancelled_image_takes_no_more() {
     let file = file_of(&scratch, "file", &data);
     let cancelling = || {
         let on_chunk: OnChunk = Callback(Arc::new(|_: &ChunkResult| Err(Error::cancelled("test", 9))));
-        Image::new(&store, Some(5 * C as u64), ImageOptions { on_chunk: Some(on_chunk), ..options() }).unwrap()
+        Image::new(store.chunks(), Some(5 * C as u64), ImageOptions { on_chunk: Some(on_chunk), ..options() }).unwrap()
     };
     for feed in [
         &mut |image: &mut Image| image.write(&data) as Result<()>,
@@ -489,7 +491,7 @@ fn a_store_that_fails_ends_the_image() {
     let store = scratch.store("store");
     // Something that is no file has the name of the chunk.
     let digest = sha256(&[1; C]);
-    fs::create_dir_all(store.chunk_path(&digest)).unwrap();
+    fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
     let mut image = image(&store, 2 * C);
     let error = failure(image.write(&[1; 2 * C]));
     assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
@@ -516,7 +518,7 @@ fn the_store_is_held_until_the_index_is_saved() {
     let data = disk(&mut Rng::new(59), 5, 9);
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let free = || reopen(&store).lock_exclusive().is_ok();
+    let free = || reopen(&store).chunks().lock_exclusive().is_ok();
     let mut image = image(&store, data.len());
     assert!(!free());
     image.write(&data).unwrap();
@@ -546,8 +548,8 @@ fn the_store_is_held_until_the_index_is_saved() {
 fn no_image_is_stored_while_the_store_is_collected() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let collection = reopen(&store).lock_exclusive().unwrap();
-    assert_eq!(kind(Image::new(&store, Some(1), options())), Kind::Busy);
+    let collection = reopen(&store).chunks().lock_exclusive().unwrap();
+    assert_eq!(kind(Image::new(store.chunks(), Some(1), options())), Kind::Busy);
     drop(collection);
     image(&store, 1).write(b"x").unwrap();
 }

@@ -108,7 +108,7 @@ fn reused_chunks_are_touched_reported_and_counted() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let earlier = stored(&store, &data);
-    let paths: Vec<_> = data.chunks(C).map(|chunk| store.chunk_path(&sha256(chunk))).collect();
+    let paths: Vec<_> = data.chunks(C).map(|chunk| store.chunks().chunk_path(&sha256(chunk))).collect();
     for path in &paths {
         age(path);
     }
@@ -119,11 +119,11 @@ fn reused_chunks_are_touched_reported_and_counted() {
         Ok(())
     }));
     let options = ImageOptions { on_chunk: Some(on_chunk), ..options() };
-    let mut image = Image::new(&store, Some(data.len() as u64), options).unwrap();
+    let mut image = Image::new(store.chunks(), Some(data.len() as u64), options).unwrap();
     image.reuse(&earlier, Changes::Ranges(vec![(C as u64, 1)])).unwrap();
     let fresh: Vec<bool> = paths.iter().map(|path| is_fresh(path)).collect();
     assert_eq!(fresh, [true, false, true, true]);
-    let stored_size = |chunk: &[u8]| store.has(&sha256(chunk)).unwrap().unwrap();
+    let stored_size = |chunk: &[u8]| store.chunks().has(&sha256(chunk)).unwrap().unwrap();
     let expected: Vec<ChunkResult> = [0, 2, 3]
         .into_iter()
         .map(|i| {
@@ -151,8 +151,8 @@ fn a_chunk_that_the_store_has_lost_is_read_after_all() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let earlier = stored(&store, &data);
-    fs::remove_file(store.chunk_path(&sha256(&data[C..2 * C]))).unwrap();
-    fs::write(store.chunk_path(&sha256(&data[2 * C..3 * C])), b"crash").unwrap();
+    fs::remove_file(store.chunks().chunk_path(&sha256(&data[C..2 * C]))).unwrap();
+    fs::write(store.chunks().chunk_path(&sha256(&data[2 * C..3 * C])), b"crash").unwrap();
     let mut image = image(&store, data.len());
     image.reuse(&earlier, Changes::Ranges(Vec::new())).unwrap();
     assert_eq!(image.stats().chunks, 2);
@@ -169,10 +169,10 @@ fn indexes_and_changes_that_do_not_fit_change_nothing() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let earlier = stored(&store, &data);
-    let mut other = Image::new(&store, Some(4 * C as u64), options_of(2 * C)).unwrap();
+    let mut other = Image::new(store.chunks(), Some(4 * C as u64), options_of(2 * C)).unwrap();
     other.write(&data).unwrap();
     let other = Index::from_bytes(&finish(other), None).unwrap();
-    let mut stream = Ingest::new(&store, IngestOptions::default()).unwrap();
+    let mut stream = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     stream.write(&data).unwrap();
     let dynamic = Index::from_bytes(&bytes_of(stream.finish().unwrap()), None).unwrap();
     let mut damaged = model(&data, C);

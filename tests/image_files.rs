@@ -51,7 +51,7 @@ fn a_sparse_file_is_the_same_as_a_dense_one() {
         let mut stats = Vec::new();
         for (name, file) in [("sparse-store", sparse), ("dense-store", dense)] {
             let store = scratch.store(name);
-            let mut image = Image::new(&store, None, options_of(C)).unwrap();
+            let mut image = Image::new(store.chunks(), None, options_of(C)).unwrap();
             read_file(&mut image, &file).unwrap();
             stats.push(image.stats());
             check(&store, &finish(image), &data, C);
@@ -75,7 +75,7 @@ fn holes_are_not_read() {
     let size = (1 << 40) + 1;
     file.set_len(size).unwrap();
     file.write_all_at(b"x", 1 << 39).unwrap();
-    let mut image = Image::new(&store, None, ImageOptions { threads: 1, ..options_of(4 << 20) }).unwrap();
+    let mut image = Image::new(store.chunks(), None, ImageOptions { threads: 1, ..options_of(4 << 20) }).unwrap();
     let before = bytes_read();
     read_file(&mut image, &file).unwrap();
     // Two chunks have data; the zeros of a whole one may be read as well.
@@ -110,7 +110,7 @@ fn a_file_that_shrinks_is_an_error() {
             file.set_len(8 * C as u64).unwrap();
             let same = same.try_clone().unwrap();
             let options = interrupting(1, move || same.set_len(cut as u64).unwrap());
-            let mut image = Image::new(&store, size, options).unwrap();
+            let mut image = Image::new(store.chunks(), size, options).unwrap();
             let error = failure(read_file(&mut image, &file));
             assert_eq!((error.kind(), error.offset()), (Kind::Corrupt, Some(cut as u64)), "{i}");
             assert_eq!([kind(image.write(b"x")), kind(image.finish())], [Kind::State; 2]);
@@ -127,7 +127,7 @@ fn growth_of_a_file_is_not_seen() {
         let file = file_of(&scratch, "file", &data);
         let same = file.try_clone().unwrap();
         let more = move || same.write_all_at(&[7; 2 * C], 4 * C as u64 + 100).unwrap();
-        let mut image = Image::new(&store, size, interrupting(1, more)).unwrap();
+        let mut image = Image::new(store.chunks(), size, interrupting(1, more)).unwrap();
         read_file(&mut image, &file).unwrap();
         check(&store, &finish(image), &data, C);
     }

@@ -9,6 +9,7 @@ use common::{
     Json, Rng, Scratch, age, assert_only_chunks, failure, generate, is_fresh, kind, mode, names, plant, quick, reader,
     reopen, tree, vector_json,
 };
+use pxds::base::NoticeLevel;
 use pxds::blob::Codec;
 use pxds::callback::Callback;
 use pxds::chunker::Config;
@@ -17,7 +18,7 @@ use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, Index, IndexKind};
 use pxds::ingest::{ChunkResult, Ingest, IngestOptions, IngestStats, OnChunk, StoredIndex};
 use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
-use pxds::store::{NoticeLevel, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::{self, Dir};
 
 /// Chunks of 1 to 16 KiB, and an index that is the same in every run.
@@ -31,7 +32,7 @@ fn options() -> IngestOptions {
 }
 
 fn ingest(store: &Store) -> Ingest {
-    Ingest::new(store, options()).unwrap()
+    Ingest::new(store.chunks(), options()).unwrap()
 }
 
 /// Gives all of `data` in one call.
@@ -57,7 +58,7 @@ fn check(store: &Store, index: &[u8], data: &[u8]) {
     let (mut codec, mut raw, mut at) = (Codec::new(), Vec::new(), 0);
     for ChunkInfo { start, end, digest } in chunks_of(index) {
         assert_eq!(start, at);
-        let blob = store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
+        let blob = store.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
         let plain = codec.decode_vec(blob, Some(&digest), BLOB_MAX_SIZE).unwrap();
         assert!(plain == data[start as usize..end as usize], "{start} to {end}");
         at = end;
@@ -159,7 +160,7 @@ fn the_default_is_4_mib_and_compression() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let before = sys::now();
-    let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     ingest.read(&mut reader(&data, usize::MAX)).unwrap();
     let index = ingest.finish().unwrap();
     let header = index.summary().header;
@@ -173,7 +174,7 @@ fn the_default_is_4_mib_and_compression() {
     // The noise is stored as it is, the zeros take next to nothing.
     assert!((9 << 20..10 << 20).contains(&ingest.stats().stored_bytes));
     let (one, other) =
-        (take_in(&store, b"").0, Ingest::new(&store, IngestOptions::default()).unwrap().finish().unwrap());
+        (take_in(&store, b"").0, Ingest::new(store.chunks(), IngestOptions::default()).unwrap().finish().unwrap());
     assert_ne!(one.summary().header.uuid, other.summary().header.uuid);
     assert_ne!(header.uuid, other.summary().header.uuid);
 }
@@ -184,7 +185,7 @@ fn chunks_are_compressed_unless_told_not_to_be() {
     let scratch = Scratch::new();
     let (compressed, plain) = (scratch.store("compressed"), scratch.store("plain"));
     let with = take_in(&compressed, &data);
-    let mut ingest = Ingest::new(&plain, IngestOptions { compress: false, ..options() }).unwrap();
+    let mut ingest = Ingest::new(plain.chunks(), IngestOptions { compress: false, ..options() }).unwrap();
     ingest.write(&data).unwrap();
     let without = (ingest.finish().unwrap(), ingest.stats());
     assert!(with.1.stored_bytes < 1000);
@@ -204,7 +205,8 @@ fn a_second_ingest_stores_nothing_and_touches_everything() {
     assert_eq!(first_stats.size, data.len() as u64);
     assert!(first_stats.new_chunks > 10 && first_stats.new_chunks <= first_stats.chunks);
     let before = tree(store.path());
-    let paths: Vec<_> = store.chunks().unwrap().map(|entry| store.chunk_path(&entry.unwrap().digest)).collect();
+    let paths: Vec<_> =
+        store.chunks().iter().unwrap().map(|entry| store.chunks().chunk_path(&entry.unwrap().digest)).collect();
     assert_eq!(paths.len() as u64, first_stats.new_chunks);
     let sizes: u64 = paths.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
     assert_eq!(sizes, first_stats.stored_bytes);
@@ -240,15 +242,15 @@ fn lost_and_cut_off_chunks_are_stored_anew() {
     let before = tree(store.path());
     let chunks = chunks_of(&index);
     let (lost, cut, emptied) = (&chunks[2].digest, &chunks[5].digest, &chunks[9].digest);
-    fs::remove_file(store.chunk_path(lost)).unwrap();
-    fs::write(store.chunk_path(cut), b"5byte").unwrap();
-    fs::write(store.chunk_path(emptied), b"").unwrap();
+    fs::remove_file(store.chunks().chunk_path(lost)).unwrap();
+    fs::write(store.chunks().chunk_path(cut), b"5byte").unwrap();
+    fs::write(store.chunks().chunk_path(emptied), b"").unwrap();
 
     let (again, stats) = take_in(&store, &data);
     assert!(bytes_of(again) == index);
     assert_eq!((stats.chunks, stats.new_chunks), (chunks.len() as u64, 3));
     assert!(tree(store.path()) == before);
-    assert_eq!(*said.lock().unwrap(), [cut, emptied].map(|digest| store.chunk_path(digest)));
+    assert_eq!(*said.lock().unwrap(), [cut, emptied].map(|digest| store.chunks().chunk_path(digest)));
 }
 
 // ---- the callback ----
@@ -274,7 +276,7 @@ fn the_callback_is_told_of_each_chunk_in_order() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let (options, log) = logging(None);
-    let mut ingest = Ingest::new(&store, options).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options).unwrap();
     ingest.write(&data).unwrap();
     let index = bytes_of(ingest.finish().unwrap());
     let log = log.lock().unwrap().clone();
@@ -284,7 +286,7 @@ fn the_callback_is_told_of_each_chunk_in_order() {
     let mut sums = IngestStats::default();
     for (told, chunk) in log.iter().zip(&chunks) {
         assert_eq!((told.digest, told.offset, told.offset + told.size), (chunk.digest, chunk.start, chunk.end));
-        assert_eq!(store.has(&told.digest).unwrap(), Some(told.stored_size));
+        assert_eq!(store.chunks().has(&told.digest).unwrap(), Some(told.stored_size));
         sums.size += told.size;
         sums.chunks += 1;
         sums.compressed_size += told.stored_size;
@@ -310,7 +312,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     for (i, k) in [0, 1, 5, last - 1, last].into_iter().enumerate() {
         let store = scratch.store(&format!("cancelled-{i}"));
         let (options, log) = logging(Some(k));
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         assert_eq!(kind(ingest.partial()), Kind::State);
         // The last chunk is stored by finishing.
         let error = match ingest.write(&data) {
@@ -398,7 +400,7 @@ fn a_store_that_fails_ends_the_ingest() {
     let store = scratch.store("store");
     // Something that is no file has the name of the only chunk.
     let digest = sha256(b"data");
-    fs::create_dir_all(store.chunk_path(&digest)).unwrap();
+    fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
     let mut ingest = ingest(&store);
     ingest.write(b"data").unwrap();
     let error = failure(ingest.finish());
@@ -418,12 +420,12 @@ fn configurations_that_cannot_be_are_refused() {
         Config { min: 4097, ..good },
         Config { mask: 6, threshold: 1, ..good },
     ] {
-        assert_eq!(kind(Ingest::new(&store, IngestOptions { chunker, ..options() })), Kind::Argument);
+        assert_eq!(kind(Ingest::new(store.chunks(), IngestOptions { chunker, ..options() })), Kind::Argument);
     }
     // No lock is left behind.
-    drop(reopen(&store).lock_exclusive().unwrap());
+    drop(reopen(&store).chunks().lock_exclusive().unwrap());
     for chunker in [Config::from_avg(32 << 20).unwrap(), Config { max: BLOB_MAX_SIZE as u64, ..good }] {
-        Ingest::new(&store, IngestOptions { chunker, ..options() }).unwrap();
+        Ingest::new(store.chunks(), IngestOptions { chunker, ..options() }).unwrap();
     }
 }
 
@@ -476,12 +478,12 @@ fn an_index_that_cannot_be_saved_can_be_saved_elsewhere() {
         [("missing/a.didx", Kind::NotFound), ("directory", Kind::Exists), ("directory/", Kind::Argument)]
     {
         assert_eq!(kind(index.save(&scratch.join(bad))), expected, "{bad}");
-        assert_eq!(kind(reopen(&store).lock_exclusive()), Kind::Busy, "the chunks are still held");
+        assert_eq!(kind(reopen(&store).chunks().lock_exclusive()), Kind::Busy, "the chunks are still held");
     }
     assert_eq!(names(&scratch.join("directory")), [""; 0]);
     index.save(&scratch.join("directory/a.didx")).unwrap();
     assert_eq!(names(&scratch.join("directory")), ["a.didx"]);
-    drop(reopen(&store).lock_exclusive().unwrap());
+    drop(reopen(&store).chunks().lock_exclusive().unwrap());
 }
 
 /// For a writer of a whole snapshot, who syncs once.
@@ -494,7 +496,7 @@ fn an_index_can_be_saved_without_letting_go_of_the_store() {
     assert_eq!((index.kind(), index.stats()), (IndexKind::Dynamic, stats));
     let dir = Dir::open(scratch.path()).unwrap();
     index.save_in(&dir, c"a.didx", true, None).unwrap();
-    assert_eq!(kind(reopen(&store).lock_exclusive()), Kind::Busy, "the chunks are still held");
+    assert_eq!(kind(reopen(&store).chunks().lock_exclusive()), Kind::Busy, "the chunks are still held");
     assert_eq!(names(scratch.path()), ["a.didx", "store"]);
     assert_eq!(mode(&scratch.join("a.didx")), 0o644);
     assert!(fs::read(scratch.join("a.didx")).unwrap() == index.finish(usize::MAX).unwrap());
@@ -521,11 +523,11 @@ fn an_index_knows_whether_it_uses_chunks_of_others() {
 fn the_store_is_held_from_the_start_until_the_index_is_saved() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let free = || reopen(&store).lock_exclusive().is_ok();
+    let free = || reopen(&store).chunks().lock_exclusive().is_ok();
     assert!(free());
     let mut ingest = ingest(&store);
     assert!(!free());
-    assert!(store.oldest_writer().is_some());
+    assert!(store.chunks().oldest_writer().is_some());
     ingest.write(b"data").unwrap();
     let mut index = ingest.finish().unwrap();
     assert!(!free());
@@ -535,14 +537,14 @@ fn the_store_is_held_from_the_start_until_the_index_is_saved() {
     assert!(!free(), "no file names the chunks yet");
     index.save(&scratch.join("a.didx")).unwrap();
     assert!(free());
-    assert_eq!(store.oldest_writer(), None);
+    assert_eq!(store.chunks().oldest_writer(), None);
 }
 
 #[test]
 fn the_store_is_held_until_the_index_is_dropped() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let free = || reopen(&store).lock_exclusive().is_ok();
+    let free = || reopen(&store).chunks().lock_exclusive().is_ok();
     let mut unfinished = ingest(&store);
     unfinished.write(b"data").unwrap();
     assert!(!free());
@@ -554,7 +556,7 @@ fn the_store_is_held_until_the_index_is_dropped() {
     assert!(free());
 
     let (options, _) = logging(Some(0));
-    let mut cancelled = Ingest::new(&store, options).unwrap();
+    let mut cancelled = Ingest::new(store.chunks(), options).unwrap();
     cancelled.write(&[0; 20_000]).unwrap();
     assert_eq!(kind(cancelled.finish()), Kind::Cancelled);
     let partial = cancelled.partial().unwrap();
@@ -568,12 +570,12 @@ fn the_store_is_held_until_the_index_is_dropped() {
 fn nothing_can_be_stored_while_the_store_is_collected() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let collection = reopen(&store).lock_exclusive().unwrap();
-    let error = failure(Ingest::new(&store, options()));
+    let collection = reopen(&store).chunks().lock_exclusive().unwrap();
+    let error = failure(Ingest::new(store.chunks(), options()));
     assert_eq!((error.kind(), error.path()), (Kind::Busy, Some(&*store.path().join(".lock"))));
     drop(collection);
     // Within one handle the two go together.
-    let _collection = store.lock_exclusive().unwrap();
+    let _collection = store.chunks().lock_exclusive().unwrap();
     take_in(&store, b"data");
 }
 

@@ -15,7 +15,7 @@ use pxds::keyfile::{Kdf, KeyFile};
 use pxds::manifest::CryptMode;
 use pxds::master::{SEALED_KEY_NAME, recover, seal};
 use pxds::name::Group;
-use pxds::snapshot::OpenSnapshot;
+use pxds::tree::OpenSnapshot;
 
 const CREATED: i64 = 1_593_179_765;
 
@@ -55,7 +55,7 @@ fn a_snapshot_takes_a_sealed_key() {
         assert!(!blob.form().encrypted && !blob.form().compressed);
         assert_eq!(blob.payload(), sealed);
         for key in [None, Some(key())] {
-            let open = OpenSnapshot::open(&store, &snapshot, key).unwrap();
+            let open = OpenSnapshot::open(store.tree(), &snapshot, key).unwrap();
             assert_eq!(open.blob(SEALED_KEY_NAME, 4096).unwrap(), sealed);
             let listed = open.manifest().unwrap().find(SEALED_KEY_NAME).unwrap();
             assert_eq!((listed.crypt_mode, listed.size), (crypt_mode, raw.len() as u64));

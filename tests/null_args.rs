@@ -24,6 +24,7 @@ use pxds::ffi::buffer::*;
 use pxds::ffi::cache::*;
 use pxds::ffi::callback::pxds_progress;
 use pxds::ffi::chunker::*;
+use pxds::ffi::chunks::*;
 use pxds::ffi::convert::*;
 use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;

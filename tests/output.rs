@@ -22,13 +22,13 @@ use pxds::sys::{CallerFd, Destination, Output};
 const DATA: &[u8] = b"what is stored";
 
 fn index_of(store: &Store) -> Index {
-    let mut ingest = Ingest::new(store, IngestOptions::default()).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     ingest.write(DATA).unwrap();
     Index::from_bytes(&ingest.finish().unwrap().finish(usize::MAX).unwrap(), None).unwrap()
 }
 
 fn restore(store: &Store, path: &Path) -> Result<(), pxds::error::Error> {
-    Restorer::new(store, RestoreOptions::default()).restore_file(&index_of(store), path)
+    Restorer::new(store.chunks(), RestoreOptions::default()).restore_file(&index_of(store), path)
 }
 
 fn save(path: &Path) -> Result<(), pxds::error::Error> {
@@ -118,17 +118,18 @@ fn an_index_that_has_lost_its_end_is_refused_unless_told_otherwise() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let config = pxds::chunker::Config::from_avg(256).unwrap();
-    let mut ingest = Ingest::new(&store, IngestOptions { chunker: config, ..IngestOptions::default() }).unwrap();
+    let mut ingest =
+        Ingest::new(store.chunks(), IngestOptions { chunker: config, ..IngestOptions::default() }).unwrap();
     let data = common::Rng::new(1).bytes(10_000);
     ingest.write(&data).unwrap();
     let bytes = ingest.finish().unwrap().finish(usize::MAX).unwrap();
     let index = Index::from_bytes(&bytes[..bytes.len() - 40], None).unwrap();
     let path = scratch.join("file");
 
-    let error = Restorer::new(&store, RestoreOptions::default()).restore_file(&index, &path).unwrap_err();
+    let error = Restorer::new(store.chunks(), RestoreOptions::default()).restore_file(&index, &path).unwrap_err();
     assert_eq!(error.kind(), Kind::Corrupt);
     assert!(!path.exists());
-    Restorer::new(&store, RestoreOptions { any_csum: true, ..RestoreOptions::default() })
+    Restorer::new(store.chunks(), RestoreOptions { any_csum: true, ..RestoreOptions::default() })
         .restore_file(&index, &path)
         .unwrap();
     assert_eq!(fs::read(&path).unwrap(), data[..index.size() as usize]);
@@ -150,7 +151,7 @@ fn a_store_of_its_own_is_told_of_an_empty_index() {
     let options = pxds::store::StoreOptions { notice: Some(Callback(Arc::new(notice))), ..quick() };
     let store = Store::open(&scratch.join("store"), &options).unwrap();
     for (path, notices) in [(scratch.join("outside.didx"), 0), (scratch.join("store/inside.didx"), 1)] {
-        let mut index = Ingest::new(&store, IngestOptions::default()).unwrap().finish().unwrap();
+        let mut index = Ingest::new(store.chunks(), IngestOptions::default()).unwrap().finish().unwrap();
         index.save(&path).unwrap();
         assert_eq!(told.lock().unwrap().len(), notices, "{}", path.display());
         assert_eq!(Index::open(&path, None).unwrap().count(), 0);
@@ -290,8 +291,8 @@ fn an_input_is_not_written_over() {
     fs::hard_link(&input, &second).unwrap();
     let file = File::open(&input).unwrap();
     for path in [&input, &link, &second] {
-        let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
-        let mut image = pxds::ingest::Image::new(&store, None, pxds::ingest::ImageOptions::default()).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
+        let mut image = pxds::ingest::Image::new(store.chunks(), None, pxds::ingest::ImageOptions::default()).unwrap();
         (&file).rewind().unwrap();
         ingest.read_fd(CallerFd::new(file.as_raw_fd()).unwrap()).unwrap();
         image.read_fd(CallerFd::new(file.as_raw_fd()).unwrap()).unwrap();
@@ -309,14 +310,14 @@ fn an_index_is_not_restored_over_itself() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let (path, link, second) = (scratch.join("index"), scratch.join("link"), scratch.join("second"));
-    let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     ingest.write(DATA).unwrap();
     ingest.finish().unwrap().save(&path).unwrap();
     symlink(&path, &link).unwrap();
     fs::hard_link(&path, &second).unwrap();
     let content = fs::read(&path).unwrap();
     let index = Index::open(&path, None).unwrap();
-    let mut restorer = Restorer::new(&store, RestoreOptions::default());
+    let mut restorer = Restorer::new(store.chunks(), RestoreOptions::default());
     for out in [&path, &link, &second] {
         assert_eq!(restorer.restore_file(&index, out).unwrap_err().kind(), Kind::Argument);
         let file = File::options().append(true).open(out).unwrap();

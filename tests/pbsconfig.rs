@@ -7,10 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use common::{Scratch, failure, kind};
+use pxds::base::SyncLevel;
 use pxds::error::Kind;
 use pxds::limits::PBS_CONFIG_MAX_SIZE;
 use pxds::pbsconfig::{PbsStore, Tuning};
-use pxds::store::SyncLevel;
 
 const STORE: &str = "/nowhere/store";
 

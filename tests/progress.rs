@@ -125,7 +125,7 @@ fn restored(store: &Store, index: &Index) -> Vec<u8> {
         out.extend_from_slice(data);
         Ok(())
     };
-    Restorer::new(store, RestoreOptions::default()).restore(index, &mut sink).unwrap();
+    Restorer::new(store.chunks(), RestoreOptions::default()).restore(index, &mut sink).unwrap();
     out
 }
 
@@ -133,7 +133,7 @@ fn restored(store: &Store, index: &Index) -> Vec<u8> {
 #[track_caller]
 fn assert_valid(store: &Store, data: &[u8]) {
     let chunker = Config::from_avg(CHUNK as u64).unwrap();
-    let mut ingest = Ingest::new(store, IngestOptions { chunker, ..IngestOptions::default() }).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions { chunker, ..IngestOptions::default() }).unwrap();
     ingest.write(data).unwrap();
     let index = index_of(ingest.finish().unwrap());
     assert!(restored(store, &index) == data);
@@ -150,7 +150,7 @@ fn a_stream_tells_how_far_it_is() {
     for threads in THREADS {
         let store = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(never);
-        let mut ingest = Ingest::new(&store, options(threads, progress)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options(threads, progress)).unwrap();
         (&file).rewind().unwrap();
         ingest.read_fd(fd(&file)).unwrap();
         ingest.finish().unwrap();
@@ -171,7 +171,7 @@ fn an_image_tells_how_far_it_is() {
         let store = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(never);
         let size = Some(data.len() as u64).filter(|_| i > 0);
-        let mut image = Image::new(&store, size, image_options(threads, progress)).unwrap();
+        let mut image = Image::new(store.chunks(), size, image_options(threads, progress)).unwrap();
         image.read_fd(fd(&file)).unwrap();
         image.finish().unwrap();
         if size.is_none() {
@@ -196,7 +196,7 @@ fn a_chunk_that_is_given_again_counts_once() {
         Ok(())
     }));
     let options = ImageOptions { on_chunk: Some(on_chunk), ..image_options(1, progress) };
-    let mut image = Image::new(&scratch.store("store"), Some(3 * CHUNK as u64), options).unwrap();
+    let mut image = Image::new(scratch.store("store").chunks(), Some(3 * CHUNK as u64), options).unwrap();
     for i in [0, 0, 2, 0, 1] {
         image.write_at((i * CHUNK) as u64, &data[i * CHUNK..][..CHUNK]).unwrap();
     }
@@ -219,7 +219,7 @@ fn a_copy_tells_how_far_it_is() {
         let to = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(never);
         let options = CopyOptions { on_chunk: dawdle(), progress, threads, ..CopyOptions::default() };
-        copy_chunks(&from, &index, &to, options).unwrap();
+        copy_chunks(&from, &index, to.chunks(), options).unwrap();
         let stages = log.stages(CHUNKS, CHUNKS, data.len() as u64);
         assert_eq!(stages[0], Stage { total: CHUNKS, ..Stage::default() });
         assert!(stages.len() as u64 > CHUNKS / 7, "{stages:?}");
@@ -269,7 +269,7 @@ fn a_restore_tells_how_far_it_is() {
 fn small_pieces_are_told_of_too() {
     let scratch = Scratch::new();
     let (progress, log) = Log::watch(never);
-    let mut ingest = Ingest::new(&scratch.store("store"), options(1, progress)).unwrap();
+    let mut ingest = Ingest::new(scratch.store("store").chunks(), options(1, progress)).unwrap();
     let mut count = 0;
     ingest
         .read(&mut |buffer| {
@@ -299,7 +299,7 @@ fn a_stream_that_is_stopped_has_the_index_of_its_start() {
         for least in [0, 1, 10] {
             let store = scratch.store(&format!("store-{threads}-{least}"));
             let (progress, log) = Log::watch(move |_, stage| stage.done >= least);
-            let mut ingest = Ingest::new(&store, options(threads, progress)).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options(threads, progress)).unwrap();
             (&file).rewind().unwrap();
             assert_cancelled(ingest.read_fd(fd(&file)));
             let last = *log.stages(0, ingest.stats().chunks, data.len() as u64).last().unwrap();
@@ -333,7 +333,7 @@ fn a_stream_from_a_callback_stops_as_others_do() {
                 if !by_progress && told == 5 { Err(Error::cancelled("test", 9)) } else { Ok(()) }
             }));
             let options = IngestOptions { on_chunk: Some(on_chunk), ..options(threads, progress) };
-            let mut ingest = Ingest::new(&store, options).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options).unwrap();
             let mut rest = &data[..];
             assert_cancelled(
                 ingest.read(&mut |buffer| std::io::Read::read(&mut rest, buffer).map_err(|_| unreachable!())),
@@ -355,7 +355,7 @@ fn an_image_that_is_stopped_leaves_chunks() {
     for threads in THREADS {
         let store = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(|_, stage| stage.done >= 10);
-        let mut image = Image::new(&store, Some(data.len() as u64), image_options(threads, progress)).unwrap();
+        let mut image = Image::new(store.chunks(), Some(data.len() as u64), image_options(threads, progress)).unwrap();
         assert_cancelled(image.read_fd(fd(&file)));
         assert_eq!(log.stages(CHUNKS, CHUNKS, data.len() as u64).last().unwrap().done, image.stats().chunks);
         assert_eq!([kind(image.write(b"x")), kind(image.finish())], [Kind::State; 2]);
@@ -363,11 +363,11 @@ fn an_image_that_is_stopped_leaves_chunks() {
         assert_valid(&store, &data);
 
         // What is taken from an earlier image can be stopped too.
-        let mut image = Image::new(&store, Some(data.len() as u64), image_options(threads, None)).unwrap();
+        let mut image = Image::new(store.chunks(), Some(data.len() as u64), image_options(threads, None)).unwrap();
         image.write(&data).unwrap();
         let earlier = index_of(image.finish().unwrap());
         let (progress, log) = Log::watch(|_, stage| stage.done >= 10);
-        let mut image = Image::new(&store, Some(data.len() as u64), image_options(threads, progress)).unwrap();
+        let mut image = Image::new(store.chunks(), Some(data.len() as u64), image_options(threads, progress)).unwrap();
         assert_cancelled(image.reuse(&earlier, pxds::ingest::Changes::Ranges(Vec::new())));
         assert_eq!(log.stages(CHUNKS, CHUNKS, data.len() as u64).last().unwrap().done, image.stats().chunks);
     }
@@ -383,9 +383,10 @@ fn a_copy_that_is_stopped_leaves_chunks() {
         let to = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(|_, stage| stage.done >= 10);
         let options = CopyOptions { on_chunk: dawdle(), progress, threads, ..CopyOptions::default() };
-        assert_cancelled(copy_chunks(&from, &index, &to, options));
+        assert_cancelled(copy_chunks(&from, &index, to.chunks(), options));
         assert!(log.stages(CHUNKS, CHUNKS, data.len() as u64).last().unwrap().done >= 10);
-        let stored = copy_chunks(&from, &index, &to, CopyOptions { threads, ..CopyOptions::default() }).unwrap();
+        let stored =
+            copy_chunks(&from, &index, to.chunks(), CopyOptions { threads, ..CopyOptions::default() }).unwrap();
         assert!(stored.stats().new_chunks <= CHUNKS - 10);
         assert!(restored(&to, &index_of(stored)) == data);
         assert_valid(&to, &data);
@@ -497,7 +498,7 @@ fn an_input_that_gives_nothing_holds_up_no_cancel() {
             let store = scratch.store(&format!("store-{threads}-{given}"));
             let (progress, log) = watch_for_standstill();
             let mut ingest =
-                Ingest::new(&store, IngestOptions { on_chunk: None, ..options(threads, progress) }).unwrap();
+                Ingest::new(store.chunks(), IngestOptions { on_chunk: None, ..options(threads, progress) }).unwrap();
             assert_cancelled(stalled(data, |fd| ingest.read_fd(fd)));
             let partial = index_of(ingest.partial().unwrap());
             assert_eq!(partial.kind(), IndexKind::Dynamic);
@@ -507,7 +508,7 @@ fn an_input_that_gives_nothing_holds_up_no_cancel() {
             let (progress, log) = watch_for_standstill();
             let size = Some(64 << 20).filter(|_| i > 0);
             let options = ImageOptions { on_chunk: None, ..image_options(threads, progress) };
-            let mut image = Image::new(&store, size, options).unwrap();
+            let mut image = Image::new(store.chunks(), size, options).unwrap();
             assert_cancelled(stalled(data, |fd| image.read_fd(fd)));
             log.stages(if i > 0 { 1024 } else { 0 }, image.stats().chunks, image.stats().size);
         }
@@ -540,11 +541,11 @@ fn an_input_that_gives_little_holds_up_no_cancel() {
     for threads in THREADS {
         let store = scratch.store(&format!("store-{threads}"));
         let (progress, log) = Log::watch(|calls, _| calls == 4);
-        let mut ingest = Ingest::new(&store, options(threads, progress)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options(threads, progress)).unwrap();
         trickle(&mut |fd| assert_cancelled(ingest.read_fd(fd)));
         log.stages(0, 0, 0);
         let (progress, log) = Log::watch(|calls, _| calls == 4);
-        let mut image = Image::new(&store, None, image_options(threads, progress)).unwrap();
+        let mut image = Image::new(store.chunks(), None, image_options(threads, progress)).unwrap();
         trickle(&mut |fd| assert_cancelled(image.read_fd(fd)));
         log.stages(0, 0, 0);
     }

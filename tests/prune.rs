@@ -8,14 +8,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Json, Rng, Scratch, failure, flock, kind, vector_json};
+use pxds::base::SyncLevel;
 use pxds::calendar::{format_time, parse_time};
 use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
 use pxds::name::Group;
 use pxds::progress::{OnProgress, Stage};
 use pxds::prune::{Keep, Mark, Row, marks};
-use pxds::snapshot::{PruneOptions, Pruned};
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
+use pxds::tree::{PruneOptions, Pruned, Tree};
 use pxds::zone::Zone;
 use serde_json::Value;
 
@@ -424,10 +425,9 @@ impl Scene {
         self.scratch.join(GROUP).join(time_of(number))
     }
 
-    fn store(&self) -> Store {
+    fn tree(&self) -> Tree {
         let (notices, on_notice) = (self.notices.clone(), self.on_notice.clone());
         let options = StoreOptions {
-            bare: true,
             sync: SyncLevel::None,
             notice: Some(Callback(Arc::new(move |_, message: &str, path: Option<&Path>| {
                 assert!(path.is_some(), "{message}");
@@ -439,7 +439,7 @@ impl Scene {
             }))),
             ..StoreOptions::default()
         };
-        Store::open(self.scratch.path(), &options).unwrap()
+        Store::open_tree(self.scratch.path(), &options).unwrap()
     }
 
     fn prune(&self, last: u64, dry_run: bool) -> pxds::error::Result<Vec<Pruned>> {
@@ -449,7 +449,7 @@ impl Scene {
     fn prune_with(&self, last: u64, dry_run: bool, progress: Option<OnProgress>) -> pxds::error::Result<Vec<Pruned>> {
         let group = Group::parse(GROUP).unwrap();
         let keep = keep([last, 0, 0, 0, 0, 0]);
-        self.store().prune_group(&group, &PruneOptions { keep, dry_run, progress, ..PruneOptions::default() })
+        self.tree().prune_group(&group, &PruneOptions { keep, dry_run, progress, ..PruneOptions::default() })
     }
 
     /// The days whose snapshots are there.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use common::{Scratch, failure, kind, plain_blob, quick};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::base::ReadOnly;
 use pxds::blob::Codec;
+use pxds::chunks::{ConvertOptions, InsertOptions, Layout};
 use pxds::error::{Kind, Result};
 use pxds::gc::{GcOptions, collect};
 use pxds::hash::sha256;
@@ -17,9 +19,9 @@ use pxds::ingest::{CopyOptions, Image, ImageOptions, Ingest, IngestOptions, copy
 use pxds::manifest::Manifest;
 use pxds::name::{BackupType, Group, Snapshot};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::{DestroyOptions, Destroyed, OpenSnapshot, PruneOptions};
-use pxds::store::{ConvertOptions, InsertOptions, Layout, ReadOnly, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::LockMode;
+use pxds::tree::{DestroyOptions, Destroyed, OpenSnapshot, PruneOptions};
 use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 const DATA: &[u8] = b"the data of a chunk";
@@ -38,7 +40,7 @@ fn make(scratch: &Scratch) -> Store {
     let store = scratch.store("store");
     let options = BackupOptions { time: Some(snapshot().time()), ..BackupOptions::default() };
     let mut backup = Backup::new(&store, &group(), options).unwrap();
-    let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     ingest.write(DATA).unwrap();
     backup.add_index("a.didx", &mut ingest.finish().unwrap()).unwrap();
     backup.add_blob("b.blob", DATA, true).unwrap();
@@ -68,45 +70,45 @@ type Change = fn(&Store) -> Result<()>;
 
 /// Every way in which the core changes a store.
 const CHANGES: &[(&str, Change)] = &[
-    ("lock, shared", |store| store.lock_shared().map(drop)),
-    ("lock, exclusive", |store| store.lock_exclusive().map(drop)),
-    ("lock of a group", |store| store.lock_group(&group()).map(drop)),
-    ("lock of a snapshot", |store| store.lock_snapshot(&snapshot(), LockMode::Exclusive).map(drop)),
-    ("lock of a manifest", |store| store.lock_manifest(&snapshot()).map(drop)),
-    ("insert", |store| store.insert(&sha256(b"new"), &plain_blob(b"new"), InsertOptions::default()).map(drop)),
+    ("lock, shared", |store| store.chunks().lock_shared().map(drop)),
+    ("lock, exclusive", |store| store.chunks().lock_exclusive().map(drop)),
+    ("lock of a group", |store| store.tree().lock_group(&group()).map(drop)),
+    ("lock of a snapshot", |store| store.tree().lock_snapshot(&snapshot(), LockMode::Exclusive).map(drop)),
+    ("lock of a manifest", |store| store.tree().lock_manifest(&snapshot()).map(drop)),
+    ("insert", |store| store.chunks().insert(&sha256(b"new"), &plain_blob(b"new"), InsertOptions::default()).map(drop)),
     ("insert what is there", |store| {
-        store.insert(&sha256(DATA), &plain_blob(DATA), InsertOptions::default()).map(drop)
+        store.chunks().insert(&sha256(DATA), &plain_blob(DATA), InsertOptions::default()).map(drop)
     }),
     ("insert, verified", |store| {
-        store.insert_verified(&mut Codec::new(), &sha256(b"new"), 3, &plain_blob(b"new")).map(drop)
+        store.chunks().insert_verified(&mut Codec::new(), &sha256(b"new"), 3, &plain_blob(b"new")).map(drop)
     }),
-    ("insert for an index", |store| store.insert_for_index(&sha256(b"new"), &plain_blob(b"new")).map(drop)),
-    ("touch", |store| store.touch(&sha256(DATA))),
-    ("touch of what is not there", |store| store.touch(&sha256(b"new"))),
-    ("mark as bad", |store| store.mark_bad(&sha256(DATA)).map(drop)),
-    ("ingest of a stream", |store| Ingest::new(store, IngestOptions::default()).map(drop)),
-    ("ingest of an image", |store| Image::new(store, Some(4), ImageOptions::default()).map(drop)),
+    ("insert for an index", |store| store.chunks().insert_for_index(&sha256(b"new"), &plain_blob(b"new")).map(drop)),
+    ("touch", |store| store.chunks().touch(&sha256(DATA))),
+    ("touch of what is not there", |store| store.chunks().touch(&sha256(b"new"))),
+    ("mark as bad", |store| store.chunks().mark_bad(&sha256(DATA)).map(drop)),
+    ("ingest of a stream", |store| Ingest::new(store.chunks(), IngestOptions::default()).map(drop)),
+    ("ingest of an image", |store| Image::new(store.chunks(), Some(4), ImageOptions::default()).map(drop)),
     ("copy of chunks", |store| {
-        let index = OpenSnapshot::open(store, &snapshot(), None)?.index("a.didx")?.index;
-        copy_chunks(store, &index, store, CopyOptions::default()).map(drop)
+        let index = OpenSnapshot::open(store.tree(), &snapshot(), None)?.index("a.didx")?.index;
+        copy_chunks(store.chunks(), &index, store.chunks(), CopyOptions::default()).map(drop)
     }),
     ("backup", |store| Backup::new(store, &group(), BackupOptions::default()).map(drop)),
     ("backup into a new group", |store| {
         Backup::new(store, &Group::parse("ns/a/ct/1")?, BackupOptions::default()).map(drop)
     }),
-    ("group", |store| store.make_group(&Group::parse("ct/1")?, None)),
-    ("snapshot", |store| store.create_snapshot(&Snapshot::parse("ct/1/2020-06-26T13:56:05Z")?, None).map(drop)),
+    ("group", |store| store.tree().make_group(&Group::parse("ct/1")?, None)),
+    ("snapshot", |store| store.tree().create_snapshot(&Snapshot::parse("ct/1/2020-06-26T13:56:05Z")?, None).map(drop)),
     ("manifest", |store| store.store_manifest(&snapshot(), &Manifest::new(BackupType::Vm, "100", snapshot().time())?)),
-    ("notes of a snapshot", |store| store.update_manifest(&snapshot(), |_| Ok(()))),
-    ("owner", |store| store.set_group_owner(&group(), "a@pam")),
-    ("notes of a group", |store| store.set_group_notes(&group(), "notes")),
-    ("no notes of a group", |store| store.set_group_notes(&group(), "")),
-    ("protection", |store| store.set_protected(&snapshot(), true)),
-    ("removal of a snapshot", |store| store.destroy_snapshot(&snapshot()).map(drop)),
+    ("notes of a snapshot", |store| store.tree().update_manifest(&snapshot(), |_| Ok(()))),
+    ("owner", |store| store.tree().set_group_owner(&group(), "a@pam")),
+    ("notes of a group", |store| store.tree().set_group_notes(&group(), "notes")),
+    ("no notes of a group", |store| store.tree().set_group_notes(&group(), "")),
+    ("protection", |store| store.tree().set_protected(&snapshot(), true)),
+    ("removal of a snapshot", |store| store.tree().destroy_snapshot(&snapshot()).map(drop)),
     ("removal of a group", |store| {
-        store.destroy_group(&group(), &DestroyOptions::default(), &mut Destroyed::default())
+        store.tree().destroy_group(&group(), &DestroyOptions::default(), &mut Destroyed::default())
     }),
-    ("prune", |store| store.prune_group(&group(), &PruneOptions::default()).map(drop)),
+    ("prune", |store| store.tree().prune_group(&group(), &PruneOptions::default()).map(drop)),
     ("garbage collection", |store| collect(store, &GcOptions::default()).map(drop)),
     ("verification", |store| Verifier::new(store, VerifyOptions::default()).map(drop)),
 ];
@@ -144,9 +146,9 @@ fn what_reads_works() {
     let store = make(&scratch);
     let before = look(store.path());
     let store = read_only(&store, ReadOnly::Wanted);
-    assert_eq!(store.snapshots(&group()).unwrap().len(), 1);
-    let _held = store.lock_snapshot(&snapshot(), LockMode::Shared).unwrap();
-    let open = OpenSnapshot::open(&store, &snapshot(), None).unwrap();
+    assert_eq!(store.tree().snapshots(&group()).unwrap().len(), 1);
+    let _held = store.tree().lock_snapshot(&snapshot(), LockMode::Shared).unwrap();
+    let open = OpenSnapshot::open(store.tree(), &snapshot(), None).unwrap();
     assert_eq!(open.blob("b.blob", 100).unwrap(), DATA);
     let mut restored = Vec::new();
     let mut sink = |data: &[u8]| {
@@ -154,7 +156,7 @@ fn what_reads_works() {
         Ok(())
     };
     let index = open.index("a.didx").unwrap().index;
-    Restorer::new(&store, RestoreOptions::default()).restore(&index, &mut sink).unwrap();
+    Restorer::new(store.chunks(), RestoreOptions::default()).restore(&index, &mut sink).unwrap();
     assert_eq!(restored, DATA);
 
     let options = VerifyOptions { read_only: true, ..VerifyOptions::default() };
@@ -162,7 +164,7 @@ fn what_reads_works() {
     verifier.run(&Scope::Store).unwrap();
     assert_eq!((verifier.sums().ok, verifier.sums().failed), (1, 0));
     let dry = PruneOptions { dry_run: true, ..PruneOptions::default() };
-    let pruned = store.prune_group(&group(), &dry).unwrap();
+    let pruned = store.tree().prune_group(&group(), &dry).unwrap();
     assert_eq!(pruned.len(), 1);
     let dry = GcOptions { dry_run: true, ..GcOptions::default() };
     assert_eq!(collect(&store, &dry).unwrap().disk_chunks, 1);

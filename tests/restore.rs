@@ -11,7 +11,9 @@ use std::process::Command;
 use std::thread;
 
 use common::{Rng, Scratch, failure, kind, mode, names, plain_blob, plant, raw_blob, umask};
+use pxds::base::SyncLevel;
 use pxds::chunker::Config;
+use pxds::chunks::Layout;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::format::{IndexHeader, MAGIC_COMPRESSED_BLOB, MAGIC_ENCRYPTED_BLOB, MAGIC_FIXED_INDEX};
@@ -20,19 +22,19 @@ use pxds::index::{ChunkInfo, DynamicWriter, Index};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::store::{Layout, Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::CallerFd;
 
 /// Stores `data` in chunks of 1 to 16 KiB, of which a part is compressed.
 fn take_in(store: &Store, data: &[u8]) -> Index {
     let options = IngestOptions { chunker: Config::from_avg(4096).unwrap(), ..IngestOptions::default() };
-    let mut ingest = Ingest::new(store, options).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options).unwrap();
     ingest.write(data).unwrap();
     Index::from_bytes(&ingest.finish().unwrap().finish(usize::MAX).unwrap(), None).unwrap()
 }
 
 fn restorer_of(store: &Store) -> Restorer {
-    Restorer::new(store, RestoreOptions::default())
+    Restorer::new(store.chunks(), RestoreOptions::default())
 }
 
 fn chunks(index: &Index) -> Vec<ChunkInfo> {
@@ -205,7 +207,8 @@ fn a_wrong_csum_is_found_before_anything_is_given_out() {
         assert_eq!((kind(result), out), (Kind::Corrupt, Vec::new()));
         // For salvage.
         let mut out = Vec::new();
-        let mut restorer = Restorer::new(&store, RestoreOptions { any_csum: true, ..RestoreOptions::default() });
+        let mut restorer =
+            Restorer::new(store.chunks(), RestoreOptions { any_csum: true, ..RestoreOptions::default() });
         let mut sink = |data: &[u8]| {
             out.extend_from_slice(data);
             Ok(())
@@ -241,7 +244,7 @@ fn a_missing_chunk_is_named() {
     let store = scratch.store("store");
     let index = take_in(&store, &data);
     for i in [0, 3, index.count() - 1] {
-        let path = store.chunk_path(&index.chunk(i).unwrap().digest);
+        let path = store.chunks().chunk_path(&index.chunk(i).unwrap().digest);
         let content = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         assert_fails_at(&store, &index, &data, i, Kind::NotFound, "missing");
@@ -260,7 +263,7 @@ fn three_chunks(scratch: &Scratch, compressed: bool) -> (Store, Index, Vec<u8>) 
         plant(&store, &sha256(part), &codec.encode_vec(part, compressed).unwrap());
     }
     let index = index_of(&parts.each_ref().map(|part| (part.len() as u64, sha256(part))));
-    let stored = fs::read(store.chunk_path(&sha256(&parts[1]))).unwrap();
+    let stored = fs::read(store.chunks().chunk_path(&sha256(&parts[1]))).unwrap();
     assert_eq!(stored[..8] == MAGIC_COMPRESSED_BLOB, compressed);
     (store, index, parts.concat())
 }
@@ -271,7 +274,7 @@ fn every_bit_flip_is_found() {
     for compressed in [false, true] {
         let scratch = Scratch::new();
         let (store, index, data) = three_chunks(&scratch, compressed);
-        let path = store.chunk_path(&index.chunk(1).unwrap().digest);
+        let path = store.chunks().chunk_path(&index.chunk(1).unwrap().digest);
         let good = fs::read(&path).unwrap();
         for bit in 0..good.len() * 8 {
             let mut damaged = good.clone();
@@ -290,7 +293,7 @@ fn every_truncation_is_found() {
     for compressed in [false, true] {
         let scratch = Scratch::new();
         let (store, index, data) = three_chunks(&scratch, compressed);
-        let path = store.chunk_path(&index.chunk(1).unwrap().digest);
+        let path = store.chunks().chunk_path(&index.chunk(1).unwrap().digest);
         let good = fs::read(&path).unwrap();
         for len in 0..good.len() {
             fs::write(&path, &good[..len]).unwrap();
@@ -312,7 +315,7 @@ fn damage_behind_a_right_crc_is_found() {
     for compressed in [false, true] {
         let scratch = Scratch::new();
         let (store, index, data) = three_chunks(&scratch, compressed);
-        let path = store.chunk_path(&index.chunk(1).unwrap().digest);
+        let path = store.chunks().chunk_path(&index.chunk(1).unwrap().digest);
         let good = fs::read(&path).unwrap();
         let magic: [u8; 8] = good[..8].try_into().unwrap();
         for at in 12..good.len() {
@@ -340,7 +343,7 @@ fn swapped_chunks_are_found() {
     let store = scratch.store("store");
     let index = take_in(&store, &data);
     let (one, other) = (2, 5);
-    let paths = [one, other].map(|i| store.chunk_path(&index.chunk(i).unwrap().digest));
+    let paths = [one, other].map(|i| store.chunks().chunk_path(&index.chunk(i).unwrap().digest));
     fs::rename(&paths[0], scratch.join("aside")).unwrap();
     fs::rename(&paths[1], &paths[0]).unwrap();
     fs::rename(scratch.join("aside"), &paths[1]).unwrap();
@@ -388,7 +391,7 @@ fn what_is_no_file_is_no_chunk() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let digest = sha256(b"data");
-    fs::create_dir_all(store.chunk_path(&digest)).unwrap();
+    fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
     let error = failure(restore(&store, &index_of(&[(4, digest)])).0);
     assert_eq!((error.digest(), error.offset()), (Some(&digest), Some(0)), "{error}");
 }
@@ -398,7 +401,7 @@ fn what_is_no_file_is_no_chunk() {
 /// An index whose third chunk is missing.
 fn broken(store: &Store) -> Index {
     let index = take_in(store, &Rng::new(37).bytes(100_000));
-    fs::remove_file(store.chunk_path(&chunks(&index)[2].digest)).unwrap();
+    fs::remove_file(store.chunks().chunk_path(&chunks(&index)[2].digest)).unwrap();
     index
 }
 

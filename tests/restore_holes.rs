@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Rng, Scratch, failure, kind, names, plain_blob, raw_blob};
+use pxds::base::SyncLevel;
 use pxds::callback::Callback;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
@@ -21,7 +22,6 @@ use pxds::index::{Index, RequiredForm, Terms};
 use pxds::limits::BLOB_MAX_SIZE;
 use pxds::restore::{RestoreOptions, Restorer};
 use pxds::source::OnBad;
-use pxds::store::SyncLevel;
 use pxds::sys::CallerFd;
 use source::{Memory, cut, dynamic, dynamic_of, fixed};
 

@@ -258,10 +258,10 @@ fn a_store_that_vanishes() {
         let scratch = Scratch::new();
         let store = scratch.store("store");
         let options = IngestOptions { chunker: Config::from_avg(256 << 10).unwrap(), ..IngestOptions::default() };
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         ingest.write(&data).unwrap();
         let index = Index::from_bytes(&ingest.finish().unwrap().finish(usize::MAX).unwrap(), None).unwrap();
-        let mut restorer = Restorer::new(&store, on_threads(threads));
+        let mut restorer = Restorer::new(store.chunks(), on_threads(threads));
         let mut out = Vec::new();
         let result = restorer.restore(&index, &mut |piece: &[u8]| {
             if out.is_empty() {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use common::{Rng, Scratch, failure, kind, quick, tree};
 use pxds::backup::{Backup, BackupOptions};
 use pxds::chunker::Config;
+use pxds::chunks::{ConvertOptions, InsertOptions, Layout};
 use pxds::error::Kind;
 use pxds::gc::{GcOptions, collect};
 use pxds::hash::sha256;
@@ -15,8 +16,8 @@ use pxds::index::ChunkInfo;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::name::{Group, Snapshot};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::OpenSnapshot;
-use pxds::store::{ConvertOptions, InsertOptions, Layout, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
+use pxds::tree::OpenSnapshot;
 use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 const TIME: i64 = 1_593_179_765;
@@ -27,24 +28,25 @@ fn make(store: &Store, group: &str, seed: u64, len: usize) -> (Snapshot, Vec<Chu
     let options = BackupOptions { time: Some(TIME), ..BackupOptions::default() };
     let mut backup = Backup::new(store, &Group::parse(group).unwrap(), options).unwrap();
     let chunker = Config::from_avg(4096).unwrap();
-    let mut ingest = Ingest::new(store, IngestOptions { chunker, ..IngestOptions::default() }).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions { chunker, ..IngestOptions::default() }).unwrap();
     ingest.write(&Rng::new(seed).bytes(len)).unwrap();
     backup.add_index("a.didx", &mut ingest.finish().unwrap()).unwrap();
     backup.finish().unwrap();
     let snapshot = backup.snapshot().clone();
-    let index = OpenSnapshot::open(store, &snapshot, None).unwrap().index("a.didx").unwrap().index;
+    let index = OpenSnapshot::open(store.tree(), &snapshot, None).unwrap().index("a.didx").unwrap().index;
     (snapshot, (0..index.count()).map(|i| index.chunk(i).unwrap()).collect())
 }
 
 fn empty(store: &Store, chunks: &[ChunkInfo]) {
     for chunk in chunks {
-        fs::write(store.chunk_path(&chunk.digest), b"").unwrap();
+        fs::write(store.chunks().chunk_path(&chunk.digest), b"").unwrap();
     }
 }
 
 /// Whether a handle that is opened now takes a change.
 fn takes_changes(store: &Store) -> bool {
-    let result = common::reopen(store).insert(&sha256(DATA), &common::plain_blob(DATA), InsertOptions::default());
+    let result =
+        common::reopen(store).chunks().insert(&sha256(DATA), &common::plain_blob(DATA), InsertOptions::default());
     match result {
         Ok(_) => true,
         Err(error) => {
@@ -66,11 +68,11 @@ fn several_empty_files_of_chunks_that_snapshots_need() {
     empty(&store, &second[..1]);
     assert!(takes_changes(&store), "two may be what a crash has left");
     let open = common::reopen(&store);
-    assert!(open.lock_shared().is_ok());
+    assert!(open.chunks().lock_shared().is_ok());
     empty(&store, &second[1..2]);
     assert!(!takes_changes(&store));
-    assert!(open.lock_shared().is_ok(), "who has looked does not look again");
-    fs::remove_file(store.chunk_path(&second[1].digest)).unwrap();
+    assert!(open.chunks().lock_shared().is_ok(), "who has looked does not look again");
+    fs::remove_file(store.chunks().chunk_path(&second[1].digest)).unwrap();
     assert!(takes_changes(&store), "a missing file is no sign");
 }
 
@@ -119,7 +121,7 @@ fn a_chunk_that_is_expected_in_the_bucket() {
     let scratch = Scratch::in_memory();
     let store = scratch.store_of(Layout::Hex4);
     let (_, chunks) = make(&store, "vm/1", 1, 20_000);
-    let path = store.chunk_path(&chunks[1].digest);
+    let path = store.chunks().chunk_path(&chunks[1].digest);
     let using = PathBuf::from(format!("{}.using", path.display()));
     fs::write(&using, b"").unwrap();
     assert!(takes_changes(&store), "PBS removes it when the chunk comes");
@@ -141,23 +143,24 @@ fn it_can_be_read_and_nothing_else() {
     assert_eq!(kind(collect(&open(), &GcOptions::default())), Kind::Unsupported);
     assert_eq!(kind(Verifier::new(&open(), VerifyOptions::default()).map(drop)), Kind::Unsupported);
     assert_eq!(kind(Backup::new(&open(), snapshot.group(), BackupOptions::default())), Kind::Unsupported);
-    assert_eq!(kind(open().destroy_snapshot(&snapshot)), Kind::Unsupported);
-    assert_eq!(kind(open().update_manifest(&snapshot, |_| Ok(()))), Kind::Unsupported);
-    assert_eq!(kind(open().set_protected(&snapshot, true)), Kind::Unsupported);
-    assert_eq!(kind(open().mark_bad(&chunks[0].digest)), Kind::Unsupported);
+    assert_eq!(kind(open().tree().destroy_snapshot(&snapshot)), Kind::Unsupported);
+    assert_eq!(kind(open().tree().update_manifest(&snapshot, |_| Ok(()))), Kind::Unsupported);
+    assert_eq!(kind(open().tree().set_protected(&snapshot, true)), Kind::Unsupported);
+    assert_eq!(kind(open().chunks().mark_bad(&chunks[0].digest)), Kind::Unsupported);
     let convert = Store::convert(store.path(), Layout::Hex2, &quick(), &ConvertOptions::default());
     assert_eq!(kind(convert), Kind::Unsupported);
 
     let index =
-        |snapshot: &Snapshot| OpenSnapshot::open(&open(), snapshot, None).unwrap().index("a.didx").unwrap().index;
+        |snapshot: &Snapshot| OpenSnapshot::open(open().tree(), snapshot, None).unwrap().index("a.didx").unwrap().index;
     let mut data = Vec::new();
     let mut take = |bytes: &[u8]| {
         data.extend_from_slice(bytes);
         Ok(())
     };
-    Restorer::new(&open(), RestoreOptions::default()).restore(&index(&whole), &mut take).unwrap();
+    Restorer::new(open().chunks(), RestoreOptions::default()).restore(&index(&whole), &mut take).unwrap();
     assert!(data == Rng::new(2).bytes(30_000));
-    let error = failure(Restorer::new(&open(), RestoreOptions::default()).restore(&index(&snapshot), &mut |_| Ok(())));
+    let error =
+        failure(Restorer::new(open().chunks(), RestoreOptions::default()).restore(&index(&snapshot), &mut |_| Ok(())));
     assert!(error.kind() == Kind::NotFound && error.message().ends_with("its file is empty"), "{error}");
     let options = VerifyOptions { read_only: true, ..VerifyOptions::default() };
     let handle = open();
@@ -175,7 +178,7 @@ fn it_can_be_read_and_nothing_else() {
     let sums = verifier.sums();
     assert_eq!((sums.missing, sums.bad, sums.renamed), (5, 0, 0));
     drop(verifier);
-    assert_eq!(store.mark_bad(&chunks[1].digest).unwrap(), None);
+    assert_eq!(store.chunks().mark_bad(&chunks[1].digest).unwrap(), None);
     make(&store, "vm/3", 1, 60_000);
-    assert!(chunks.iter().all(|chunk| store.has(&chunk.digest).unwrap().is_some()));
+    assert!(chunks.iter().all(|chunk| store.chunks().has(&chunk.digest).unwrap().is_some()));
 }

@@ -338,7 +338,7 @@ fn nothing_is_left_in_threads(pieces: &[Piece], scratch: &Scratch) {
     let threads = 4;
     let chunker = Config::from_avg(65536).unwrap();
     let options = IngestOptions { chunker, key: Some(key.clone()), threads, ..IngestOptions::default() };
-    let mut ingest = Ingest::new(&store, options).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options).unwrap();
     ingest.write(&data).unwrap();
     let index = Index::from_bytes(&ingest.finish().unwrap().finish(usize::MAX).unwrap(), None).unwrap();
     let options = RestoreOptions { key: Some(key.clone()), threads, ..RestoreOptions::default() };
@@ -347,7 +347,7 @@ fn nothing_is_left_in_threads(pieces: &[Piece], scratch: &Scratch) {
         len += bytes.len();
         Ok(())
     };
-    Restorer::new(&store, options).restore(&index, &mut take).unwrap();
+    Restorer::new(store.chunks(), options).restore(&index, &mut take).unwrap();
     assert_eq!(len, data.len());
     drop((ingest, key));
     assert_nothing_left(pieces, "a key that threads have used");

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Rng, Scratch, failure, plain_blob, quick};
 use pxds::callback::Callback;
+use pxds::chunks::InsertOptions;
 use pxds::error::Kind;
 use pxds::hash::sha256;
 use pxds::index::Index;
 use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions};
 use pxds::progress::OnProgress;
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::store::{InsertOptions, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::CallerFd;
 
 const SIZE: usize = 8 << 20;
@@ -57,7 +58,7 @@ fn fails<T>(result: pxds::error::Result<T>, errno: i32) {
 
 /// Everything that writes, into files that may not grow and pipes that nobody reads.
 fn write_everywhere(scratch: &Scratch, store: &Store, index: &Index, data: &[u8], threads: usize) {
-    let restorer = || Restorer::new(store, RestoreOptions { threads, ..RestoreOptions::default() });
+    let restorer = || Restorer::new(store.chunks(), RestoreOptions { threads, ..RestoreOptions::default() });
     fails(restorer().restore_file(index, &scratch.join("out")), libc::EFBIG);
     let file = fs::File::create(scratch.join("file")).unwrap();
     fails(restorer().restore_fd(index, CallerFd::new(file.as_raw_fd()).unwrap()), libc::EFBIG);
@@ -67,12 +68,12 @@ fn write_everywhere(scratch: &Scratch, store: &Store, index: &Index, data: &[u8]
     fails(restorer().restore_fd(index, CallerFd::new(writer.as_raw_fd()).unwrap()), libc::EPIPE);
 
     let blob = plain_blob(&data[..2 * LIMIT as usize]);
-    fails(store.insert(&sha256(b"x"), &blob, InsertOptions::default()), libc::EFBIG);
-    let mut ingest = Ingest::new(store, IngestOptions { threads, ..IngestOptions::default() }).unwrap();
+    fails(store.chunks().insert(&sha256(b"x"), &blob, InsertOptions::default()), libc::EFBIG);
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions { threads, ..IngestOptions::default() }).unwrap();
     let new: Vec<u8> = data.iter().map(|byte| !byte).collect();
     fails(ingest.write(&new).and_then(|()| ingest.finish().map(drop)), libc::EFBIG);
     let options = ImageOptions { threads, ..ImageOptions::default() };
-    let mut image = Image::new(store, Some(SIZE as u64), options).unwrap();
+    let mut image = Image::new(store.chunks(), Some(SIZE as u64), options).unwrap();
     fails(image.write(&new).and_then(|()| image.finish().map(drop)), libc::EFBIG);
 }
 
@@ -83,7 +84,7 @@ fn the_process_is_left_alone() {
     let scratch = Scratch::new();
     let store = scratch.store_with("store", &quick());
     let data = Rng::new(1).bytes(SIZE);
-    let mut ingest = Ingest::new(&store, IngestOptions::default()).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default()).unwrap();
     ingest.write(&data).unwrap();
     let path = store.path().join("x.didx");
     ingest.finish().unwrap().save(&path).unwrap();
@@ -124,9 +125,9 @@ fn without_streams(scratch: &Scratch, index: &Index, data: &[u8]) {
 
     let store = Store::open(&scratch.join("store"), &StoreOptions::default()).unwrap();
     seen.push(closed());
-    let lock = store.lock_shared().unwrap();
+    let lock = store.chunks().lock_shared().unwrap();
     seen.push(closed());
-    let mut listed = store.chunks().unwrap();
+    let mut listed = store.chunks().iter().unwrap();
     listed.next().unwrap().unwrap();
     seen.push(closed());
     drop(lock);
@@ -139,7 +140,7 @@ fn without_streams(scratch: &Scratch, index: &Index, data: &[u8]) {
         Ok(())
     }));
     let options = RestoreOptions { threads: 1, progress: Some(progress), ..RestoreOptions::default() };
-    let mut restorer = Restorer::new(&store, options);
+    let mut restorer = Restorer::new(store.chunks(), options);
     let out = scratch.join("out");
     let restored = restorer.restore_file(index, &out).map(drop);
     seen.push(closed());

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{Scratch, failure, flock};
+use pxds::base::SyncLevel;
 use pxds::error::Kind;
 use pxds::name::{Group, Snapshot};
-use pxds::snapshot::{DestroyOptions, Destroyed};
-use pxds::store::{Store, StoreOptions, SyncLevel, TreeLocks};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::LockMode;
+use pxds::tree::TreeLocks;
+use pxds::tree::{DestroyOptions, Destroyed};
 
 const TIME: &str = "2020-06-26T13:56:05Z";
 
@@ -31,29 +33,32 @@ fn locks_are_flocks_on_the_directories() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = snapshot(&format!("host/x/{TIME}"));
-    drop(store.create_snapshot(&x, None).unwrap());
+    drop(store.tree().create_snapshot(&x, None).unwrap());
     let (group_dir, dir) = (store.path().join("host/x"), store.path().join(x.path()));
 
-    let held = store.lock_group(x.group()).unwrap();
+    let held = store.tree().lock_group(x.group()).unwrap();
     assert!(flock(&group_dir, false).is_none());
-    assert_eq!(failure(store.create_group(x.group(), None)).path(), Some(&*group_dir));
+    assert_eq!(failure(store.tree().create_group(x.group(), None)).path(), Some(&*group_dir));
     drop(held);
     let foreign = flock(&group_dir, true).unwrap();
-    assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
+    assert_eq!(failure(store.tree().lock_group(x.group())).kind(), Kind::Busy);
     let mut destroyed = Destroyed::default();
-    assert_eq!(failure(store.destroy_group(x.group(), &DestroyOptions::default(), &mut destroyed)).kind(), Kind::Busy);
+    assert_eq!(
+        failure(store.tree().destroy_group(x.group(), &DestroyOptions::default(), &mut destroyed)).kind(),
+        Kind::Busy
+    );
     drop(foreign);
 
-    let shared = store.lock_snapshot(&x, LockMode::Shared).unwrap();
+    let shared = store.tree().lock_snapshot(&x, LockMode::Shared).unwrap();
     assert!(flock(&dir, false).is_some());
     assert!(flock(&dir, true).is_none());
-    assert_eq!(failure(store.destroy_snapshot(&x)).kind(), Kind::Busy);
+    assert_eq!(failure(store.tree().destroy_snapshot(&x)).kind(), Kind::Busy);
     drop(shared);
     assert_eq!(
-        failure(store.lock_snapshot(&snapshot("host/x/2000-01-01T00:00:00Z"), LockMode::Shared)).kind(),
+        failure(store.tree().lock_snapshot(&snapshot("host/x/2000-01-01T00:00:00Z"), LockMode::Shared)).kind(),
         Kind::NotFound
     );
-    assert_eq!(failure(store.lock_group(&group("host/none"))).kind(), Kind::NotFound);
+    assert_eq!(failure(store.tree().lock_group(&group("host/none"))).kind(), Kind::NotFound);
 }
 
 #[test]
@@ -61,11 +66,11 @@ fn a_manifest_is_waited_for() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = snapshot(&format!("host/x/{TIME}"));
-    drop(store.create_snapshot(&x, None).unwrap());
-    assert_eq!(failure(store.lock_manifest(&x)).kind(), Kind::NotFound);
+    drop(store.tree().create_snapshot(&x, None).unwrap());
+    assert_eq!(failure(store.tree().lock_manifest(&x)).kind(), Kind::NotFound);
     let manifest = store.path().join(x.path()).join("index.json.blob");
     fs::write(&manifest, "").unwrap();
-    drop(store.lock_manifest(&x).unwrap());
+    drop(store.tree().lock_manifest(&x).unwrap());
     let foreign = flock(&manifest, true).unwrap();
     fs::write(scratch.join("new"), "").unwrap();
     let replaced = Arc::new(AtomicBool::new(false));
@@ -73,7 +78,7 @@ fn a_manifest_is_waited_for() {
         let (store, x, replaced) = (store.clone(), x.clone(), replaced.clone());
         move || loop {
             let was_replaced = replaced.load(Ordering::SeqCst);
-            match store.lock_manifest(&x) {
+            match store.tree().lock_manifest(&x) {
                 // On a busy machine it may take longer than is waited for until the other is there.
                 Err(error) if error.kind() == Kind::Busy && !was_replaced => {}
                 other => return other.map(drop),
@@ -100,31 +105,31 @@ fn lock_files_of_newer_servers() {
     let scratch = Scratch::new();
     let store = with_lock_files(&scratch, &scratch.store("store"));
     let x = snapshot(&format!("ns/a/ns/b/host/x/{TIME}"));
-    let held = store.create_snapshot(&x, None).unwrap();
+    let held = store.tree().create_snapshot(&x, None).unwrap();
     let dir = scratch.join("run/locks/main/a:b");
     let file = dir.join("host-x-2020\\x2d06\\x2d26T13\\x3a56\\x3a05Z");
     assert_eq!(fs::metadata(&file).unwrap().len(), 0);
     assert!(flock(&file, false).is_none());
     assert!(flock(&store.path().join(x.path()), true).is_some(), "the directory itself is free");
-    assert_eq!(failure(store.set_protected(&x, true)).path(), Some(&*file));
+    assert_eq!(failure(store.tree().set_protected(&x, true)).path(), Some(&*file));
     drop(held);
     let foreign = flock(&dir.join("host-x"), true).unwrap();
-    assert_eq!(failure(store.lock_group(x.group())).kind(), Kind::Busy);
+    assert_eq!(failure(store.tree().lock_group(x.group())).kind(), Kind::Busy);
     drop(foreign);
     fs::write(store.path().join(x.path()).join("index.json.blob"), "").unwrap();
-    let held = store.lock_manifest(&x).unwrap();
+    let held = store.tree().lock_manifest(&x).unwrap();
     assert!(flock(&dir.join("host-x-2020\\x2d06\\x2d26T13\\x3a56\\x3a05Z-.index.json.lck"), true).is_none());
     drop(held);
     // A lock on what does not exist is of no use.
-    assert_eq!(failure(store.lock_group(&group("host/none"))).kind(), Kind::NotFound);
-    assert!(store.destroy_snapshot(&x).unwrap());
+    assert_eq!(failure(store.tree().lock_group(&group("host/none"))).kind(), Kind::NotFound);
+    assert!(store.tree().destroy_snapshot(&x).unwrap());
     assert_eq!(common::names(&dir), ["host-x"], "those of the snapshot are gone");
     // After an upgrade without a restart the directories are locked as before.
     fs::write(scratch.join("run/old-locking"), "").unwrap();
-    let held = store.create_snapshot(&x, None).unwrap();
+    let held = store.tree().create_snapshot(&x, None).unwrap();
     assert!(flock(&store.path().join(x.path()), true).is_none());
     drop(held);
-    let held = store.lock_manifest(&x).unwrap();
+    let held = store.tree().lock_manifest(&x).unwrap();
     assert!(
         flock(&scratch.join("run/locks/main").join(x.path()).join(format!("{TIME}.index.json.lck")), true).is_none()
     );
@@ -141,7 +146,7 @@ fn the_directory_of_lock_files_can_have_any_name() {
         ..StoreOptions::default()
     };
     let store = Store::open(scratch.store("store").path(), &options).unwrap();
-    drop(store.create_group(&group("host/x"), None).unwrap());
+    drop(store.tree().create_group(&group("host/x"), None).unwrap());
     assert!(dir.join("main/host-x").exists());
 }
 
@@ -152,17 +157,17 @@ fn what_crashes_of_older_versions_have_left_goes_with_the_next_backup() {
     let x = snapshot(&format!("host/x/{TIME}"));
     let left = |end: &str| store.path().join(format!("host/x/{TIME}.tmp_{end}"));
     for end in ["AbC123", "AbC124"] {
-        drop(store.create_snapshot(&x, None).unwrap());
+        drop(store.tree().create_snapshot(&x, None).unwrap());
         fs::rename(store.path().join(x.path()), left(end)).unwrap();
     }
-    assert_eq!(store.snapshots(x.group()).unwrap(), []);
+    assert_eq!(store.tree().snapshots(x.group()).unwrap(), []);
     // One is being removed right now.
     let held = flock(&left("AbC124"), true).unwrap();
-    let group = store.create_group(x.group(), None).unwrap();
-    let work = group.start_snapshot(&store, &x).unwrap();
+    let group = store.tree().create_group(x.group(), None).unwrap();
+    let work = group.start_snapshot(store.tree(), &x).unwrap();
     assert!(!left("AbC123").exists() && left("AbC124").exists());
     drop((held, work));
-    group.start_snapshot(&store, &x).unwrap();
+    group.start_snapshot(store.tree(), &x).unwrap();
     assert_eq!(common::names(&store.path().join("host/x")), ["owner"]);
 }
 
@@ -172,15 +177,15 @@ fn work_in_progress_lies_outside_the_groups() {
     let store = scratch.store("store");
     let x = snapshot(&format!("ns/a/host/x/{TIME}"));
     let place = store.path().join(".pxds-tmp");
-    let group = store.create_group(x.group(), None).unwrap();
-    let work = group.start_snapshot(&store, &x).unwrap();
+    let group = store.tree().create_group(x.group(), None).unwrap();
+    let work = group.start_snapshot(store.tree(), &x).unwrap();
     assert_eq!(work.path().parent(), Some(&*place));
     assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(work.path()).unwrap().permissions().mode() & 0o777, 0o755);
     assert!(flock(&work.path(), false).is_none(), "it is held");
     assert_eq!(common::names(&store.path().join("ns/a/host/x")), ["owner"]);
     fs::create_dir_all(work.path().join("sub/sub")).unwrap();
-    let other = group.start_snapshot(&store, &snapshot("ns/a/host/x/2020-06-26T13:56:06Z")).unwrap();
+    let other = group.start_snapshot(store.tree(), &snapshot("ns/a/host/x/2020-06-26T13:56:06Z")).unwrap();
     drop(work);
     assert_eq!(common::names(&place).len(), 1, "of the other");
     other.commit(&x, true).unwrap();
@@ -188,7 +193,7 @@ fn work_in_progress_lies_outside_the_groups() {
     assert_eq!(common::names(&store.path().join("ns/a/host/x")), [TIME, "owner"]);
     assert!(flock(&store.path().join(x.path()), true).is_some(), "nothing is held any more");
     // The time is taken, and what was made for it goes.
-    let work = group.start_snapshot(&store, &x).unwrap();
+    let work = group.start_snapshot(store.tree(), &x).unwrap();
     assert_eq!(failure(work.commit(&x, true)).kind(), Kind::Exists);
     assert!(!place.exists());
 }
@@ -198,15 +203,15 @@ fn the_hidden_directory_is_one_or_nothing_is_done() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = snapshot(&format!("host/x/{TIME}"));
-    drop(store.create_snapshot(&x, None).unwrap());
+    drop(store.tree().create_snapshot(&x, None).unwrap());
     let outside = scratch.join("outside");
     fs::create_dir(&outside).unwrap();
     let place = store.path().join(".pxds-tmp");
     let refused = || {
-        let group = store.create_group(x.group(), None).unwrap();
-        assert_eq!(failure(group.start_snapshot(&store, &x)).path(), Some(&*place));
+        let group = store.tree().create_group(x.group(), None).unwrap();
+        assert_eq!(failure(group.start_snapshot(store.tree(), &x)).path(), Some(&*place));
         drop(group);
-        assert_eq!(failure(store.destroy_snapshot(&x)).kind(), Kind::Exists);
+        assert_eq!(failure(store.tree().destroy_snapshot(&x)).kind(), Kind::Exists);
         assert!(store.path().join(x.path()).exists() && common::names(&outside).is_empty());
     };
     symlink(&outside, &place).unwrap();
@@ -215,7 +220,7 @@ fn the_hidden_directory_is_one_or_nothing_is_done() {
     fs::write(&place, "").unwrap();
     refused();
     fs::remove_file(&place).unwrap();
-    assert!(store.destroy_snapshot(&x).unwrap());
+    assert!(store.tree().destroy_snapshot(&x).unwrap());
     assert_eq!(common::names(store.path()), [".chunks", ".lock", "host"]);
 }
 
@@ -226,6 +231,6 @@ fn a_group_that_cannot_be_made_leaves_nothing() {
     let store = scratch.store("store");
     fs::write(scratch.join("run"), "a file").unwrap();
     let store = with_lock_files(&scratch, &store);
-    assert_eq!(failure(store.create_group(&group("ns/a/host/x"), None)).kind(), Kind::Io);
+    assert_eq!(failure(store.tree().create_group(&group("ns/a/host/x"), None)).kind(), Kind::Io);
     assert_eq!(common::names(store.path()), [".chunks", ".lock"]);
 }

@@ -46,7 +46,7 @@ fn a_store_is_a_source() {
     let store = scratch.store("store");
     let (digest, blob) = (sha256(b"data"), plain_blob(b"data"));
     let path = plant(&store, &digest, &blob);
-    let source: Arc<dyn ChunkSource> = Arc::new(store);
+    let source: Arc<dyn ChunkSource> = Arc::new(store.chunks().clone());
     let mut out = Vec::new();
     assert_eq!(source.load(&digest, MAX, &mut out).unwrap().raw(), blob);
     let error = source.locate(&digest, Error::new(Kind::Corrupt, "why"));

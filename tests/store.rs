@@ -7,24 +7,25 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use common::{Scratch, age, failure, is_fresh, kind, names, plain_blob, plant, raw_blob, times_of};
+use pxds::chunks::{ChunkEntry, InsertOptions, Inserted, Layout};
 use pxds::digest::Digest;
 use pxds::error::Kind;
 use pxds::format::MAGIC_ENCRYPTED_BLOB;
 use pxds::hash::sha256;
 use pxds::limits::BLOB_MAX_ENCODED_SIZE;
-use pxds::store::{ChunkEntry, InsertOptions, Inserted, Layout, Store};
+use pxds::store::Store;
 
 const LAYOUTS: [Layout; 2] = [Layout::Hex2, Layout::Hex4];
 
 fn insert(store: &Store, data: &[u8]) -> Digest {
     let digest = sha256(data);
-    store.insert(&digest, &plain_blob(data), InsertOptions::default()).unwrap();
+    store.chunks().insert(&digest, &plain_blob(data), InsertOptions::default()).unwrap();
     digest
 }
 
 /// Where the bad copy `n` of a chunk is.
 fn bad_path(store: &Store, digest: &Digest, n: u8) -> PathBuf {
-    format!("{}.{n}.bad", store.chunk_path(digest).display()).into()
+    format!("{}.{n}.bad", store.chunks().chunk_path(digest).display()).into()
 }
 
 // ---- is it there? ----
@@ -35,15 +36,15 @@ fn what_is_shorter_than_12_bytes_is_no_chunk() {
         let scratch = Scratch::new();
         let store = scratch.store_of(layout);
         let digest = sha256(b"x");
-        assert_eq!(store.has(&digest).unwrap(), None);
-        assert_eq!(store.touch_if_present(&digest).unwrap(), None);
+        assert_eq!(store.chunks().has(&digest).unwrap(), None);
+        assert_eq!(store.chunks().touch_if_present(&digest).unwrap(), None);
         for len in [0, 1, 11, 12, 13, 5000] {
             let path = plant(&store, &digest, &vec![0; len]);
             let before = age(&path);
             let expected = (len >= 12).then_some(len as u64);
-            assert_eq!(store.has(&digest).unwrap(), expected, "{len} bytes");
+            assert_eq!(store.chunks().has(&digest).unwrap(), expected, "{len} bytes");
             assert_eq!(times_of(&path), before, "asking is not touching");
-            assert_eq!(store.touch_if_present(&digest).unwrap(), expected, "{len} bytes");
+            assert_eq!(store.chunks().touch_if_present(&digest).unwrap(), expected, "{len} bytes");
             assert_eq!(is_fresh(&path), len >= 12, "{len} bytes");
         }
     }
@@ -54,13 +55,13 @@ fn what_is_no_regular_file_is_no_chunk() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let digest = sha256(b"x");
-    let path = store.chunk_path(&digest);
+    let path = store.chunks().chunk_path(&digest);
     fs::create_dir_all(&path).unwrap();
-    assert_eq!(store.has(&digest).unwrap(), None);
-    assert_eq!(store.touch_if_present(&digest).unwrap(), None);
+    assert_eq!(store.chunks().has(&digest).unwrap(), None);
+    assert_eq!(store.chunks().touch_if_present(&digest).unwrap(), None);
     fs::remove_dir(&path).unwrap();
     symlink("/nowhere", &path).unwrap();
-    assert_eq!(store.has(&digest).unwrap(), None);
+    assert_eq!(store.chunks().has(&digest).unwrap(), None);
 }
 
 // ---- touch ----
@@ -71,15 +72,15 @@ fn a_touch_moves_the_access_time_alone() {
         let scratch = Scratch::new();
         let store = scratch.store_of(layout);
         let digest = insert(&store, b"data");
-        let path = store.chunk_path(&digest);
+        let path = store.chunks().chunk_path(&digest);
         let (_, modified) = age(&path);
-        store.touch(&digest).unwrap();
+        store.chunks().touch(&digest).unwrap();
         assert!(is_fresh(&path));
         assert_eq!(times_of(&path).1, modified);
-        let error = failure(store.touch(&sha256(b"missing")));
+        let error = failure(store.chunks().touch(&sha256(b"missing")));
         assert_eq!(error.kind(), Kind::NotFound);
         assert_eq!(error.digest(), Some(&sha256(b"missing")));
-        assert_eq!(error.path(), Some(&*store.chunk_path(&sha256(b"missing"))));
+        assert_eq!(error.path(), Some(&*store.chunks().chunk_path(&sha256(b"missing"))));
     }
 }
 
@@ -92,7 +93,7 @@ fn a_leftover_is_not_touched() {
     for len in [0, 11] {
         let path = plant(&store, &digest, &vec![0; len]);
         let before = age(&path);
-        assert_eq!(kind(store.touch(&digest)), Kind::NotFound);
+        assert_eq!(kind(store.chunks().touch(&digest)), Kind::NotFound);
         assert_eq!(times_of(&path), before);
     }
 }
@@ -108,9 +109,9 @@ fn a_link_is_not_touched() {
     fs::write(&target, plain_blob(b"x")).unwrap();
     let before = age(&target);
     symlink(&target, &path).unwrap();
-    assert_eq!(kind(store.touch(&digest)), Kind::NotFound);
-    assert_eq!(store.touch_if_present(&digest).unwrap(), None);
-    store.mark(&digest).unwrap();
+    assert_eq!(kind(store.chunks().touch(&digest)), Kind::NotFound);
+    assert_eq!(store.chunks().touch_if_present(&digest).unwrap(), None);
+    store.chunks().mark(&digest).unwrap();
     assert_eq!(times_of(&target), before);
 }
 
@@ -143,7 +144,7 @@ fn loading_checks_structure_and_crc() {
     let mut raw = b"left from before".to_vec();
     for (i, (content, expected)) in cases.into_iter().enumerate() {
         let path = plant(&store, &digest, content);
-        match store.load(&digest, 1000, &mut raw) {
+        match store.chunks().load(&digest, 1000, &mut raw) {
             Ok(blob) => {
                 assert_eq!(expected, None, "case {i}");
                 assert_eq!(blob.raw(), content, "case {i}");
@@ -154,7 +155,7 @@ fn loading_checks_structure_and_crc() {
             }
         }
         // For salvage, whatever it is, but nothing is nothing.
-        match store.load_raw(&digest, 1000, &mut raw) {
+        match store.chunks().load_raw(&digest, 1000, &mut raw) {
             Ok(()) => assert_eq!(raw, content, "case {i}"),
             Err(error) => assert_eq!((error.kind(), content.len()), (Kind::NotFound, 0), "case {i}"),
         }
@@ -167,14 +168,15 @@ fn loading_has_a_bound() {
     let store = scratch.store("store");
     let digest = insert(&store, b"12345678");
     let mut raw = Vec::new();
-    assert_eq!(store.load(&digest, 20, &mut raw).unwrap().payload(), b"12345678");
-    for result in [store.load(&digest, 19, &mut raw).map(drop), store.load_raw(&digest, 19, &mut raw)] {
+    assert_eq!(store.chunks().load(&digest, 20, &mut raw).unwrap().payload(), b"12345678");
+    for result in [store.chunks().load(&digest, 19, &mut raw).map(drop), store.chunks().load_raw(&digest, 19, &mut raw)]
+    {
         let error = failure(result);
         assert_eq!((error.kind(), error.digest()), (Kind::Limit, Some(&digest)));
     }
     let missing = sha256(b"missing");
     for max_len in [0, BLOB_MAX_ENCODED_SIZE] {
-        let error = failure(store.load(&missing, max_len, &mut raw));
+        let error = failure(store.chunks().load(&missing, max_len, &mut raw));
         assert_eq!((error.kind(), error.digest()), (Kind::NotFound, Some(&missing)));
     }
 }
@@ -187,24 +189,24 @@ fn bad_chunks_take_the_lowest_free_number() {
         let scratch = Scratch::new();
         let store = scratch.store_of(layout);
         let digest = sha256(b"x");
-        assert_eq!(store.mark_bad(&digest).unwrap(), None);
+        assert_eq!(store.chunks().mark_bad(&digest).unwrap(), None);
         let bad = |n: u8| fs::read(bad_path(&store, &digest, n)).ok();
         for n in 0..10 {
             plant(&store, &digest, &[n; 20]);
-            assert_eq!(store.mark_bad(&digest).unwrap(), Some(n));
-            assert_eq!(store.has(&digest).unwrap(), None);
+            assert_eq!(store.chunks().mark_bad(&digest).unwrap(), Some(n));
+            assert_eq!(store.chunks().has(&digest).unwrap(), None);
             assert_eq!(bad(n), Some(vec![n; 20]));
         }
         // All are taken: the last is overwritten.
         plant(&store, &digest, &[77; 20]);
-        assert_eq!(store.mark_bad(&digest).unwrap(), Some(9));
+        assert_eq!(store.chunks().mark_bad(&digest).unwrap(), Some(9));
         assert_eq!((bad(8), bad(9)), (Some(vec![8; 20]), Some(vec![77; 20])));
         // A gap is filled.
         fs::remove_file(bad_path(&store, &digest, 4)).unwrap();
         plant(&store, &digest, &[44; 20]);
-        assert_eq!(store.mark_bad(&digest).unwrap(), Some(4));
+        assert_eq!(store.chunks().mark_bad(&digest).unwrap(), Some(4));
         assert_eq!(bad(4), Some(vec![44; 20]));
-        assert_eq!(store.mark_bad(&digest).unwrap(), None);
+        assert_eq!(store.chunks().mark_bad(&digest).unwrap(), None);
     }
 }
 
@@ -214,25 +216,25 @@ fn a_bad_chunk_is_stored_anew() {
     let store = scratch.store("store");
     let blob = plain_blob(b"data");
     let digest = insert(&store, b"data");
-    fs::write(store.chunk_path(&digest), vec![0; blob.len()]).unwrap();
-    store.mark_bad(&digest).unwrap();
-    let result = store.insert(&digest, &blob, InsertOptions::default()).unwrap();
+    fs::write(store.chunks().chunk_path(&digest), vec![0; blob.len()]).unwrap();
+    store.chunks().mark_bad(&digest).unwrap();
+    let result = store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap();
     assert_eq!(result, Inserted { existed: false, stored_size: blob.len() as u64 });
-    assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), blob);
+    assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), blob);
     assert!(bad_path(&store, &digest, 0).is_file());
 }
 
 // ---- going through all ----
 
 fn entries(store: &Store) -> Vec<ChunkEntry> {
-    store.chunks().unwrap().map(Result::unwrap).collect()
+    store.chunks().iter().unwrap().map(Result::unwrap).collect()
 }
 
 #[test]
 fn an_empty_store_has_no_chunks() {
     for layout in LAYOUTS {
         let scratch = Scratch::new();
-        let mut chunks = scratch.store_of(layout).chunks().unwrap();
+        let mut chunks = scratch.store_of(layout).chunks().iter().unwrap();
         assert!(chunks.next().is_none() && chunks.next().is_none());
     }
 }
@@ -247,7 +249,7 @@ fn chunks_and_bad_copies_are_seen_and_nothing_else() {
             let digest = insert(&store, &vec![7; usize::from(i)]);
             let stored_size = u64::from(i) + 12;
             if i.is_multiple_of(10) {
-                let number = store.mark_bad(&digest).unwrap();
+                let number = store.chunks().mark_bad(&digest).unwrap();
                 expected.push((digest, number, stored_size));
                 insert(&store, &vec![7; usize::from(i)]);
             }
@@ -255,7 +257,7 @@ fn chunks_and_bad_copies_are_seen_and_nothing_else() {
         }
         let some = expected[5].0;
         let hex = some.to_string();
-        let dir = store.chunk_path(&some).parent().unwrap().to_path_buf();
+        let dir = store.chunks().chunk_path(&some).parent().unwrap().to_path_buf();
         for foreign in [
             format!("{hex}.tmp_AbC123"),
             format!("{hex}.10.bad"),
@@ -278,7 +280,7 @@ fn chunks_and_bad_copies_are_seen_and_nothing_else() {
         }
         fs::create_dir(store.path().join(".chunks/lost+found")).unwrap();
         // A name of a chunk that no file has.
-        fs::create_dir_all(store.chunk_path(&sha256(b"a directory"))).unwrap();
+        fs::create_dir_all(store.chunks().chunk_path(&sha256(b"a directory"))).unwrap();
 
         let mut found: Vec<_> =
             entries(&store).into_iter().map(|entry| (entry.digest, entry.bad, entry.stored_size)).collect();
@@ -295,10 +297,10 @@ fn chunks_in_the_wrong_directory_are_not_seen() {
         let scratch = Scratch::new();
         let store = scratch.store_of(layout);
         let (one, other) = (insert(&store, b"one"), insert(&store, b"other"));
-        let wrong = store.chunk_path(&other).parent().unwrap().join(one.to_string());
-        fs::rename(store.chunk_path(&one), &wrong).unwrap();
+        let wrong = store.chunks().chunk_path(&other).parent().unwrap().join(one.to_string());
+        fs::rename(store.chunks().chunk_path(&one), &wrong).unwrap();
         fs::write(format!("{}.0.bad", wrong.display()), b"bad").unwrap();
-        assert_eq!(store.has(&one).unwrap(), None);
+        assert_eq!(store.chunks().has(&one).unwrap(), None);
         let found: Vec<_> = entries(&store).iter().map(|entry| entry.digest).collect();
         assert_eq!(found, [other]);
         assert!(wrong.is_file(), "left alone");
@@ -325,7 +327,7 @@ fn entries_have_the_access_time() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let digest = insert(&store, b"data");
-    let (accessed, _) = age(&store.chunk_path(&digest));
+    let (accessed, _) = age(&store.chunks().chunk_path(&digest));
     let seconds = accessed.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert_eq!(entries(&store)[0].atime, i64::try_from(seconds).unwrap());
 }
@@ -336,14 +338,14 @@ fn chunks_may_come_and_go_meanwhile() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let steady: Vec<_> = (0..200_u16).map(|i| insert(&store, &i.to_le_bytes())).collect();
-    let mut chunks = store.chunks().unwrap();
+    let mut chunks = store.chunks().iter().unwrap();
     let mut found = vec![chunks.next().unwrap().unwrap().digest];
     for i in 0..200_u32 {
         insert(&store, &i.to_le_bytes());
     }
     let gone = steady.iter().max().unwrap();
-    fs::remove_file(store.chunk_path(gone)).unwrap();
-    fs::remove_dir(store.chunk_path(gone).parent().unwrap()).ok();
+    fs::remove_file(store.chunks().chunk_path(gone)).unwrap();
+    fs::remove_dir(store.chunks().chunk_path(gone).parent().unwrap()).ok();
     found.extend(chunks.map(|entry| entry.unwrap().digest));
     for digest in steady.iter().filter(|digest| *digest != gone) {
         assert_eq!(found.iter().filter(|found| *found == digest).count(), 1, "{digest}");

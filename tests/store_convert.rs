@@ -9,14 +9,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{PosixLock, Scratch, failure};
+use pxds::base::SyncLevel;
 use pxds::blob::Codec;
 use pxds::callback::Callback;
+use pxds::chunks::convert::{PHASE_LOOK, PHASE_MAKE, PHASE_MOVE, PHASE_REMOVE};
+use pxds::chunks::{ConvertOptions, Converted, InsertOptions, Layout};
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
 use pxds::progress::{OnProgress, Stage};
-use pxds::store::convert::{PHASE_LOOK, PHASE_MAKE, PHASE_MOVE, PHASE_REMOVE};
-use pxds::store::{ConvertOptions, Converted, InsertOptions, Layout, Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 
 fn options(layout: Layout) -> StoreOptions {
     StoreOptions { layout: Some(layout), sync: SyncLevel::None, ..StoreOptions::default() }
@@ -34,7 +36,7 @@ fn store(scratch: &Scratch, layout: Layout, count: u32) -> (Store, BTreeSet<Dige
 
 fn insert(store: &Store, data: &[u8]) -> Digest {
     let digest = sha256(data);
-    store.insert(&digest, &Codec::new().encode_vec(data, false).unwrap(), InsertOptions::default()).unwrap();
+    store.chunks().insert(&digest, &Codec::new().encode_vec(data, false).unwrap(), InsertOptions::default()).unwrap();
     digest
 }
 
@@ -43,7 +45,14 @@ fn convert(path: &Path, layout: Layout) -> pxds::error::Result<Converted> {
 }
 
 fn chunks(store: &Store) -> BTreeSet<Digest> {
-    store.chunks().unwrap().map(|entry| entry.unwrap()).filter(|entry| entry.bad.is_none()).map(|e| e.digest).collect()
+    store
+        .chunks()
+        .iter()
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.bad.is_none())
+        .map(|e| e.digest)
+        .collect()
 }
 
 /// The names below `.chunks` that are no directories.
@@ -94,7 +103,7 @@ fn hex4_is_what_pbs_wants_and_hex2_comes_back() {
         before.iter().map(|(name, inode)| (format!("{}/{}", &name[3..7], &name[3..]), *inode)).collect();
     assert_eq!(files(&path), moved);
     let store = Store::open(&path, &StoreOptions::default()).unwrap();
-    assert_eq!((store.layout(), chunks(&store)), (Layout::Hex4, digests.clone()));
+    assert_eq!((store.chunks().layout(), chunks(&store)), (Layout::Hex4, digests.clone()));
     // Nothing is left to do.
     assert_eq!(convert(&path, Layout::Hex4).unwrap(), Converted::default());
     // A directory that is missing is made.
@@ -108,7 +117,7 @@ fn hex4_is_what_pbs_wants_and_hex2_comes_back() {
     );
     assert_eq!(files(&path), before);
     let store = Store::open(&path, &StoreOptions::default()).unwrap();
-    assert_eq!((store.layout(), chunks(&store)), (Layout::Hex2, digests));
+    assert_eq!((store.chunks().layout(), chunks(&store)), (Layout::Hex2, digests));
 }
 
 #[test]
@@ -176,17 +185,18 @@ fn what_is_there_twice_is_kept() {
         let before = Store::open(&path, &mixed).unwrap();
         let load = |store: &Store, digest| {
             let mut bytes = Vec::new();
-            store.load_raw(digest, 1 << 20, &mut bytes).unwrap();
+            store.chunks().load_raw(digest, 1 << 20, &mut bytes).unwrap();
             bytes
         };
         let read: Vec<_> = digests.iter().map(|digest| load(&before, digest)).collect();
 
         assert_eq!(convert(&path, to).unwrap().set_aside, 1);
         let store = Store::open(&path, &StoreOptions::default()).unwrap();
-        assert_eq!(store.layout(), to);
+        assert_eq!(store.chunks().layout(), to);
         let after: Vec<_> = digests.iter().map(|digest| load(&store, digest)).collect();
         assert_eq!(after, read, "what is read is what was read");
-        let bad: Vec<_> = store.chunks().unwrap().map(Result::unwrap).filter(|entry| entry.bad.is_some()).collect();
+        let bad: Vec<_> =
+            store.chunks().iter().unwrap().map(Result::unwrap).filter(|entry| entry.bad.is_some()).collect();
         assert_eq!(
             bad.iter().map(|bad| (bad.digest, bad.bad, bad.stored_size)).collect::<Vec<_>>(),
             [(digests[1], Some(0), 50)]
@@ -213,15 +223,15 @@ fn locks_of_others_are_heeded() {
         }
         drop(held);
     }
-    let lock = store.lock_shared().unwrap();
+    let lock = store.chunks().lock_shared().unwrap();
     assert_eq!(failure(convert(&path, Layout::Hex4)).kind(), Kind::Busy, "of another handle");
     drop(lock);
     assert_eq!((files(&path), dirs(&path).len()), (before, digests.len()));
     convert(&path, Layout::Hex4).unwrap();
     // A handle from before would write where nobody looks.
-    assert_eq!(failure(store.lock_shared()).kind(), Kind::State);
-    assert_eq!(failure(store.lock_exclusive()).kind(), Kind::State);
-    Store::open(&path, &StoreOptions::default()).unwrap().lock_exclusive().unwrap();
+    assert_eq!(failure(store.chunks().lock_shared()).kind(), Kind::State);
+    assert_eq!(failure(store.chunks().lock_exclusive()).kind(), Kind::State);
+    Store::open(&path, &StoreOptions::default()).unwrap().chunks().lock_exclusive().unwrap();
 }
 
 #[test]
@@ -278,11 +288,11 @@ fn a_stopped_conversion_goes_on() {
             assert_eq!(chunks(&Store::open(&path, &mixed).unwrap()), digests);
             if matches!(stop, PHASE_LOOK | PHASE_MAKE) {
                 assert_eq!((files(&path), dirs(&path).len()), (before, dirs(&path).len()));
-                assert_eq!(Store::open(&path, &StoreOptions::default()).unwrap().layout(), from, "as it was");
+                assert_eq!(Store::open(&path, &StoreOptions::default()).unwrap().chunks().layout(), from, "as it was");
             }
             convert(&path, to).unwrap();
             let store = Store::open(&path, &StoreOptions::default()).unwrap();
-            assert_eq!((store.layout(), chunks(&store)), (to, digests));
+            assert_eq!((store.chunks().layout(), chunks(&store)), (to, digests));
         }
     }
 }

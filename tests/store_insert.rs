@@ -13,14 +13,16 @@ use common::{
     Rng, Scratch, age, assert_only_chunks, failure, is_fresh, kind, mode, plain_blob, plant, quick, raw_blob, reopen,
     times_of, tree,
 };
+use pxds::base::{NoticeLevel, SyncLevel};
 use pxds::blob::{Blob, Codec};
 use pxds::callback::Callback;
+use pxds::chunks::{InsertOptions, Inserted, Layout};
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind, Result};
 use pxds::format::{MAGIC_COMPRESSED_BLOB, MAGIC_ENCRYPTED_BLOB, MAGIC_UNCOMPRESSED_BLOB};
 use pxds::hash::sha256;
 use pxds::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE};
-use pxds::store::{InsertOptions, Inserted, Layout, NoticeLevel, Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 
 const PLAIN: InsertOptions = InsertOptions { raw: false };
 const RAW: InsertOptions = InsertOptions { raw: true };
@@ -44,12 +46,12 @@ fn a_new_chunk_is_written_as_it_is() {
             let store = Store::open(&scratch.join(format!("{layout:?}")), &options).unwrap();
             let blob = plain_blob(DATA);
             let digest = sha256(DATA);
-            assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), new(&blob));
-            let path = store.chunk_path(&digest);
+            assert_eq!(store.chunks().insert(&digest, &blob, PLAIN).unwrap(), new(&blob));
+            let path = store.chunks().chunk_path(&digest);
             assert_eq!(fs::read(&path).unwrap(), blob);
             assert_eq!(mode(&path), 0o644);
             let (_, modified) = age(&path);
-            assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), kept(&blob));
+            assert_eq!(store.chunks().insert(&digest, &blob, PLAIN).unwrap(), kept(&blob));
             assert!(is_fresh(&path) && times_of(&path).1 == modified);
             assert_only_chunks(&store, &[]);
         }
@@ -65,7 +67,7 @@ fn a_damaged_blob_replaces_nothing() {
     let digest = sha256(DATA);
     let path = plant(&store, &digest, &large);
     for len in [12, 20, large.len() - 1] {
-        let error = failure(store.insert(&digest, &large[..len], PLAIN));
+        let error = failure(store.chunks().insert(&digest, &large[..len], PLAIN));
         assert_eq!((error.kind(), error.digest()), (Kind::Corrupt, Some(&digest)), "{len} bytes");
         assert_eq!(fs::read(&path).unwrap(), large);
     }
@@ -79,12 +81,12 @@ fn raw_bytes_replace_no_blob() {
     let (digest, blob) = (sha256(DATA), plain_blob(DATA));
     let path = plant(&store, &digest, &blob);
     age(&path);
-    assert_eq!(store.insert(&digest, &[7; 20], RAW).unwrap(), kept(&blob));
+    assert_eq!(store.chunks().insert(&digest, &[7; 20], RAW).unwrap(), kept(&blob));
     assert!(is_fresh(&path) && fs::read(&path).unwrap() == blob);
     // Where no blob is, the smaller one wins.
     plant(&store, &digest, &[8; 30]);
-    assert_eq!(store.insert(&digest, &[7; 20], RAW).unwrap(), new(&[7; 20]));
-    assert_eq!(store.insert(&digest, &[9; 30], RAW).unwrap(), kept(&[7; 20]));
+    assert_eq!(store.chunks().insert(&digest, &[7; 20], RAW).unwrap(), new(&[7; 20]));
+    assert_eq!(store.chunks().insert(&digest, &[9; 30], RAW).unwrap(), kept(&[7; 20]));
     assert_eq!(fs::read(&path).unwrap(), [7; 20]);
 }
 
@@ -97,13 +99,13 @@ fn a_notice_may_use_the_store() {
     let listener = Arc::clone(&inner);
     let notice = Arc::new(move |_: NoticeLevel, _: &str, _: Option<&Path>| {
         let store = listener.lock().unwrap().clone().unwrap();
-        store.insert(&sha256(DATA), &plain_blob(DATA), PLAIN).map(drop)
+        store.chunks().insert(&sha256(DATA), &plain_blob(DATA), PLAIN).map(drop)
     });
     let options = StoreOptions { notice: Some(Callback(notice)), ..quick() };
     let store = Store::open(&scratch.join("store"), &options).unwrap();
     *inner.lock().unwrap() = Some(store.clone());
     plant(&store, &sha256(DATA), b"crash");
-    store.insert(&sha256(DATA), &plain_blob(DATA), PLAIN).unwrap();
+    store.chunks().insert(&sha256(DATA), &plain_blob(DATA), PLAIN).unwrap();
     *inner.lock().unwrap() = None;
 }
 
@@ -113,7 +115,7 @@ fn a_store_that_is_gone_takes_nothing() {
     let store = scratch.store("store");
     fs::remove_dir_all(store.path()).unwrap();
     let digest = sha256(DATA);
-    let error = failure(store.insert(&digest, &plain_blob(DATA), PLAIN));
+    let error = failure(store.chunks().insert(&digest, &plain_blob(DATA), PLAIN));
     assert_eq!((error.kind(), error.digest()), (Kind::NotFound, Some(&digest)));
     assert!(!store.path().exists());
 }
@@ -126,8 +128,8 @@ fn a_plain_insert_checks_neither_digest_nor_crc() {
     let mut blob = plain_blob(DATA);
     blob[8] ^= 1;
     let digest = sha256(b"something else");
-    assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), new(&blob));
-    assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), blob);
+    assert_eq!(store.chunks().insert(&digest, &blob, PLAIN).unwrap(), new(&blob));
+    assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), blob);
 }
 
 #[test]
@@ -136,14 +138,14 @@ fn what_is_no_blob_is_refused_unless_raw() {
     let store = scratch.store("store");
     for (i, bytes) in [vec![0; 12], vec![0; 100]].iter().enumerate() {
         let digest = sha256(&[i as u8]);
-        let error = failure(store.insert(&digest, bytes, PLAIN));
+        let error = failure(store.chunks().insert(&digest, bytes, PLAIN));
         assert_eq!((error.kind(), error.digest()), (Kind::Format, Some(&digest)), "case {i}");
-        assert!(!store.chunk_path(&digest).exists());
-        assert_eq!(store.insert(&digest, bytes, RAW).unwrap(), new(bytes), "case {i}");
-        assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), *bytes, "case {i}");
+        assert!(!store.chunks().chunk_path(&digest).exists());
+        assert_eq!(store.chunks().insert(&digest, bytes, RAW).unwrap(), new(bytes), "case {i}");
+        assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), *bytes, "case {i}");
         // What an insert has stored is a chunk for every other call.
-        assert_eq!(store.has(&digest).unwrap(), Some(bytes.len() as u64), "case {i}");
-        store.touch(&digest).unwrap();
+        assert_eq!(store.chunks().has(&digest).unwrap(), Some(bytes.len() as u64), "case {i}");
+        store.chunks().touch(&digest).unwrap();
     }
 }
 
@@ -163,7 +165,7 @@ fn what_is_too_short_for_a_chunk_is_refused() {
     let digest = sha256(DATA);
     for (i, bytes) in cases.iter().enumerate() {
         for options in [PLAIN, RAW] {
-            let error = failure(store.insert(&digest, bytes, options));
+            let error = failure(store.chunks().insert(&digest, bytes, options));
             assert_eq!((error.kind(), error.digest()), (Kind::Format, Some(&digest)), "case {i}");
         }
     }
@@ -171,8 +173,8 @@ fn what_is_too_short_for_a_chunk_is_refused() {
     // The shortest that are chunks.
     let encrypted = [&MAGIC_ENCRYPTED_BLOB[..], &[0; 36]].concat();
     for (bytes, name) in [(vec![7; 12], b"a"), (plain_blob(b""), b"b"), (encrypted, b"c")] {
-        assert_eq!(store.insert(&sha256(name), &bytes, RAW).unwrap(), new(&bytes));
-        assert_eq!(store.has(&sha256(name)).unwrap(), Some(bytes.len() as u64));
+        assert_eq!(store.chunks().insert(&sha256(name), &bytes, RAW).unwrap(), new(&bytes));
+        assert_eq!(store.chunks().has(&sha256(name)).unwrap(), Some(bytes.len() as u64));
     }
 }
 
@@ -183,9 +185,9 @@ fn too_long_a_blob_is_refused() {
     let digest = sha256(b"x");
     let mut blob = vec![0; BLOB_MAX_ENCODED_SIZE + 1];
     blob[..8].copy_from_slice(&MAGIC_ENCRYPTED_BLOB);
-    assert_eq!(kind(store.insert(&digest, &blob, PLAIN)), Kind::Limit);
-    assert_eq!(kind(store.insert(&digest, &blob, RAW)), Kind::Limit);
-    assert_eq!(kind(store.insert_verified(&mut Codec::new(), &digest, 1, &blob)), Kind::Limit);
+    assert_eq!(kind(store.chunks().insert(&digest, &blob, PLAIN)), Kind::Limit);
+    assert_eq!(kind(store.chunks().insert(&digest, &blob, RAW)), Kind::Limit);
+    assert_eq!(kind(store.chunks().insert_verified(&mut Codec::new(), &digest, 1, &blob)), Kind::Limit);
     assert_eq!(tree(&store.path().join(".chunks")), BTreeMap::new());
 }
 
@@ -201,18 +203,18 @@ fn links_are_no_chunks() {
     fs::write(&target, &blob).unwrap();
     symlink(&target, &path).unwrap();
     for target_is_there in [true, false] {
-        assert_eq!(store.has(&digest).unwrap(), None);
+        assert_eq!(store.chunks().has(&digest).unwrap(), None);
         for result in [
-            store.insert(&digest, &blob, PLAIN),
-            store.insert(&digest, b"0123456789ab, and no blob", RAW),
-            store.insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &blob),
+            store.chunks().insert(&digest, &blob, PLAIN),
+            store.chunks().insert(&digest, b"0123456789ab, and no blob", RAW),
+            store.chunks().insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &blob),
         ] {
             let error = failure(result);
             assert_eq!((error.kind(), error.path()), (Kind::Exists, Some(&*path)), "{error}");
         }
-        let error = failure(store.load(&digest, BLOB_MAX_SIZE, &mut Vec::new()));
+        let error = failure(store.chunks().load(&digest, BLOB_MAX_SIZE, &mut Vec::new()));
         assert_eq!((error.kind(), error.path()), (Kind::Format, Some(&*path)), "{error}");
-        assert_eq!(kind(store.mark_bad(&digest)), Kind::Format);
+        assert_eq!(kind(store.chunks().mark_bad(&digest)), Kind::Format);
         assert!(path.is_symlink());
         assert_eq!(target.exists(), target_is_there);
         let _ = fs::remove_file(&target);
@@ -243,7 +245,7 @@ fn short_leftovers_are_overwritten_with_a_notice() {
     for len in [0, 1, 11] {
         let digest = sha256(&[len]);
         let path = plant(&store, &digest, &vec![0; usize::from(len)]);
-        assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), new(&blob), "{len} bytes");
+        assert_eq!(store.chunks().insert(&digest, &blob, PLAIN).unwrap(), new(&blob), "{len} bytes");
         assert_eq!(fs::read(&path).unwrap(), blob);
         let said = std::mem::take(&mut *said.lock().unwrap());
         let [(NoticeLevel::Warning, message, Some(about))] = &said[..] else { panic!("{said:?}") };
@@ -260,9 +262,9 @@ fn twelve_bytes_are_a_chunk() {
     let (store, said) = store_that_tells(&scratch, || Ok(()));
     let digest = sha256(b"");
     let empty = plain_blob(b"");
-    assert_eq!(store.insert(&digest, &empty, PLAIN).unwrap(), new(&empty));
-    assert_eq!(store.insert(&digest, &plain_blob(DATA), PLAIN).unwrap(), kept(&empty));
-    assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), empty);
+    assert_eq!(store.chunks().insert(&digest, &empty, PLAIN).unwrap(), new(&empty));
+    assert_eq!(store.chunks().insert(&digest, &plain_blob(DATA), PLAIN).unwrap(), kept(&empty));
+    assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), empty);
     assert!(said.lock().unwrap().is_empty());
 }
 
@@ -273,7 +275,7 @@ fn a_notice_can_end_the_insert_with_an_error() {
     let (store, said) = store_that_tells(&scratch, || Err(Error::cancelled("test", 5)));
     let digest = sha256(DATA);
     let path = plant(&store, &digest, b"crash");
-    let error = failure(store.insert(&digest, &plain_blob(DATA), PLAIN));
+    let error = failure(store.chunks().insert(&digest, &plain_blob(DATA), PLAIN));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 5));
     assert_eq!(fs::read(path).unwrap(), plain_blob(DATA));
     assert_eq!(said.lock().unwrap().len(), 1);
@@ -308,9 +310,9 @@ fn verified_inserts_refuse_what_does_not_belong_together() {
     .into_iter()
     .enumerate()
     {
-        let error = failure(store.insert_verified(&mut codec, digest, size, &blob));
+        let error = failure(store.chunks().insert_verified(&mut codec, digest, size, &blob));
         assert_eq!((error.kind(), error.digest()), (expected, Some(digest)), "case {i}: {error}");
-        assert_eq!(store.has(digest).unwrap(), None, "case {i}");
+        assert_eq!(store.chunks().has(digest).unwrap(), None, "case {i}");
     }
     assert_eq!(tree(&store.path().join(".chunks")), BTreeMap::new());
 }
@@ -327,11 +329,11 @@ fn verified_inserts_mend_the_crc() {
         blob[8..12].fill(0x55);
         let given = blob.clone();
         let digest = sha256(&data);
-        let result = store.insert_verified(&mut codec, &digest, data.len() as u64, &blob).unwrap();
+        let result = store.chunks().insert_verified(&mut codec, &digest, data.len() as u64, &blob).unwrap();
         assert_eq!(result, new(&good), "compress: {compress}");
-        assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), good);
+        assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), good);
         assert_eq!(blob, given, "the caller's bytes stay as they are");
-        fs::remove_file(store.chunk_path(&digest)).unwrap();
+        fs::remove_file(store.chunks().chunk_path(&digest)).unwrap();
     }
 }
 
@@ -358,12 +360,16 @@ fn verified_inserts_replace_what_does_not_load() {
         encrypted,
     ] {
         let path = plant(&store, &digest, &damaged);
-        assert_eq!(store.insert_verified(&mut codec, &digest, size, &blob).unwrap(), new(&blob), "{damaged:?}");
+        assert_eq!(
+            store.chunks().insert_verified(&mut codec, &digest, size, &blob).unwrap(),
+            new(&blob),
+            "{damaged:?}"
+        );
         assert_eq!(fs::read(&path).unwrap(), blob);
         // A plain insert keeps what has a plausible size (5.4).
         if damaged.len() == blob.len() {
             plant(&store, &digest, &damaged);
-            assert_eq!(store.insert(&digest, &blob, PLAIN).unwrap(), kept(&damaged));
+            assert_eq!(store.chunks().insert(&digest, &blob, PLAIN).unwrap(), kept(&damaged));
             assert_eq!(fs::read(&path).unwrap(), damaged);
         }
     }
@@ -378,8 +384,9 @@ fn verified_inserts_keep_a_good_chunk() {
     let data = [DATA; 20].concat();
     let digest = sha256(&data);
     let (plain, compressed) = (plain_blob(&data), codec.encode_vec(&data, true).unwrap());
-    let path = store.chunk_path(&digest);
-    let insert = |codec: &mut Codec, blob: &[u8]| store.insert_verified(codec, &digest, data.len() as u64, blob);
+    let path = store.chunks().chunk_path(&digest);
+    let insert =
+        |codec: &mut Codec, blob: &[u8]| store.chunks().insert_verified(codec, &digest, data.len() as u64, blob);
 
     assert_eq!(insert(&mut codec, &plain).unwrap(), new(&plain));
     let (_, modified) = age(&path);
@@ -401,16 +408,16 @@ fn verified_inserts_take_encrypted_blobs_unseen() {
     let good = raw_blob(MAGIC_ENCRYPTED_BLOB, &[3; 100]);
     let mut blob = good.clone();
     blob[8] ^= 1;
-    assert_eq!(store.insert_verified(&mut codec, &digest, 12345, &blob).unwrap(), new(&good));
-    assert_eq!(fs::read(store.chunk_path(&digest)).unwrap(), good);
+    assert_eq!(store.chunks().insert_verified(&mut codec, &digest, 12345, &blob).unwrap(), new(&good));
+    assert_eq!(fs::read(store.chunks().chunk_path(&digest)).unwrap(), good);
 
     // The table of 5.4 holds here too: neither form replaces the other.
     let (digest, plain) = (sha256(DATA), plain_blob(DATA));
     let path = plant(&store, &digest, &good);
-    assert_eq!(kind(store.insert_verified(&mut codec, &digest, DATA.len() as u64, &plain)), Kind::CryptMode);
+    assert_eq!(kind(store.chunks().insert_verified(&mut codec, &digest, DATA.len() as u64, &plain)), Kind::CryptMode);
     assert_eq!(fs::read(&path).unwrap(), good);
     plant(&store, &digest, &plain);
-    assert_eq!(kind(store.insert_verified(&mut codec, &digest, DATA.len() as u64, &good)), Kind::CryptMode);
+    assert_eq!(kind(store.chunks().insert_verified(&mut codec, &digest, DATA.len() as u64, &good)), Kind::CryptMode);
     assert_eq!(fs::read(&path).unwrap(), plain);
 }
 
@@ -419,8 +426,9 @@ fn verified_inserts_refuse_what_is_no_file() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let digest = sha256(DATA);
-    fs::create_dir_all(store.chunk_path(&digest)).unwrap();
-    let error = failure(store.insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &plain_blob(DATA)));
+    fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
+    let error =
+        failure(store.chunks().insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &plain_blob(DATA)));
     assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
 }
 
@@ -459,7 +467,8 @@ fn threads_with_one_handle_write_each_chunk_once() {
     let written: usize = in_threads(|i| {
         let mut mine: Vec<_> = datas.iter().collect();
         mine.rotate_left(i % 2 * 50);
-        let results = mine.into_iter().map(|data| store.insert(&sha256(data), &plain_blob(data), PLAIN).unwrap());
+        let results =
+            mine.into_iter().map(|data| store.chunks().insert(&sha256(data), &plain_blob(data), PLAIN).unwrap());
         results.filter(|result| !result.existed).count()
     })
     .into_iter()
@@ -480,11 +489,11 @@ fn threads_with_handles_of_their_own_find_whole_files() {
         for data in &datas {
             let digest = sha256(data);
             if i.is_multiple_of(2) {
-                store.insert(&digest, &plain_blob(data), PLAIN).unwrap();
+                store.chunks().insert(&digest, &plain_blob(data), PLAIN).unwrap();
             } else {
-                store.insert_verified(&mut codec, &digest, data.len() as u64, &plain_blob(data)).unwrap();
+                store.chunks().insert_verified(&mut codec, &digest, data.len() as u64, &plain_blob(data)).unwrap();
             }
-            assert_eq!(store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap().payload(), data);
+            assert_eq!(store.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap().payload(), data);
         }
     });
     check_all(&store, &datas);
@@ -505,11 +514,11 @@ fn a_chunk_is_replaced_whole() {
             match i {
                 // Stored plain again and again, as if it had been lost.
                 0 => {
-                    store.mark_bad(&digest).unwrap();
-                    store.insert(&digest, &large, PLAIN).unwrap();
+                    store.chunks().mark_bad(&digest).unwrap();
+                    store.chunks().insert(&digest, &large, PLAIN).unwrap();
                 }
-                1 => drop(store.insert(&digest, &small, PLAIN).unwrap()),
-                _ => match store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw) {
+                1 => drop(store.chunks().insert(&digest, &small, PLAIN).unwrap()),
+                _ => match store.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw) {
                     Ok(blob) => assert!(blob.raw() == large || blob.raw() == small),
                     Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
                 },
@@ -519,13 +528,18 @@ fn a_chunk_is_replaced_whole() {
 }
 
 fn check_all(store: &Store, datas: &[Vec<u8>]) {
-    let found: BTreeMap<Digest, u64> =
-        store.chunks().unwrap().map(|entry| entry.unwrap()).map(|entry| (entry.digest, entry.stored_size)).collect();
+    let found: BTreeMap<Digest, u64> = store
+        .chunks()
+        .iter()
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| (entry.digest, entry.stored_size))
+        .collect();
     let expected = datas.iter().map(|data| (sha256(data), data.len() as u64 + 12)).collect();
     assert_eq!(found, expected);
     let mut raw = Vec::new();
     for data in datas {
-        let blob = store.load(&sha256(data), BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
+        let blob = store.chunks().load(&sha256(data), BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
         assert_eq!(blob.payload(), data);
         assert_eq!(Blob::load(&raw).unwrap().form().magic(), MAGIC_UNCOMPRESSED_BLOB);
     }

@@ -10,10 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{Scratch, failure, is_fresh, kind, mode, names, plain_blob, quick, tree, umask, watched};
+use pxds::base::SyncLevel;
+use pxds::chunks::{InsertOptions, Layout};
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
-use pxds::store::{InsertOptions, Layout, Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::Owner;
 
 fn create(path: &Path, options: &StoreOptions) -> Result<Store, Error> {
@@ -30,7 +32,7 @@ fn mixed() -> StoreOptions {
 
 fn insert(store: &Store, data: &[u8]) -> Digest {
     let digest = sha256(data);
-    store.insert(&digest, &plain_blob(data), InsertOptions::default()).unwrap();
+    store.chunks().insert(&digest, &plain_blob(data), InsertOptions::default()).unwrap();
     digest
 }
 
@@ -42,7 +44,7 @@ fn a_new_store_has_the_documented_files_and_modes() {
         let scratch = Scratch::new();
         let path = scratch.join("made/with/its/parents");
         let store = create(&path, &StoreOptions { sync, ..StoreOptions::default() }).unwrap();
-        assert_eq!((store.layout(), store.path(), store.sync_level()), (Layout::Hex2, &*path, sync));
+        assert_eq!((store.chunks().layout(), store.path(), store.base().sync_level()), (Layout::Hex2, &*path, sync));
         assert_eq!(names(&path), [".chunks", ".lock"]);
         assert_eq!(names(&path.join(".chunks")), [""; 0]);
         assert_eq!(fs::read(path.join(".lock")).unwrap(), b"");
@@ -52,7 +54,7 @@ fn a_new_store_has_the_documented_files_and_modes() {
         assert_eq!(mode(&path.join(".lock")), 0o644 & !umask());
 
         let digest = insert(&store, b"the first chunk");
-        let file = store.chunk_path(&digest);
+        let file = store.chunks().chunk_path(&digest);
         assert_eq!(file, path.join(format!(".chunks/{}/{digest}", &digest.to_string()[..2])));
         assert_eq!(mode(file.parent().unwrap()), 0o750 & !umask());
         assert_eq!(mode(&file), 0o644);
@@ -158,7 +160,7 @@ fn new_files_have_the_documented_owner() {
     let own = owner_of(store.path());
     let (chunks, lock) = (store.path().join(".chunks"), store.path().join(".lock"));
     let check = |store: &Store, data: &[u8], expected: (u32, u32)| {
-        let path = store.chunk_path(&insert(store, data));
+        let path = store.chunks().chunk_path(&insert(store, data));
         assert_eq!([owner_of(&path), owner_of(path.parent().unwrap())], [expected; 2]);
     };
     check(&store, b"1", own);
@@ -172,7 +174,7 @@ fn new_files_have_the_documented_owner() {
     fs::remove_file(&lock).unwrap();
     let store = Store::open(store.path(), &quick()).unwrap();
     check(&store, b"3", (1234, 2345));
-    drop(store.lock_shared().unwrap());
+    drop(store.chunks().lock_shared().unwrap());
     assert_eq!(owner_of(&lock), (1234, 2345));
 
     let options = StoreOptions { owner: Some(Owner { uid: 3456, gid: 4567 }), ..quick() };
@@ -203,7 +205,7 @@ fn a_complete_hex4_store() {
     .unwrap();
     assert!(told[0] == 1 && told.is_sorted_by(|a, b| a < b) && told.ends_with(&[65536]), "{told:?}");
     assert!(told.len() as u128 <= begun.elapsed().as_millis() / 100 + 2, "ten times a second, and the end: {told:?}");
-    assert_eq!(store.layout(), Layout::Hex4);
+    assert_eq!(store.chunks().layout(), Layout::Hex4);
     let expected: Vec<_> = (0..65536).map(|i| format!("{i:04x}")).collect();
     let chunks = scratch.join(".chunks");
     assert_eq!(names(&chunks), expected);
@@ -214,19 +216,19 @@ fn a_complete_hex4_store() {
     // It is recognised whatever the options say, and keeps its layout.
     let hex2 = StoreOptions { layout: Some(Layout::Hex2), ..quick() };
     for options in [quick(), hex2, mixed()] {
-        assert_eq!(Store::open(scratch.path(), &options).unwrap().layout(), Layout::Hex4);
-        assert_eq!(Store::open_or_create(scratch.path(), &options).unwrap().layout(), Layout::Hex4);
+        assert_eq!(Store::open(scratch.path(), &options).unwrap().chunks().layout(), Layout::Hex4);
+        assert_eq!(Store::open_or_create(scratch.path(), &options).unwrap().chunks().layout(), Layout::Hex4);
     }
     assert_eq!(kind(create(scratch.path(), &quick())), Kind::Exists);
 
     // The chunk of zeros that access times are probed with is there from the start, as PBS writes it.
     let zeros = vec![0; 4 << 20];
-    let size = store.has(&sha256(&zeros)).unwrap().unwrap();
+    let size = store.chunks().has(&sha256(&zeros)).unwrap().unwrap();
     assert!(size < 1000, "{size}");
     let mut digests: Vec<_> = (0..50_u8).map(|i| insert(&store, &[i])).collect();
     digests.push(sha256(&zeros));
     digests.sort();
-    let found: Vec<_> = store.chunks().unwrap().map(|entry| entry.unwrap().digest).collect();
+    let found: Vec<_> = store.chunks().iter().unwrap().map(|entry| entry.unwrap().digest).collect();
     assert_eq!(found, digests, "directories in ascending order; no two of these chunks share one");
     assert_eq!(names(&chunks).len(), 65536);
 }
@@ -280,7 +282,7 @@ fn a_missing_lock_file_is_made_when_it_is_needed() {
     let store = scratch.store("store");
     fs::remove_file(store.path().join(".lock")).unwrap();
     let store = Store::open(store.path(), &quick()).unwrap();
-    drop(store.lock_shared().unwrap());
+    drop(store.chunks().lock_shared().unwrap());
     assert_eq!(mode(&store.path().join(".lock")), 0o644 & !umask());
 }
 
@@ -294,7 +296,7 @@ fn a_relative_path_is_made_absolute() {
     let store = create(&relative, &quick()).unwrap();
     assert!(store.path().is_absolute());
     let digest = insert(&store, b"data");
-    assert!(store.chunk_path(&digest).is_absolute());
+    assert!(store.chunks().chunk_path(&digest).is_absolute());
     assert!(scratch.join("store").join(".chunks").join(&digest.to_string()[..2]).join(digest.to_string()).is_file());
 }
 
@@ -368,7 +370,7 @@ fn the_directories_decide_the_layout() {
                 let options = StoreOptions { layout: wanted, mixed, ..quick() };
                 let expected = found.or(wanted).unwrap_or(Layout::Hex2);
                 let store = Store::open(&path, &options).unwrap();
-                assert_eq!(store.layout(), expected, "{dirs:?} with {wanted:?}");
+                assert_eq!(store.chunks().layout(), expected, "{dirs:?} with {wanted:?}");
             }
         }
     }
@@ -380,7 +382,7 @@ fn files_do_not_decide_the_layout() {
     let scratch = Scratch::new();
     let path = with_dirs(&scratch, &["12ab"]);
     fs::write(path.join(".chunks/00"), b"").unwrap();
-    assert_eq!(Store::open(&path, &quick()).unwrap().layout(), Layout::Hex4);
+    assert_eq!(Store::open(&path, &quick()).unwrap().chunks().layout(), Layout::Hex4);
 }
 
 #[test]
@@ -390,14 +392,14 @@ fn directories_of_an_incomplete_hex4_store_are_made_when_needed() {
         let path = with_dirs(&scratch, &["0000"]);
         let store = Store::open(&path, &StoreOptions { sync, ..StoreOptions::default() }).unwrap();
         let absent = sha256(b"absent");
-        assert_eq!(store.has(&absent).unwrap(), None);
-        assert_eq!(kind(store.touch(&absent)), Kind::NotFound);
-        assert_eq!(store.mark_bad(&absent).unwrap(), None);
+        assert_eq!(store.chunks().has(&absent).unwrap(), None);
+        assert_eq!(kind(store.chunks().touch(&absent)), Kind::NotFound);
+        assert_eq!(store.chunks().mark_bad(&absent).unwrap(), None);
         let digest = insert(&store, b"data");
         let dir = &digest.to_string()[..4];
         assert_eq!(names(&path.join(".chunks")), ["0000", dir]);
         assert_eq!(mode(&path.join(".chunks").join(dir)), 0o750 & !umask());
-        assert_eq!(store.chunks().unwrap().map(|entry| entry.unwrap().digest).collect::<Vec<_>>(), [digest]);
+        assert_eq!(store.chunks().iter().unwrap().map(|entry| entry.unwrap().digest).collect::<Vec<_>>(), [digest]);
     }
 }
 
@@ -409,7 +411,7 @@ fn both_layouts_are_refused_unless_allowed() {
         let error = failure(Store::open(&path, &quick()));
         assert_eq!((error.kind(), error.path()), (Kind::Format, Some(&*path.join(".chunks"))));
         assert_eq!(kind(Store::open_or_create(&path, &quick())), Kind::Format);
-        assert_eq!(Store::open(&path, &mixed()).unwrap().layout(), Layout::Hex4);
+        assert_eq!(Store::open(&path, &mixed()).unwrap().chunks().layout(), Layout::Hex4);
     }
 }
 
@@ -421,33 +423,33 @@ fn a_mixed_store_writes_four_digits_and_reads_either() {
     fs::create_dir(old.path().join(".chunks/0000")).unwrap();
     let store = Store::open(old.path(), &mixed()).unwrap();
 
-    assert_eq!(store.has(&there[0]).unwrap(), Some(15));
+    assert_eq!(store.chunks().has(&there[0]).unwrap(), Some(15));
     let mut raw = Vec::new();
-    assert_eq!(store.load(&there[1], 100, &mut raw).unwrap().payload(), b"two");
-    let old_path = old.chunk_path(&there[0]);
+    assert_eq!(store.chunks().load(&there[1], 100, &mut raw).unwrap().payload(), b"two");
+    let old_path = old.chunks().chunk_path(&there[0]);
     common::age(&old_path);
-    store.touch(&there[0]).unwrap();
+    store.chunks().touch(&there[0]).unwrap();
     assert!(is_fresh(&old_path));
     common::age(&old_path);
-    assert_eq!(store.touch_if_present(&there[0]).unwrap(), Some(15));
+    assert_eq!(store.chunks().touch_if_present(&there[0]).unwrap(), Some(15));
     assert!(is_fresh(&old_path));
 
     // What is there under two digits stays there, and is touched.
     common::age(&old_path);
-    let again = store.insert(&there[0], &plain_blob(b"one"), InsertOptions::default()).unwrap();
-    assert!(again.existed && is_fresh(&old_path) && !store.chunk_path(&there[0]).exists());
+    let again = store.chunks().insert(&there[0], &plain_blob(b"one"), InsertOptions::default()).unwrap();
+    assert!(again.existed && is_fresh(&old_path) && !store.chunks().chunk_path(&there[0]).exists());
     let new = insert(&store, b"four");
-    assert!(store.chunk_path(&new).ends_with(format!("{}/{new}", &new.to_string()[..4])));
-    assert!(store.chunk_path(&new).is_file());
+    assert!(store.chunks().chunk_path(&new).ends_with(format!("{}/{new}", &new.to_string()[..4])));
+    assert!(store.chunks().chunk_path(&new).is_file());
 
-    let mut found: Vec<_> = store.chunks().unwrap().map(|entry| entry.unwrap().digest).collect();
+    let mut found: Vec<_> = store.chunks().iter().unwrap().map(|entry| entry.unwrap().digest).collect();
     let mut expected = [&there[..], &[new]].concat();
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
 
-    assert_eq!(store.mark_bad(&there[2]).unwrap(), Some(0));
-    assert_eq!(store.has(&there[2]).unwrap(), None);
-    let bad = format!("{}.0.bad", old.chunk_path(&there[2]).display());
+    assert_eq!(store.chunks().mark_bad(&there[2]).unwrap(), Some(0));
+    assert_eq!(store.chunks().has(&there[2]).unwrap(), None);
+    let bad = format!("{}.0.bad", old.chunks().chunk_path(&there[2]).display());
     assert!(Path::new(&bad).is_file(), "renamed within its directory");
 }

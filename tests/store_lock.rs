@@ -26,8 +26,8 @@ fn assert_busy<T>(result: pxds::error::Result<T>, store: &Store) {
 #[track_caller]
 fn assert_others_get(store: &Store, shared: bool, exclusive: bool) {
     let other = reopen(store);
-    assert_eq!(other.lock_shared().is_ok(), shared, "shared, another handle");
-    assert_eq!(other.lock_exclusive().is_ok(), exclusive, "exclusive, another handle");
+    assert_eq!(other.chunks().lock_shared().is_ok(), shared, "shared, another handle");
+    assert_eq!(other.chunks().lock_exclusive().is_ok(), exclusive, "exclusive, another handle");
     assert_eq!(PosixLock::try_hold(&lock_file(store), false).is_some(), shared, "shared, another program");
     assert_eq!(PosixLock::try_hold(&lock_file(store), true).is_some(), exclusive, "exclusive, another program");
 }
@@ -42,11 +42,11 @@ fn nobody_holds_a_fresh_store() {
 fn shared_locks_go_beside_each_other() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let first = store.lock_shared().unwrap();
-    let second = store.lock_shared().unwrap();
-    let of_another = reopen(&store).lock_shared().unwrap();
+    let first = store.chunks().lock_shared().unwrap();
+    let second = store.chunks().lock_shared().unwrap();
+    let of_another = reopen(&store).chunks().lock_shared().unwrap();
     assert_others_get(&store, true, false);
-    assert_busy(reopen(&store).lock_exclusive(), &store);
+    assert_busy(reopen(&store).chunks().lock_exclusive(), &store);
     drop(of_another);
     drop(first);
     // The last to go releases it.
@@ -59,14 +59,14 @@ fn shared_locks_go_beside_each_other() {
 fn an_exclusive_lock_keeps_others_out() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let lock = store.lock_exclusive().unwrap();
+    let lock = store.chunks().lock_exclusive().unwrap();
     assert_others_get(&store, false, false);
-    assert_busy(store.lock_exclusive(), &store);
-    assert_busy(reopen(&store).lock_shared(), &store);
-    assert_busy(reopen(&store).lock_exclusive(), &store);
+    assert_busy(store.chunks().lock_exclusive(), &store);
+    assert_busy(reopen(&store).chunks().lock_shared(), &store);
+    assert_busy(reopen(&store).chunks().lock_exclusive(), &store);
     drop(lock);
     assert_others_get(&store, true, true);
-    drop(store.lock_exclusive().unwrap());
+    drop(store.chunks().lock_exclusive().unwrap());
 }
 
 #[test]
@@ -74,17 +74,17 @@ fn within_a_handle_shared_locks_go_beside_the_exclusive_one() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     // Held before, and added meanwhile.
-    let before = store.lock_shared().unwrap();
-    let exclusive = store.lock_exclusive().unwrap();
-    let meanwhile = store.lock_shared().unwrap();
+    let before = store.chunks().lock_shared().unwrap();
+    let exclusive = store.chunks().lock_exclusive().unwrap();
+    let meanwhile = store.chunks().lock_shared().unwrap();
     assert_others_get(&store, false, false);
-    assert_busy(store.lock_exclusive(), &store);
+    assert_busy(store.chunks().lock_exclusive(), &store);
     drop(before);
     assert_others_get(&store, false, false);
     // When the exclusive lock goes, a read lock remains.
     drop(exclusive);
     assert_others_get(&store, true, false);
-    let exclusive = store.lock_exclusive().unwrap();
+    let exclusive = store.chunks().lock_exclusive().unwrap();
     drop(meanwhile);
     assert_others_get(&store, false, false);
     drop(exclusive);
@@ -95,8 +95,8 @@ fn within_a_handle_shared_locks_go_beside_the_exclusive_one() {
 fn a_first_shared_lock_does_not_weaken_the_exclusive_one() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let exclusive = store.lock_exclusive().unwrap();
-    let shared = store.lock_shared().unwrap();
+    let exclusive = store.chunks().lock_exclusive().unwrap();
+    let shared = store.chunks().lock_shared().unwrap();
     assert_others_get(&store, false, false);
     drop(shared);
     assert_others_get(&store, false, false);
@@ -108,12 +108,12 @@ fn a_first_shared_lock_does_not_weaken_the_exclusive_one() {
 fn a_refused_exclusive_lock_leaves_the_shared_ones() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let mine = store.lock_shared().unwrap();
-    let theirs = reopen(&store).lock_shared().unwrap();
-    assert_busy(store.lock_exclusive(), &store);
+    let mine = store.chunks().lock_shared().unwrap();
+    let theirs = reopen(&store).chunks().lock_shared().unwrap();
+    assert_busy(store.chunks().lock_exclusive(), &store);
     drop(theirs);
     assert_others_get(&store, true, false);
-    drop(store.lock_exclusive().unwrap());
+    drop(store.chunks().lock_exclusive().unwrap());
     assert_others_get(&store, true, false);
     drop(mine);
     assert_others_get(&store, true, true);
@@ -124,9 +124,9 @@ fn copies_of_a_handle_share_its_lock() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let copy = store.clone();
-    let _exclusive = store.lock_exclusive().unwrap();
-    drop(copy.lock_shared().unwrap());
-    assert_busy(copy.lock_exclusive(), &store);
+    let _exclusive = store.chunks().lock_exclusive().unwrap();
+    drop(copy.chunks().lock_shared().unwrap());
+    assert_busy(copy.chunks().lock_exclusive(), &store);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_lock_outlives_its_handle() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let observer = reopen(&store);
-    let lock = store.lock_shared().unwrap();
+    let lock = store.chunks().lock_shared().unwrap();
     drop(store);
     assert_others_get(&observer, true, false);
     drop(lock);
@@ -147,16 +147,16 @@ fn the_locks_of_other_programs_are_heeded() {
     let store = scratch.store("store");
 
     let theirs = PosixLock::try_hold(&lock_file(&store), false).unwrap();
-    drop(store.lock_shared().unwrap());
-    assert_busy(store.lock_exclusive(), &store);
+    drop(store.chunks().lock_shared().unwrap());
+    assert_busy(store.chunks().lock_exclusive(), &store);
     drop(theirs);
-    drop(store.lock_exclusive().unwrap());
+    drop(store.chunks().lock_exclusive().unwrap());
 
     let theirs = PosixLock::try_hold(&lock_file(&store), true).unwrap();
-    assert_busy(store.lock_shared(), &store);
-    assert_busy(store.lock_exclusive(), &store);
+    assert_busy(store.chunks().lock_shared(), &store);
+    assert_busy(store.chunks().lock_exclusive(), &store);
     drop(theirs);
-    drop(store.lock_shared().unwrap());
+    drop(store.chunks().lock_shared().unwrap());
 }
 
 /// A POSIX lock would be gone as soon as any part of the program closes the file.
@@ -164,9 +164,9 @@ fn the_locks_of_other_programs_are_heeded() {
 fn closing_the_file_elsewhere_loses_nothing() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    let _lock = store.lock_exclusive().unwrap();
+    let _lock = store.chunks().lock_exclusive().unwrap();
     drop(File::open(lock_file(&store)).unwrap());
-    drop(reopen(&store).lock_shared());
+    drop(reopen(&store).chunks().lock_shared());
     assert_others_get(&store, false, false);
 }
 
@@ -175,13 +175,13 @@ fn closing_the_file_elsewhere_loses_nothing() {
 fn a_lock_file_that_was_replaced_is_noticed() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    drop(store.lock_shared().unwrap());
+    drop(store.chunks().lock_shared().unwrap());
     for write_anew in [false, true] {
         fs::remove_file(lock_file(&store)).unwrap();
         if write_anew {
             fs::write(lock_file(&store), b"").unwrap();
         }
-        let lock = store.lock_exclusive().unwrap();
+        let lock = store.chunks().lock_exclusive().unwrap();
         assert_others_get(&store, false, false);
         drop(lock);
         assert_others_get(&store, true, true);
@@ -194,11 +194,11 @@ fn a_lock_file_that_was_replaced_is_noticed_after_busy() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let other = reopen(&store);
-    let on_the_old_file = other.lock_exclusive().unwrap();
-    assert_busy(store.lock_shared(), &store);
+    let on_the_old_file = other.chunks().lock_exclusive().unwrap();
+    assert_busy(store.chunks().lock_shared(), &store);
     fs::remove_file(lock_file(&store)).unwrap();
     fs::write(lock_file(&store), b"").unwrap();
-    let lock = store.lock_exclusive().unwrap();
+    let lock = store.chunks().lock_exclusive().unwrap();
     assert_others_get(&store, false, false);
     drop(on_the_old_file);
     assert_others_get(&store, false, false);
@@ -210,25 +210,25 @@ fn a_lock_file_that_was_replaced_is_noticed_after_busy() {
 fn the_oldest_writer_is_known() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
-    assert_eq!(store.oldest_writer(), None);
+    assert_eq!(store.chunks().oldest_writer(), None);
     let earliest = sys::now();
-    let first = store.lock_shared().unwrap();
+    let first = store.chunks().lock_shared().unwrap();
     let latest = sys::now();
-    let began = store.oldest_writer().unwrap();
+    let began = store.chunks().oldest_writer().unwrap();
     assert!((earliest..=latest).contains(&began));
     // Whole seconds are told: wait for the next.
     while sys::now() == began {
         thread::yield_now();
     }
-    let second = store.lock_shared().unwrap();
-    assert_eq!(store.oldest_writer(), Some(began));
-    let _exclusive = store.lock_exclusive().unwrap();
-    assert_eq!(store.oldest_writer(), Some(began), "the exclusive lock is no writer's");
+    let second = store.chunks().lock_shared().unwrap();
+    assert_eq!(store.chunks().oldest_writer(), Some(began));
+    let _exclusive = store.chunks().lock_exclusive().unwrap();
+    assert_eq!(store.chunks().oldest_writer(), Some(began), "the exclusive lock is no writer's");
     drop(first);
-    assert!(store.oldest_writer().unwrap() > began);
+    assert!(store.chunks().oldest_writer().unwrap() > began);
     drop(second);
-    assert_eq!(store.oldest_writer(), None);
-    assert_eq!(reopen(&store).oldest_writer(), None);
+    assert_eq!(store.chunks().oldest_writer(), None);
+    assert_eq!(reopen(&store).chunks().oldest_writer(), None);
 }
 
 #[test]
@@ -239,13 +239,13 @@ fn many_threads_may_take_shared_locks() {
         for _ in 0..8 {
             scope.spawn(|| {
                 for _ in 0..200 {
-                    let lock = store.lock_shared().unwrap();
-                    assert_busy(reopen(&store).lock_exclusive(), &store);
+                    let lock = store.chunks().lock_shared().unwrap();
+                    assert_busy(reopen(&store).chunks().lock_exclusive(), &store);
                     drop(lock);
                 }
             });
         }
     });
-    assert_eq!(store.oldest_writer(), None);
+    assert_eq!(store.chunks().oldest_writer(), None);
     assert_others_get(&store, true, true);
 }

@@ -16,7 +16,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Scratch, failure, plain_blob, quick, tree};
+use pxds::base::SyncLevel;
 use pxds::blob::Codec;
+use pxds::chunks::{ConvertOptions, InsertOptions, Layout};
 use pxds::digest::Digest;
 use pxds::error::{Kind, Result};
 use pxds::gc::{GcOptions, collect};
@@ -24,7 +26,8 @@ use pxds::hash::sha256;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::limits::BLOB_MAX_ENCODED_SIZE;
 use pxds::name::Group;
-use pxds::store::{ConvertOptions, InsertOptions, Layout, Store, StoreOptions, SyncLevel, TreeLocks};
+use pxds::store::{Store, StoreOptions};
+use pxds::tree::TreeLocks;
 
 const DATA: &[u8] = b"the data of a chunk";
 
@@ -131,7 +134,7 @@ fn in_time(action: &(dyn Fn() -> Result<()> + Sync)) -> Result<()> {
 }
 
 fn ingest(store: &Store) -> Result<()> {
-    let mut ingest = Ingest::new(store, IngestOptions::default())?;
+    let mut ingest = Ingest::new(store.chunks(), IngestOptions::default())?;
     ingest.write(DATA)?;
     ingest.finish().map(drop)
 }
@@ -143,8 +146,8 @@ fn in_the_place_of_the_lock() {
     fs::remove_file(&lock).unwrap();
     let store = scene.open();
     let refuses = |action: &(dyn Fn() -> Result<()> + Sync)| scene.refuses(&lock, true, Kind::Format, action);
-    refuses(&|| store.lock_shared().map(drop));
-    refuses(&|| store.lock_exclusive().map(drop));
+    refuses(&|| store.chunks().lock_shared().map(drop));
+    refuses(&|| store.chunks().lock_exclusive().map(drop));
     refuses(&|| ingest(&store));
     refuses(&|| collect(&store, &GcOptions::default()).map(drop));
     refuses(&|| {
@@ -175,26 +178,26 @@ fn in_the_place_of_all_chunks() {
 fn in_the_place_of_a_directory_of_chunks() {
     for layout in [Layout::Hex2, Layout::Hex4] {
         let scene = Scene::new(layout);
-        let file = scene.open().chunk_path(&scene.digest);
+        let file = scene.open().chunks().chunk_path(&scene.digest);
         let dir = file.parent().unwrap();
         let _ = fs::remove_dir(dir);
         let refuses = |action: &(dyn Fn(&Store) -> Result<()> + Sync)| {
             scene.refuses(dir, false, Kind::Format, &|| action(&scene.open()));
         };
         let digest = scene.digest;
-        refuses(&|store| store.insert(&digest, &plain_blob(DATA), InsertOptions::default()).map(drop));
-        refuses(&|store| store.insert_for_index(&digest, &plain_blob(DATA)).map(drop));
+        refuses(&|store| store.chunks().insert(&digest, &plain_blob(DATA), InsertOptions::default()).map(drop));
+        refuses(&|store| store.chunks().insert_for_index(&digest, &plain_blob(DATA)).map(drop));
         refuses(&|store| {
-            store.insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &plain_blob(DATA)).map(drop)
+            store.chunks().insert_verified(&mut Codec::new(), &digest, DATA.len() as u64, &plain_blob(DATA)).map(drop)
         });
-        refuses(&|store| store.has(&digest).map(drop));
-        refuses(&|store| store.has_file(&digest).map(drop));
-        refuses(&|store| store.touch(&digest));
-        refuses(&|store| store.mark(&digest).map(drop));
-        refuses(&|store| store.mark_bad_copies(&digest));
-        refuses(&|store| store.mark_bad(&digest).map(drop));
-        refuses(&|store| store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()).map(drop));
-        refuses(&|store| store.chunks()?.try_for_each(|chunk| chunk.map(drop)));
+        refuses(&|store| store.chunks().has(&digest).map(drop));
+        refuses(&|store| store.chunks().has_file(&digest).map(drop));
+        refuses(&|store| store.chunks().touch(&digest));
+        refuses(&|store| store.chunks().mark(&digest).map(drop));
+        refuses(&|store| store.chunks().mark_bad_copies(&digest));
+        refuses(&|store| store.chunks().mark_bad(&digest).map(drop));
+        refuses(&|store| store.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut Vec::new()).map(drop));
+        refuses(&|store| store.chunks().iter().unwrap().try_for_each(|chunk| chunk.map(drop)));
         refuses(&ingest);
         refuses(&|store| collect(store, &GcOptions::default()).map(drop));
     }
@@ -205,14 +208,14 @@ fn in_the_place_of_a_directory_of_chunks() {
 fn a_directory_of_chunks_that_becomes_a_link() {
     let scene = Scene::new(Layout::Hex2);
     let store = scene.open();
-    store.insert(&scene.digest, &plain_blob(DATA), InsertOptions::default()).unwrap();
-    let file = store.chunk_path(&scene.digest);
+    store.chunks().insert(&scene.digest, &plain_blob(DATA), InsertOptions::default()).unwrap();
+    let file = store.chunks().chunk_path(&scene.digest);
     let dir = file.parent().unwrap();
     fs::remove_dir_all(dir).unwrap();
     fs::create_dir(scene.outside.join("empty")).unwrap();
     symlink(scene.outside.join("empty"), dir).unwrap();
     let before = tree(&scene.outside);
-    let error = failure(store.insert(&scene.digest, &plain_blob(DATA), InsertOptions::default()));
+    let error = failure(store.chunks().insert(&scene.digest, &plain_blob(DATA), InsertOptions::default()));
     assert_eq!((error.kind(), error.path()), (Kind::Format, Some(dir)), "{error}");
     assert_eq!(tree(&scene.outside), before);
 }
@@ -225,12 +228,12 @@ fn in_the_place_of_lock_files() {
     let store = Store::open(&scene.path, &StoreOptions { tree_locks, ..scene.options() }).unwrap();
     let group = Group::parse("ns/a/host/x").unwrap();
     fs::create_dir_all(scene.path.join("ns/a/host/x")).unwrap();
-    store.lock_group(&group).unwrap();
+    store.tree().lock_group(&group).unwrap();
     let files = tree(&locks);
     let (file, _) = files.first_key_value().unwrap();
     let (file, namespace) = (locks.join(file), locks.join("s/a"));
     assert_eq!((files.len(), file.parent()), (1, Some(&*namespace)));
-    let lock = || store.lock_group(&group).map(drop);
+    let lock = || store.tree().lock_group(&group).map(drop);
 
     fs::remove_file(&file).unwrap();
     scene.refuses(&file, true, Kind::Format, &lock);
@@ -238,11 +241,11 @@ fn in_the_place_of_lock_files() {
         fs::remove_dir(dir).unwrap();
         scene.refuses(dir, false, Kind::Exists, &lock);
     }
-    store.lock_group(&group).unwrap();
+    store.tree().lock_group(&group).unwrap();
     // What the caller has named may be a link.
     fs::rename(&locks, scene.scratch.join("elsewhere")).unwrap();
     symlink("elsewhere", &locks).unwrap();
-    store.lock_group(&group).unwrap();
+    store.tree().lock_group(&group).unwrap();
 }
 
 #[test]

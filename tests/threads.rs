@@ -92,7 +92,7 @@ type Feed<'a, T> = (&'a str, &'a dyn Fn(&mut T) -> Result<()>);
 /// The index, the sums and the chunks' files of everything that is `fed`.
 fn stream(scratch: &Scratch, name: &str, threads: usize, (_, feed): Feed<'_, Ingest>) -> (Vec<u8>, IngestStats, Store) {
     let store = scratch.store(name);
-    let mut ingest = Ingest::new(&store, options(threads)).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options(threads)).unwrap();
     feed(&mut ingest).unwrap();
     let index = bytes_of(ingest.finish().unwrap());
     (index, ingest.stats(), store)
@@ -141,7 +141,7 @@ fn an_encrypted_stream_has_the_same_index_by_any_number_of_threads() {
         .map(|threads| {
             let store = scratch.store(&format!("store-{threads}"));
             let options = IngestOptions { key: Some(key.clone()), ..options(threads) };
-            let mut ingest = Ingest::new(&store, options).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options).unwrap();
             ingest.write(&data).unwrap();
             bytes_of(ingest.finish().unwrap())
         })
@@ -172,7 +172,7 @@ fn an_image_is_the_same_by_any_number_of_threads_and_any_way_in() {
         for size in [Some(data.len() as u64), None] {
             for (name, feed) in feeds {
                 let store = scratch.store("store");
-                let mut image = Image::new(&store, size, image_options(threads)).unwrap();
+                let mut image = Image::new(store.chunks(), size, image_options(threads)).unwrap();
                 feed(&mut image).unwrap();
                 let index = bytes_of(image.finish().unwrap());
                 let found = (index, image.stats(), tree(&store.path().join(".chunks")));
@@ -188,8 +188,8 @@ fn numbers_of_threads_that_are_absurd_are_refused() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     for threads in [1025, 100_000] {
-        assert_eq!(kind(Ingest::new(&store, options(threads))), Kind::Argument);
-        assert_eq!(kind(Image::new(&store, None, image_options(threads))), Kind::Argument);
+        assert_eq!(kind(Ingest::new(store.chunks(), options(threads))), Kind::Argument);
+        assert_eq!(kind(Image::new(store.chunks(), None, image_options(threads))), Kind::Argument);
     }
 }
 
@@ -217,7 +217,7 @@ fn chunks_are_reported_in_order_on_the_callers_thread() {
     let mut expected = None;
     for threads in [1, 4] {
         let (options, log) = logging(threads, None);
-        let mut ingest = Ingest::new(&scratch.store(&format!("store-{threads}")), options).unwrap();
+        let mut ingest = Ingest::new(scratch.store(&format!("store-{threads}")).chunks(), options).unwrap();
         (&file).rewind().unwrap();
         ingest.read_fd(fd(&file)).unwrap();
         let index = Index::from_bytes(&bytes_of(ingest.finish().unwrap()), Some(IndexKind::Dynamic)).unwrap();
@@ -241,7 +241,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     let file = file_of(&scratch.join("file"), &data);
     let count = {
         let (options, log) = logging(4, None);
-        let mut ingest = Ingest::new(&scratch.store("whole"), options).unwrap();
+        let mut ingest = Ingest::new(scratch.store("whole").chunks(), options).unwrap();
         ingest.write(&data).unwrap();
         ingest.finish().unwrap();
         log.lock().unwrap().len()
@@ -249,7 +249,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
     for (i, k) in [0, 1, 40, count / 2, count - 2].into_iter().enumerate() {
         let store = scratch.store(&format!("store-{i}"));
         let (options, log) = logging(4, Some(k));
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         (&file).rewind().unwrap();
         assert_eq!(failure(ingest.read_fd(fd(&file))).callback_value(), 9);
         assert_eq!((log.lock().unwrap().len(), ingest.stats().chunks), (k + 1, k as u64 + 1));
@@ -258,7 +258,7 @@ fn a_cancelled_ingest_has_the_index_of_its_start() {
         for i in 0..=k {
             let chunk = partial.chunk(i).unwrap();
             assert_eq!(sha256(&data[chunk.start as usize..chunk.end as usize]), chunk.digest);
-            assert!(store.has(&chunk.digest).unwrap().is_some());
+            assert!(store.chunks().has(&chunk.digest).unwrap().is_some());
         }
     }
 }
@@ -271,14 +271,14 @@ fn who_stops_what_a_reader_gives_is_not_called_again() {
     for threads in [1, 4] {
         let store = scratch.store(&format!("store-{threads}"));
         let (options, log) = logging(threads, Some(5));
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         let error = failure(ingest.read(&mut reader(&data, 100_000)));
         assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 9));
         assert_eq!((log.lock().unwrap().len(), ingest.stats().chunks), (6, 6));
         assert_eq!(ingest.partial().unwrap().summary().count, 6);
 
         let (IngestOptions { on_chunk, .. }, log) = logging(threads, Some(5));
-        let mut image = Image::new(&store, None, ImageOptions { on_chunk, ..image_options(threads) }).unwrap();
+        let mut image = Image::new(store.chunks(), None, ImageOptions { on_chunk, ..image_options(threads) }).unwrap();
         assert_eq!(kind(image.read(&mut reader(&data, 100_000))), Kind::Cancelled);
         assert_eq!((log.lock().unwrap().len(), image.stats().chunks), (6, 6));
     }
@@ -292,7 +292,7 @@ fn a_reader_that_blocks_holds_up_no_cancel() {
         let data = data();
         let store = scratch.store(&format!("store-{stop_after}"));
         let (options, _) = logging(4, Some(stop_after));
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         let (reader, mut writer) = std::io::pipe().unwrap();
         let error = thread::scope(|scope| {
             let feeder = scope.spawn(move || {
@@ -328,7 +328,7 @@ fn notices_come_on_the_callers_thread() {
     let digests: std::collections::BTreeSet<_> =
         (0..index.count()).step_by(10).map(|i| index.chunk(i).unwrap().digest).collect();
     digests.iter().for_each(|digest| drop(plant(&store, digest, b"short")));
-    let mut ingest = Ingest::new(&store, options(4)).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options(4)).unwrap();
     ingest.write(&data).unwrap();
     ingest.finish().unwrap();
     let notices = notices.lock().unwrap();
@@ -346,11 +346,11 @@ fn a_reader_that_fails_comes_after_what_it_has_read() {
         // A directory can be opened, and not be read.
         let store = scratch.store(&format!("store-{threads}"));
         let directory = File::open(scratch.path()).unwrap();
-        let mut ingest = Ingest::new(&store, options(threads)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options(threads)).unwrap();
         assert_eq!(failure(ingest.read_fd(fd(&directory))).errno(), Some(libc::EISDIR));
         assert_eq!(kind(ingest.finish()), Kind::State);
 
-        let mut ingest = Ingest::new(&store, options(threads)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options(threads)).unwrap();
         let mut good = reader(&data, 100_000);
         let mut failing = |buffer: &mut [u8]| match good(buffer)? {
             0 => Err(Error::cancelled("test", 5)),
@@ -377,7 +377,8 @@ fn a_store_that_vanishes_is_a_failure() {
             }
             Ok(())
         }));
-        let mut ingest = Ingest::new(&store, IngestOptions { on_chunk: Some(on_chunk), ..options(threads) }).unwrap();
+        let mut ingest =
+            Ingest::new(store.chunks(), IngestOptions { on_chunk: Some(on_chunk), ..options(threads) }).unwrap();
         let file = file_of(&scratch.join("file"), &data);
         let error = failure(ingest.read_fd(fd(&file)));
         assert!(matches!(error.kind(), Kind::NotFound | Kind::Io), "{error:?}");
@@ -397,16 +398,16 @@ fn a_failure_leaves_whole_chunks_only() {
         let store = scratch.store("store");
         // Something that is no file has the name of a chunk.
         let digest = index.chunk(index.count() / 2).unwrap().digest;
-        fs::create_dir_all(store.chunk_path(&digest)).unwrap();
-        let mut ingest = Ingest::new(&store, options(threads)).unwrap();
+        fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options(threads)).unwrap();
         let error = failure(ingest.write(&data).and_then(|()| ingest.finish().map(drop)));
         assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
-        fs::remove_dir(store.chunk_path(&digest)).unwrap();
+        fs::remove_dir(store.chunks().chunk_path(&digest)).unwrap();
         for prefix in names(&store.path().join(".chunks")) {
             for name in names(&store.path().join(".chunks").join(prefix)) {
                 let digest = pxds::digest::Digest::from_hex(name.as_bytes()).expect("no temporary file is left");
                 let mut raw = Vec::new();
-                reopen(&store).load(&digest, usize::MAX, &mut raw).unwrap();
+                reopen(&store).chunks().load(&digest, usize::MAX, &mut raw).unwrap();
             }
         }
         drop(ingest);

@@ -9,8 +9,8 @@ use common::{Scratch, reopen};
 use pxds::backup::{Backup, BackupOptions};
 use pxds::error::{Error, Kind, Result};
 use pxds::name::{Group, Namespace, Snapshot};
-use pxds::snapshot::{DestroyOptions, Destroyed, OpenSnapshot};
 use pxds::store::Store;
+use pxds::tree::{DestroyOptions, Destroyed, OpenSnapshot};
 
 const TIME: i64 = 1_593_179_765;
 const LONG_ENOUGH: Duration = Duration::from_millis(1500);
@@ -86,25 +86,25 @@ fn a_listing_shows_whole_snapshots() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = group("host/x");
-    drop(store.create_group(&x, None).unwrap());
+    drop(store.tree().create_group(&x, None).unwrap());
     let race = Race::new(100);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             race.repeat(&store, |store, round| {
                 let made: Vec<_> = (0..4).map(|i| make(store, &x, Some(TIME + 4 * round + i)).unwrap()).collect();
                 for snapshot in made {
-                    assert!(store.destroy_snapshot(&snapshot).unwrap());
+                    assert!(store.tree().destroy_snapshot(&snapshot).unwrap());
                 }
             });
         });
         for _ in 0..3 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    let found = store.snapshots(&x).unwrap();
+                    let found = store.tree().snapshots(&x).unwrap();
                     assert!(found.iter().all(|info| info.finished), "{found:?}");
                     race.saw(found.len());
                     for info in found {
-                        match store.snapshot_info(&info.snapshot) {
+                        match store.tree().snapshot_info(&info.snapshot) {
                             Ok(info) => assert!(info.finished),
                             Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
                         }
@@ -125,19 +125,19 @@ fn namespaces_come_and_go_while_they_are_listed() {
             let (race, store) = (&race, &store);
             scope.spawn(move || {
                 let deep = group(&format!("ns/{name}/ns/c/ns/d/host/x"));
-                race.repeat(store, |store, _| store.create_group(&deep, None).unwrap().undo());
+                race.repeat(store, |store, _| store.tree().create_group(&deep, None).unwrap().undo());
             });
         }
         for _ in 0..2 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    for namespace in store.namespaces(&Namespace::root(), true).unwrap().whole().unwrap() {
-                        match store.groups(&namespace) {
+                    for namespace in store.tree().namespaces(&Namespace::root(), true).unwrap().whole().unwrap() {
+                        match store.tree().groups(&namespace) {
                             Ok(groups) => assert!(groups.found.len() < 2),
                             Err(error) => assert_eq!(error.kind(), Kind::NotFound, "{error}"),
                         }
                     }
-                    assert!(store.groups_below(&Namespace::root()).unwrap().whole().unwrap().len() <= 2);
+                    assert!(store.tree().groups_below(&Namespace::root()).unwrap().whole().unwrap().len() <= 2);
                 });
             });
         }
@@ -149,7 +149,7 @@ fn makers_and_removers_of_one_group() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let x = group("ns/a/host/x");
-    drop(store.create_group(&x, None).unwrap());
+    drop(store.tree().create_group(&x, None).unwrap());
     let race = Race::new(20);
     let forward = |result: Result<Snapshot>| match result {
         // Somebody else was faster in this second.
@@ -169,16 +169,16 @@ fn makers_and_removers_of_one_group() {
         for _ in 0..2 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    for info in store.snapshots(&x).unwrap() {
-                        unless_busy(store.destroy_snapshot(&info.snapshot));
+                    for info in store.tree().snapshots(&x).unwrap() {
+                        unless_busy(store.tree().destroy_snapshot(&info.snapshot));
                     }
                 });
             });
         }
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
-                for info in store.snapshots(&x).unwrap() {
-                    match OpenSnapshot::open(store, &info.snapshot, None) {
+                for info in store.tree().snapshots(&x).unwrap() {
+                    match OpenSnapshot::open(store.tree(), &info.snapshot, None) {
                         Ok(open) => assert_eq!(open.blob("a.blob", 100).unwrap(), b"some bytes"),
                         Err(error) if error.kind() == Kind::NotFound => {}
                         Err(error) => drop(unless_busy::<()>(Err(error))),
@@ -217,7 +217,11 @@ fn groups_are_made_and_removed_at_once() {
                         }
                         Err(error) => panic!("{error}"),
                     };
-                    assert_eq!(store.group_owner(x).unwrap().as_deref(), Some(owner), "whoever makes it owns it");
+                    assert_eq!(
+                        store.tree().group_owner(x).unwrap().as_deref(),
+                        Some(owner),
+                        "whoever makes it owns it"
+                    );
                     if stays {
                         backup.add_blob("a.blob", b"x", true).unwrap();
                         backup.finish().unwrap();
@@ -229,17 +233,17 @@ fn groups_are_made_and_removed_at_once() {
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
                 let mut destroyed = Destroyed::default();
-                unless_busy(store.destroy_group(&x, &DestroyOptions::default(), &mut destroyed));
+                unless_busy(store.tree().destroy_group(&x, &DestroyOptions::default(), &mut destroyed));
             });
         });
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
-                let found = store.snapshots(&x).unwrap_or_else(|error| {
+                let found = store.tree().snapshots(&x).unwrap_or_else(|error| {
                     assert!(gone(&error), "{error}");
                     Vec::new()
                 });
                 assert!(found.iter().all(|info| info.finished), "{found:?}");
-                store.groups(&Namespace::root()).unwrap().whole().unwrap();
+                store.tree().groups(&Namespace::root()).unwrap().whole().unwrap();
             });
         });
     });

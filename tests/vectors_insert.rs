@@ -9,17 +9,16 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use common::{Json, Scratch, age, is_fresh, plain_blob, plant, raw_blob, times_of, vector_json};
+use pxds::chunks::judge::{New, Old, Verdict, judge};
+use pxds::chunks::{InsertOptions, Inserted, Layout};
 use pxds::digest::Digest;
 use pxds::error::Kind;
+use pxds::ffi::chunks::{pxds_insert_result, pxds_store_insert};
 use pxds::ffi::status::{PXDS_ERR_CORRUPT, PXDS_ERR_CRYPT_MODE, PXDS_ERR_EXISTS, PXDS_OK};
-use pxds::ffi::store::{
-    PXDS_SYNC_NONE, pxds_insert_result, pxds_store, pxds_store_free, pxds_store_insert, pxds_store_open,
-    pxds_store_options,
-};
+use pxds::ffi::store::{PXDS_SYNC_NONE, pxds_store, pxds_store_free, pxds_store_open, pxds_store_options};
 use pxds::format::{BlobForm, MAGIC_COMPRESSED_BLOB, MAGIC_ENCR_COMPR_BLOB, MAGIC_ENCRYPTED_BLOB};
 use pxds::hash::sha256;
-use pxds::store::judge::{New, Old, Verdict, judge};
-use pxds::store::{InsertOptions, Inserted, Layout, Store};
+use pxds::store::Store;
 use serde_json::Value;
 
 /// What an insert answers: how it went, or why it was refused.
@@ -107,7 +106,7 @@ fn check(insert: impl Fn(&Store, &Digest, &[u8]) -> Answer) {
 
 fn check_case(store: &Store, case: &Value, name: &str, insert: impl Fn(&Store, &Digest, &[u8]) -> Answer) {
     let digest = sha256(name.as_bytes());
-    let path = store.chunk_path(&digest);
+    let path = store.chunks().chunk_path(&digest);
     let incoming = content(case.get_str("incoming"));
     assert_eq!(incoming.len() as u64, case.get_u64("incoming_size"), "{name}");
     let existing = (case.get_str("existing") != "absent").then(|| content(case.get_str("existing")));
@@ -138,10 +137,10 @@ fn check_case(store: &Store, case: &Value, name: &str, insert: impl Fn(&Store, &
 #[test]
 fn inserts_answer_as_those_of_pbs() {
     check(|store, digest, blob| {
-        let result = store.insert(digest, blob, InsertOptions::default());
+        let result = store.chunks().insert(digest, blob, InsertOptions::default());
         result.map_err(|error| {
             assert_eq!(error.digest(), Some(digest), "{error}");
-            assert_eq!(error.path(), Some(&*store.chunk_path(digest)), "{error}");
+            assert_eq!(error.path(), Some(&*store.chunks().chunk_path(digest)), "{error}");
             error.kind()
         })
     });
@@ -246,10 +245,10 @@ fn what_is_no_regular_file_is_refused() {
         let scratch = Scratch::new();
         let store = scratch.store_of(layout);
         let digest = sha256(b"directory");
-        fs::create_dir_all(store.chunk_path(&digest)).unwrap();
-        let error = common::failure(store.insert(&digest, &blob, InsertOptions::default()));
+        fs::create_dir_all(store.chunks().chunk_path(&digest)).unwrap();
+        let error = common::failure(store.chunks().insert(&digest, &blob, InsertOptions::default()));
         assert_eq!((error.kind(), error.digest()), (Kind::Exists, Some(&digest)));
         assert_eq!(CStore::open(store.path()).insert(&digest, &blob), Err(Kind::Exists));
-        assert!(store.chunk_path(&digest).is_dir());
+        assert!(store.chunks().chunk_path(&digest).is_dir());
     }
 }

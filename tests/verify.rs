@@ -14,6 +14,7 @@ use common::{Json, Rng, Scratch, failure, generate, kind, quick, tree, unhex, ve
 use pxds::backup::{Backup, BackupOptions};
 use pxds::callback::Callback;
 use pxds::chunker::Config;
+use pxds::chunks::Layout;
 use pxds::crypt::CryptKey;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
@@ -22,8 +23,8 @@ use pxds::ingest::{Image, ImageOptions, Ingest, IngestOptions};
 use pxds::manifest::VerifyState;
 use pxds::name::Snapshot;
 use pxds::progress::Stage;
-use pxds::snapshot::OpenSnapshot;
-use pxds::store::{Layout, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
+use pxds::tree::OpenSnapshot;
 use pxds::verify::{Outcome, PHASE_CHECK, PHASE_LIST, Scope, Verifier, VerifyOptions};
 use verified::{
     Report, Row, TIME, UPID, backup_options, bad_files, chunks, flip, group, ingest, make, path_in, state_of,
@@ -103,7 +104,11 @@ fn as_pbs_finds_it() {
     for case in damaged.cases() {
         let snapshot = case.get_str("snapshot");
         if case["verify_state_after"].is_null() {
-            assert_eq!(kind(store.load_manifest(&Snapshot::parse(snapshot).unwrap())), Kind::Format, "{snapshot}");
+            assert_eq!(
+                kind(store.tree().load_manifest(&Snapshot::parse(snapshot).unwrap())),
+                Kind::Format,
+                "{snapshot}"
+            );
             continue;
         }
         let ok = case["verify_state_after"].get_str("state") == "ok";
@@ -177,7 +182,7 @@ fn notices_are_no_failures() {
     let damaged = Damaged::new();
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
-    let notice: pxds::store::Notice = Callback(Arc::new(move |_, message: &str, _| {
+    let notice: pxds::base::Notice = Callback(Arc::new(move |_, message: &str, _| {
         heard.lock().unwrap().push(message.to_owned());
         Ok(())
     }));
@@ -236,7 +241,7 @@ fn each_chunk_is_checked_once() {
     assert_eq!((report.sums.ok, report.rows.len()), (3, 0));
     assert_eq!(report.sums.chunks, distinct.len() as u64);
     assert_eq!(report.sums.bytes, distinct.values().sum::<u64>());
-    let on_disk = distinct.keys().map(|digest| store.has(digest).unwrap().unwrap()).sum::<u64>();
+    let on_disk = distinct.keys().map(|digest| store.chunks().has(digest).unwrap().unwrap()).sum::<u64>();
     assert_eq!(report.sums.stored_bytes, on_disk);
     // The newest of a group first.
     let order: Vec<_> = report.done.iter().map(|done| &done.0[..]).collect();
@@ -276,7 +281,7 @@ fn every_place_that_is_hit_is_told() {
             let all = chunks(&store, &most);
             let victim = all.iter().find(|chunk| all.iter().filter(|other| other.digest == chunk.digest).count() == 2);
             let victim = victim.unwrap().digest;
-            harm(&store.chunk_path(&victim));
+            harm(&store.chunks().chunk_path(&victim));
             let mut expected = Vec::new();
             for path in &paths {
                 let snapshot = Snapshot::new(group(path), TIME).unwrap();
@@ -296,7 +301,7 @@ fn every_place_that_is_hit_is_told() {
             assert_eq!((report.sums.failed, report.sums.renamed), (3, u64::from(renamed)), "{kind}");
             assert_eq!((report.sums.bad, report.sums.missing), if renamed { (1, 0) } else { (0, 1) });
             assert_eq!(bad_files(&store), usize::from(renamed), "{kind}");
-            assert_eq!(store.has(&victim).unwrap(), None);
+            assert_eq!(store.chunks().has(&victim).unwrap(), None);
 
             // The next backup of the data heals all three.
             ingest(&store, &twice, None);
@@ -344,7 +349,7 @@ fn names_in_a_manifest_are_not_trusted() {
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, b"abc", None);
     let path = path_in(&store, &snapshot, "index.json.blob");
-    let manifest = store.load_manifest(&snapshot).unwrap();
+    let manifest = store.tree().load_manifest(&snapshot).unwrap();
     let mut json: serde_json::Value = serde_json::from_slice(&manifest.to_json().unwrap()).unwrap();
     let files = json["files"].as_array_mut().unwrap();
     let mut again = files[0].clone();
@@ -367,7 +372,7 @@ fn the_form_of_chunks_is_held_for_every_index() {
     let claims = make(&store, "host/b", TIME, &data, None);
     // The second says that its chunks are encrypted; they have been found good for the first.
     let path = path_in(&store, &claims, "index.json.blob");
-    let text = String::from_utf8(store.load_manifest(&claims).unwrap().to_json().unwrap()).unwrap();
+    let text = String::from_utf8(store.tree().load_manifest(&claims).unwrap().to_json().unwrap()).unwrap();
     let text = text.replacen("\"crypt-mode\": \"none\"", "\"crypt-mode\": \"encrypt\"", 1);
     fs::write(path, common::plain_blob(text.as_bytes())).unwrap();
     let report = verify(&store, with_upid());
@@ -390,7 +395,7 @@ fn what_is_encrypted_is_opened_with_the_key_of_the_snapshot_alone() {
     let of_other = make(&store, "host/b", TIME, &data, Some(Arc::clone(&other)));
     // The tag is not covered by the CRC.
     for snapshot in [&of_mine, &of_other] {
-        let path = store.chunk_path(&chunks(&store, snapshot)[1].digest);
+        let path = store.chunks().chunk_path(&chunks(&store, snapshot)[1].digest);
         let len = fs::metadata(&path).unwrap().len() as usize;
         flip(&path, len - 30);
     }
@@ -404,7 +409,7 @@ fn what_is_encrypted_is_opened_with_the_key_of_the_snapshot_alone() {
 
     // A wrong signature is an error, and then nothing is decrypted on its word.
     let path = path_in(&store, &of_mine, "index.json.blob");
-    let text = String::from_utf8(store.load_manifest(&of_mine).unwrap().to_json().unwrap()).unwrap();
+    let text = String::from_utf8(store.tree().load_manifest(&of_mine).unwrap().to_json().unwrap()).unwrap();
     let signature = text.split("\"signature\": \"").nth(1).unwrap()[..64].to_owned();
     fs::write(path, common::plain_blob(text.replace(&signature, &"0".repeat(64)).as_bytes())).unwrap();
     let report = verify(&store, VerifyOptions { key: Some(mine), ..with_upid() });
@@ -433,10 +438,6 @@ fn what_cannot_be_is_refused() {
         assert_eq!(kind(try_verify(&store, scope, VerifyOptions::default())), expected, "{scope}");
     }
     assert_eq!(verify(&store, VerifyOptions::default()), Report::default());
-    fs::create_dir(scratch.join("bare")).unwrap();
-    let bare = Store::open(&scratch.join("bare"), &StoreOptions { bare: true, ..quick() }).unwrap();
-    let error = failure(try_verify(&bare, "", VerifyOptions::default()));
-    assert_eq!((error.kind(), error.path()), (Kind::NotFound, Some(bare.path())));
 }
 
 #[test]
@@ -446,7 +447,7 @@ fn a_run_that_is_stopped_has_noted_nothing() {
             let scratch = Scratch::in_memory();
             let store = scratch.store("store");
             let snapshot = make(&store, "host/x", TIME, &Rng::new(9).bytes(20_000_000), None);
-            flip(&store.chunk_path(&chunks(&store, &snapshot)[0].digest), 1);
+            flip(&store.chunks().chunk_path(&chunks(&store, &snapshot)[0].digest), 1);
             let stop = move |by: &'static str, when: bool| match by == stopped_by && when {
                 true => Err(Error::cancelled("test", 7)),
                 false => Ok(()),
@@ -519,9 +520,12 @@ fn a_long_index() {
         BackupOptions { time: Some(TIME), any_chunk_size: true, ..BackupOptions::default() },
     )
     .unwrap();
-    let mut image =
-        Image::new(&store, Some((CHUNKS * 4096) as u64), ImageOptions { chunk_size: 4096, ..ImageOptions::default() })
-            .unwrap();
+    let mut image = Image::new(
+        store.chunks(),
+        Some((CHUNKS * 4096) as u64),
+        ImageOptions { chunk_size: 4096, ..ImageOptions::default() },
+    )
+    .unwrap();
     for i in 0..CHUNKS as u32 / 100 {
         let mut piece = vec![0; 409_600];
         piece[..4].copy_from_slice(&(i + 1).to_le_bytes());
@@ -531,7 +535,7 @@ fn a_long_index() {
     backup.finish().unwrap();
     let report = verify(&store, with_upid());
     assert_eq!((report.rows.len(), report.sums.chunks), (0, 701));
-    fs::remove_file(store.chunk_path(&sha256(&[0; 4096]))).unwrap();
+    fs::remove_file(store.chunks().chunk_path(&sha256(&[0; 4096]))).unwrap();
     let report = verify(&store, with_upid());
     assert_eq!((report.rows.len(), report.sums.missing), (CHUNKS - 700, 1));
     assert!(report.rows.is_sorted_by_key(|row| row.place.as_ref().unwrap().0));
@@ -550,7 +554,7 @@ fn chunks_of_all_lengths() {
         for (i, avg) in [1024, 65536, 4 << 20].into_iter().enumerate() {
             let options =
                 IngestOptions { chunker: Config::from_avg(avg).unwrap(), key: key.clone(), ..IngestOptions::default() };
-            let mut ingest = Ingest::new(&store, options).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options).unwrap();
             ingest.write(&data).unwrap();
             let options = backup_options(TIME, &key);
             let mut backup = Backup::new(&store, &group(&format!("host/{i}")), options).unwrap();
@@ -570,7 +574,7 @@ fn what_is_no_file_is_not_renamed() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, &Rng::new(12).bytes(20_000), None);
-    let path = store.chunk_path(&chunks(&store, &snapshot)[0].digest);
+    let path = store.chunks().chunk_path(&chunks(&store, &snapshot)[0].digest);
     fs::remove_file(&path).unwrap();
     let target = scratch.join("target");
     fs::write(&target, "mine").unwrap();
@@ -592,7 +596,7 @@ fn what_is_good_is_what_it_was() {
         if damaged.failed().contains(snapshot) || name.ends_with(".blob") || content.get_bool("encrypted") {
             continue;
         }
-        let open = OpenSnapshot::open(&store, &Snapshot::parse(snapshot).unwrap(), None).unwrap();
+        let open = OpenSnapshot::open(store.tree(), &Snapshot::parse(snapshot).unwrap(), None).unwrap();
         let index = open.index(name).unwrap().index;
         let mut restored = Vec::new();
         let mut sink = |bytes: &[u8]| {
@@ -600,7 +604,7 @@ fn what_is_good_is_what_it_was() {
             Ok(())
         };
         pxds::restore::Restorer::new(
-            &store,
+            store.chunks(),
             pxds::restore::RestoreOptions { any_csum: true, ..pxds::restore::RestoreOptions::default() },
         )
         .restore(&index, &mut sink)

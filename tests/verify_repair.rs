@@ -10,10 +10,11 @@ use std::sync::Arc;
 
 use common::{Rng, Scratch, plant, tree};
 use pxds::blob::Codec;
+use pxds::chunks::InsertOptions;
 use pxds::crypt::CryptKey;
 use pxds::hash::sha256;
 use pxds::name::Snapshot;
-use pxds::store::{InsertOptions, Store};
+use pxds::store::Store;
 use pxds::verify::VerifyOptions;
 use verified::{TIME, chunks, flip, make, state_of, verify, with_upid};
 
@@ -32,15 +33,15 @@ fn chunks_are_taken_from_another_store() {
     let (store, other, snapshot) = two_stores(&scratch, None);
     let all = chunks(&store, &snapshot);
     let before = tree(&store.path().join(".chunks"));
-    fs::remove_file(store.chunk_path(&all[0].digest)).unwrap();
-    flip(&store.chunk_path(&all[1].digest), 1);
-    fs::write(store.chunk_path(&all[2].digest), common::plain_blob(b"something else")).unwrap();
-    fs::write(store.chunk_path(&all[3].digest), b"").unwrap();
+    fs::remove_file(store.chunks().chunk_path(&all[0].digest)).unwrap();
+    flip(&store.chunks().chunk_path(&all[1].digest), 1);
+    fs::write(store.chunks().chunk_path(&all[2].digest), common::plain_blob(b"something else")).unwrap();
+    fs::write(store.chunks().chunk_path(&all[3].digest), b"").unwrap();
     // Of this one the other has no good copy either, and of this none at all.
-    flip(&store.chunk_path(&all[4].digest), 1);
-    flip(&other.chunk_path(&all[4].digest), 2);
-    flip(&store.chunk_path(&all[5].digest), 1);
-    fs::remove_file(other.chunk_path(&all[5].digest)).unwrap();
+    flip(&store.chunks().chunk_path(&all[4].digest), 1);
+    flip(&other.chunks().chunk_path(&all[4].digest), 2);
+    flip(&store.chunks().chunk_path(&all[5].digest), 1);
+    fs::remove_file(other.chunks().chunk_path(&all[5].digest)).unwrap();
 
     let options = || VerifyOptions { repair_from: Some(other.clone()), ..with_upid() };
     let report = verify(&store, options());
@@ -53,7 +54,7 @@ fn chunks_are_taken_from_another_store() {
 
     // The others are whole again, and with the rest so is the snapshot.
     for chunk in [4, 5] {
-        let name = Path::new(store.chunk_path(&all[chunk].digest).file_name().unwrap()).to_owned();
+        let name = Path::new(store.chunks().chunk_path(&all[chunk].digest).file_name().unwrap()).to_owned();
         let good = before.iter().find(|(path, _)| path.ends_with(&name)).unwrap().1;
         plant(&other, &all[chunk].digest, good);
     }
@@ -74,10 +75,10 @@ fn sealed_chunks_are_repaired_with_and_without_the_key() {
         let scratch = Scratch::new();
         let (store, other, snapshot) = two_stores(&scratch, Some(Arc::clone(&key)));
         let all = chunks(&store, &snapshot);
-        fs::remove_file(store.chunk_path(&all[0].digest)).unwrap();
+        fs::remove_file(store.chunks().chunk_path(&all[0].digest)).unwrap();
         // Without the key this one passes for good.
-        fs::remove_file(store.chunk_path(&all[1].digest)).unwrap();
-        let path = other.chunk_path(&all[1].digest);
+        fs::remove_file(store.chunks().chunk_path(&all[1].digest)).unwrap();
+        let path = other.chunks().chunk_path(&all[1].digest);
         let len = fs::metadata(&path).unwrap().len() as usize;
         flip(&path, len - 30);
         let key = with_key.then(|| Arc::clone(&key));
@@ -91,11 +92,11 @@ fn a_plain_chunk_does_not_stand_for_an_encrypted_one() {
     let scratch = Scratch::new();
     let (store, other, snapshot) = two_stores(&scratch, Some(Arc::new(CryptKey::new(&[1; 32]))));
     let chunk = chunks(&store, &snapshot)[0];
-    fs::remove_file(store.chunk_path(&chunk.digest)).unwrap();
+    fs::remove_file(store.chunks().chunk_path(&chunk.digest)).unwrap();
     plant(&other, &chunk.digest, &common::plain_blob(b"slipped in"));
     let report = verify(&store, VerifyOptions { repair_from: Some(other), ..with_upid() });
     assert_eq!((report.kinds(), report.sums.repaired), (vec!["NotFound"], 0));
-    assert_eq!(store.has(&chunk.digest).unwrap(), None);
+    assert_eq!(store.chunks().has(&chunk.digest).unwrap(), None);
 }
 
 #[test]
@@ -104,23 +105,23 @@ fn inserting_heals_what_is_missing_short_or_does_not_load() {
     let store = scratch.store("store");
     let data = Rng::new(8).bytes(5000);
     let (digest, blob) = (sha256(&data), common::plain_blob(&data));
-    let good = |store: &Store| store.load(&digest, 1 << 20, &mut Vec::new()).is_ok();
+    let good = |store: &Store| store.chunks().load(&digest, 1 << 20, &mut Vec::new()).is_ok();
     for len in [0, 1, 11] {
         plant(&store, &digest, &blob[..len]);
-        assert!(!store.insert(&digest, &blob, InsertOptions::default()).unwrap().existed);
+        assert!(!store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap().existed);
         assert!(good(&store), "{len}");
-        fs::remove_file(store.chunk_path(&digest)).unwrap();
-        assert!(!store.insert(&digest, &blob, InsertOptions::default()).unwrap().existed);
+        fs::remove_file(store.chunks().chunk_path(&digest)).unwrap();
+        assert!(!store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap().existed);
         assert!(good(&store));
     }
     let path = plant(&store, &digest, &blob);
     flip(&path, 1);
     // Of the right length: an insert alone keeps it.
-    assert!(store.insert(&digest, &blob, InsertOptions::default()).unwrap().existed && !good(&store));
-    assert!(!store.insert_verified(&mut Codec::new(), &digest, 5000, &blob).unwrap().existed);
+    assert!(store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap().existed && !good(&store));
+    assert!(!store.chunks().insert_verified(&mut Codec::new(), &digest, 5000, &blob).unwrap().existed);
     assert!(good(&store));
     plant(&store, &digest, &[7; 5012]);
-    store.insert_verified(&mut Codec::new(), &digest, 5000, &blob).unwrap();
+    store.chunks().insert_verified(&mut Codec::new(), &digest, 5000, &blob).unwrap();
     assert!(good(&store));
 }
 
@@ -130,10 +131,10 @@ fn a_file_that_has_been_replaced_is_not_set_aside() {
     let store = scratch.store("store");
     let (digest, blob) = (sha256(b"abc"), common::plain_blob(b"abc"));
     let path = plant(&store, &digest, b"short");
-    let bad = store.append_raw(&digest, 100, false, &mut Vec::new()).unwrap();
+    let bad = store.chunks().append_raw(&digest, 100, false, &mut Vec::new()).unwrap();
     fs::rename(&path, scratch.join("old")).unwrap();
-    store.insert(&digest, &blob, InsertOptions::default()).unwrap();
-    assert_eq!(store.mark_bad_if(&digest, |file| *file == bad).unwrap(), None);
-    assert_eq!(store.has(&digest).unwrap(), Some(blob.len() as u64));
-    assert_eq!(store.mark_bad_if(&digest, |file| *file != bad).unwrap(), Some(0));
+    store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap();
+    assert_eq!(store.chunks().mark_bad_if(&digest, |file| *file == bad).unwrap(), None);
+    assert_eq!(store.chunks().has(&digest).unwrap(), Some(blob.len() as u64));
+    assert_eq!(store.chunks().mark_bad_if(&digest, |file| *file != bad).unwrap(), Some(0));
 }

@@ -40,7 +40,7 @@ fn what_was_verified_lately_is_passed_over() {
     let run = |state: Option<(bool, i64)>, days: Option<u64>| {
         let upid = |started| format!("UPID:elsa:00004F37:0039E469:00000000:{started:08X}:verify::root@pam:");
         let state = state.map(|(ok, started)| VerifyState { ok, upid: upid(started) });
-        store.update_manifest(&snapshot, |manifest| manifest.set_verify_state(state.as_ref())).unwrap();
+        store.tree().update_manifest(&snapshot, |manifest| manifest.set_verify_state(state.as_ref())).unwrap();
         verify(&store, VerifyOptions { skip_days: days, ..with_upid() }).done[0].1
     };
     assert_eq!(run(Some((true, now)), None), Outcome::Ok);
@@ -55,7 +55,10 @@ fn what_was_verified_lately_is_passed_over() {
     }
     // What cannot be read counts as never verified.
     let broken = serde_json::json!({"state": "ok", "upid": "UPID:x:"});
-    store.update_manifest(&snapshot, |manifest| manifest.set_unprotected_member("verify_state", Some(broken))).unwrap();
+    store
+        .tree()
+        .update_manifest(&snapshot, |manifest| manifest.set_unprotected_member("verify_state", Some(broken)))
+        .unwrap();
     assert_eq!(verify(&store, VerifyOptions { skip_days: Some(100), ..with_upid() }).done[0].1, Outcome::Ok);
 }
 
@@ -67,12 +70,12 @@ fn who_is_in_use_or_has_gone_is_passed_over() {
     let gone = make(&store, "host/x", TIME + 1, b"abc", None);
     let first = make(&store, "host/x", TIME + 2, b"abc", None);
     let other = common::reopen(&store);
-    let _lock = other.lock_snapshot(&held, LockMode::Exclusive).unwrap();
+    let _lock = other.tree().lock_snapshot(&held, LockMode::Exclusive).unwrap();
     let done = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&done);
     let on_done = move |entry: &pxds::verify::Done<'_>| {
         if *entry.snapshot == first {
-            other.destroy_snapshot(&gone).unwrap();
+            other.tree().destroy_snapshot(&gone).unwrap();
         }
         heard.lock().unwrap().push(entry.outcome);
         Ok(())
@@ -90,18 +93,18 @@ fn while_it_is_checked_nobody_removes_a_snapshot() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, &Rng::new(6).bytes(20_000), None);
-    fs::remove_file(store.chunk_path(&chunks(&store, &snapshot)[0].digest)).unwrap();
+    fs::remove_file(store.chunks().chunk_path(&chunks(&store, &snapshot)[0].digest)).unwrap();
     let other = common::reopen(&store);
     let tried = Arc::new(Mutex::new(Vec::new()));
     let (heard, held) = (Arc::clone(&tried), other.clone());
     let on_damage = move |damage: &pxds::verify::Damage<'_>| {
-        heard.lock().unwrap().push(kind(held.destroy_snapshot(damage.snapshot)));
+        heard.lock().unwrap().push(kind(held.tree().destroy_snapshot(damage.snapshot)));
         Ok(())
     };
     let options = VerifyOptions { on_damage: Some(Callback(Arc::new(on_damage))), ..with_upid() };
     Verifier::new(&store, options).unwrap().run(&Scope::Store).unwrap();
     assert_eq!(*tried.lock().unwrap(), [Kind::Busy]);
-    other.destroy_snapshot(&snapshot).unwrap();
+    other.tree().destroy_snapshot(&snapshot).unwrap();
 }
 
 // ---- the state ----
@@ -113,16 +116,17 @@ fn the_outcome_is_noted_and_all_else_stays() {
     let key = Arc::new(CryptKey::new(&[1; 32]));
     let snapshot = make(&store, "host/x", TIME, b"abc", Some(Arc::clone(&key)));
     store
+        .tree()
         .update_manifest(&snapshot, |manifest| {
             manifest.set_notes(Some("weekly")).unwrap();
             manifest.set_unprotected_member("other", Some(serde_json::json!([1, null])))
         })
         .unwrap();
-    let mut expected = store.load_manifest(&snapshot).unwrap();
+    let mut expected = store.tree().load_manifest(&snapshot).unwrap();
     verify(&store, with_upid());
     let state = serde_json::json!({"state": "ok", "upid": UPID});
     expected.set_unprotected_member("verify_state", Some(state)).unwrap();
-    let found = store.load_manifest(&snapshot).unwrap();
+    let found = store.tree().load_manifest(&snapshot).unwrap();
     assert_eq!(found.to_json().unwrap(), expected.to_json().unwrap());
     found.verify(&key).unwrap();
 
@@ -143,13 +147,13 @@ fn a_state_that_cannot_be_written_is_told_and_is_no_failure() {
     let second = make(&store, "host/y", TIME, b"abc", None);
     let said = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&said);
-    let notice: pxds::store::Notice = Callback(Arc::new(move |_, message: &str, _| {
+    let notice: pxds::base::Notice = Callback(Arc::new(move |_, message: &str, _| {
         heard.lock().unwrap().push(message.to_owned());
         Ok(())
     }));
     let other = Store::open(store.path(), &StoreOptions { notice: Some(notice), ..quick() }).unwrap();
     // The name of the manifest's successor is taken by nobody, but the manifest is held by another handle.
-    let _lock = store.lock_manifest(&snapshot).unwrap();
+    let _lock = store.tree().lock_manifest(&snapshot).unwrap();
     let report = verify(&other, with_upid());
     assert_eq!((report.sums.ok, report.sums.failed, report.sums.unnoted, report.rows.len()), (2, 0, 1, 0));
     let said = said.lock().unwrap();
@@ -168,9 +172,8 @@ fn a_draft_of_a_manifest_takes_its_place_whatever_has_happened_meanwhile() {
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, b"abc", None);
     let state = VerifyState { ok: true, upid: UPID.into() };
-    let draft = || store.draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))).unwrap();
-    let place =
-        |draft: pxds::snapshot::ManifestDraft| draft.take_place(|manifest| manifest.set_verify_state(Some(&state)));
+    let draft = || store.tree().draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))).unwrap();
+    let place = |draft: pxds::tree::ManifestDraft| draft.take_place(|manifest| manifest.set_verify_state(Some(&state)));
     let dir = store.path().join(snapshot.path());
     let names = || common::names(&dir);
     let whole = ["a.didx", "b.blob", "index.json.blob"];
@@ -180,21 +183,21 @@ fn a_draft_of_a_manifest_takes_its_place_whatever_has_happened_meanwhile() {
     let waiting = draft();
     assert_eq!((names().len(), state_of(&store, &snapshot.path())), (4, None));
     let notes = |text: &'static str| {
-        store.update_manifest(&snapshot, |manifest| {
+        store.tree().update_manifest(&snapshot, |manifest| {
             manifest.set_notes(Some(text)).unwrap();
             Ok(())
         })
     };
     notes("meanwhile").unwrap();
     place(waiting).unwrap();
-    let manifest = store.load_manifest(&snapshot).unwrap();
+    let manifest = store.tree().load_manifest(&snapshot).unwrap();
     assert_eq!(
         (manifest.notes(), manifest.verify_state().unwrap().ok, &names()[..]),
         (Some("meanwhile"), true, &whole.map(str::to_owned)[..])
     );
 
     let waiting = draft();
-    store.destroy_snapshot(&snapshot).unwrap();
+    store.tree().destroy_snapshot(&snapshot).unwrap();
     assert_eq!(kind(place(waiting)), Kind::NotFound);
     assert!(!dir.exists());
 }

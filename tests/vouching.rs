@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex};
 
 use common::{Scratch, kind, plain_blob, quick};
 use pxds::backup::{Backup, BackupOptions};
+use pxds::base::{Notice, NoticeLevel};
 use pxds::callback::Callback;
 use pxds::crypt::CryptKey;
 use pxds::error::{Error, Kind};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::manifest::{CryptMode, Manifest, Signature};
 use pxds::name::{Group, Snapshot};
-use pxds::snapshot::{OpenOptions, OpenSnapshot};
-use pxds::store::{Notice, NoticeLevel, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
+use pxds::tree::{OpenOptions, OpenSnapshot};
 use pxds::verify::{Done, Outcome, Scope, Sums, Verifier, VerifyOptions};
 
 const TIME: i64 = 1_593_179_765;
@@ -58,7 +59,7 @@ impl Scene {
             BackupOptions { time: Some(time), crypt_mode: mode, key: key.clone(), ..BackupOptions::default() };
         let mut backup = Backup::new(&self.store, &Group::parse(group).unwrap(), options).unwrap();
         let key = key.filter(|_| mode == CryptMode::Encrypt);
-        let mut ingest = Ingest::new(&self.store, IngestOptions { key, ..IngestOptions::default() }).unwrap();
+        let mut ingest = Ingest::new(self.store.chunks(), IngestOptions { key, ..IngestOptions::default() }).unwrap();
         ingest.write(format!("the data of {group} at {time}").as_bytes()).unwrap();
         backup.add_index("a.didx", &mut ingest.finish().unwrap()).unwrap();
         backup.add_blob("b.blob", b"key = value\n", true).unwrap();
@@ -80,7 +81,7 @@ impl Scene {
 
     /// Changes the manifest's JSON, as somebody without the key can.
     fn forge(&self, snapshot: &Snapshot, change: impl FnOnce(&mut serde_json::Value)) {
-        let manifest = self.store.load_manifest(snapshot).unwrap();
+        let manifest = self.store.tree().load_manifest(snapshot).unwrap();
         let mut json = serde_json::from_slice(&manifest.to_json().unwrap()).unwrap();
         change(&mut json);
         fs::write(self.file(snapshot, MANIFEST), plain_blob(json.to_string().as_bytes())).unwrap();
@@ -88,12 +89,12 @@ impl Scene {
 
     fn open(&self, snapshot: &Snapshot, byte: u8, allow_unsigned: bool) -> Result<OpenSnapshot, Error> {
         let options = OpenOptions { key: Some(key(byte)), allow_unsigned, salvage: false };
-        OpenSnapshot::open_with(&self.store, snapshot, options)
+        OpenSnapshot::open_with(self.store.tree(), snapshot, options)
     }
 
     fn salvage(&self, snapshot: &Snapshot, byte: Option<u8>, allow_unsigned: bool) -> Result<OpenSnapshot, Error> {
         let options = OpenOptions { key: byte.map(key), allow_unsigned, salvage: true };
-        OpenSnapshot::open_with(&self.store, snapshot, options)
+        OpenSnapshot::open_with(self.store.tree(), snapshot, options)
     }
 }
 
@@ -174,10 +175,10 @@ fn what_a_signed_manifest_does_not_list_is_given_on_demand_only() {
 fn without_a_key_another_name_is_told() {
     let scene = Scene::new();
     let (snapshot, other) = (scene.signed("vm/100", TIME), scene.signed("vm/101", TIME + 1));
-    OpenSnapshot::open(&scene.store, &snapshot, None).unwrap();
+    OpenSnapshot::open(scene.store.tree(), &snapshot, None).unwrap();
     assert_eq!(scene.said(), [] as [&str; 0]);
     scene.copy(&other, &snapshot, MANIFEST);
-    OpenSnapshot::open(&scene.store, &snapshot, None).unwrap();
+    OpenSnapshot::open(scene.store.tree(), &snapshot, None).unwrap();
     let said = scene.said();
     assert!(said.len() == 1 && said[0].contains("that of vm/101/2020-06-26T13:56:06Z"), "{said:?}");
 }
@@ -196,7 +197,7 @@ fn what_pbs_has_pushed_is_explained() {
     });
     let error = common::failure(scene.open(&snapshot, 1, false));
     assert!(error.kind() == Kind::Auth && error.message().contains("if PBS has pushed the snapshot"), "{error}");
-    OpenSnapshot::open(&scene.store, &snapshot, None).unwrap();
+    OpenSnapshot::open(scene.store.tree(), &snapshot, None).unwrap();
     // Of what is encrypted that is no excuse.
     let snapshot = scene.signed("vm/101", TIME);
     scene.forge(&snapshot, |json| json["signature"] = "00".repeat(32).into());
@@ -223,7 +224,7 @@ const HARMS: [(&str, Kind, Forgery); 6] = [
         std::os::unix::fs::symlink("b.blob", scene.file(snapshot, MANIFEST)).unwrap();
     }),
     ("encrypted", Kind::Key, |scene, snapshot| {
-        let text = scene.store.load_manifest(snapshot).unwrap().to_json().unwrap();
+        let text = scene.store.tree().load_manifest(snapshot).unwrap().to_json().unwrap();
         let blob = pxds::blob::Codec::with_key(Some(key(1))).seal_vec(&text, true).unwrap();
         fs::write(scene.file(snapshot, MANIFEST), blob).unwrap();
     }),
@@ -235,7 +236,7 @@ fn a_damaged_manifest_locks_nothing_that_a_missing_one_would_not() {
         let scene = Scene::new();
         let snapshot = scene.make("vm/100", TIME, CryptMode::None, None);
         harm(&scene, &snapshot);
-        assert_eq!(kind(OpenSnapshot::open(&scene.store, &snapshot, None)), expected, "{what}");
+        assert_eq!(kind(OpenSnapshot::open(scene.store.tree(), &snapshot, None)), expected, "{what}");
         let open = scene.salvage(&snapshot, None, false).unwrap();
         assert!(open.manifest().is_none() && scene.said().len() == 1, "{what}");
         assert!(open.index("a.didx").unwrap().listed.is_none());
@@ -255,7 +256,7 @@ fn a_file_that_is_not_what_the_manifest_lists_can_be_salvaged() {
         json["files"][0]["size"] = 40.into();
         json["files"][1]["csum"] = "00".repeat(32).into();
     });
-    let open = OpenSnapshot::open(&scene.store, &plain, None).unwrap();
+    let open = OpenSnapshot::open(scene.store.tree(), &plain, None).unwrap();
     assert_eq!((kind(open.index("a.didx")), kind(open.blob("b.blob", 100))), (Kind::Corrupt, Kind::Corrupt));
     let open = scene.salvage(&plain, None, false).unwrap();
     assert!(open.index("a.didx").unwrap().listed.is_none());
@@ -316,7 +317,7 @@ fn a_verification_names_what_the_key_does_not_vouch_for() {
     // The data is what it was, and that is noted.
     for (group, state) in [("vm/2", true), ("vm/3", true), ("vm/7", false)] {
         let snapshot = Snapshot::parse(&format!("{group}/2020-06-26T13:56:05Z")).unwrap();
-        assert_eq!(scene.store.load_manifest(&snapshot).unwrap().verify_state().unwrap().ok, state, "{group}");
+        assert_eq!(scene.store.tree().load_manifest(&snapshot).unwrap().verify_state().unwrap().ok, state, "{group}");
     }
 
     let (done, sums) = verify(&scene, "", options(true));
@@ -324,10 +325,10 @@ fn a_verification_names_what_the_key_does_not_vouch_for() {
     assert_eq!(verify(&scene, "", VerifyOptions::default()).1.unvouched, 0, "nobody has asked");
 
     // A chunk of a stripped snapshot is decrypted all the same, and what is wrong with it counts for more.
-    let open = OpenSnapshot::open(&scene.store, &bare, None).unwrap();
+    let open = OpenSnapshot::open(scene.store.tree(), &bare, None).unwrap();
     let chunk = open.index("a.didx").unwrap().index.chunk(0).unwrap().digest;
     drop(open);
-    let path = scene.store.chunk_path(&chunk);
+    let path = scene.store.chunks().chunk_path(&chunk);
     let mut bytes = fs::read(&path).unwrap();
     bytes[13] ^= 1; // in the iv, which no CRC covers
     fs::write(&path, bytes).unwrap();

@@ -27,15 +27,15 @@ pub(crate) fn run(scratch: &Path) {
         assert_eq!(list(&store, |_| ()), 100_000);
     });
     row("the same, with their manifests", 1, MS, || {
-        assert_eq!(list(&store, |snapshot| drop(black_box(store.load_manifest(snapshot).unwrap()))), 100_000);
+        assert_eq!(list(&store, |snapshot| drop(black_box(store.tree().load_manifest(snapshot).unwrap()))), 100_000);
     });
 }
 
 /// Goes through the finished snapshots of the store, and counts them.
 fn list(store: &Store, mut each: impl FnMut(&Snapshot)) -> usize {
     let mut count = 0;
-    for group in store.groups(&Namespace::root()).unwrap().found {
-        for info in store.snapshots(&group).unwrap() {
+    for group in store.tree().groups(&Namespace::root()).unwrap().found {
+        for info in store.tree().snapshots(&group).unwrap() {
             count += usize::from(info.finished);
             each(&info.snapshot);
         }

@@ -30,13 +30,14 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use pxds::base::SyncLevel;
 use pxds::blob::{Blob, Codec};
 use pxds::chunker::{Config, DynamicChunker};
 use pxds::hash::sha256;
 use pxds::index::{ChunkInfo, Index};
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 
 const SIZE: usize = 256 << 20;
 const ROUNDS: usize = 5;
@@ -150,7 +151,8 @@ impl<'a> Bench<'a> {
         let (mut encoder, mut decoder) = (Codec::new(), Codec::new());
         let mut encoded = vec![0; self.config.max as usize + 12];
         let mut decoded = Vec::new();
-        let mut restorer = Restorer::new(&self.full, RestoreOptions { threads: 1, ..RestoreOptions::default() });
+        let mut restorer =
+            Restorer::new(self.full.chunks(), RestoreOptions { threads: 1, ..RestoreOptions::default() });
         let mut round = 0;
         vec![
             row("scan", Box::new(move || self.scan())),
@@ -218,7 +220,8 @@ fn new_store(path: &Path) -> Store {
 /// Puts `data`, read in pieces as from a file.
 fn put(store: &Store, mut data: &[u8], config: &Config) -> Index {
     let mut ingest =
-        Ingest::new(store, IngestOptions { chunker: *config, threads: 1, ..IngestOptions::default() }).unwrap();
+        Ingest::new(store.chunks(), IngestOptions { chunker: *config, threads: 1, ..IngestOptions::default() })
+            .unwrap();
     let mut read = |buffer: &mut [u8]| {
         let len = data.len().min(buffer.len());
         buffer[..len].copy_from_slice(&data[..len]);

@@ -202,7 +202,7 @@ pub(crate) fn digests(index: &Index) -> HashSet<[u8; 32]> {
 /// Removes the chunks of `index` that are not among the `kept` ones, so that the next run finds what this one found.
 fn undo(index: &Path, store: &Store, kept: &HashSet<[u8; 32]>) {
     for digest in digests(&Index::open(index, None).unwrap()).difference(kept) {
-        fs::remove_file(store.chunk_path(&pxds::digest::Digest(*digest))).unwrap();
+        fs::remove_file(store.chunks().chunk_path(&pxds::digest::Digest(*digest))).unwrap();
     }
 }
 
@@ -213,7 +213,7 @@ fn check(index: &Index, store: &Store, file: &Path) {
         restored.update(data);
         Ok(())
     };
-    Restorer::new(store, options::restore(1)).restore(index, &mut take).unwrap();
+    Restorer::new(store.chunks(), options::restore(1)).restore(index, &mut take).unwrap();
     let mut reader = std::fs::File::open(file).unwrap();
     let mut buffer = vec![0; 1 << 20];
     loop {

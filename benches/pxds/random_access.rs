@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pxds::blob::Codec;
+use pxds::chunks::InsertOptions;
 use pxds::digest::Digest;
 use pxds::hash::sha256;
 use pxds::index::{DynamicWriter, FixedWriter, Index};
 use pxds::reader::{Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::store::{InsertOptions, Store};
+use pxds::store::Store;
 use pxds::sys::Output;
 
 use super::{ROUNDS, data, new_store};
@@ -83,7 +84,7 @@ fn put(store: &Store, chunks: &[&[u8]]) -> Index {
     for (i, chunk) in chunks.iter().enumerate() {
         let digest = sha256(chunk);
         let blob = codec.encode_vec(chunk, true).unwrap();
-        store.insert(&digest, &blob, InsertOptions::default()).unwrap();
+        store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap();
         writer.set(i, &digest).unwrap();
     }
     Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap()
@@ -94,7 +95,7 @@ fn cached_reads(store: &Store) {
     let data = data::mixed(8 * CHUNK, 2);
     let chunks: Vec<&[u8]> = data.chunks(CHUNK).collect();
     let index = Arc::new(put(store, &chunks));
-    let reader = Reader::new(Arc::new(store.clone()), index, ReaderOptions::default()).unwrap();
+    let reader = Reader::new(Arc::new(store.chunks().clone()), index, ReaderOptions::default()).unwrap();
     reader.read_at(0, &mut vec![0; data.len()]).unwrap();
     let mut block = [0; 4096];
     row("read_at of 4 KiB, one cached chunk", CALLS, NS, || {
@@ -123,7 +124,7 @@ fn mostly_zeros(store: &Store, scratch: &Path) {
     let path = scratch.join("restored");
     let to_file = |name, sparse| {
         let options = RestoreOptions { sparse, ..RestoreOptions::default() };
-        let mut restorer = Restorer::new(store, options);
+        let mut restorer = Restorer::new(store.chunks(), options);
         row(name, 1, MS, || {
             restorer.restore_file(&index, &path).unwrap();
             std::fs::remove_file(&path).unwrap();

@@ -5,10 +5,11 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use pxds::base::SyncLevel;
 use pxds::index::Index;
 use pxds::ingest::{Image, Ingest, IngestStats, StoredIndex};
 use pxds::restore::Restorer;
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 use pxds::sys::CallerFd;
 use serde_json::{Value, json};
 
@@ -128,11 +129,11 @@ impl Run {
     fn put_fd(&self, store: &Store, file: &File) -> StoredIndex {
         let fd = CallerFd::new(file.as_raw_fd()).unwrap();
         if self.fixed {
-            let mut image = Image::new(store, None, options::image(self.avg, self.threads)).unwrap();
+            let mut image = Image::new(store.chunks(), None, options::image(self.avg, self.threads)).unwrap();
             image.read_fd(fd).unwrap();
             image.finish().unwrap()
         } else {
-            let mut ingest = Ingest::new(store, options::stream(self.avg, self.threads)).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options::stream(self.avg, self.threads)).unwrap();
             ingest.read_fd(fd).unwrap();
             ingest.finish().unwrap()
         }
@@ -141,11 +142,11 @@ impl Run {
     fn put_slices(&self, store: &Store, data: &[u8]) -> StoredIndex {
         if self.fixed {
             let options = options::image(self.avg, self.threads);
-            let mut image = Image::new(store, Some(data.len() as u64), options).unwrap();
+            let mut image = Image::new(store.chunks(), Some(data.len() as u64), options).unwrap();
             image.write(data).unwrap();
             image.finish().unwrap()
         } else {
-            let mut ingest = Ingest::new(store, options::stream(self.avg, self.threads)).unwrap();
+            let mut ingest = Ingest::new(store.chunks(), options::stream(self.avg, self.threads)).unwrap();
             ingest.write(data).unwrap();
             ingest.finish().unwrap()
         }
@@ -158,7 +159,7 @@ impl Run {
     }
 
     fn get(&self, store: &Store, index: &Index) -> Stats {
-        let mut restorer = Restorer::new(store, options::restore(self.threads));
+        let mut restorer = Restorer::new(store.chunks(), options::restore(self.threads));
         match self.action {
             Action::GetToFile => restorer.restore_file(index, &self.file).unwrap(),
             _ => restorer.restore(index, &mut |_| Ok(())).unwrap(),

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
+use pxds::chunks::InsertOptions;
 use pxds::digest::Digest;
 use pxds::index::Index;
 use pxds::ingest::{Ingest, IngestStats};
-use pxds::store::{InsertOptions, Store};
+use pxds::store::Store;
 use serde_json::{Value, json};
 
 use super::corpus::{self, Kind};
@@ -77,7 +78,7 @@ pub(crate) fn child(words: &[String]) {
     let (store, threads) = (open_store(Path::new(store)), threads.parse().unwrap());
     let pool = corpus::in_memory(Kind::Mixed, POOL);
     let put = |stream: &mut Stream<'_>| {
-        let mut ingest = Ingest::new(&store, options::stream(4 << 20, threads)).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options::stream(4 << 20, threads)).unwrap();
         ingest.read(&mut |buffer| Ok(stream.read(buffer))).unwrap();
         let mut index = ingest.finish().unwrap();
         index.save(&store.path().join("stream.didx")).unwrap();
@@ -190,7 +191,7 @@ fn fill(store: &Store, count: usize) {
                 for _ in (thread..count).step_by(threads) {
                     let mut digest = Digest([0; 32]);
                     digest.0.chunks_exact_mut(8).for_each(|part| part.copy_from_slice(&noise.next().to_le_bytes()));
-                    store.insert(&digest, blob, InsertOptions::default()).unwrap();
+                    store.chunks().insert(&digest, blob, InsertOptions::default()).unwrap();
                 }
             });
         }

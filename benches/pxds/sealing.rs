@@ -51,7 +51,7 @@ pub(crate) fn run(scratch: &Path) {
             number += 1;
             let store = new_store(&scratch.join(format!("crypt{number}")));
             let mut ingest =
-                Ingest::new(&store, IngestOptions { key: key.clone(), threads: 1, ..IngestOptions::default() })
+                Ingest::new(store.chunks(), IngestOptions { key: key.clone(), threads: 1, ..IngestOptions::default() })
                     .unwrap();
             ingest.write(&input).unwrap();
             ingest.finish().unwrap();

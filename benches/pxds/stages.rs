@@ -202,7 +202,7 @@ impl Stages {
                 self.bytes(share).len()
             }
             Stage::Touch => {
-                let present = |digest: &Digest| self.store.touch_if_present(digest).unwrap().is_some();
+                let present = |digest: &Digest| self.store.chunks().touch_if_present(digest).unwrap().is_some();
                 assert!(self.digests[share.clone()].iter().all(present));
                 share.len()
             }
@@ -283,7 +283,7 @@ impl Stages {
         let mut buffer = Vec::with_capacity(self.config.max as usize + 12);
         let load = |digest: &Digest| {
             buffer.clear();
-            File::open(self.store.chunk_path(digest)).unwrap().read_to_end(&mut buffer).unwrap()
+            File::open(self.store.chunks().chunk_path(digest)).unwrap().read_to_end(&mut buffer).unwrap()
         };
         self.digests[share].iter().map(load).sum()
     }

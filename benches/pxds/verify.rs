@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use pxds::backup::{Backup, BackupOptions};
+use pxds::base::SyncLevel;
 use pxds::blob::{Blob, Codec};
 use pxds::chunker::Config;
 use pxds::crypt::digest_all;
@@ -12,7 +13,7 @@ use pxds::digest::Digest;
 use pxds::index::Index;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::name::Group;
-use pxds::store::{Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 use pxds::verify::{Scope, Verifier, VerifyOptions};
 
 use super::data;
@@ -37,7 +38,7 @@ impl<'a> Scene<'a> {
         let options = StoreOptions { sync: SyncLevel::None, ..StoreOptions::default() };
         let store = Store::create(path, &options).unwrap();
         let options = IngestOptions { chunker: Config::from_avg(avg).unwrap(), ..IngestOptions::default() };
-        let mut ingest = Ingest::new(&store, options).unwrap();
+        let mut ingest = Ingest::new(store.chunks(), options).unwrap();
         ingest.write(data).unwrap();
         let mut stored = ingest.finish().unwrap();
         let index = Index::from_bytes(&stored.finish(usize::MAX).unwrap(), None).unwrap();
@@ -47,7 +48,7 @@ impl<'a> Scene<'a> {
         let all = || (0..index.count()).map(|i| index.chunk(i).unwrap());
         let blob = |digest| {
             let mut blob = Vec::new();
-            store.load_raw(&digest, usize::MAX, &mut blob).unwrap();
+            store.chunks().load_raw(&digest, usize::MAX, &mut blob).unwrap();
             blob
         };
         Scene {
@@ -63,7 +64,7 @@ impl<'a> Scene<'a> {
             0 => {
                 let mut raw = Vec::new();
                 for digest in &self.digests {
-                    self.store.load_raw(digest, usize::MAX, &mut raw).unwrap();
+                    self.store.chunks().load_raw(digest, usize::MAX, &mut raw).unwrap();
                     black_box(&raw);
                 }
             }

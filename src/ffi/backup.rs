@@ -132,7 +132,7 @@ pub unsafe extern "C" fn pxds_backup_new(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group), options) =
             unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
-        let backup = Backup::new(store, &group, options)?;
+        let backup = Backup::new(store.store()?, &group, options)?;
         let path = |snapshot: &crate::name::Snapshot| {
             CString::new(snapshot.path()).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
         };

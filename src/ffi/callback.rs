@@ -7,11 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::status::{pxds_status, status_of};
+use crate::base::{Notice, NoticeLevel};
 use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
 use crate::progress::{OnProgress, Stage};
 use crate::source::{BadChunk, OnBad};
-use crate::store::{Notice, NoticeLevel};
 
 /// Level of a notice: worth knowing.
 pub const PXDS_NOTICE_INFO: u32 = 1;
@@ -179,7 +179,7 @@ pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Noti
 #[cfg(test)]
 mod tests {
     use super::super::{backup::*, convert::*, gc::*, stats::*, verify::*};
-    use crate::{backup, gc, stats, store::convert, verify};
+    use crate::{backup, chunks::convert, gc, stats, verify};
 
     #[test]
     fn phases_are_those_of_the_core() {

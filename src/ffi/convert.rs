@@ -9,8 +9,9 @@ use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::status::pxds_status;
 use super::store::{self, PXDS_LAYOUT_HEX2, PXDS_LAYOUT_HEX4, pxds_store_options};
+use crate::chunks::{ConvertOptions, Layout};
 use crate::error::{Error, Kind, Result};
-use crate::store::{ConvertOptions, Layout, Store};
+use crate::store::Store;
 
 /// pxds_convert_options.flags: say what there is to do, and change nothing.
 pub const PXDS_CONVERT_DRY_RUN: u32 = 1;

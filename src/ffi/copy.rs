@@ -4,6 +4,7 @@ use std::ffi::c_void;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
 use super::callback::{progress, pxds_progress_fn};
+use super::chunks::pxds_insert_result;
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::index::{pxds_index, pxds_index_writer};
@@ -11,7 +12,7 @@ use super::ingest::{c_stats, on_chunk, pxds_ingest_chunk_fn, pxds_ingest_stats};
 use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
 use super::status::pxds_status;
-use super::store::{pxds_insert_result, pxds_store};
+use super::store::pxds_store;
 use crate::error::Result;
 use crate::ingest::{CopyOptions, copy_chunk, copy_chunks};
 
@@ -100,7 +101,7 @@ pub unsafe extern "C" fn pxds_store_copy_chunks(
                 read_options(options)?,
             )
         };
-        let stored = copy_chunks(&*source.share(), index.core(), store.core(), options)?;
+        let stored = copy_chunks(&*source.share(), index.core(), store.chunks()?, options)?;
         if let Some(stats) = stats {
             stats.set(c_stats(stored.stats()));
         }
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn pxds_store_copy_chunk(
                 opt_key(key),
             )
         };
-        let inserted = copy_chunk(&*source.share(), store.core(), &digest, key)?;
+        let inserted = copy_chunk(&*source.share(), store.chunks()?, &digest, key)?;
         if let Some(result) = result {
             result.set(inserted.into());
         }

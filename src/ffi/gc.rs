@@ -202,7 +202,7 @@ pub unsafe extern "C" fn pxds_store_gc(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (OutStruct::opt(status)?, args::handle(store, "store")?, read_options(options)?) };
-        let status = gc::collect(store.core(), &options)?;
+        let status = gc::collect(store.store()?, &options)?;
         if let Some(out) = out {
             out.set(status.into());
         }
@@ -227,7 +227,7 @@ pub unsafe extern "C" fn pxds_store_get_gc_status(
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (OutStruct::new(status, "status")?, args::handle(store, "store")?) };
-        let Some(status) = gc::read_status(store.core())? else { return Ok(PXDS_NONE) };
+        let Some(status) = gc::read_status(store.tree())? else { return Ok(PXDS_NONE) };
         out.set(status.into());
         Ok(PXDS_OK)
     })

@@ -13,8 +13,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
-use crate::snapshot::{DestroyOptions, Destroyed};
-use crate::store::Store;
+use crate::tree::{DestroyOptions, Destroyed};
 
 /// How a group is removed.
 #[repr(C)]
@@ -55,10 +54,13 @@ unsafe impl SizeFirst for pxds_destroy_result {
 }
 
 /// The store and the group that a caller named.
-pub(super) unsafe fn store_and_group<'a>(store: *const pxds_store, group: *const c_char) -> Result<(&'a Store, Group)> {
+pub(super) unsafe fn store_and_group<'a>(
+    store: *const pxds_store,
+    group: *const c_char,
+) -> Result<(&'a pxds_store, Group)> {
     // SAFETY: the caller's.
     let (store, group) = unsafe { (args::handle(store, "store")?, args::text(group, "group")?) };
-    Ok((store.core(), Group::parse(group)?))
+    Ok((store, Group::parse(group)?))
 }
 
 /// Writes the path, from the root, of the directory of `group`, `[ns/NAME/...]TYPE/ID`, with a NUL at its end.
@@ -89,7 +91,7 @@ pub unsafe extern "C" fn pxds_store_get_full_path(
             Ok(group) => group.path(),
             Err(_) => Snapshot::parse(name)?.path(),
         };
-        let full = store.core().path().join(checked);
+        let full = store.tree().base().path().join(checked);
         let bytes = full.as_os_str().as_bytes();
         out_len.set(bytes.len() + 1);
         args::write_text(room, bytes)
@@ -116,7 +118,7 @@ pub unsafe extern "C" fn pxds_group_create(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let ((store, group), owner) = unsafe { (store_and_group(store, group)?, args::opt_text(owner, "owner")?) };
-        store.make_group(&group, owner)
+        store.tree().make_group(&group, owner)
     })
 }
 
@@ -138,7 +140,7 @@ pub unsafe extern "C" fn pxds_group_last(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        let last = match store.last_finished(&group) {
+        let last = match store.tree().last_finished(&group) {
             Err(error) if error.kind() == Kind::NotFound => None,
             last => last?,
         };
@@ -165,7 +167,7 @@ pub unsafe extern "C" fn pxds_group_get_owner(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        let Some(owner) = store.group_owner(&group)? else { return Ok(PXDS_NONE) };
+        let Some(owner) = store.tree().group_owner(&group)? else { return Ok(PXDS_NONE) };
         out.hand_out(pxds_buffer::text(owner)?);
         Ok(PXDS_OK)
     })
@@ -187,7 +189,7 @@ pub unsafe extern "C" fn pxds_group_set_owner(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let ((store, group), owner) = unsafe { (store_and_group(store, group)?, args::text(owner, "owner")?) };
-        store.set_group_owner(&group, owner)
+        store.tree().set_group_owner(&group, owner)
     })
 }
 
@@ -207,7 +209,7 @@ pub unsafe extern "C" fn pxds_group_get_notes(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        out.hand_out(pxds_buffer::text(store.group_notes(&group)?)?);
+        out.hand_out(pxds_buffer::text(store.tree().group_notes(&group)?)?);
         Ok(())
     })
 }
@@ -228,7 +230,7 @@ pub unsafe extern "C" fn pxds_group_set_notes(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let ((store, group), notes) = unsafe { (store_and_group(store, group)?, args::opt_text(notes, "notes")?) };
-        store.set_group_notes(&group, notes.unwrap_or_default())
+        store.tree().set_group_notes(&group, notes.unwrap_or_default())
     })
 }
 
@@ -261,7 +263,7 @@ pub unsafe extern "C" fn pxds_group_destroy(
         args::flags(options.reserved, 0, "options.reserved")?;
         let mut destroyed = Destroyed::default();
         let options = DestroyOptions { progress: progress(options.progress, options.progress_user) };
-        let outcome = store.destroy_group(&group, &options, &mut destroyed);
+        let outcome = store.tree().destroy_group(&group, &options, &mut destroyed);
         let Destroyed { removed, protected } = destroyed;
         if let Some(result) = result {
             let struct_size = size_of::<pxds_destroy_result>();
@@ -269,7 +271,7 @@ pub unsafe extern "C" fn pxds_group_destroy(
         }
         outcome?;
         if protected > 0 {
-            let path = store.path().join(group.path());
+            let path = store.tree().base().path().join(group.path());
             return Err(Error::new(Kind::Protected, format!("{protected} protected snapshots stay")).of(&path));
         }
         Ok(())

@@ -120,8 +120,9 @@ pub(super) unsafe fn read_options(options: *const pxds_image_options) -> Result<
 /// Starts an image of `size` bytes, or of PXDS_SIZE_UNKNOWN, into `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_image_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_LIMIT (too many chunks); PXDS_ERR_BUSY, with the path, while the store is
-/// collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_LIMIT (too many chunks);
+/// PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_NOMEM, PXDS_ERR_IO; PXDS_ERR_STATE and
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -137,7 +138,7 @@ pub unsafe extern "C" fn pxds_image_new(
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
         let size = Some(size).filter(|&size| size != PXDS_SIZE_UNKNOWN);
-        out.hand_out(pxds_image(Exclusive::new(Image::new(store.core(), size, options)?)));
+        out.hand_out(pxds_image(Exclusive::new(Image::new(store.chunks()?, size, options)?)));
         Ok(())
     })
 }

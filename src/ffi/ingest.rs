@@ -180,8 +180,8 @@ pub(super) fn c_stats(stats: IngestStats) -> pxds_ingest_stats {
 /// Starts a stream into `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_ingest_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while the store is collected; PXDS_ERR_IO; PXDS_ERR_STATE
-/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_BUSY, with the path, while the
+/// store is collected; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn pxds_ingest_new(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        out.hand_out(pxds_ingest(Exclusive::new(Ingest::new(store.core(), options)?)));
+        out.hand_out(pxds_ingest(Exclusive::new(Ingest::new(store.chunks()?, options)?)));
         Ok(())
     })
 }

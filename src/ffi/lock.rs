@@ -58,8 +58,8 @@ pub unsafe extern "C" fn pxds_store_lock(
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
         out.hand_out(match read_mode(mode)? {
-            LockMode::Shared => pxds_lock::new(store.core().lock_shared()?),
-            LockMode::Exclusive => pxds_lock::new(store.core().lock_exclusive()?),
+            LockMode::Shared => pxds_lock::new(store.chunks()?.lock_shared()?),
+            LockMode::Exclusive => pxds_lock::new(store.chunks()?.lock_exclusive()?),
         });
         Ok(())
     })
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn pxds_group_lock(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
-        out.hand_out(pxds_lock::new(store.core().lock_group(&Group::parse(group)?)?));
+        out.hand_out(pxds_lock::new(store.tree().lock_group(&Group::parse(group)?)?));
         Ok(())
     })
 }
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn pxds_snapshot_lock(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, snapshot) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-        out.hand_out(pxds_lock::new(store.core().lock_snapshot(&Snapshot::parse(snapshot)?, read_mode(mode)?)?));
+        out.hand_out(pxds_lock::new(store.tree().lock_snapshot(&Snapshot::parse(snapshot)?, read_mode(mode)?)?));
         Ok(())
     })
 }

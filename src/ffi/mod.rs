@@ -30,6 +30,7 @@ pub mod blob;
 pub mod format;
 pub mod chunker;
 pub mod store;
+pub mod chunks;
 pub mod convert;
 pub mod index;
 pub mod lock;

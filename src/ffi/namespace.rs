@@ -26,7 +26,7 @@ pub unsafe extern "C" fn pxds_namespace_create(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, ns) = unsafe { (args::handle(store, "store")?, args::text(ns, "ns")?) };
-        store.core().create_namespace(&Namespace::parse(ns)?)
+        store.tree().create_namespace(&Namespace::parse(ns)?)
     })
 }
 
@@ -45,6 +45,6 @@ pub unsafe extern "C" fn pxds_namespace_remove(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, ns) = unsafe { (args::handle(store, "store")?, args::text(ns, "ns")?) };
-        store.core().remove_namespace(&Namespace::parse(ns)?)
+        store.tree().remove_namespace(&Namespace::parse(ns)?)
     })
 }

@@ -13,10 +13,10 @@ use super::store::{
     PXDS_SYNC_FILESYSTEM, PXDS_SYNC_NONE, pxds_store_options,
 };
 use super::verify::{PXDS_VERIFY_INDEX_ORDER, pxds_verify_options};
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::error::{Error, Kind, Result};
 use crate::name::check_store;
 use crate::pbsconfig::{PbsStore, Tuning};
-use crate::store::{NoticeLevel, SyncLevel};
 
 /// Bytes that are always enough for the name of a store with its NUL.
 pub const PXDS_STORE_NAME_SIZE: usize = 256;

@@ -14,7 +14,7 @@ use super::store::pxds_store;
 use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
 use crate::error::{Error, Kind, Result, try_collect};
 use crate::prune::{Keep, Mark, Row, marks};
-use crate::snapshot::{PruneOptions, Pruned};
+use crate::tree::{PruneOptions, Pruned};
 use crate::zone::Zone;
 
 /// A mark: it is kept.
@@ -268,7 +268,7 @@ pub unsafe extern "C" fn pxds_group_prune(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group), options) =
             unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
-        let pruned = store.prune_group(&group, &options)?;
+        let pruned = store.tree().prune_group(&group, &options)?;
         let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, options.dry_run)))?;
         out.hand_out(pxds_prune_list(Shared::new(entries)));
         Ok(())

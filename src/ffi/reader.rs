@@ -91,7 +91,7 @@ pub(super) unsafe fn read_options(options: *const pxds_reader_options) -> Result
 /// Makes a reader of the file of `index`, with chunks from `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_reader_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_CORRUPT (the csum of the index).
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks); PXDS_ERR_CORRUPT (the csum of the index).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -106,7 +106,7 @@ pub unsafe extern "C" fn pxds_reader_new(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
         // SAFETY: the same.
-        let reader = unsafe { new_reader(&pxds_source::of_store(store.core()), index, options)? };
+        let reader = unsafe { new_reader(&pxds_source::of_chunks(store.chunks()?), index, options)? };
         out.hand_out(reader);
         Ok(())
     })

@@ -104,7 +104,7 @@ pub(super) unsafe fn read_options(options: *const pxds_restorer_options) -> Resu
 /// Makes a restorer that takes its chunks from `store`. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_restorer_free().
-/// Errors: PXDS_ERR_ARGUMENT.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -118,7 +118,7 @@ pub unsafe extern "C" fn pxds_restorer_new(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.core(), options))));
+        out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.chunks()?, options))));
         Ok(())
     })
 }

@@ -14,15 +14,14 @@ use super::manifest::{PXDS_SIGNATURE_UNCHECKED, pxds_manifest, signature_constan
 use super::reader::{pxds_reader, pxds_reader_options, read_options as read_reader_options};
 use super::restore::{pxds_restorer_options, read_options as read_restorer_options};
 use super::status::pxds_status;
-use super::store::pxds_store;
+use super::store::{Opened, pxds_store};
 use super::tree::{pxds_snapshot_entry, snapshot_entry};
 use crate::error::Result;
 use crate::json;
-use crate::name::Snapshot;
+use crate::name::{ArchiveKind, Snapshot, check_file};
 use crate::reader::Reader;
-use crate::restore::restore_archive;
-use crate::snapshot::{OpenOptions, OpenSnapshot};
-use crate::store::Store;
+use crate::restore::{Restorer, restore_blob};
+use crate::tree::{OpenOptions, OpenSnapshot};
 
 /// Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
 /// manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
@@ -36,13 +35,19 @@ pub const PXDS_OPEN_SALVAGE: u32 = 2;
 /// A snapshot that is being read. Shared.
 ///
 /// While it is open nobody removes it.
-pub struct pxds_snapshot(Shared<OpenSnapshot>);
+pub struct pxds_snapshot {
+    open: Shared<OpenSnapshot>,
+    opened: Opened,
+}
 
 /// The store and the snapshot that a caller named.
-unsafe fn store_and_snapshot<'a>(store: *const pxds_store, snapshot: *const c_char) -> Result<(&'a Store, Snapshot)> {
+unsafe fn store_and_snapshot<'a>(
+    store: *const pxds_store,
+    snapshot: *const c_char,
+) -> Result<(&'a pxds_store, Snapshot)> {
     // SAFETY: the caller's.
     let (store, snapshot) = unsafe { (args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-    Ok((store.core(), Snapshot::parse(snapshot)?))
+    Ok((store, Snapshot::parse(snapshot)?))
 }
 
 /// Writes what there is to say of a snapshot to `*entry`; its strings are NULL.
@@ -61,7 +66,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) =
             unsafe { (OutStruct::new(entry, "entry")?, store_and_snapshot(store, snapshot)?) };
-        out.set(snapshot_entry(&store.snapshot_info(&snapshot)?));
+        out.set(snapshot_entry(&store.tree().snapshot_info(&snapshot)?));
         Ok(())
     })
 }
@@ -89,7 +94,7 @@ pub unsafe extern "C" fn pxds_snapshot_create(
         let (out, (store, snapshot), owner) = unsafe {
             (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, args::opt_text(owner, "owner")?)
         };
-        out.hand_out(pxds_lock::new(store.create_snapshot(&snapshot, owner)?));
+        out.hand_out(pxds_lock::new(store.tree().create_snapshot(&snapshot, owner)?));
         Ok(())
     })
 }
@@ -109,7 +114,7 @@ pub unsafe extern "C" fn pxds_snapshot_protect(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
-        store.set_protected(&snapshot, true)
+        store.tree().set_protected(&snapshot, true)
     })
 }
 
@@ -128,7 +133,7 @@ pub unsafe extern "C" fn pxds_snapshot_unprotect(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
-        store.set_protected(&snapshot, false)
+        store.tree().set_protected(&snapshot, false)
     })
 }
 
@@ -152,7 +157,7 @@ pub unsafe extern "C" fn pxds_snapshot_destroy(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
-        store.destroy_snapshot(&snapshot).map(drop)
+        store.tree().destroy_snapshot(&snapshot).map(drop)
     })
 }
 
@@ -173,7 +178,7 @@ pub unsafe extern "C" fn pxds_manifest_load(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
-        out.hand_out(pxds_manifest::new(store.load_manifest(&snapshot)?));
+        out.hand_out(pxds_manifest::new(store.tree().load_manifest(&snapshot)?));
         Ok(())
     })
 }
@@ -200,7 +205,7 @@ pub unsafe extern "C" fn pxds_manifest_save(
         // SAFETY: the header's rules for inputs.
         let ((store, snapshot), manifest) =
             unsafe { (store_and_snapshot(store, snapshot)?, args::handle(manifest, "manifest")?) };
-        manifest.read(|manifest| store.store_manifest(&snapshot, manifest))
+        manifest.read(|manifest| store.opened().store_manifest(&snapshot, manifest))
     })
 }
 
@@ -220,7 +225,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
-        let manifest = store.load_manifest(&snapshot)?;
+        let manifest = store.tree().load_manifest(&snapshot)?;
         out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default())?);
         Ok(())
     })
@@ -243,7 +248,7 @@ pub unsafe extern "C" fn pxds_snapshot_set_notes(
         // SAFETY: the header's rules for inputs.
         let ((store, snapshot), notes) =
             unsafe { (store_and_snapshot(store, snapshot)?, args::opt_text(notes, "notes")?) };
-        store.update_manifest(&snapshot, |manifest| manifest.set_notes(notes.filter(|notes| !notes.is_empty())))
+        store.tree().update_manifest(&snapshot, |manifest| manifest.set_notes(notes.filter(|notes| !notes.is_empty())))
     })
 }
 
@@ -268,7 +273,7 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
             (store_and_snapshot(store, snapshot)?, args::text(name, "name")?, args::opt_text(value, "value")?)
         };
         let value = value.map(|text| json::parse(text.as_bytes())).transpose()?;
-        store.update_manifest(&snapshot, |manifest| manifest.set_unprotected_member(name, value))
+        store.tree().update_manifest(&snapshot, |manifest| manifest.set_unprotected_member(name, value))
     })
 }
 
@@ -306,7 +311,8 @@ pub unsafe extern "C" fn pxds_snapshot_open(
             allow_unsigned: flags & PXDS_OPEN_ALLOW_UNSIGNED != 0,
             salvage: flags & PXDS_OPEN_SALVAGE != 0,
         };
-        out.hand_out(pxds_snapshot(Shared::new(OpenSnapshot::open_with(store, &snapshot, options)?)));
+        let open = Shared::new(OpenSnapshot::open_with(store.tree(), &snapshot, options)?);
+        out.hand_out(pxds_snapshot { open, opened: store.opened().clone() });
         Ok(())
     })
 }
@@ -335,7 +341,7 @@ pub unsafe extern "C" fn pxds_snapshot_open_index(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name) =
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
-        out.hand_out(pxds_index::new(snapshot.0.index(name)?.index));
+        out.hand_out(pxds_index::new(snapshot.open.index(name)?.index));
         Ok(())
     })
 }
@@ -367,7 +373,12 @@ pub unsafe extern "C" fn pxds_snapshot_open_reader(
                 read_reader_options(options)?,
             )
         };
-        out.hand_out(pxds_reader::new(Reader::of_archive(&snapshot.0, name, options)?));
+        out.hand_out(pxds_reader::new(Reader::of_archive(
+            snapshot.opened.store()?.chunks(),
+            &snapshot.open,
+            name,
+            options,
+        )?));
         Ok(())
     })
 }
@@ -398,7 +409,10 @@ pub unsafe extern "C" fn pxds_snapshot_restore_file(
                 read_restorer_options(options)?,
             )
         };
-        restore_archive(&snapshot.0, name, path, options)
+        match check_file(name)? {
+            ArchiveKind::Blob => restore_blob(&snapshot.open, name, path),
+            _ => Restorer::restore_archive(snapshot.opened.store()?.chunks(), &snapshot.open, name, path, options),
+        }
     })
 }
 
@@ -425,7 +439,7 @@ pub unsafe extern "C" fn pxds_snapshot_read_blob(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name) =
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
-        out.hand_out(pxds_buffer::new(snapshot.0.blob(name, max_len)?));
+        out.hand_out(pxds_buffer::new(snapshot.open.blob(name, max_len)?));
         Ok(())
     })
 }
@@ -445,7 +459,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, snapshot) = unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?) };
-        out.hand_out(pxds_manifest::new(snapshot.0.finished_manifest()?.clone()));
+        out.hand_out(pxds_manifest::new(snapshot.open.finished_manifest()?.clone()));
         Ok(())
     })
 }
@@ -460,7 +474,7 @@ pub unsafe extern "C" fn pxds_snapshot_signature(snapshot: *const pxds_snapshot)
     guard_value(PXDS_SIGNATURE_UNCHECKED, || {
         // SAFETY: the header's rules for handles.
         let snapshot = unsafe { args::opt(snapshot) };
-        signature_constant(snapshot.and_then(|snapshot| snapshot.0.signature()))
+        signature_constant(snapshot.and_then(|snapshot| snapshot.open.signature()))
     })
 }
 

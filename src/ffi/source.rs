@@ -11,9 +11,10 @@ use super::guard::{guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_ERR_IO, PXDS_NONE, pxds_status};
 use super::store::pxds_store;
+use crate::base::SyncLevel;
+use crate::chunks::Chunks;
 use crate::error::{Error, Kind, Result};
 use crate::source::{CallbackSource, ChunkSource};
-use crate::store::{Store, SyncLevel};
 
 /// Gives the encoded blob of the chunk named by the 32 bytes at `digest`: its bytes to `data`, its length to
 /// `*data_len`.
@@ -74,8 +75,8 @@ impl pxds_source {
         pxds_source { source: Shared::new(source), sync }
     }
 
-    pub(super) fn of_store(store: &Store) -> Self {
-        Self::new(Arc::new(store.clone()), store.sync_level())
+    pub(super) fn of_chunks(chunks: &Chunks) -> Self {
+        Self::new(Arc::new(chunks.clone()), chunks.base().sync_level())
     }
 
     /// The source of the core, to be kept.
@@ -92,7 +93,7 @@ impl pxds_source {
 /// Makes a source of `store`.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_source_free().
-/// Errors: PXDS_ERR_ARGUMENT.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND (a store without chunks).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -104,7 +105,7 @@ pub unsafe extern "C" fn pxds_source_from_store(
     guard_ok(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(pxds_source::of_store(store.core()));
+        out.hand_out(pxds_source::of_chunks(store.chunks()?));
         Ok(())
     })
 }
@@ -193,7 +194,7 @@ pub unsafe extern "C" fn pxds_source_free(source: *mut pxds_source) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreOptions;
+    use crate::store::{Store, StoreOptions};
     use crate::testing::Scratch;
 
     #[test]
@@ -202,7 +203,7 @@ mod tests {
             let scratch = Scratch::new();
             let options = StoreOptions { sync, ..StoreOptions::default() };
             let store = Store::open_or_create(&scratch.path().join("store"), &options).unwrap();
-            assert_eq!(pxds_source::of_store(&store).sync_level(), sync);
+            assert_eq!(pxds_source::of_chunks(store.chunks()).sync_level(), sync);
         }
     }
 }

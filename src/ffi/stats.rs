@@ -46,13 +46,14 @@ unsafe impl SizeFirst for pxds_stats_options {
     const NAME: &'static str = "pxds_stats_options";
 }
 
-unsafe fn read_options(options: *const pxds_stats_options) -> Result<StatsOptions> {
+/// Also whether the files of chunks are looked at.
+unsafe fn read_options(options: *const pxds_stats_options) -> Result<(StatsOptions, bool)> {
     // SAFETY: the caller's.
     let options = unsafe { args::options(options)? };
     args::flags(options.flags, PXDS_STATS_EXACT, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
-    let exact = options.flags & PXDS_STATS_EXACT != 0;
-    Ok(StatsOptions { exact, progress: progress(options.progress, options.progress_user) })
+    let is_exact = options.flags & PXDS_STATS_EXACT != 0;
+    Ok((StatsOptions { progress: progress(options.progress, options.progress_user) }, is_exact))
 }
 
 /// How many classes of chunk sizes are counted. Number i is that of 2^i to 2^(i+1) - 1 bytes; the first has those of no
@@ -256,9 +257,10 @@ pub unsafe extern "C" fn pxds_stats_collect(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, store, options) =
+        let (out, store, (options, is_exact)) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        let stats = stats::collect(store.core(), &options)?;
+        let chunks = if is_exact { Some(store.chunks()?) } else { None };
+        let stats = stats::collect(store.tree(), chunks, &options)?;
         let groups = try_collect(stats.groups.iter().map(|group| c_string(group.group.path())))?;
         let snapshots = try_collect(stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())))?;
         out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));

@@ -1,24 +1,23 @@
-//! The chunk store.
+//! Stores.
 
 use std::ffi::{CString, c_char, c_void};
-use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
-use super::blob::pxds_blob_codec;
-use super::buffer::pxds_buffer;
+use super::args::{self, Out, SizeFirst};
 use super::callback::{notice, progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
-use super::guard::{guard, guard_ok, guard_value};
-use super::handle::{Exclusive, Shared};
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::guard::{guard_ok, guard_value};
+use super::handle::Shared;
+use super::status::pxds_status;
+use crate::base::{ReadOnly, SyncLevel};
+use crate::chunks::{Chunks, Layout};
 use crate::error::{Error, Kind, Result};
-use crate::name;
-use crate::store::{
-    ChunkEntry, Chunks, InsertOptions, Inserted, Layout, ReadOnly, Store, StoreOptions, SyncLevel, TreeLocks,
-};
+use crate::manifest::Manifest;
+use crate::name::{self, Snapshot};
+use crate::store::{Store, StoreOptions, no_chunks};
 use crate::sys::{self, Owner};
+use crate::tree::{Tree, TreeLocks};
 
 /// Layout of a new store: PXDS_LAYOUT_HEX2.
 pub const PXDS_LAYOUT_DEFAULT: u32 = 0;
@@ -113,88 +112,84 @@ unsafe impl SizeFirst for pxds_store_options {
     const NAME: &'static str = "pxds_store_options";
 }
 
-/// What an insert found and left.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct pxds_insert_result {
-    /// Bytes of this structure; set by PXDS_INSERT_RESULT_INIT.
-    pub struct_size: usize,
-    /// Length of the chunk's file now.
-    pub stored_size: u64,
-    /// 1 if the chunk was there and stays, else 0.
-    pub existed: u32,
-    /// 0.
-    pub reserved: u32,
-}
-
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_insert_result {
-    const NAME: &'static str = "pxds_insert_result";
-}
-
-impl From<Inserted> for pxds_insert_result {
-    fn from(inserted: Inserted) -> Self {
-        pxds_insert_result {
-            struct_size: size_of::<Self>(),
-            stored_size: inserted.stored_size,
-            existed: inserted.existed.into(),
-            reserved: 0,
-        }
-    }
-}
-
-/// A file among the chunks.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct pxds_chunk_entry {
-    /// Bytes of this structure; set by PXDS_CHUNK_ENTRY_INIT.
-    pub struct_size: usize,
-    /// Length of the file.
-    pub stored_size: u64,
-    /// Time of the last access, in seconds since 1970.
-    pub atime: i64,
-    /// The chunk's name.
-    pub digest: [u8; 32],
-    /// 1 if it is a bad copy, DIGEST.N.bad; else 0.
-    pub bad: u32,
-    /// N of a bad copy.
-    pub bad_number: u32,
-}
-
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_chunk_entry {
-    const NAME: &'static str = "pxds_chunk_entry";
-}
-
-/// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
-/// they begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
-pub const PXDS_INSERT_RAW: u32 = 1;
-/// Loading flag: give any bytes, for salvage; neither structure nor CRC are checked.
-pub const PXDS_LOAD_UNCHECKED: u32 = 1;
-
 /// An open chunk store. Shared.
 ///
 /// Any number of threads, handles and processes may use one store at once. A chunk is seen whole or not at all.
 pub struct pxds_store {
-    store: Shared<Store>,
+    opened: Shared<Opened>,
     path: CString,
 }
 
-impl pxds_store {
-    fn new(store: Store) -> Result<Self> {
-        let path = CString::new(store.path().as_os_str().as_bytes())
-            .map_err(|_| Error::new(Kind::Argument, "a path holds a NUL byte"))?;
-        Ok(pxds_store { store: Shared::new(store), path })
+/// A directory that was opened as a store.
+#[derive(Clone)]
+pub(super) enum Opened {
+    Store(Store),
+    /// One without chunks, with PXDS_STORE_BARE.
+    Bare(Tree),
+}
+
+impl Opened {
+    pub(super) fn tree(&self) -> &Tree {
+        match self {
+            Opened::Store(store) => store.tree(),
+            Opened::Bare(tree) => tree,
+        }
     }
 
-    /// The store of the core.
-    pub(super) fn core(&self) -> &Store {
-        &self.store
+    /// Errors: `NotFound` if there are no chunks.
+    pub(super) fn store(&self) -> Result<&Store> {
+        match self {
+            Opened::Store(store) => Ok(store),
+            Opened::Bare(tree) => Err(no_chunks(tree.base().path())),
+        }
+    }
+
+    /// See [`Store::sync`].
+    fn sync(&self) -> Result<()> {
+        match self {
+            Opened::Store(store) => store.sync(),
+            Opened::Bare(tree) => tree.base().sync(),
+        }
+    }
+
+    /// See [`Store::store_manifest`].
+    pub(super) fn store_manifest(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<()> {
+        match self {
+            Opened::Store(store) => store.store_manifest(snapshot, manifest),
+            Opened::Bare(tree) => tree.store_manifest(snapshot, manifest, || match tree.base().sync_level() {
+                SyncLevel::None => Ok(()),
+                _ => self.sync(),
+            }),
+        }
     }
 }
 
-/// Goes through the chunks of a store. Exclusive.
-pub struct pxds_chunk_iter(Exclusive<Chunks>);
+impl pxds_store {
+    fn new(opened: Opened) -> Result<Self> {
+        let path = CString::new(opened.tree().base().path().as_os_str().as_bytes())
+            .map_err(|_| Error::new(Kind::Argument, "a path holds a NUL byte"))?;
+        Ok(pxds_store { opened: Shared::new(opened), path })
+    }
+
+    /// What was opened.
+    pub(super) fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        self.opened.tree()
+    }
+
+    /// Errors: `NotFound` if there are no chunks.
+    pub(super) fn store(&self) -> Result<&Store> {
+        self.opened.store()
+    }
+
+    /// Errors: `NotFound` if there are none.
+    pub(super) fn chunks(&self) -> Result<&Chunks> {
+        self.store().map(Store::chunks)
+    }
+}
 
 /// `opens`: of a store that is there, for which PXDS_STORE_BARE is known too.
 pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: bool) -> Result<StoreOptions> {
@@ -229,7 +224,6 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
         },
         owner: owner.map(|(uid, gid)| Owner { uid, gid }),
         mixed: options.flags & PXDS_STORE_MIXED != 0,
-        bare: options.flags & PXDS_STORE_BARE != 0,
         skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,
         shared: options.flags & PXDS_STORE_SHARED != 0,
         read_only: match options.flags & read_only {
@@ -285,7 +279,7 @@ pub unsafe extern "C" fn pxds_store_create(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        out.hand_out(pxds_store::new(Store::create(path, &options)?)?);
+        out.hand_out(pxds_store::new(Opened::Store(Store::create(path, &options)?))?);
         Ok(())
     })
 }
@@ -308,9 +302,16 @@ pub unsafe extern "C" fn pxds_store_open(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, path, options) =
-            unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, true)?) };
-        out.hand_out(pxds_store::new(Store::open(path, &options)?)?);
+        let (out, path, flags, options) = unsafe {
+            let (out, path) = (Out::handle(out, "out")?, args::path(path, "path")?);
+            (out, path, args::options(options)?.flags, read_options(options, true)?)
+        };
+        let is_bare = flags & PXDS_STORE_BARE != 0;
+        let opened = match Store::open(path, &options) {
+            Err(error) if is_bare && error.kind() == Kind::NotFound => Opened::Bare(Store::open_tree(path, &options)?),
+            store => Opened::Store(store?),
+        };
+        out.hand_out(pxds_store::new(opened)?);
         Ok(())
     })
 }
@@ -332,7 +333,7 @@ pub unsafe extern "C" fn pxds_store_open_or_create(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        out.hand_out(pxds_store::new(Store::open_or_create(path, &options)?)?);
+        out.hand_out(pxds_store::new(Opened::Store(Store::open_or_create(path, &options)?))?);
         Ok(())
     })
 }
@@ -365,227 +366,14 @@ pub unsafe extern "C" fn pxds_store_path(store: *const pxds_store) -> *const c_c
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_store_layout(store: *const pxds_store) -> u32 {
-    // SAFETY: the header's rules for handles.
-    guard_value(PXDS_LAYOUT_DEFAULT, || match unsafe { args::opt(store) }.map(|store| store.core().layout()) {
-        None => PXDS_LAYOUT_DEFAULT,
-        Some(Layout::Hex2) => PXDS_LAYOUT_HEX2,
-        Some(Layout::Hex4) => PXDS_LAYOUT_HEX4,
-    })
-}
-
-/// Writes the path at which the chunk `digest` is stored, whether it is there or not, with a NUL at its end.
-///
-/// `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
-///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_get_chunk_path(
-    store: *const pxds_store,
-    digest: *const u8,
-    path: *mut c_char,
-    path_capacity: usize,
-    path_len: *mut usize,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
-        let (out_len, room) = unsafe { (Out::new(path_len, "path_len"), args::text_mut(path, path_capacity, "path")) };
-        let (out_len, room) = (out_len?, room?);
-        // SAFETY: the header's rules for inputs.
-        let (store, digest) = unsafe { (args::handle(store, "store")?, args::digest(digest, "digest")?) };
-        let chunk_path = store.core().chunk_path(&digest);
-        let bytes = chunk_path.as_os_str().as_bytes();
-        out_len.set(bytes.len() + 1);
-        args::write_text(room, bytes)
-    })
-}
-
-/// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
-///
-/// Whether the two belong together is not checked: see pxds_store_insert_verified(). What happens if the chunk is there
-/// is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
-/// the first insert until an index names the chunks. `result` may be NULL.
-///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
-/// PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be
-/// valid, or the smaller one that would replace the other has a wrong CRC), PXDS_ERR_NOT_FOUND (the store is gone),
-/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback, after the chunk was stored); PXDS_ERR_STATE and
-/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_insert(
-    store: *const pxds_store,
-    digest: *const u8,
-    blob: *const c_void,
-    blob_len: usize,
-    flags: u32,
-    result: *mut pxds_insert_result,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (result, store, digest, blob) = unsafe {
-            (
-                OutStruct::opt(result)?,
-                args::handle(store, "store")?,
-                args::digest(digest, "digest")?,
-                args::bytes(blob, blob_len, "blob")?,
-            )
-        };
-        args::flags(flags, PXDS_INSERT_RAW, "flags")?;
-        let options = InsertOptions { raw: flags & PXDS_INSERT_RAW != 0 };
-        let inserted = store.core().insert(&digest, blob, options)?;
-        if let Some(result) = result {
-            result.set(inserted.into());
+    guard_value(PXDS_LAYOUT_DEFAULT, || {
+        // SAFETY: the header's rules for handles.
+        let store = unsafe { args::opt(store) };
+        match store.and_then(|store| store.chunks().ok()).map(Chunks::layout) {
+            None => PXDS_LAYOUT_DEFAULT,
+            Some(Layout::Hex2) => PXDS_LAYOUT_HEX2,
+            Some(Layout::Hex4) => PXDS_LAYOUT_HEX4,
         }
-        Ok(())
-    })
-}
-
-/// As pxds_store_insert(), after checking that an unencrypted `blob` decodes to `size` bytes of this digest.
-///
-/// The stored CRC is made right. A chunk that is there but does not load, by structure and CRC, is replaced.
-///
-/// Errors: as pxds_store_insert(); PXDS_ERR_CORRUPT also if the check fails; PXDS_ERR_NOMEM.
-/// Threads: shared for the store, exclusive for the codec.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_insert_verified(
-    store: *const pxds_store,
-    codec: *mut pxds_blob_codec,
-    digest: *const u8,
-    size: u64,
-    blob: *const c_void,
-    blob_len: usize,
-    result: *mut pxds_insert_result,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (result, store, codec, digest, blob) = unsafe {
-            (
-                OutStruct::opt(result)?,
-                args::handle(store, "store")?,
-                args::handle(codec, "codec")?,
-                args::digest(digest, "digest")?,
-                args::bytes(blob, blob_len, "blob")?,
-            )
-        };
-        let inserted = store.core().insert_verified(&mut *codec.enter()?, &digest, size, blob)?;
-        if let Some(result) = result {
-            result.set(inserted.into());
-        }
-        Ok(())
-    })
-}
-
-/// Loads the encoded blob of chunk `digest`, of at most `max_len` bytes, and checks its structure and CRC.
-///
-/// `flags`: 0 or PXDS_LOAD_UNCHECKED. PXDS_BLOB_MAX_ENCODED_SIZE admits every blob. Loading does not touch.
-///
-/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_LIMIT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT,
-/// PXDS_ERR_NOMEM.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_load(
-    store: *const pxds_store,
-    digest: *const u8,
-    flags: u32,
-    max_len: usize,
-    out: *mut *mut pxds_buffer,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (out, store, digest) =
-            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::digest(digest, "digest")?) };
-        args::flags(flags, PXDS_LOAD_UNCHECKED, "flags")?;
-        let mut bytes = Vec::new();
-        if flags & PXDS_LOAD_UNCHECKED != 0 {
-            store.core().load_raw(&digest, max_len, &mut bytes)?;
-        } else {
-            store.core().load(&digest, max_len, &mut bytes)?;
-        }
-        out.hand_out(pxds_buffer::new(bytes));
-        Ok(())
-    })
-}
-
-/// Tells whether the store has the chunk `digest`: PXDS_OK, or PXDS_NONE.
-///
-/// A file that is too short for a blob, what a crash may leave, is no chunk. `stored_size`, which may be NULL, gets the
-/// length of the file.
-///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_has(
-    store: *const pxds_store,
-    digest: *const u8,
-    stored_size: *mut u64,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (out_size, store, digest) =
-            unsafe { (Out::opt(stored_size), args::handle(store, "store")?, args::digest(digest, "digest")?) };
-        let Some(size) = store.core().has(&digest)? else { return Ok(PXDS_NONE) };
-        if let Some(out_size) = out_size {
-            out_size.set(size);
-        }
-        Ok(PXDS_OK)
-    })
-}
-
-/// Sets the access time of chunk `digest` to now, which keeps garbage collection off it. The modification time stays.
-///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_IO, with EPERM if the file is another user's; PXDS_ERR_STATE
-/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_touch(
-    store: *const pxds_store,
-    digest: *const u8,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs.
-        let (store, digest) = unsafe { (args::handle(store, "store")?, args::digest(digest, "digest")?) };
-        store.core().touch(&digest)
-    })
-}
-
-/// Renames the file of chunk `digest` to DIGEST.N.bad, so that it counts as missing and is stored anew next time.
-///
-/// N is the lowest free of 0 to 9; if none is, 9 is overwritten. `number`, which may be NULL, gets it. Returns
-/// PXDS_NONE if there is no such chunk. See docs/format.md, 5.8.
-///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_mark_bad(
-    store: *const pxds_store,
-    digest: *const u8,
-    number: *mut u32,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (out_number, store, digest) =
-            unsafe { (Out::opt(number), args::handle(store, "store")?, args::digest(digest, "digest")?) };
-        let Some(taken) = store.core().mark_bad(&digest)? else { return Ok(PXDS_NONE) };
-        if let Some(out_number) = out_number {
-            out_number.set(taken.into());
-        }
-        Ok(PXDS_OK)
     })
 }
 
@@ -599,66 +387,6 @@ pub unsafe extern "C" fn pxds_store_mark_bad(
 pub unsafe extern "C" fn pxds_store_sync(store: *const pxds_store, err: *mut *mut pxds_error) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for handles.
-        unsafe { args::handle(store, "store")? }.core().sync()
+        unsafe { args::handle(store, "store")? }.opened.sync()
     })
-}
-
-/// Starts going through all chunks and their bad copies, directory by directory, in no order within one.
-///
-/// Temporary and foreign files are passed over. What comes or goes meanwhile is seen or not.
-///
-/// Owns: the caller owns `*out` and frees it with pxds_chunk_iter_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_store_chunks(
-    store: *const pxds_store,
-    out: *mut *mut pxds_chunk_iter,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(pxds_chunk_iter(Exclusive::new(store.core().chunks()?)));
-        Ok(())
-    })
-}
-
-/// Writes the next chunk to `*entry`. Returns PXDS_NONE at the end, and after a failure.
-///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
-/// Threads: exclusive.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_chunk_iter_next(
-    iter: *mut pxds_chunk_iter,
-    entry: *mut pxds_chunk_entry,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, iter) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(iter, "iter")?) };
-        let Some(entry) = iter.0.enter()?.next() else { return Ok(PXDS_NONE) };
-        let ChunkEntry { digest, bad, stored_size, atime } = entry?;
-        out.set(pxds_chunk_entry {
-            struct_size: size_of::<pxds_chunk_entry>(),
-            stored_size,
-            atime,
-            digest: digest.0,
-            bad: bad.is_some().into(),
-            bad_number: bad.unwrap_or(0).into(),
-        });
-        Ok(PXDS_OK)
-    })
-}
-
-/// Frees an iterator. NULL is fine.
-///
-/// Threads: exclusive.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_chunk_iter_free(iter: *mut pxds_chunk_iter) {
-    // SAFETY: the header's rules for handles.
-    guard_value((), || unsafe { args::free_exclusive(iter, |iter| iter.0.is_busy()) })
 }

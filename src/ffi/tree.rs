@@ -12,8 +12,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
-use crate::snapshot::{ArchiveFile, Listing, SnapshotInfo};
-use crate::store::Store;
+use crate::tree::{ArchiveFile, Listing, SnapshotInfo, Tree};
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
 pub const PXDS_LIST_RECURSIVE: u32 = 1;
@@ -172,16 +171,16 @@ pub unsafe extern "C" fn pxds_store_namespaces(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
-        let listing = store.core().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
+        let listing = store.tree().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
         let names = try_collect(listing.found.iter().map(|ns| c_string(ns.as_str())))?;
         out.hand_out(pxds_namespace_list { names: Shared::new(names), complete: listing.unseen.is_none() });
         Ok(())
     })
 }
 
-fn groups(store: &Store, ns: &Namespace, flags: u32) -> Result<Listing<Group>> {
+fn groups(tree: &Tree, ns: &Namespace, flags: u32) -> Result<Listing<Group>> {
     args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
-    if flags & PXDS_LIST_RECURSIVE != 0 { store.groups_below(ns) } else { store.groups(ns) }
+    if flags & PXDS_LIST_RECURSIVE != 0 { tree.groups_below(ns) } else { tree.groups(ns) }
 }
 
 /// Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
@@ -204,7 +203,7 @@ pub unsafe extern "C" fn pxds_store_groups(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let listing = groups(store.core(), &ns, flags)?;
+        let listing = groups(store.tree(), &ns, flags)?;
         let groups = try_collect(listing.found.iter().map(GroupNames::new))?;
         out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() });
         Ok(())
@@ -250,8 +249,8 @@ pub unsafe extern "C" fn pxds_store_snapshots(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let groups = groups(store.core(), &ns, flags)?;
-        out.hand_out(list_snapshots(groups, |group| store.core().snapshots_if_any(group))?);
+        let groups = groups(store.tree(), &ns, flags)?;
+        out.hand_out(list_snapshots(groups, |group| store.tree().snapshots_if_any(group))?);
         Ok(())
     })
 }
@@ -276,7 +275,7 @@ pub unsafe extern "C" fn pxds_group_snapshots(
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
         let group = Listing { found: vec![Group::parse(group)?], unseen: None };
-        out.hand_out(list_snapshots(group, |group| match store.core().snapshot_listing(group) {
+        out.hand_out(list_snapshots(group, |group| match store.tree().snapshot_listing(group) {
             Err(error) if error.kind() == Kind::NotFound => Ok(Listing { found: Vec::new(), unseen: None }),
             listing => listing,
         })?);
@@ -302,7 +301,7 @@ pub unsafe extern "C" fn pxds_snapshot_files(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, snapshot) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-        let found = store.core().described_files(&Snapshot::parse(snapshot)?)?;
+        let found = store.tree().described_files(&Snapshot::parse(snapshot)?)?;
         let file = |(file, plain_size): &(ArchiveFile, Option<u64>)| {
             let (name, kind) = (c_string(file.name.as_str())?, ArchiveKind::of(&file.name)?);
             Ok(File { name, size: file.size, plain_size: plain_size.unwrap_or(0), kind })

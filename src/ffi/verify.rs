@@ -233,7 +233,7 @@ unsafe fn read_options(options: &pxds_verify_options) -> Result<VerifyOptions> {
         threads: options.threads as usize,
         key,
         allow_unsigned: options.flags & PXDS_VERIFY_ALLOW_UNSIGNED != 0,
-        repair_from: from.map(|store| store.core().clone()),
+        repair_from: from.map(|store| store.store().cloned()).transpose()?,
         upid: upid.map(str::to_owned),
         on_damage: on_damage(options.on_damage, options.on_damage_user),
         on_done: on_done(options.on_done, options.on_done_user),
@@ -343,7 +343,7 @@ pub unsafe extern "C" fn pxds_store_verify(
         };
         let scope = Scope::parse(path.unwrap_or_default())?;
         // SAFETY: the header's rules for inputs.
-        let mut verifier = Verifier::new(store.core(), unsafe { read_options(&options)? })?;
+        let mut verifier = Verifier::new(store.store()?, unsafe { read_options(&options)? })?;
         let outcome = verifier.run(&scope);
         if let Some(out) = out {
             out.set(c_result(&verifier.sums()));

@@ -2,9 +2,10 @@
 
 use super::GcOptions;
 use super::tree::IndexPlace;
+use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result};
 use crate::index::IndexRead;
-use crate::store::{NoticeLevel, Store};
+use crate::store::Store;
 
 /// Checks the csum of an index that has been read: it must be that of its header, or that in the manifest of its
 /// snapshot.
@@ -18,7 +19,7 @@ pub(super) fn check(store: &Store, options: &GcOptions, place: &IndexPlace, read
         return Ok(());
     }
     let path = &place.path;
-    let warn = |message: &str| store.notice(NoticeLevel::Warning, message, Some(path));
+    let warn = |message: &str| store.base().notice(NoticeLevel::Warning, message, Some(path));
     let Err(why) = vouched(store, place, read) else {
         let shown = path.display();
         return warn(&format!("{shown}: the csum in its header is wrong; the manifest vouches for it"));
@@ -32,6 +33,7 @@ pub(super) fn check(store: &Store, options: &GcOptions, place: &IndexPlace, read
 fn vouched(store: &Store, place: &IndexPlace, read: &IndexRead) -> std::result::Result<(), String> {
     let Some((snapshot, name)) = &place.archive else { return Err("it is in no snapshot that has another".to_owned()) };
     store
+        .tree()
         .load_manifest(snapshot)
         .and_then(|manifest| manifest.verify_file(name, &read.csum, read.size))
         .map_err(|error| error.message().to_owned())

@@ -11,13 +11,14 @@ use super::mark::{nothing_removed, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, visit_indexes, visit_one};
 use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum};
+use crate::chunks::{ChunkDir, FoundFile, Swept};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
 use crate::index::for_all_digests;
 use crate::progress::{Progress, Stage};
-use crate::snapshot::Sweep;
-use crate::store::{ChunkDir, FoundFile, Store, Swept};
+use crate::store::Store;
 use crate::sys::HashSeed;
+use crate::tree::Sweep;
 
 /// Digests in memory: with the table's room for growth some 120 MB.
 const MAX_DIGESTS: usize = 1 << 20;
@@ -73,19 +74,19 @@ pub(super) fn run(store: &Store, options: &GcOptions, progress: &mut Progress) -
 }
 
 fn run_with(store: &Store, options: &GcOptions, max: usize, progress: &mut Progress) -> Result<GcStatus> {
-    let limits = Limits::begin(store, options, 0);
+    let limits = Limits::begin(store.chunks(), options, 0);
     let mut status = GcStatus::default();
     let mut from = Digest([0; 32]);
     loop {
         let (referenced, temporaries) = read_range(store, options, from, max, &mut status, progress)?;
         if from == Digest([0; 32]) {
             for path in &temporaries {
-                count_temporary(store.sweep_temporary(path, |_| false)?, &limits, &mut status);
+                count_temporary(store.tree().sweep_temporary(path, |_| false)?, &limits, &mut status);
             }
             sweep::work(store, Sweep::Count, &mut status, |changed| limits.class(changed) == Class::Garbage)?;
         }
         for (digest, &index) in &referenced.digests {
-            if !store.has_file(digest)? {
+            if !store.chunks().has_file(digest)? {
                 status.missing_chunks += 1;
                 if let Some(path) = referenced.indexes.get(index as usize) {
                     tell_of_missing(store, digest, path)?;
@@ -139,7 +140,7 @@ fn read_range(
         Ok(())
     };
     let strays = visit_indexes(store, &mut |index| visit(index, true))?;
-    store.moved_indexes(false, &mut |path| visit_one(store, path, &mut |index| visit(index, false)))?;
+    store.tree().moved_indexes(false, &mut |path| visit_one(store, path, &mut |index| visit(index, false)))?;
     if is_first {
         *status = GcStatus { strange_indexes: strays.indexes, ..counted };
     }
@@ -163,7 +164,7 @@ fn count_range(
     status: &mut GcStatus,
     progress: &mut Progress,
 ) -> Result<()> {
-    let dirs = store.chunk_dirs()?;
+    let dirs = store.chunks().chunk_dirs()?;
     progress.stage = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
     for id in dirs {
         progress.tick()?;
@@ -196,7 +197,7 @@ fn count_file(
         let (is_plain, is_needed) =
             (file.bad.is_none() && !file.misplaced, referenced.digests.contains_key(&file.digest));
         // What has its place is marked. Of a chunk that is missing all that there is stays.
-        Ok(is_needed && (is_plain || !store.has_file(&file.digest)?))
+        Ok(is_needed && (is_plain || !store.chunks().has_file(&file.digest)?))
     };
     status.count(file, usage, if is_live()? { Class::InUse } else { class });
     Ok(())
@@ -207,9 +208,10 @@ mod tests {
     use super::*;
     use crate::blob::Codec;
     use crate::callback::Callback;
+    use crate::chunks::InsertOptions;
     use crate::format::{IndexHeader, MAGIC_DYNAMIC_INDEX};
     use crate::hash::sha256;
-    use crate::store::{InsertOptions, StoreOptions};
+    use crate::store::StoreOptions;
     use crate::testing::Scratch;
     use std::fs;
     use std::sync::Arc;
@@ -226,17 +228,17 @@ mod tests {
             let digest = sha256(&i.to_le_bytes());
             let blob = Codec::new().encode_vec(&i.to_le_bytes(), false).unwrap();
             if i % 10 != 0 {
-                store.insert(&digest, &blob, InsertOptions::default()).unwrap();
+                store.chunks().insert(&digest, &blob, InsertOptions::default()).unwrap();
             }
             if i % 3 == 0 {
                 entries.extend((i + 1).to_le_bytes());
                 entries.extend(digest.0);
             }
             if i % 7 == 0 && i % 10 != 0 {
-                store.mark_bad(&digest).unwrap();
+                store.chunks().mark_bad(&digest).unwrap();
             }
             if i == 3 {
-                misplaced = Some(store.chunk_path(&digest));
+                misplaced = Some(store.chunks().chunk_path(&digest));
             }
         }
         let misplaced = misplaced.unwrap();

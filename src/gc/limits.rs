@@ -1,7 +1,8 @@
 //! From which last use on a chunk stays. A use is a touch: the time of the last access.
 
 use super::GcOptions;
-use crate::store::{Store, Usage};
+use crate::chunks::Chunks;
+use crate::chunks::Usage;
 
 /// Seconds that a touch may seem older than the lock under which it was made, or later than the clock says: the
 /// kernel's clock for files is coarse.
@@ -33,9 +34,9 @@ pub(super) enum Class {
 
 impl Limits {
     /// The limits of a collection that begins now. The file system's clock is `lag` seconds behind.
-    pub(super) fn begin(store: &Store, options: &GcOptions, lag: i64) -> Self {
+    pub(super) fn begin(chunks: &Chunks, options: &GcOptions, lag: i64) -> Self {
         let start = (options.clock)();
-        let oldest = store.oldest_writer().unwrap_or(start);
+        let oldest = chunks.oldest_writer().unwrap_or(start);
         Self::new(start.saturating_sub(lag), oldest.saturating_sub(lag), options.cutoff_minutes)
     }
 

@@ -1,9 +1,9 @@
 //! What is known to be needed when chunks are removed. It outranks access times: those are what the file system says.
 
 use super::seen::Seen;
+use crate::chunks::FoundFile;
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result};
-use crate::store::FoundFile;
 
 /// Missing chunks that are remembered: 32 MiB of digests.
 const MAX_MISSING: usize = 1 << 20;

@@ -6,11 +6,12 @@ use super::limits::Limits;
 use super::live::Live;
 use super::tree::{OpenIndex, visit_indexes, visit_one};
 use super::{GcOptions, GcStatus, PHASE_MARK, csum};
+use crate::base::NoticeLevel;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::index::for_all_digests;
 use crate::progress::{Progress, Stage};
-use crate::store::{NoticeLevel, Store};
+use crate::store::Store;
 
 /// References to known chunks after which the caller is told how far it is.
 const REPORT_EVERY: u64 = 1024;
@@ -39,7 +40,7 @@ pub(super) fn run(store: &Store, options: &GcOptions, limits: &mut Limits, progr
     let strays = visit_indexes(store, &mut |index| marker.index(index, true))?;
     marker.status.strange_indexes = strays.indexes;
     // The same indexes under other names.
-    store.moved_indexes(true, &mut |path| visit_one(store, path, &mut |index| marker.index(index, false)))?;
+    store.tree().moved_indexes(true, &mut |path| visit_one(store, path, &mut |index| marker.index(index, false)))?;
     let Marker { status, mut live, .. } = marker;
     live.seal();
     Ok(Marked { status, live, temporaries: strays.temporaries })
@@ -75,11 +76,11 @@ impl Marker<'_> {
             return Ok(());
         }
         self.status.cache_misses += 1;
-        if !self.store.mark(digest)? {
+        if !self.store.chunks().mark(digest)? {
             self.live.insert_missing(digest)?;
             self.status.missing_chunks += 1;
             tell_of_missing(self.store, digest, path)?;
-            self.store.mark_bad_copies(digest)?;
+            self.store.chunks().mark_bad_copies(digest)?;
         }
         self.limits.see((self.options.clock)());
         self.tell(total)
@@ -93,7 +94,7 @@ impl Marker<'_> {
 
 pub(super) fn tell_of_missing(store: &Store, digest: &Digest, path: &Path) -> Result<()> {
     let message = format!("chunk {digest} is missing, and {} needs it", path.display());
-    store.notice(NoticeLevel::Warning, &message, Some(path))
+    store.base().notice(NoticeLevel::Warning, &message, Some(path))
 }
 
 /// What has ended the marking has kept everything.

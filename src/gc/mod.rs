@@ -51,12 +51,13 @@ pub use status::{GcStatus, read_status};
 
 use std::sync::Arc;
 
+use crate::base::NoticeLevel;
 use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
 use crate::progress::{OnProgress, Progress};
-use crate::snapshot::Sweep;
-use crate::store::{NoticeLevel, Store};
+use crate::store::Store;
 use crate::sys;
+use crate::tree::Sweep;
 use limits::{Class, Limits};
 use mark::Marked;
 
@@ -142,16 +143,16 @@ pub fn collect(store: &Store, options: &GcOptions) -> Result<GcStatus> {
     if options.dry_run {
         return dry::run(store, options, &mut progress);
     }
-    let _lock = store.lock_exclusive()?;
-    let lag = if options.skip_atime_probe { 0 } else { store.probe_atime()? };
-    let mut limits = Limits::begin(store, options, lag);
+    let _lock = store.chunks().lock_exclusive()?;
+    let lag = if options.skip_atime_probe { 0 } else { store.chunks().probe_atime()? };
+    let mut limits = Limits::begin(store.chunks(), options, lag);
     let Marked { mut status, live, temporaries } = mark::run(store, options, &mut limits, &mut progress)?;
     sweep::run(store, options, &mut limits, &live, &mut status, &mut progress)?;
     sweep::temporaries_of_the_tree(store, &temporaries, options, &mut limits, &mut status)?;
     sweep::work(store, Sweep::Remove, &mut status, |changed| limits.class_now(changed, options) == Class::Garbage)?;
     sweep::tell_of_future(store, &status)?;
     if let Err(error) = status.write(store) {
-        store.notice(NoticeLevel::Warning, error.message(), error.path())?;
+        store.base().notice(NoticeLevel::Warning, error.message(), error.path())?;
     }
     Ok(status)
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::store::Store;
+use crate::tree::Tree;
 
 const STATUS_NAME: &CStr = c".gc-status";
 
@@ -84,6 +85,7 @@ impl GcStatus {
     /// Writes `.gc-status`, with the mode of PBS's.
     pub(super) fn write(&self, store: &Store) -> Result<()> {
         store
+            .tree()
             .replace_base_file(STATUS_NAME, self.to_json().as_bytes())
             .map_err(|error| error.context("what the collection has found is not noted"))
     }
@@ -106,8 +108,8 @@ impl GcStatus {
 /// is no such file, or none that can be read.
 ///
 /// Errors: `NoMemory`; `Io` if the process can open no more files.
-pub fn read_status(store: &Store) -> Result<Option<GcStatus>> {
-    let text = store.read_base_file(STATUS_NAME, STATUS_MAX_SIZE);
+pub fn read_status(tree: &Tree) -> Result<Option<GcStatus>> {
+    let text = tree.read_base_file(STATUS_NAME, STATUS_MAX_SIZE);
     match text.and_then(|text| text.map(|text| GcStatus::from_json(&text)).transpose()) {
         Err(error) if error.is_of_the_process() => Err(error),
         noted => Ok(noted.ok().flatten()),

@@ -3,11 +3,13 @@
 use super::limits::{Class, Limits};
 use super::live::Live;
 use super::{GcOptions, GcStatus, PHASE_SWEEP};
+use crate::base::NoticeLevel;
 use crate::calendar::format_time;
+use crate::chunks::{ChunkDir, ChunkDirId, FoundFile, Swept, Usage};
 use crate::error::{Kind, Result};
 use crate::progress::{Progress, Stage};
-use crate::snapshot::Sweep;
-use crate::store::{ChunkDir, ChunkDirId, FoundFile, NoticeLevel, Store, Swept, Usage};
+use crate::store::Store;
+use crate::tree::Sweep;
 
 /// Removes what `limits` say is garbage, and counts everything.
 pub(super) fn run(
@@ -18,7 +20,7 @@ pub(super) fn run(
     status: &mut GcStatus,
     progress: &mut Progress,
 ) -> Result<()> {
-    let dirs = store.chunk_dirs()?;
+    let dirs = store.chunks().chunk_dirs()?;
     progress.stage = Stage { phase: PHASE_SWEEP, total: dirs.len() as u64, ..Stage::default() };
     for id in dirs {
         progress.tick()?;
@@ -57,7 +59,7 @@ fn tell_of_found(store: &Store, live: &Live, file: &FoundFile) -> Result<()> {
         return Ok(());
     }
     let message = format!("chunk {}, which was missing, is there, and stays", file.digest);
-    store.notice(NoticeLevel::Warning, &message, None)
+    store.base().notice(NoticeLevel::Warning, &message, None)
 }
 
 /// Says until when chunks stay that nothing refers to, because they were touched in what is still the future.
@@ -72,15 +74,15 @@ pub(super) fn tell_of_future(store: &Store, status: &GcStatus) -> Result<()> {
         "{future_files} file{ending} of chunks that nothing refers to, {future_bytes} bytes, {were} last accessed in \
          the future, as late as {until}: none is removed before its time has come"
     );
-    store.notice(NoticeLevel::Warning, &message, None)
+    store.base().notice(NoticeLevel::Warning, &message, None)
 }
 
 /// Lists a directory of chunks. One that is no directory but a link, say, is passed over.
 pub(super) fn list(store: &Store, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>> {
-    match store.list_chunk_dir(id) {
+    match store.chunks().list_chunk_dir(id) {
         Err(error) if error.kind() == Kind::Format => {
             let message = format!("{}; it is passed over", error.message());
-            store.notice(NoticeLevel::Warning, &message, error.path())?;
+            store.base().notice(NoticeLevel::Warning, &message, error.path())?;
             Ok(None)
         }
         other => other,
@@ -93,7 +95,7 @@ fn looked_at(store: &Store, swept: Swept) -> Result<Option<Usage>> {
         Swept::Passed => Ok(None),
         Swept::Kept(usage) | Swept::Removed(usage) => Ok(Some(usage)),
         Swept::Unknown(error) => {
-            store.notice(NoticeLevel::Warning, error.message(), error.path())?;
+            store.base().notice(NoticeLevel::Warning, error.message(), error.path())?;
             Ok(None)
         }
     }
@@ -119,7 +121,7 @@ pub(super) fn temporaries_of_the_tree(
     status: &mut GcStatus,
 ) -> Result<()> {
     for path in paths {
-        let swept = store.sweep_temporary(path, |usage| limits.is_garbage(usage, options));
+        let swept = store.tree().sweep_temporary(path, |usage| limits.is_garbage(usage, options));
         count_removed(store, swept.unwrap_or_else(Swept::Unknown), status)?;
     }
     Ok(())
@@ -133,7 +135,7 @@ pub(super) fn work(
     status: &mut GcStatus,
     mut is_stale: impl FnMut(i64) -> bool,
 ) -> Result<()> {
-    let removed = store.sweep_work(sweep, &mut is_stale)?;
+    let removed = store.tree().sweep_work(sweep, &mut is_stale)?;
     status.removed_temporaries += removed.files;
     status.removed_temporary_bytes = status.removed_temporary_bytes.saturating_add(removed.bytes);
     Ok(())

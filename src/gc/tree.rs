@@ -6,12 +6,13 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::index::IndexKind;
 use crate::name::{Group, Namespace, Snapshot, index_kind};
-use crate::snapshot::{Listing, Met, SnapshotInfo, joined};
-use crate::store::{NoticeLevel, Store};
+use crate::store::Store;
 use crate::sys;
+use crate::tree::{Listing, Met, SnapshotInfo, joined};
 
 /// Attempts to see the newest snapshot of a group while somebody removes it; the last holds the group.
 const MAX_ATTEMPTS: u32 = 10;
@@ -55,7 +56,7 @@ pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Stra
     for path in walk.list()?.links {
         tell_of_link(store, &path)?;
     }
-    for group in store.groups_below(&Namespace::root()).and_then(Listing::whole).map_err(aborted)? {
+    for group in store.tree().groups_below(&Namespace::root()).and_then(Listing::whole).map_err(aborted)? {
         walk.group(&group)?;
     }
     let mut indexes = walk.rest()?;
@@ -72,7 +73,7 @@ pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Re
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.
 fn tell_of_link(store: &Store, path: &Path) -> Result<()> {
     let message = format!("{} is a link, which garbage collection does not follow", path.display());
-    store.notice(NoticeLevel::Warning, &message, Some(path))
+    store.base().notice(NoticeLevel::Warning, &message, Some(path))
 }
 
 fn aborted(error: Error) -> Error {
@@ -101,7 +102,7 @@ impl Walk<'_, '_> {
     /// Errors: that of whatever cannot be seen, or is no directory in the place of one: it might have an index.
     fn list(&mut self) -> Result<Found> {
         let (mut found, known) = (Found::default(), &mut self.known);
-        let walked = self.store.walk(&mut |dir, met| match met {
+        let walked = self.store.tree().walk(&mut |dir, met| match met {
             Met::Archive(file) if file.kind.index().is_some() => {
                 sys::check_memory()?;
                 known.entry(joined(dir, file.name.to_bytes())).or_insert(false);
@@ -131,9 +132,9 @@ impl Walk<'_, '_> {
 
     fn group(&mut self, group: &Group) -> Result<()> {
         for attempt in 1..=MAX_ATTEMPTS {
-            let lock = if attempt == MAX_ATTEMPTS { Some(self.store.lock_group(group)) } else { None };
+            let lock = if attempt == MAX_ATTEMPTS { Some(self.store.tree().lock_group(group)) } else { None };
             let snapshots = lock.transpose().and_then(|_lock| {
-                let snapshots = self.store.snapshot_listing(group).and_then(Listing::whole).map_err(aborted)?;
+                let snapshots = self.store.tree().snapshot_listing(group).and_then(Listing::whole).map_err(aborted)?;
                 self.snapshots(&snapshots)
             });
             match snapshots {
@@ -151,7 +152,7 @@ impl Walk<'_, '_> {
     /// there may be a newer one, which has the chunks that only that one had.
     fn snapshots(&mut self, snapshots: &[SnapshotInfo]) -> Result<bool> {
         for (age, info) in snapshots.iter().rev().enumerate() {
-            let files = match self.store.snapshot_files(&info.snapshot) {
+            let files = match self.store.tree().snapshot_files(&info.snapshot) {
                 Err(error) if error.kind() == Kind::NotFound && age == 0 => return Ok(false),
                 Err(error) if error.kind() == Kind::NotFound => continue,
                 other => other.map_err(aborted)?,
@@ -174,7 +175,7 @@ impl Walk<'_, '_> {
     /// Visits the index at `path`; false if it is gone.
     fn index(&mut self, path: &[u8]) -> Result<bool> {
         let full = self.store.path().join(Path::new(OsStr::from_bytes(path)));
-        let Some((file, len, kind)) = self.store.open_index(path).map_err(aborted)? else { return Ok(false) };
+        let Some((file, len, kind)) = self.store.tree().open_index(path).map_err(aborted)? else { return Ok(false) };
         let total = self.known.len() as u64;
         let place = IndexPlace { path: full, archive: archive(path) };
         (self.visit)(OpenIndex { file, len, kind, place, total })?;

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ChunkResult;
 use crate::blob::Codec;
+use crate::chunks::Chunks;
+use crate::chunks::{Inserted, Leftover};
 use crate::crew::{self, Pause};
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result, push, reserve};
 use crate::format::ENCRYPTED_BLOB_HEADER_SIZE;
 use crate::source::Zeros;
-use crate::store::{Inserted, Leftover, Store};
 use crate::sys::{self, CallerFd};
 
 /// Plain bytes of a batch, at least: enough that several chunks are hashed at a time and that threads seldom meet.
@@ -120,7 +121,7 @@ impl Desk {
 
 /// Stores chunks. Any number of threads at once, each with a desk of its own.
 pub(super) struct Keeper {
-    pub(super) store: Store,
+    pub(super) store: Chunks,
     pub(super) key: Option<Arc<CryptKey>>,
     compress: bool,
     zeros: Zeros,
@@ -141,7 +142,7 @@ struct InOrder {
 
 impl Keeper {
     /// A keeper of chunks in `store`, encrypted if there is a key.
-    pub(super) fn new(store: Store, compress: bool, key: Option<Arc<CryptKey>>) -> Self {
+    pub(super) fn new(store: Chunks, compress: bool, key: Option<Arc<CryptKey>>) -> Self {
         let zeros = Zeros::new(key.clone());
         Keeper { store, key, compress, zeros, known_zeros: Mutex::default(), in_order: Mutex::default() }
     }

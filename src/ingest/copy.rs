@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::engine::Ledger;
 use super::{ChunkResult, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
+use crate::chunks::Chunks;
+use crate::chunks::{InsertOptions, Inserted, Leftover};
 use crate::crew::{self, Pause, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
@@ -16,7 +18,6 @@ use crate::index::{ChunkInfo, DynamicWriter, FixedWriter, Index, IndexKind, Inde
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_len};
 use crate::progress::{OnProgress, Progress};
 use crate::source::{ChunkSource, judge, thread_count};
-use crate::store::{InsertOptions, Inserted, Leftover, Store};
 
 /// Plain bytes of a job, at least: a thread is not worth starting for less.
 const MIN_JOB: u64 = 1 << 20;
@@ -47,12 +48,12 @@ pub struct CopyOptions {
 /// encoded as it is in `source`. Gives the same index, to be saved; it holds `target` as a writer.
 ///
 /// Errors: `Busy` while the target is held exclusively; `Corrupt` if the csum of the index is wrong; those of
-/// [`ChunkSource::load`] and [`Store::insert`], with the chunk's digest and its offset; `CryptMode`, `Auth`, `Corrupt`;
-/// `Argument` for too many threads, or an index that no writer makes; `Cancelled`.
+/// [`ChunkSource::load`] and [`Chunks::insert`], with the chunk's digest and its offset; `CryptMode`, `Auth`,
+/// `Corrupt`; `Argument` for too many threads, or an index that no writer makes; `Cancelled`.
 pub fn copy_chunks(
     source: &dyn ChunkSource,
     index: &Index,
-    target: &Store,
+    target: &Chunks,
     options: CopyOptions,
 ) -> Result<StoredIndex> {
     let CopyOptions { any_csum, key, on_chunk, progress, threads } = options;
@@ -93,7 +94,7 @@ pub fn copy_chunks(
 /// Errors: as [`copy_chunks`].
 pub fn copy_chunk(
     source: &dyn ChunkSource,
-    target: &Store,
+    target: &Chunks,
     digest: &Digest,
     key: Option<Arc<CryptKey>>,
 ) -> Result<Inserted> {
@@ -109,12 +110,12 @@ pub fn copy_chunk(
 }
 
 /// A writer of the same index.
-fn writer_for(index: &Index, target: &Store) -> Result<IndexWriter> {
+fn writer_for(index: &Index, target: &Chunks) -> Result<IndexWriter> {
     let header = index.header();
     Ok(match index.kind() {
-        IndexKind::Dynamic => {
-            IndexWriter::Dynamic(DynamicWriter::new(header.ctime, Some(header.uuid))?.spill_into(target.open_base()?))
-        }
+        IndexKind::Dynamic => IndexWriter::Dynamic(
+            DynamicWriter::new(header.ctime, Some(header.uuid))?.spill_into(target.base().reopen()?),
+        ),
         IndexKind::Fixed => {
             IndexWriter::Fixed(FixedWriter::new(header.ctime, Some(header.uuid), header.size, header.chunk_size)?)
         }
@@ -122,7 +123,7 @@ fn writer_for(index: &Index, target: &Store) -> Result<IndexWriter> {
 }
 
 /// Touches the chunk if the target has it. What is too short for its magic is none.
-fn touch(target: &Store, digest: &Digest) -> Result<Option<u64>> {
+fn touch(target: &Chunks, digest: &Digest) -> Result<Option<u64>> {
     let Some(size) = target.touch_if_present(digest)? else { return Ok(None) };
     let too_short = size < ENCRYPTED_BLOB_HEADER_SIZE as u64
         && target.stored_form(digest)?.is_some_and(|form| size < form.header_size() as u64);
@@ -166,7 +167,7 @@ struct Job {
 struct Work<'a> {
     source: &'a dyn ChunkSource,
     index: &'a Index,
-    target: &'a Store,
+    target: &'a Chunks,
     required_form: Option<RequiredForm>,
     /// Something has failed: what comes behind it is not needed.
     ended: AtomicBool,

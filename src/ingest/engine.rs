@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::StoredIndex;
 use super::batch::{Batch, Data, Desk, Keeper, Span};
 use crate::callback::Callback;
+use crate::chunks::Chunks;
+use crate::chunks::SharedLock;
 use crate::crew::{self, Pause, Taken};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
@@ -12,7 +14,6 @@ use crate::error::{Error, Kind, Result, try_collect};
 use crate::index::IndexWriter;
 use crate::limits::blob_len;
 use crate::progress::{OnProgress, Progress};
-use crate::store::{SharedLock, Store};
 
 /// Batches that have been stored may wait for the caller's thread, so many for each thread.
 const MAX_AHEAD: usize = 4;
@@ -117,7 +118,7 @@ impl Engine {
     /// An engine for `writer`, holding `store`, which `lock` is of.
     ///
     /// Errors: `Argument` for too many threads.
-    pub(super) fn new(store: &Store, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
+    pub(super) fn new(store: &Chunks, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
         let EngineOptions { compress, key, on_chunk, progress, threads, max_chunk } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
         let keeper = Keeper::new(store.clone(), compress, key);

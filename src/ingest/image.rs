@@ -19,12 +19,13 @@ use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
 use super::spans::{Source, SpanInput};
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
+use crate::base::NoticeLevel;
+use crate::chunks::Chunks;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{FixedIndex, FixedWriter, Index, IndexWriter};
 use crate::limits::{BLOB_MAX_SIZE, PBS_IMAGE_CHUNK_SIZE, blob_len};
 use crate::progress::OnProgress;
-use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Holes, Watch};
 
 /// Most bytes asked of a reader at a time.
@@ -81,7 +82,7 @@ pub struct Image {
     /// Plain bytes that one thread takes at a time.
     batch_size: usize,
     /// Where notices go.
-    store: Store,
+    store: Chunks,
     strict: bool,
     state: State,
 }
@@ -91,7 +92,7 @@ impl Image {
     ///
     /// Errors: `Argument` for a chunk size that is no power of two or above [`BLOB_MAX_SIZE`], or a size above 2^63 −
     /// 1; `Limit` for more chunks than an index may have; `Busy` while the store is held exclusively; `Io`, `NoMemory`.
-    pub fn new(store: &Store, size: Option<u64>, options: ImageOptions) -> Result<Self> {
+    pub fn new(store: &Chunks, size: Option<u64>, options: ImageOptions) -> Result<Self> {
         let ImageOptions { chunk_size, compress, key, ctime, uuid, on_chunk, progress, threads, strict } = options;
         if chunk_size > BLOB_MAX_SIZE as u64 {
             let message = format!("chunks of {chunk_size} bytes do not fit into blobs of {BLOB_MAX_SIZE}");
@@ -105,7 +106,7 @@ impl Image {
         if chunk_size != PBS_IMAGE_CHUNK_SIZE {
             let what = "Proxmox Backup Server opens no fixed index but of 4 MiB in versions after 4.2.3, and their \
                         garbage collection stops at one";
-            store.notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
+            store.base().notice(NoticeLevel::Warning, &format!("chunks of {chunk_size} bytes: {what}"), None)?;
         }
         let options = EngineOptions { compress, key, on_chunk, progress, threads, max_chunk: chunk_size };
         let engine = Engine::new(store, store.lock_shared()?, IndexWriter::Fixed(writer), options)?;

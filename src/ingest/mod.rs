@@ -8,7 +8,7 @@
 //!
 //! - The digest of a chunk is looked up before anything is compressed: a chunk that the store has is touched and
 //!   nothing more.
-//! - The store is held as a writer ([`SharedLock`](crate::store::SharedLock)) from the start until the index is saved
+//! - The store is held as a writer ([`SharedLock`](crate::chunks::SharedLock)) from the start until the index is saved
 //!   or dropped, so that no garbage collection takes the chunks before an index names them.
 //! - A regular file that has changed while it was read is told of, or is a failure.
 //! - After a failure nothing more is taken.
@@ -31,17 +31,18 @@ pub use image::{Image, ImageOptions};
 pub use stored::StoredIndex;
 pub use stream::{Ingest, IngestOptions};
 
+use crate::base::NoticeLevel;
+use crate::chunks::Chunks;
 use crate::error::{Error, Kind, Result};
-use crate::store::{NoticeLevel, Store};
 use crate::sys::{Change, Watch};
 
 /// Tells of a file that has changed while it was read for `store`.
 ///
 /// Errors: `State` if it has and `strict` says so; that of the notice; `Io`.
-pub fn check_unchanged(watch: &Watch<'_>, store: &Store, strict: bool) -> Result<()> {
+pub fn check_unchanged(watch: &Watch<'_>, store: &Chunks, strict: bool) -> Result<()> {
     let Some(Change { path, message }) = watch.change()? else { return Ok(()) };
     if !strict {
-        return store.notice(NoticeLevel::Warning, &message, path.as_deref());
+        return store.base().notice(NoticeLevel::Warning, &message, path.as_deref());
     }
     let error = Error::new(Kind::State, message);
     Err(match path {

@@ -4,18 +4,20 @@ use std::ffi::CStr;
 use std::path::Path;
 
 use super::IngestStats;
+use crate::base::{NoticeLevel, SyncLevel};
+use crate::chunks::Chunks;
+use crate::chunks::{SharedLock, Unsynced};
 use crate::crypt::Fingerprint;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::index::{IndexKind, IndexWriter, Summary};
-use crate::store::{NoticeLevel, SharedLock, Store, SyncLevel, Unsynced};
 use crate::sys::{Dir, FileId, Output, Owner};
 
 /// The index of an ingested stream or image, not yet written. It holds the store as a writer until it is saved or
 /// dropped.
 pub struct StoredIndex {
     pub(super) writer: IndexWriter,
-    store: Store,
+    store: Chunks,
     /// What of the chunks that it names may not be on the disk yet.
     unsynced: Unsynced,
     pub(super) stats: IngestStats,
@@ -31,7 +33,7 @@ pub struct StoredIndex {
 
 impl StoredIndex {
     /// An index of chunks of `store`, which `lock` is of.
-    pub(super) fn new(writer: IndexWriter, store: Store, lock: SharedLock, key: Option<Fingerprint>) -> Self {
+    pub(super) fn new(writer: IndexWriter, store: Chunks, lock: SharedLock, key: Option<Fingerprint>) -> Self {
         StoredIndex {
             writer,
             store,
@@ -60,7 +62,7 @@ impl StoredIndex {
     }
 
     /// Whether its chunks are in this store.
-    pub fn is_of(&self, store: &Store) -> bool {
+    pub fn is_of(&self, store: &Chunks) -> bool {
         self.store.is_same(store)
     }
 
@@ -74,7 +76,7 @@ impl StoredIndex {
         self.unsynced.is_reused()
     }
 
-    /// What of its chunks may not be on the disk yet: see [`Store::sync_before_index`].
+    /// What of its chunks may not be on the disk yet: see [`Chunks::sync_before_index`].
     pub fn unsynced(&self) -> &Unsynced {
         &self.unsynced
     }
@@ -98,7 +100,7 @@ impl StoredIndex {
 
     /// Enters the chunk `digest`, whose `len` bytes end at `end`, and which its ingest has stored.
     pub(super) fn enter(&mut self, end: u64, len: u64, digest: &Digest) -> Result<()> {
-        if self.store.sync_level() == SyncLevel::File {
+        if self.store.base().sync_level() == SyncLevel::File {
             self.unsynced.add(digest)?;
         }
         self.writer.add_chunk(end, len, digest)
@@ -143,22 +145,22 @@ impl StoredIndex {
         for &input in &self.inputs {
             output.check_is_not(Some(input), "is an input")?;
         }
-        let below = self.store.is_below(output.dir());
+        let below = self.store.base().is_below(output.dir());
         if below && self.summary().count == 0 {
             let what = "Proxmox Backup Server cannot open an empty index, and its garbage collection stops at one";
             let message = format!("{}: {what}", path.display());
-            self.store.notice(NoticeLevel::Warning, &message, Some(path))?;
+            self.store.base().notice(NoticeLevel::Warning, &message, Some(path))?;
         }
         self.store.sync_before_index(&self.unsynced)?;
-        let owner = if below { self.store.owner() } else { None };
-        self.writer.complete()?.save(&output, self.store.sync_level() != SyncLevel::None, owner)?;
+        let owner = if below { self.store.base().owner() } else { None };
+        self.writer.complete()?.save(&output, self.store.base().sync_level() != SyncLevel::None, owner)?;
         self.lock = None;
         Ok(())
     }
 
     /// Completes it and writes it to `name` in `dir`, whole or not at all, replacing what is there; for a caller who
     /// writes more than one file. It neither syncs the store, which the caller does before the index may be relied on
-    /// ([`Store::sync_before_index`]), nor lets go of it.
+    /// ([`Chunks::sync_before_index`]), nor lets go of it.
     ///
     /// Errors: `State` if [`StoredIndex::save`] has let go of the store; `Io`.
     pub fn save_in(&mut self, dir: &Dir, name: &CStr, sync: bool, owner: Option<Owner>) -> Result<()> {

@@ -12,13 +12,14 @@ use super::cut::{FdInput, Pace, SliceInput};
 use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
+use crate::base::NoticeLevel;
 use crate::chunker::{Config, DynamicChunker};
+use crate::chunks::Chunks;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::{DynamicWriter, IndexWriter};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
 use crate::progress::OnProgress;
-use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, CallerFd, Watch};
 
 /// Bytes asked of a reader at a time.
@@ -82,7 +83,7 @@ pub struct Ingest {
     offset: u64,
     pace: Pace,
     /// Where notices go.
-    store: Store,
+    store: Chunks,
     strict: bool,
     state: State,
 }
@@ -92,7 +93,7 @@ impl Ingest {
     ///
     /// Errors: `Busy` while the store is held exclusively; `Argument` for a bad chunker configuration or one with
     /// chunks above [`BLOB_MAX_SIZE`]; `Io`.
-    pub fn new(store: &Store, options: IngestOptions) -> Result<Self> {
+    pub fn new(store: &Chunks, options: IngestOptions) -> Result<Self> {
         let IngestOptions { chunker: config, compress, key, ctime, uuid, on_chunk, progress, threads, strict } =
             options;
         let chunker = DynamicChunker::new(&config)?;
@@ -104,7 +105,7 @@ impl Ingest {
         }
         warn_about(&config, store)?;
         let lock = store.lock_shared()?;
-        let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.open_base()?);
+        let writer = DynamicWriter::new(ctime.unwrap_or_else(sys::now), uuid)?.spill_into(store.base().reopen()?);
         let options = EngineOptions { compress, key, on_chunk, progress, threads, max_chunk: config.max };
         let engine = Engine::new(store, lock, IndexWriter::Dynamic(writer), options)?;
         let (avg, max_chunk) = (blob_len(config.avg)?, blob_len(config.max)?);
@@ -279,7 +280,7 @@ impl Ingest {
 }
 
 /// Says what PBS would make of an unusual configuration (docs/format.md, 4.2).
-fn warn_about(config: &Config, store: &Store) -> Result<()> {
+fn warn_about(config: &Config, store: &Chunks) -> Result<()> {
     let (level, what) = if config.max > PBS_MAX_CHUNK {
         (NoticeLevel::Warning, "its server takes no chunks above 16 MiB")
     } else if config.avg < PBS_MIN_AVG {
@@ -288,5 +289,5 @@ fn warn_about(config: &Config, store: &Store) -> Result<()> {
         return Ok(());
     };
     let message = format!("an average chunk size of {} is unusual for Proxmox Backup Server: {what}", config.avg);
-    store.notice(level, &message, None)
+    store.base().notice(level, &message, None)
 }

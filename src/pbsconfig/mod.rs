@@ -11,11 +11,11 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+use crate::base::SyncLevel;
 use crate::error::{Error, Kind, Result};
 use crate::gc::{MAX_CUTOFF, MAX_REMEMBERED};
 use crate::limits::{MAX_THREADS, PBS_CONFIG_MAX_SIZE};
 use crate::name::check_store;
-use crate::store::SyncLevel;
 use crate::sys::{self, Dir};
 use text::{Line, Section, is_true, properties, push, sections};
 

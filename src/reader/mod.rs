@@ -18,12 +18,13 @@ pub use cache::Cache;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::chunks::Chunks;
 use crate::crypt::{CryptKey, Fingerprint};
 use crate::error::{Error, Kind, Result};
 use crate::index::{ChunkInfo, Index, RequiredForm};
 use crate::limits::blob_len;
-use crate::snapshot::OpenSnapshot;
 use crate::source::{ChunkSource, Loader, OnBad, Zeros, judge, thread_count};
+use crate::tree::OpenSnapshot;
 use ahead::{Parts, Steps};
 use cache::{Decoded, Question};
 
@@ -87,14 +88,14 @@ impl Reader {
         Ok(Reader { source, index, cache, key, on_bad, zeros, idle, threads, steps })
     }
 
-    /// A reader of the archive `name` of a snapshot, an index, with the chunks of its store and the key that it was
-    /// opened with. It does not hold the snapshot.
+    /// A reader of the archive `name` of a snapshot, an index, with the chunks of its store, `chunks`, and the key that
+    /// it was opened with. It does not hold the snapshot.
     ///
     /// Errors: those of [`OpenSnapshot::index`] and [`Reader::new`].
-    pub fn of_archive(snapshot: &OpenSnapshot, name: &str, options: ReaderOptions) -> Result<Self> {
+    pub fn of_archive(chunks: &Chunks, snapshot: &OpenSnapshot, name: &str, options: ReaderOptions) -> Result<Self> {
         let options = ReaderOptions { key: snapshot.key(), ..options };
         let index = snapshot.index(name)?.index;
-        Self::new(Arc::new(snapshot.store().clone()), Arc::new(index), options)
+        Self::new(Arc::new(chunks.clone()), Arc::new(index), options)
     }
 
     /// Bytes of the file.

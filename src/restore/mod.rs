@@ -20,17 +20,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use crate::base::SyncLevel;
+use crate::chunks::Chunks;
 use crate::crew;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::index::Index;
 use crate::limits::BLOB_MAX_SIZE;
-use crate::name::{ArchiveKind, check_file};
 use crate::progress::{OnProgress, Progress};
-use crate::snapshot::OpenSnapshot;
 use crate::source::{ChunkSource, Loader, OnBad, Zeros, thread_count, write_zeros};
-use crate::store::{Store, SyncLevel};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
+use crate::tree::OpenSnapshot;
 use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
 
 /// Mode of a new file, less the umask.
@@ -98,23 +98,31 @@ impl Part {
     }
 }
 
-/// Writes the archive `name` of a snapshot, an index or a blob, to `path`, as [`Restorer::restore_file`] does, with the
-/// chunks of its store and the key that it was opened with.
+/// Writes the blob `name` of a snapshot to `path`, as [`Restorer::restore_file`] does the file of an index.
 ///
-/// Errors: those of [`OpenSnapshot::index`] and [`OpenSnapshot::blob`]; as [`Restorer::restore_file`].
-pub fn restore_archive(snapshot: &OpenSnapshot, name: &str, path: &Path, options: RestoreOptions) -> Result<()> {
-    if check_file(name)? == ArchiveKind::Blob {
-        return Destination::at(path)?.write(&snapshot.blob(name, BLOB_MAX_SIZE)?, FILE_MODE);
-    }
-    let index = snapshot.index(name)?.index;
-    let options = RestoreOptions { key: snapshot.key(), ..options };
-    Restorer::new(snapshot.store(), options).restore_file(&index, path)
+/// Errors: those of [`OpenSnapshot::blob`]; as [`Restorer::restore_file`].
+pub fn restore_blob(snapshot: &OpenSnapshot, name: &str, path: &Path) -> Result<()> {
+    Destination::at(path)?.write(&snapshot.blob(name, BLOB_MAX_SIZE)?, FILE_MODE)
 }
 
 impl Restorer {
+    /// Writes the file of the index `name` of a snapshot to `path`, with the key that the snapshot was opened with.
+    ///
+    /// Errors: those of [`OpenSnapshot::index`]; as [`Restorer::restore_file`].
+    pub fn restore_archive(
+        chunks: &Chunks,
+        snapshot: &OpenSnapshot,
+        name: &str,
+        path: &Path,
+        options: RestoreOptions,
+    ) -> Result<()> {
+        let index = snapshot.index(name)?.index;
+        Self::new(chunks, RestoreOptions { key: snapshot.key(), ..options }).restore_file(&index, path)
+    }
+
     /// A restorer that takes its chunks from `store`, whose sync level it has too.
-    pub fn new(store: &Store, options: RestoreOptions) -> Self {
-        Self::from_source(Arc::new(store.clone()), RestoreOptions { sync: store.sync_level(), ..options })
+    pub fn new(store: &Chunks, options: RestoreOptions) -> Self {
+        Self::from_source(Arc::new(store.clone()), RestoreOptions { sync: store.base().sync_level(), ..options })
     }
 
     /// A restorer that takes its chunks from `source`.

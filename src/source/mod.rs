@@ -3,7 +3,7 @@
 //! # Contract
 //!
 //! - A [`ChunkSource`] gives encoded blobs, by digest, whose structure and CRC are right. There are two: a
-//!   [`Store`], and a caller's callback, a [`CallbackSource`].
+//!   [`Chunks`], and a caller's callback, a [`CallbackSource`].
 //! - A [`Loader`] trusts neither: it checks the form, decodes, and compares digest and length, before it gives out a
 //!   byte.
 //! - [`Zeros`] knows the digests of chunks of zeros, which need no source.
@@ -20,11 +20,11 @@ pub use load::{GROUP, Loader, Room};
 pub use zeros::{Zeros, write_zeros};
 
 use crate::blob::Blob;
+use crate::chunks::Chunks;
 use crate::crew;
 use crate::crypt::Tolerance;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::store::Store;
 
 /// Where chunks come from. Any number of threads may ask at once.
 pub trait ChunkSource: Send + Sync {
@@ -65,7 +65,7 @@ pub fn thread_count(source: &dyn ChunkSource, option: usize) -> Result<usize> {
     Ok(if source.is_for_any_thread() { threads } else { 1 })
 }
 
-impl ChunkSource for Store {
+impl ChunkSource for Chunks {
     fn load_tolerant<'a>(
         &self,
         digest: &Digest,

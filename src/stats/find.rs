@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 
 use super::PHASE_FIND;
+use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace};
 use crate::progress::Progress;
-use crate::snapshot::{FoundArchive, Listing, Met, SnapshotInfo};
-use crate::store::{NoticeLevel, Store};
 use crate::sys;
+use crate::tree::{FoundArchive, Listing, Met, SnapshotInfo, Tree};
 
 /// What the indexes of a directory are found by, and what else counts there.
 #[derive(Default)]
@@ -42,13 +42,13 @@ pub(super) struct Found {
     pub(super) complete: bool,
 }
 
-/// Looks for everything. Which indexes there are, [`Store::walk`] says.
-pub(super) fn find(store: &Store, progress: &mut Progress) -> Result<Found> {
-    let Listing { found: groups, mut unseen } = store.groups_below(&Namespace::root())?;
+/// Looks for everything. Which indexes there are, [`Tree::walk`] says.
+pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Found> {
+    let Listing { found: groups, mut unseen } = tree.groups_below(&Namespace::root())?;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
         progress.tick()?;
-        let infos = store.snapshots_if_any(group)?;
+        let infos = tree.snapshots_if_any(group)?;
         for info in infos.found {
             push(&mut snapshots, (number, info))?;
         }
@@ -59,9 +59,9 @@ pub(super) fn find(store: &Store, progress: &mut Progress) -> Result<Found> {
         sys::check_memory()?;
         numbers.insert(info.snapshot.path().into_bytes(), i);
     }
-    let mut finder = Finder { store, snapshots: numbers, places: Vec::new() };
+    let mut finder = Finder { tree, snapshots: numbers, places: Vec::new() };
     progress.stage.phase = PHASE_FIND;
-    store.walk(&mut |dir, met| match met {
+    tree.walk(&mut |dir, met| match met {
         Met::Directory => {
             progress.stage.done += 1;
             progress.tick()
@@ -83,7 +83,7 @@ pub(super) fn find(store: &Store, progress: &mut Progress) -> Result<Found> {
 }
 
 struct Finder<'a> {
-    store: &'a Store,
+    tree: &'a Tree,
     /// The numbers of the snapshots, by path.
     snapshots: BTreeMap<Vec<u8>, usize>,
     places: Vec<Place>,
@@ -120,15 +120,15 @@ impl Finder<'_> {
 
     /// Says that something is left out, and counts it for the directory `dir`.
     fn left_out(&mut self, dir: &[u8], error: &Error) -> Result<()> {
-        left_out(self.store, error)?;
+        left_out(self.tree, error)?;
         self.place(dir)?.unreadable += 1;
         Ok(())
     }
 }
 
 /// Says that what `error` is about is left out of all numbers.
-pub(super) fn left_out(store: &Store, error: &Error) -> Result<()> {
-    store.notice(NoticeLevel::Warning, &format!("not counted: {}", error.message()), error.path())
+pub(super) fn left_out(tree: &Tree, error: &Error) -> Result<()> {
+    tree.base().notice(NoticeLevel::Warning, &format!("not counted: {}", error.message()), error.path())
 }
 
 /// Whether an index that fails so can be left out: the others can still be counted.

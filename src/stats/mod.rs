@@ -20,14 +20,14 @@ mod sums;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::chunks::Chunks;
 use crate::error::Result;
 use crate::format::BLOB_HEADER_SIZE;
 use crate::index::Index;
 use crate::limits::BLOB_MAX_SIZE;
 use crate::name::Group;
 use crate::progress::{OnProgress, Progress, Stage};
-use crate::snapshot::{SnapshotInfo, joined};
-use crate::store::Store;
+use crate::tree::{SnapshotInfo, Tree, joined};
 use find::{Place, find, left_out, may_be_left_out};
 use set::ChunkSet;
 use sums::Sums;
@@ -173,36 +173,32 @@ pub const PHASE_CHUNKS: u32 = 1;
 /// [`Stage::phase`]: reading indexes; units are these, bytes those that they describe.
 pub const PHASE_INDEXES: u32 = 2;
 
-/// What is counted.
+/// How it is counted.
 #[derive(Debug, Clone, Default)]
 pub struct StatsOptions {
-    /// The files of the chunks too.
-    pub exact: bool,
     /// Told how far it is: [`PHASE_FIND`], [`PHASE_CHUNKS`], [`PHASE_INDEXES`].
     pub progress: Option<OnProgress>,
 }
 
-/// Counts.
+/// Counts what is in `tree`, and looks at the files of its `chunks`, if they are given.
 ///
-/// Errors: `NoMemory`, `Limit`; `Io` where the tree, or with `exact` `.chunks`, cannot be listed; `NotFound` with
-/// `exact` without `.chunks`; those of the callbacks.
-pub fn collect(store: &Store, options: &StatsOptions) -> Result<Stats> {
-    let exact = options.exact;
+/// Errors: `NoMemory`, `Limit`; `Io` where the tree, or `.chunks`, cannot be listed; those of the callbacks.
+pub fn collect(tree: &Tree, chunks: Option<&Chunks>, options: &StatsOptions) -> Result<Stats> {
     let mut progress = Progress::new(options.progress.clone());
-    let found = find(store, &mut progress)?;
+    let found = find(tree, &mut progress)?;
     let indexes = found.places.iter().map(|place| place.indexes.len() as u64).sum();
     let mut counting = Counting {
-        store,
-        exact,
+        tree,
+        files: chunks,
         indexes,
         read: 0,
         bytes: 0,
         chunks: ChunkSet::new()?,
-        sums: Sums::new(found.groups, found.snapshots, &found.places, exact)?,
+        sums: Sums::new(found.groups, found.snapshots, &found.places, chunks.is_some())?,
         progress,
     };
-    if exact {
-        counting.look_at_chunks()?;
+    if let Some(chunks) = chunks {
+        counting.look_at_files(chunks)?;
     }
     for place in &found.places {
         counting.count_place(place)?;
@@ -214,8 +210,8 @@ pub fn collect(store: &Store, options: &StatsOptions) -> Result<Stats> {
 }
 
 struct Counting<'a> {
-    store: &'a Store,
-    exact: bool,
+    tree: &'a Tree,
+    files: Option<&'a Chunks>,
     /// How many there are, how many have been read, and what they describe.
     indexes: u64,
     read: u64,
@@ -231,9 +227,9 @@ impl Counting<'_> {
     }
 
     /// Notes what is in `.chunks`.
-    fn look_at_chunks(&mut self) -> Result<()> {
+    fn look_at_files(&mut self, chunks: &Chunks) -> Result<()> {
         let (mut files, mut bytes) = (0, 0_u64);
-        for entry in self.store.chunks()? {
+        for entry in chunks.iter()? {
             let entry = entry?;
             files += 1;
             bytes = bytes.saturating_add(entry.stored_size);
@@ -256,13 +252,13 @@ impl Counting<'_> {
         for name in &place.indexes {
             self.tick(PHASE_INDEXES, self.read, self.indexes, self.bytes)?;
             self.read += 1;
-            match read_index(self.store, &joined(&place.path, name.to_bytes())) {
+            match read_index(self.tree, &joined(&place.path, name.to_bytes())) {
                 Ok(Some(index)) => self.count_index(&index)?,
                 // Removed meanwhile.
                 Ok(None) => {}
                 Err(error) if may_be_left_out(&error) => {
                     self.sums.add_unreadable();
-                    left_out(self.store, &error)?;
+                    left_out(self.tree, &error)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -283,8 +279,8 @@ impl Counting<'_> {
                 // `read_index` has seen that it fits.
                 chunk.size = u32::try_from(info.len()).unwrap_or(u32::MAX);
                 // It may have come since the files were looked at.
-                if self.exact && chunk.stored == 0 {
-                    chunk.stored = self.store.has(&info.digest)?.map_or(0, file_len);
+                if let Some(files) = self.files.filter(|_| chunk.stored == 0) {
+                    chunk.stored = files.has(&info.digest)?.map_or(0, file_len);
                 }
             }
             self.sums.add_chunk(chunk);
@@ -299,7 +295,7 @@ fn file_len(len: u64) -> u32 {
 }
 
 /// Reads the index at `path`, below the store's directory; `None` if it is gone.
-fn read_index(store: &Store, path: &[u8]) -> Result<Option<Index>> {
-    let Some((file, len, kind)) = store.open_index(path)? else { return Ok(None) };
-    Index::read(file, len, &store.path().join(OsStr::from_bytes(path)), Some(kind)).map(Some)
+fn read_index(tree: &Tree, path: &[u8]) -> Result<Option<Index>> {
+    let Some((file, len, kind)) = tree.open_index(path)? else { return Ok(None) };
+    Index::read(file, len, &tree.base().path().join(OsStr::from_bytes(path)), Some(kind)).map(Some)
 }

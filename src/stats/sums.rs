@@ -6,7 +6,7 @@ use super::{Described, GroupStats, MATRIX_GROUPS, SIZE_CLASSES, SnapshotStats, S
 use crate::error::{Error, Kind, Result, reserve, try_collect};
 use crate::index::Index;
 use crate::name::Group;
-use crate::snapshot::SnapshotInfo;
+use crate::tree::SnapshotInfo;
 
 /// What is counted for one snapshot, or for all indexes that are in none.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::book::Good;
 use super::ends_all;
 use crate::blob::{Blob, Codec};
+use crate::chunks::{ChunkVersion, DiskOrder};
 use crate::crew::{self, Pause, Taken};
 use crate::crypt::{CryptKey, digest_all};
 use crate::digest::{DIGEST_SIZE, Digest};
@@ -18,7 +19,7 @@ use crate::error::{Error, Kind, Result, push, reserve};
 use crate::format::BlobForm;
 use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len};
 use crate::source::is_bad;
-use crate::store::{ChunkVersion, DiskOrder, Store};
+use crate::store::Store;
 use crate::sys;
 
 /// Bytes of a batch, plain or encoded: one more chunk is read as long as there are fewer.
@@ -147,7 +148,7 @@ impl Checker<'_> {
             let Some(&wanted) = left.as_slice().first() else { break };
             pause()?;
             let start = raw.len();
-            let read = self.store.append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw);
+            let read = self.store.chunks().append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw);
             if let Err(error) = &read {
                 raw.truncate(start);
                 match error.kind() {
@@ -267,12 +268,13 @@ impl Checker<'_> {
     /// Reads a chunk once more and looks at all of it.
     fn look_again(&self, codec: &mut Codec, wanted: &Wanted) -> Result<Finding> {
         let (digest, mut raw) = (&wanted.digest, Vec::new());
-        let file = match self.store.append_raw(digest, BLOB_MAX_ENCODED_SIZE, true, &mut raw) {
+        let file = match self.store.chunks().append_raw(digest, BLOB_MAX_ENCODED_SIZE, true, &mut raw) {
             Ok(file) => file,
             Err(error) if ends_all(&error) => return Err(error),
             Err(error) => {
                 // What cannot be read for its form alone, being too long or no file, has been seen all the same.
-                let file = if is_rot(&error) { self.store.chunk_version(digest).unwrap_or_default() } else { None };
+                let file =
+                    if is_rot(&error) { self.store.chunks().chunk_version(digest).unwrap_or_default() } else { None };
                 return Ok(Finding::Bad(error, file));
             }
         };
@@ -280,7 +282,9 @@ impl Checker<'_> {
         match good.and_then(|good| good.check_len(wanted.len).map(|()| good)) {
             Ok(good) => Ok(Finding::Good(good)),
             Err(error) if ends_all(&error) => Err(error),
-            Err(error) => Ok(Finding::Bad(error.of(&self.store.chunk_path(digest)).with_digest(digest), Some(file))),
+            Err(error) => {
+                Ok(Finding::Bad(error.of(&self.store.chunks().chunk_path(digest)).with_digest(digest), Some(file)))
+            }
         }
     }
 }

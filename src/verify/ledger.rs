@@ -5,12 +5,14 @@ use std::sync::Arc;
 use super::book::{Bad, Book, Good};
 use super::check::{Batch, Finding, Item, Wanted, is_rot, open_slowly};
 use super::{Sums, ends_all};
+use crate::base::NoticeLevel;
 use crate::blob::Codec;
+use crate::chunks::ChunkVersion;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::progress::Progress;
-use crate::store::{ChunkVersion, NoticeLevel, Store};
+use crate::store::Store;
 
 /// What comes in order.
 pub(super) struct Ledger {
@@ -90,7 +92,7 @@ impl Ledger {
     /// Renames the file that is rotten, unless there is another in its place by now.
     fn set_aside(&self, wanted: &Wanted, file: Option<ChunkVersion>) -> Result<bool> {
         let Some(file) = file else { return Ok(false) };
-        match self.store.mark_bad_if(&wanted.digest, |found| *found == file) {
+        match self.store.chunks().mark_bad_if(&wanted.digest, |found| *found == file) {
             Ok(number) => Ok(number.is_some()),
             Err(error) => {
                 self.warn(&format!("chunk {} is bad, and not set aside", wanted.digest), error).map(|()| false)
@@ -103,6 +105,7 @@ impl Ledger {
         let Some(Repairs { from, codec, raw }) = &mut self.repairs else { return Ok(None) };
         raw.clear();
         let fetched = from
+            .chunks()
             .append_raw(&wanted.digest, BLOB_MAX_ENCODED_SIZE, false, raw)
             .and_then(|_| open_slowly(codec, raw, &wanted.digest, opens));
         match fetched {
@@ -116,7 +119,7 @@ impl Ledger {
     fn replace(&mut self, wanted: &Wanted, good: Good) -> Result<Option<Good>> {
         let Some(Repairs { codec, raw, .. }) = &mut self.repairs else { return Ok(None) };
         let len = good.len.map_or(wanted.len, |len| len as u64);
-        match self.store.insert_verified(codec, &wanted.digest, len, raw) {
+        match self.store.chunks().insert_verified(codec, &wanted.digest, len, raw) {
             Ok(_) => Ok(Some(good)),
             Err(error) => self.warn(&format!("chunk {} is not repaired", wanted.digest), error).map(|()| None),
         }
@@ -129,6 +132,6 @@ impl Ledger {
         if ends_all(&error) {
             return Err(error);
         }
-        self.store.notice(NoticeLevel::Warning, &format!("{what}: {}", error.message()), error.path())
+        self.store.base().notice(NoticeLevel::Warning, &format!("{what}: {}", error.message()), error.path())
     }
 }

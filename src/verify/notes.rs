@@ -7,10 +7,11 @@
 use std::time::{Duration, Instant};
 
 use super::ends_all;
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::error::{Error, Kind, Result, push, reserve};
 use crate::manifest::VerifyState;
 use crate::name::Snapshot;
-use crate::store::{NoticeLevel, Store, SyncLevel};
+use crate::store::Store;
 
 /// Outcomes that are noted together, at most.
 const MAX_WAITING: usize = 256;
@@ -60,7 +61,7 @@ impl Notes {
         reserve(&mut drafts, self.waiting.len())?;
         for (snapshot, ok) in std::mem::take(&mut self.waiting) {
             let state = VerifyState { ok, upid: self.upid.clone() };
-            match store.draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))) {
+            match store.tree().draft_manifest(&snapshot, |manifest| manifest.set_verify_state(Some(&state))) {
                 Ok(draft) => drafts.push((draft, state)),
                 Err(error) => self.lose(error)?,
             }
@@ -68,7 +69,7 @@ impl Notes {
         if drafts.is_empty() {
             return Ok(());
         }
-        let synced = if store.sync_level() == SyncLevel::None { Ok(()) } else { store.sync() };
+        let synced = if store.base().sync_level() == SyncLevel::None { Ok(()) } else { store.sync() };
         for (draft, state) in drafts {
             let placed =
                 synced.clone().and_then(|()| draft.take_place(|manifest| manifest.set_verify_state(Some(&state))));
@@ -98,6 +99,6 @@ impl Notes {
         let Some(why) = self.why.take() else { return Ok(()) };
         let ending = if self.lost == 1 { "" } else { "s" };
         let message = format!("the outcome of {} snapshot{ending} is not noted: {}", self.lost, why.message());
-        store.notice(NoticeLevel::Warning, &message, why.path())
+        store.base().notice(NoticeLevel::Warning, &message, why.path())
     }
 }

@@ -8,6 +8,7 @@ use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
 use super::ledger::Ledger;
 use super::notes::Notes;
 use super::{Damage, Done, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid};
+use crate::base::NoticeLevel;
 use crate::blob::Codec;
 use crate::crew;
 use crate::crypt::CryptKey;
@@ -18,9 +19,9 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::manifest::{FileInfo, MANIFEST_NAME, Manifest, Signature, VerifyState};
 use crate::name::{ArchiveKind, BackupType, Group, Namespace, Snapshot, check_file};
 use crate::progress::Progress;
-use crate::snapshot::{Listing, OpenSnapshot};
-use crate::store::{NoticeLevel, Store};
+use crate::store::Store;
 use crate::sys;
+use crate::tree::{Listing, OpenSnapshot};
 
 /// Entries of an index that are dealt with at a time: what is found of them is all remembered.
 const WINDOW: usize = 1 << 16;
@@ -64,17 +65,13 @@ struct Standing {
 impl Verifier {
     /// A run on `store`.
     ///
-    /// Errors: `Argument` for too many threads, for a UPID that is none, or if it is to repair and to change nothing;
-    /// `NotFound` if there are no chunks.
+    /// Errors: `Argument` for too many threads, for a UPID that is none, or if it is to repair and to change nothing.
     pub fn new(store: &Store, options: VerifyOptions) -> Result<Self> {
         if options.read_only && options.repair_from.is_some() {
             return Err(Error::new(Kind::Argument, "a verification that changes nothing cannot repair"));
         }
         if !options.read_only {
-            store.check_writable()?;
-        }
-        if !store.has_chunks() {
-            return Err(Error::at(Kind::NotFound, store.path(), "has no chunks that could be verified"));
+            store.base().check_writable()?;
         }
         let upid = options.upid.clone().unwrap_or_else(new_upid);
         if VerifyState::new(true, upid.clone()).is_none() {
@@ -140,11 +137,11 @@ impl Verifier {
 
     fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
         let groups = match scope {
-            Scope::Store => self.listed(self.store.groups_below(&Namespace::root())?),
+            Scope::Store => self.listed(self.store.tree().groups_below(&Namespace::root())?),
             Scope::Group(group) => vec![group.clone()],
             Scope::Snapshot(snapshot) => {
-                if !self.store.snapshot_info(snapshot)?.finished {
-                    return Err(self.store.no_manifest(snapshot));
+                if !self.store.tree().snapshot_info(snapshot)?.finished {
+                    return Err(self.store.tree().no_manifest(snapshot));
                 }
                 return Ok(vec![snapshot.clone()]);
             }
@@ -152,7 +149,7 @@ impl Verifier {
         let mut snapshots = Vec::new();
         let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
         for group in groups.iter().filter(is_wanted) {
-            match self.store.snapshot_names(group) {
+            match self.store.tree().snapshot_names(group) {
                 Ok(names) => {
                     let mut names = self.listed(names);
                     names.reverse();
@@ -181,7 +178,7 @@ impl Verifier {
 
     fn snapshot(&mut self, snapshot: &Snapshot, tally: &mut Tally) -> Result<Outcome> {
         let store = self.store.clone();
-        let open = match OpenSnapshot::open(&store, snapshot, None) {
+        let open = match OpenSnapshot::open(store.tree(), snapshot, None) {
             Ok(open) => open,
             Err(error) if error.kind() == Kind::Busy => return Ok(Outcome::Busy),
             Err(error) if error.kind() == Kind::NotFound => return Ok(Outcome::Gone),
@@ -233,7 +230,7 @@ impl Verifier {
             }
         }
         let listed: BTreeSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
-        let there = match self.store.snapshot_files(snapshot) {
+        let there = match self.store.tree().snapshot_files(snapshot) {
             Ok(there) => there,
             Err(error) => return self.ledger.warn("what is not listed cannot be told", error),
         };
@@ -241,7 +238,7 @@ impl Verifier {
             if ![MANIFEST_NAME, LOG_NAME].contains(&file.name.as_str()) && !listed.contains(file.name.as_str()) {
                 let path = self.store.path().join(snapshot.path()).join(&file.name);
                 let message = format!("{}: the manifest does not list it, and it is not verified", path.display());
-                self.store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+                self.store.base().notice(NoticeLevel::Warning, &message, Some(&path))?;
             }
         }
         Ok(())
@@ -322,7 +319,7 @@ impl Verifier {
                 // What is wrong with it is found when it is read.
                 let version = match self.options.index_order {
                     true => None,
-                    false => self.store.chunk_version(&digest).ok().flatten(),
+                    false => self.store.chunks().chunk_version(&digest).ok().flatten(),
                 };
                 let order = version.map(|version| version.order());
                 let number = wanted.len();

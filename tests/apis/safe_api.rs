@@ -17,8 +17,8 @@ use pxds::manifest::Manifest;
 use pxds::name::{Group, Namespace, Snapshot};
 use pxds::reader::{Reader, ReaderOptions};
 use pxds::restore::{RestoreOptions, Restorer};
-use pxds::snapshot::{DestroyOptions, Destroyed, Listing, OpenSnapshot};
 use pxds::store::Store;
+use pxds::tree::{DestroyOptions, Destroyed, Listing, OpenSnapshot};
 
 pub(crate) struct Safe {
     store: Store,
@@ -45,7 +45,7 @@ impl Safe {
             on_chunk: refuse_at(refuse),
             ..IngestOptions::default()
         };
-        Ingest::new(&self.store, options)
+        Ingest::new(self.store.chunks(), options)
     }
 
     fn stored(&self, input: Input<'_>, refuse: Option<u64>) -> (Result<()>, Option<StoredIndex>) {
@@ -69,7 +69,7 @@ impl Safe {
                     ..ImageOptions::default()
                 };
                 let all = || {
-                    let mut image = Image::new(&self.store, size, options)?;
+                    let mut image = Image::new(self.store.chunks(), size, options)?;
                     image.write(data)?;
                     image.finish()
                 };
@@ -83,7 +83,8 @@ impl Safe {
 
     fn namespaces_of(&self, ns: &str, recursive: bool) -> Result<Vec<Group>> {
         let ns = Namespace::parse(ns)?;
-        if recursive { self.store.groups_below(&ns) } else { self.store.groups(&ns) }.and_then(Listing::whole)
+        if recursive { self.store.tree().groups_below(&ns) } else { self.store.tree().groups(&ns) }
+            .and_then(Listing::whole)
     }
 
     fn make(
@@ -111,7 +112,7 @@ impl Safe {
     }
 
     fn open_snapshot(&self, snapshot: &str) -> Result<OpenSnapshot> {
-        OpenSnapshot::open(&self.store, &Snapshot::parse(snapshot)?, None)
+        OpenSnapshot::open(self.store.tree(), &Snapshot::parse(snapshot)?, None)
     }
 }
 
@@ -122,7 +123,7 @@ impl Api for Safe {
     }
 
     fn restore(&self, index: &[u8], range: Option<(u64, u64)>, room: usize) -> (Outcome<()>, Vec<u8>, u64) {
-        let mut restorer = Restorer::new(&self.store, RestoreOptions::default());
+        let mut restorer = Restorer::new(self.store.chunks(), RestoreOptions::default());
         let mut taken = Vec::new();
         let mut sink = |bytes: &[u8]| {
             if taken.len() + bytes.len() > room {
@@ -141,7 +142,7 @@ impl Api for Safe {
     fn read_range(&self, index: &[u8], offset: u64, length: usize) -> (Outcome<u64>, Vec<u8>) {
         let mut data = vec![0xa5; length];
         let index = Index::from_bytes(index, None).unwrap();
-        let mut restorer = Restorer::new(&self.store, RestoreOptions::default());
+        let mut restorer = Restorer::new(self.store.chunks(), RestoreOptions::default());
         let count = restorer.read_range(&index, offset, &mut data);
         (count.map(|count| count as u64).map_err(Into::into), data)
     }
@@ -149,13 +150,13 @@ impl Api for Safe {
     fn read_at(&self, index: &[u8], offset: u64, length: usize) -> (Outcome<usize>, Vec<u8>) {
         let mut data = vec![0xa5; length];
         let index = Arc::new(Index::from_bytes(index, None).unwrap());
-        let reader = Reader::new(Arc::new(self.store.clone()), index, ReaderOptions::default()).unwrap();
+        let reader = Reader::new(Arc::new(self.store.chunks().clone()), index, ReaderOptions::default()).unwrap();
         (reader.read_at(offset, &mut data).map_err(Into::into), data)
     }
 
     fn extent(&self, index: &[u8], offset: u64) -> Outcome<Option<(u64, bool)>> {
         let index = Arc::new(Index::from_bytes(index, None)?);
-        let reader = Reader::new(Arc::new(self.store.clone()), index, ReaderOptions::default())?;
+        let reader = Reader::new(Arc::new(self.store.chunks().clone()), index, ReaderOptions::default())?;
         Ok(reader.extent(offset, u64::MAX).map(|extent| (extent.length, extent.is_zero)))
     }
 
@@ -172,7 +173,7 @@ impl Api for Safe {
     fn list(&self, ns: &str, recursive: bool) -> Outcome<Vec<Listed>> {
         let mut found = Vec::new();
         for group in self.namespaces_of(ns, recursive)? {
-            let listed = self.store.snapshots(&group)?;
+            let listed = self.store.tree().snapshots(&group)?;
             found.extend(listed.into_iter().map(|info| (info.snapshot.path(), info.protected, info.finished)));
         }
         Ok(found)
@@ -183,12 +184,12 @@ impl Api for Safe {
     }
 
     fn namespaces(&self, ns: &str, recursive: bool) -> Outcome<Vec<String>> {
-        let found = self.store.namespaces(&Namespace::parse(ns)?, recursive)?.whole()?;
+        let found = self.store.tree().namespaces(&Namespace::parse(ns)?, recursive)?.whole()?;
         Ok(found.iter().map(|ns| ns.as_str().to_owned()).collect())
     }
 
     fn files(&self, snapshot: &str) -> Outcome<Vec<(String, u64)>> {
-        let files = self.store.snapshot_files(&Snapshot::parse(snapshot)?)?;
+        let files = self.store.tree().snapshot_files(&Snapshot::parse(snapshot)?)?;
         Ok(files.into_iter().map(|file| (file.name, file.size)).collect())
     }
 
@@ -198,7 +199,7 @@ impl Api for Safe {
 
     fn read_archive(&self, snapshot: &str, name: &str) -> Outcome<Vec<u8>> {
         let archive = self.open_snapshot(snapshot)?.index(name)?;
-        let mut restorer = Restorer::new(&self.store, RestoreOptions::default());
+        let mut restorer = Restorer::new(self.store.chunks(), RestoreOptions::default());
         let mut data = Vec::new();
         restorer.restore(&archive.index, &mut |bytes| {
             data.extend_from_slice(bytes);
@@ -208,29 +209,29 @@ impl Api for Safe {
     }
 
     fn notes(&self, snapshot: &str) -> Outcome<String> {
-        let manifest = self.store.load_manifest(&Snapshot::parse(snapshot)?)?;
+        let manifest = self.store.tree().load_manifest(&Snapshot::parse(snapshot)?)?;
         Ok(manifest.notes().unwrap_or_default().to_owned())
     }
 
     fn set_notes(&self, snapshot: &str, notes: &str) -> Outcome<()> {
-        Ok(self.store.update_manifest(&Snapshot::parse(snapshot)?, |manifest| {
+        Ok(self.store.tree().update_manifest(&Snapshot::parse(snapshot)?, |manifest| {
             manifest.set_notes(Some(notes).filter(|notes| !notes.is_empty()))?;
             Ok(())
         })?)
     }
 
     fn protect(&self, snapshot: &str, protected: bool) -> Outcome<()> {
-        Ok(self.store.set_protected(&Snapshot::parse(snapshot)?, protected)?)
+        Ok(self.store.tree().set_protected(&Snapshot::parse(snapshot)?, protected)?)
     }
 
     fn destroy(&self, snapshot: &str) -> Outcome<()> {
-        Ok(self.store.destroy_snapshot(&Snapshot::parse(snapshot)?).map(drop)?)
+        Ok(self.store.tree().destroy_snapshot(&Snapshot::parse(snapshot)?).map(drop)?)
     }
 
     fn destroy_group(&self, group: &str) -> (Outcome<()>, (u64, u64)) {
         let mut destroyed = Destroyed::default();
         let outcome = Group::parse(group)
-            .and_then(|group| self.store.destroy_group(&group, &DestroyOptions::default(), &mut destroyed));
+            .and_then(|group| self.store.tree().destroy_group(&group, &DestroyOptions::default(), &mut destroyed));
         let Destroyed { removed, protected } = destroyed;
         // Here the counts say it, there a status does.
         let outcome = outcome.and_then(|()| match protected {
@@ -245,11 +246,11 @@ impl Api for Safe {
     }
 
     fn owner(&self, group: &str) -> Outcome<Option<String>> {
-        Ok(self.store.group_owner(&Group::parse(group)?)?)
+        Ok(self.store.tree().group_owner(&Group::parse(group)?)?)
     }
 
     fn set_owner(&self, group: &str, owner: &str) -> Outcome<()> {
-        Ok(self.store.set_group_owner(&Group::parse(group)?, owner)?)
+        Ok(self.store.tree().set_group_owner(&Group::parse(group)?, owner)?)
     }
 
     fn manifest(&self, text: &[u8]) -> Outcome<Vec<u8>> {

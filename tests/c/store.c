@@ -306,6 +306,57 @@ static void test_opened_for_reading_only(void)
     }
 }
 
+/* Snapshots alone: what needs a chunk, or the process lock, says that there are none. */
+static void test_bare(void)
+{
+    static const char *const SNAPSHOT = "host/a/2024-01-01T00:00:00Z";
+    const struct chunk one = chunk(1);
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_manifest *manifest = NULL;
+    pxds_snapshot *snapshot = NULL;
+    pxds_store *store = NULL;
+    pxds_ingest *ingest = NULL;
+    pxds_image *image = NULL;
+    pxds_source *source = NULL;
+    pxds_restorer *restorer = NULL;
+    pxds_reader *reader = NULL;
+    pxds_backup *backup = NULL;
+    pxds_lock *lock = NULL;
+    pxds_buffer *text = NULL;
+
+    options.flags = PXDS_STORE_BARE;
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_open(in_dir("bare"), &options, &store, &err));
+    need(mkdir(in_dir("bare"), 0755) == 0, "mkdir");
+    need(OK(pxds_store_open(in_dir("bare"), &options, &store, &err)), "open");
+    EQUAL(PXDS_LAYOUT_DEFAULT, pxds_store_layout(store));
+
+    OK(pxds_snapshot_create(store, SNAPSHOT, NULL, &lock, &err));
+    pxds_lock_free(lock);
+    OK(pxds_manifest_new(PXDS_TYPE_HOST, "a", 1704067200, &manifest, &err));
+    OK(pxds_manifest_save(store, SNAPSHOT, manifest, &err));
+    OK(pxds_group_last(store, "host/a", &text, &err));
+    pxds_buffer_free(text);
+    OK(pxds_store_sync(store, &err));
+    OK(pxds_snapshot_open(store, SNAPSHOT, NULL, 0, &snapshot, &err));
+
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_open_reader(snapshot, "a.didx", NULL, &reader, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_touch(store, one.digest, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_lock(store, PXDS_LOCK_SHARED, &lock, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_gc(store, NULL, NULL, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_store_verify(store, NULL, NULL, NULL, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_ingest_new(store, NULL, &ingest, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_image_new(store, PXDS_SIZE_UNKNOWN, NULL, &image, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_source_from_store(store, &source, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_restorer_new(store, NULL, &restorer, &err));
+    IS(PXDS_ERR_NOT_FOUND, pxds_backup_new(store, "host/a", NULL, &backup, &err));
+    CHECK(strcmp(pxds_error_path(err), pxds_store_path(store)) == 0);
+
+    pxds_snapshot_free(snapshot);
+    OK(pxds_snapshot_destroy(store, SNAPSHOT, &err));
+    pxds_manifest_free(manifest);
+    pxds_store_free(store);
+}
+
 /* ---- options ---- */
 
 static void test_options(void)
@@ -352,6 +403,7 @@ int main(void)
     RUN(test_lock_outlives_the_store_handle);
     RUN(test_read_only);
     RUN(test_opened_for_reading_only);
+    RUN(test_bare);
     RUN(test_options);
     return check_done();
 }

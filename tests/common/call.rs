@@ -21,6 +21,7 @@ use pxds::ffi::chunker::{
     pxds_buzhash, pxds_buzhash_free, pxds_buzhash_new, pxds_chunker, pxds_chunker_config, pxds_chunker_free,
     pxds_chunker_new_fixed,
 };
+use pxds::ffi::chunks::{pxds_chunk_iter, pxds_chunk_iter_free, pxds_store_chunks, pxds_store_insert};
 use pxds::ffi::error::{pxds_error, pxds_error_free, pxds_error_message, pxds_error_status};
 use pxds::ffi::index::{
     pxds_index, pxds_index_free, pxds_index_parse, pxds_index_writer, pxds_index_writer_add, pxds_index_writer_free,
@@ -32,10 +33,7 @@ use pxds::ffi::ingest::{
 };
 use pxds::ffi::restore::{pxds_restorer, pxds_restorer_free, pxds_restorer_new};
 use pxds::ffi::status::{PXDS_ERR_ARGUMENT, PXDS_ERR_CANCELLED, PXDS_NONE, PXDS_OK, pxds_status};
-use pxds::ffi::store::{
-    PXDS_SYNC_NONE, pxds_chunk_iter, pxds_chunk_iter_free, pxds_store, pxds_store_chunks, pxds_store_create,
-    pxds_store_free, pxds_store_insert, pxds_store_options,
-};
+use pxds::ffi::store::{PXDS_SYNC_NONE, pxds_store, pxds_store_create, pxds_store_free, pxds_store_options};
 use pxds::hash::sha256;
 
 use super::common::{Scratch, plain_blob};

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use pxds::base::NoticeLevel;
 use pxds::callback::Callback;
+use pxds::chunks::{InsertOptions, Layout};
 use pxds::digest::Digest;
 use pxds::error::Result;
 use pxds::format::{IndexHeader, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
@@ -15,7 +17,7 @@ use pxds::gc::{Clock, GcOptions, GcStatus, collect};
 use pxds::hash::sha256;
 use pxds::name::Snapshot;
 use pxds::progress::Stage;
-use pxds::store::{InsertOptions, Layout, NoticeLevel, Store, StoreOptions};
+use pxds::store::{Store, StoreOptions};
 use serde_json::Value;
 
 use crate::common::{Scratch, plain_blob, quick, watched};
@@ -60,17 +62,17 @@ impl Scene {
     /// A chunk that was touched long ago.
     pub(crate) fn chunk(&self, data: &str) -> Digest {
         let digest = sha256(data.as_bytes());
-        self.store.insert(&digest, &plain_blob(data.as_bytes()), InsertOptions::default()).unwrap();
+        self.store.chunks().insert(&digest, &plain_blob(data.as_bytes()), InsertOptions::default()).unwrap();
         self.age(&digest);
         digest
     }
 
     pub(crate) fn age(&self, digest: &Digest) {
-        set_atime(&self.store.chunk_path(digest), OLD);
+        set_atime(&self.store.chunks().chunk_path(digest), OLD);
     }
 
     pub(crate) fn has(&self, digest: &Digest) -> bool {
-        self.store.has(digest).unwrap().is_some()
+        self.store.chunks().has(digest).unwrap().is_some()
     }
 
     /// Which of these there are.

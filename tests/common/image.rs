@@ -33,11 +33,11 @@ pub(crate) fn options() -> ImageOptions {
 }
 
 pub(crate) fn image(store: &Store, size: usize) -> Image {
-    Image::new(store, Some(size as u64), options()).unwrap()
+    Image::new(store.chunks(), Some(size as u64), options()).unwrap()
 }
 
 pub(crate) fn growing(store: &Store) -> Image {
-    Image::new(store, None, options()).unwrap()
+    Image::new(store.chunks(), None, options()).unwrap()
 }
 
 pub(crate) fn bytes_of(mut index: StoredIndex) -> Vec<u8> {
@@ -69,7 +69,7 @@ pub(crate) fn check(store: &Store, index: &[u8], data: &[u8], chunk_size: usize)
     let (mut codec, mut raw) = (Codec::new(), Vec::new());
     for chunk in data.chunks(chunk_size) {
         let digest = sha256(chunk);
-        let blob = store.load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
+        let blob = store.chunks().load(&digest, BLOB_MAX_ENCODED_SIZE, &mut raw).unwrap();
         assert!(codec.decode_vec(blob, Some(&digest), BLOB_MAX_SIZE).unwrap() == chunk);
     }
 }

@@ -16,13 +16,15 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use pxds::base::SyncLevel;
 use pxds::blob::Codec;
 use pxds::callback::Callback;
+use pxds::chunks::Layout;
 use pxds::digest::Digest;
 use pxds::error::{Error, Kind};
 use pxds::hash::sha256;
 use pxds::progress::{OnProgress, Stage};
-use pxds::store::{Layout, Store, StoreOptions, SyncLevel};
+use pxds::store::{Store, StoreOptions};
 use serde_json::Value;
 
 /// Makes `call` on another thread, with progress that `heard` is told of on this one, where it may use what is around.
@@ -97,7 +99,7 @@ impl Scratch {
             fs::create_dir(path.join(".chunks/ffff")).unwrap();
         }
         let store = Store::open_or_create(&path, &quick()).unwrap();
-        assert_eq!(store.layout(), layout);
+        assert_eq!(store.chunks().layout(), layout);
         store
     }
 }
@@ -338,7 +340,7 @@ pub(crate) fn assert_only_chunks(store: &Store, others: &[&str]) {
     for path in tree(store.path()).into_keys() {
         let name = path.file_name().unwrap().as_bytes();
         let of_a_chunk =
-            Digest::from_hex(name).is_ok_and(|digest| store.path().join(&path) == store.chunk_path(&digest));
+            Digest::from_hex(name).is_ok_and(|digest| store.path().join(&path) == store.chunks().chunk_path(&digest));
         let known = path == Path::new(".lock") || others.iter().any(|other| path == Path::new(other));
         assert!(of_a_chunk || known, "left behind: {}", path.display());
     }
@@ -346,7 +348,7 @@ pub(crate) fn assert_only_chunks(store: &Store, others: &[&str]) {
 
 /// Puts `content` where the chunk `digest` belongs, whatever it is.
 pub(crate) fn plant(store: &Store, digest: &Digest, content: &[u8]) -> PathBuf {
-    let path = store.chunk_path(digest);
+    let path = store.chunks().chunk_path(digest);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, content).unwrap();
     path

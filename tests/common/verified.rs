@@ -16,8 +16,8 @@ use pxds::index::ChunkInfo;
 use pxds::ingest::{Ingest, IngestOptions};
 use pxds::manifest::{CryptMode, VerifyState};
 use pxds::name::{Group, Snapshot};
-use pxds::snapshot::OpenSnapshot;
 use pxds::store::Store;
+use pxds::tree::OpenSnapshot;
 use pxds::verify::{Outcome, Scope, Sums, Verifier, VerifyOptions};
 
 pub(crate) const TIME: i64 = 1_593_179_765;
@@ -109,7 +109,7 @@ pub(crate) fn with_upid() -> VerifyOptions {
 }
 
 pub(crate) fn state_of(store: &Store, snapshot: &str) -> Option<VerifyState> {
-    store.load_manifest(&Snapshot::parse(snapshot).unwrap()).unwrap().verify_state()
+    store.tree().load_manifest(&Snapshot::parse(snapshot).unwrap()).unwrap().verify_state()
 }
 
 pub(crate) fn group(path: &str) -> Group {
@@ -118,7 +118,7 @@ pub(crate) fn group(path: &str) -> Group {
 
 pub(crate) fn ingest(store: &Store, data: &[u8], key: Option<Arc<CryptKey>>) -> pxds::ingest::StoredIndex {
     let options = IngestOptions { chunker: Config::from_avg(4096).unwrap(), key, ..IngestOptions::default() };
-    let mut ingest = Ingest::new(store, options).unwrap();
+    let mut ingest = Ingest::new(store.chunks(), options).unwrap();
     ingest.write(data).unwrap();
     ingest.finish().unwrap()
 }
@@ -140,7 +140,7 @@ pub(crate) fn make(store: &Store, path: &str, time: i64, data: &[u8], key: Optio
 
 /// The chunks of `a.didx`.
 pub(crate) fn chunks(store: &Store, snapshot: &Snapshot) -> Vec<ChunkInfo> {
-    let index = OpenSnapshot::open(store, snapshot, None).unwrap().index("a.didx").unwrap().index;
+    let index = OpenSnapshot::open(store.tree(), snapshot, None).unwrap().index("a.didx").unwrap().index;
     (0..index.count()).map(|i| index.chunk(i).unwrap()).collect()
 }
 

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use super::Tree;
 use super::{FILE_MODE, TreeLock};
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::blob::{Blob, Codec};
 use crate::crypt::CryptKey;
 use crate::digest::Digest;
@@ -15,12 +17,11 @@ use crate::limits::{BLOB_MAX_ENCODED_SIZE, JSON_MAX_SIZE};
 use crate::manifest::{CryptMode, FileInfo, MANIFEST_NAME, Manifest, Signature};
 use crate::master::SEALED_KEY_NAME;
 use crate::name::{ArchiveKind, Snapshot, check_file};
-use crate::store::{NoticeLevel, Store, SyncLevel, Unsynced};
 use crate::sys::{self, Dir, LockMode, Stat, c_name};
 
 /// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
 pub struct OpenSnapshot {
-    store: Store,
+    tree: Tree,
     snapshot: Snapshot,
     dir: Dir,
     manifest: Option<Manifest>,
@@ -61,29 +62,29 @@ impl OpenOptions {
 
 impl OpenSnapshot {
     /// As [`OpenSnapshot::open_with`], with nothing but a key, if one is given.
-    pub fn open(store: &Store, snapshot: &Snapshot, key: Option<Arc<CryptKey>>) -> Result<Self> {
-        Self::open_with(store, snapshot, OpenOptions { key, ..OpenOptions::default() })
+    pub fn open(tree: &Tree, snapshot: &Snapshot, key: Option<Arc<CryptKey>>) -> Result<Self> {
+        Self::open_with(tree, snapshot, OpenOptions { key, ..OpenOptions::default() })
     }
 
     /// Opens `snapshot`, finished or not. Without a key a manifest that is another snapshot's brings a notice.
     ///
     /// Errors: with a key `KeyMismatch` if the manifest is signed with another, `Auth` if its signature is wrong, if
     /// there is none, or if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path, while it is made
-    /// or removed; those of [`Store::load_manifest`]; that of the notice.
-    pub fn open_with(store: &Store, snapshot: &Snapshot, options: OpenOptions) -> Result<Self> {
-        let lock = store.lock_snapshot(snapshot, LockMode::Shared)?;
-        let dir = store.open_snapshot(snapshot)?;
-        let read = read_manifest(store, &dir);
+    /// or removed; those of [`Tree::load_manifest`]; that of the notice.
+    pub fn open_with(tree: &Tree, snapshot: &Snapshot, options: OpenOptions) -> Result<Self> {
+        let lock = tree.lock_snapshot(snapshot, LockMode::Shared)?;
+        let dir = tree.open_snapshot(snapshot)?;
+        let read = read_manifest(tree, &dir);
         let is_damaged = options.salvage && read.as_ref().is_err_and(is_damage);
         let manifest = match read {
             Err(error) if is_damaged => {
                 let message = format!("the manifest counts as none: {}", error.message());
-                store.notice(NoticeLevel::Warning, &message, error.path()).map(|()| None)?
+                tree.base().notice(NoticeLevel::Warning, &message, error.path()).map(|()| None)?
             }
             manifest => manifest?,
         };
         let mut open = OpenSnapshot {
-            store: store.clone(),
+            tree: tree.clone(),
             snapshot: snapshot.clone(),
             dir,
             manifest,
@@ -124,12 +125,7 @@ impl OpenSnapshot {
     fn notice_other_name(&self, manifest: &Manifest) -> Result<()> {
         let path = self.dir.path();
         let message = format!("{}: its manifest is that of {}", path.display(), manifest.own_name());
-        self.store.notice(NoticeLevel::Warning, &message, Some(path))
-    }
-
-    /// The store that it is in.
-    pub fn store(&self) -> &Store {
-        &self.store
+        self.tree.base().notice(NoticeLevel::Warning, &message, Some(path))
     }
 
     /// The key that it was opened with.
@@ -156,7 +152,7 @@ impl OpenSnapshot {
     ///
     /// Errors: `NotFound` if it is not finished.
     pub fn finished_manifest(&self) -> Result<&Manifest> {
-        self.manifest.as_ref().ok_or_else(|| self.store.no_manifest(&self.snapshot))
+        self.manifest.as_ref().ok_or_else(|| self.tree.no_manifest(&self.snapshot))
     }
 
     /// The index `name`, checked against the manifest. One that is not listed brings a notice.
@@ -173,7 +169,7 @@ impl OpenSnapshot {
         let listed = self.check_listed(name, || (index.compute_csum(), index.size()))?;
         if listed.is_some() && index.check_csum().is_err() {
             let message = format!("{}: the csum in its header is wrong; the manifest vouches for it", path.display());
-            self.store.notice(NoticeLevel::Warning, &message, Some(&path))?;
+            self.tree.base().notice(NoticeLevel::Warning, &message, Some(&path))?;
         }
         let terms = listed.as_ref().map(FileInfo::terms).unwrap_or_default();
         Ok(Archive { index: index.with_terms(terms), listed })
@@ -221,7 +217,7 @@ impl OpenSnapshot {
     fn open_file(&self, name: &str) -> Result<(File, Stat)> {
         self.dir.open_file(&c_name(name)?)?.ok_or_else(|| {
             let path = format!("{}/{name}", self.snapshot.path());
-            self.store.missing("file", &path)
+            self.tree.missing("file", &path)
         })
     }
 
@@ -250,7 +246,7 @@ impl OpenSnapshot {
         if !self.options.takes_what_is_there() {
             return Err(describe(unsigned(&why)));
         }
-        self.store.notice(NoticeLevel::Warning, &format!("{}: {why}", path.display()), Some(&path)).map(|()| None)
+        self.tree.base().notice(NoticeLevel::Warning, &format!("{}: {why}", path.display()), Some(&path)).map(|()| None)
     }
 }
 
@@ -264,7 +260,7 @@ fn unsigned(why: &str) -> Error {
     Error::new(Kind::Auth, format!("{why}, and a key is given, which is to vouch for what is read"))
 }
 
-impl Store {
+impl Tree {
     /// The manifest of a snapshot, without holding it.
     ///
     /// Errors: `NotFound` if there is no snapshot, or no manifest; `Format`, `Corrupt`, `Limit`, `Io`.
@@ -280,10 +276,15 @@ impl Store {
 
     /// Writes the manifest of a snapshot that was made by hand, which finishes it, or replaces it.
     ///
-    /// Everything that it lists, the chunks too, is brought to the disk first, by the store's sync level.
+    /// What it lists, the chunks too, is brought to the disk first, by `sync`.
     ///
     /// Errors: `Argument` if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path; `Io`.
-    pub fn store_manifest(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<()> {
+    pub fn store_manifest(
+        &self,
+        snapshot: &Snapshot,
+        manifest: &Manifest,
+        sync: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         if !manifest.is_of(snapshot) {
             let message = format!("the manifest is not that of the snapshot {snapshot}");
             return Err(Error::new(Kind::Argument, message));
@@ -293,13 +294,13 @@ impl Store {
             Err(error) if error.kind() == Kind::NotFound => None,
             other => Some(other?),
         };
-        self.sync_before_index(&Unsynced::reused())?;
+        sync()?;
         self.write_manifest(&dir, manifest)
     }
 
     /// Changes what is noted about a snapshot: the unprotected part of its manifest.
     ///
-    /// Errors: those of [`Store::load_manifest`] and of `change`; `Busy`, with the path, after 5 seconds of waiting.
+    /// Errors: those of [`Tree::load_manifest`] and of `change`; `Busy`, with the path, after 5 seconds of waiting.
     pub fn update_manifest(&self, snapshot: &Snapshot, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
         let _lock = self.lock_manifest(snapshot)?;
         let mut manifest = self.load_manifest(snapshot)?;
@@ -310,13 +311,13 @@ impl Store {
     /// Writes a manifest into the directory of its snapshot.
     pub fn write_manifest(&self, dir: &Dir, manifest: &Manifest) -> Result<()> {
         let blob = Codec::new().encode_vec(&manifest.to_json()?, true)?;
-        let sync = self.sync_level() != SyncLevel::None;
-        dir.replace_file(&c_name(MANIFEST_NAME)?, &blob, FILE_MODE, self.owner(), sync)
+        let sync = self.base().sync_level() != SyncLevel::None;
+        dir.replace_file(&c_name(MANIFEST_NAME)?, &blob, FILE_MODE, self.base().owner(), sync)
     }
 }
 
-fn read_manifest(store: &Store, dir: &Dir) -> Result<Option<Manifest>> {
-    read_manifest_file(dir)?.map(|raw| read_manifest_of(store, dir, &raw)).transpose()
+fn read_manifest(tree: &Tree, dir: &Dir) -> Result<Option<Manifest>> {
+    read_manifest_file(dir)?.map(|raw| read_manifest_of(tree, dir, &raw)).transpose()
 }
 
 /// The bytes of the file of the manifest in `dir`.
@@ -327,8 +328,8 @@ pub(super) fn read_manifest_file(dir: &Dir) -> Result<Option<Vec<u8>>> {
 }
 
 /// The manifest in `dir`, of the bytes of its file.
-pub(super) fn read_manifest_of(store: &Store, dir: &Dir, raw: &[u8]) -> Result<Manifest> {
-    let text = store.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, raw, JSON_MAX_SIZE))?;
+pub(super) fn read_manifest_of(tree: &Tree, dir: &Dir, raw: &[u8]) -> Result<Manifest> {
+    let text = tree.with_codec(|codec| decode(codec, dir, MANIFEST_NAME, raw, JSON_MAX_SIZE))?;
     let path = dir.join(&c_name(MANIFEST_NAME)?);
     Manifest::parse(&text).map_err(|error| error.of(&path))
 }

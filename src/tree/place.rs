@@ -2,10 +2,10 @@
 
 use std::ffi::CStr;
 
+use super::Tree;
 use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result};
 use crate::name::{BackupType, check_id};
-use crate::store::Store;
 use crate::sys::{Dir, FileKind, c_name};
 
 /// What a directory is, by its path below the store alone.
@@ -54,12 +54,12 @@ pub fn no_directory(dir: &Dir, name: &CStr) -> Result<Option<Error>> {
     Ok(Some(Error::at(Kind::Format, &dir.join(name), why)))
 }
 
-impl Store {
+impl Tree {
     /// Opens a directory of the tree, by its path below the store; `None` if it is not there.
     ///
     /// Errors: `Io`; `Format`, with the path, if something that is no directory has its place, or that of one above it.
     pub(super) fn open_place(&self, path: &str) -> Result<Option<Dir>> {
-        let mut dir = self.open_base()?;
+        let mut dir = self.base().reopen()?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
             let name = c_name(name)?;
             match dir.open_child(&name)? {

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 
 use super::FILE_MODE;
+use super::Tree;
 use super::open::{read_manifest_file, read_manifest_of};
 use crate::blob::Codec;
 use crate::digest::Digest;
@@ -10,12 +11,11 @@ use crate::error::Result;
 use crate::hash::sha256;
 use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::name::Snapshot;
-use crate::store::Store;
 use crate::sys::{TempFile, c_name};
 
 /// The successor of a manifest, written under a temporary name beside it; removed if it does not take its place.
 pub struct ManifestDraft {
-    store: Store,
+    tree: Tree,
     snapshot: Snapshot,
     /// `None` when it is gone.
     name: Option<CString>,
@@ -23,10 +23,10 @@ pub struct ManifestDraft {
     made_of: Digest,
 }
 
-impl Store {
+impl Tree {
     /// Writes a changed manifest beside that of `snapshot`, without a sync.
     ///
-    /// Errors: those of [`Store::load_manifest`] and of `change`; `Io`.
+    /// Errors: those of [`Tree::load_manifest`] and of `change`; `Io`.
     pub fn draft_manifest(
         &self,
         snapshot: &Snapshot,
@@ -38,9 +38,9 @@ impl Store {
         change(&mut manifest)?;
         let mut file = TempFile::create(&dir, &target, 0o600)?;
         file.write(&Codec::new().encode_vec(&manifest.to_json()?, true)?)?;
-        file.set_owner_and_mode(self.owner(), FILE_MODE)?;
+        file.set_owner_and_mode(self.base().owner(), FILE_MODE)?;
         let (name, made_of) = (Some(file.keep()?), sha256(&raw));
-        Ok(ManifestDraft { store: self.clone(), snapshot: snapshot.clone(), name, made_of })
+        Ok(ManifestDraft { tree: self.clone(), snapshot: snapshot.clone(), name, made_of })
     }
 }
 
@@ -48,19 +48,19 @@ impl ManifestDraft {
     /// Takes the manifest's place, under its lock. If that is not the one any more which it was made of, it is the new
     /// one that `change` changes.
     ///
-    /// Errors: those of [`Store::update_manifest`].
+    /// Errors: those of [`Tree::update_manifest`].
     pub fn take_place(mut self, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
-        let _lock = self.store.lock_manifest(&self.snapshot)?;
-        let dir = self.store.open_snapshot(&self.snapshot)?;
-        let raw = read_manifest_file(&dir)?.ok_or_else(|| self.store.no_manifest(&self.snapshot))?;
+        let _lock = self.tree.lock_manifest(&self.snapshot)?;
+        let dir = self.tree.open_snapshot(&self.snapshot)?;
+        let raw = read_manifest_file(&dir)?.ok_or_else(|| self.tree.no_manifest(&self.snapshot))?;
         if sha256(&raw) == self.made_of
             && let Some(name) = self.name.take()
         {
             return dir.rename(&name, &c_name(MANIFEST_NAME)?).inspect_err(|_| self.name = Some(name));
         }
-        let mut manifest = read_manifest_of(&self.store, &dir, &raw)?;
+        let mut manifest = read_manifest_of(&self.tree, &dir, &raw)?;
         change(&mut manifest)?;
-        self.store.write_manifest(&dir, &manifest)
+        self.tree.write_manifest(&dir, &manifest)
     }
 }
 
@@ -68,6 +68,6 @@ impl Drop for ManifestDraft {
     fn drop(&mut self) {
         let Some(name) = &self.name else { return };
         // One that cannot be removed is never taken for anything else, and garbage collection takes it.
-        let _ = self.store.open_snapshot(&self.snapshot).and_then(|dir| dir.unlink(name));
+        let _ = self.tree.open_snapshot(&self.snapshot).and_then(|dir| dir.unlink(name));
     }
 }

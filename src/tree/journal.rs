@@ -4,10 +4,12 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::Tree;
+use crate::base::NoticeLevel;
 use crate::error::{Kind, Result};
 use crate::name::index_kind;
-use crate::store::{NoticeLevel, Store, TreeLocks};
 use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name, wait_for};
+use crate::tree::TreeLocks;
 
 const JOURNAL_NAME: &CStr = c"move-journal";
 
@@ -20,18 +22,18 @@ const WAIT_MS: u64 = 5000;
 /// Takes the path of an index, below the store's directory.
 type Take<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-impl Store {
+impl Tree {
     /// Gives `take` the paths of the indexes that the journal names, which may be gone by now, while it is locked; with
     /// `empty` it is emptied then. One that leads elsewhere brings a notice.
     ///
     /// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `take` and of the notice.
     pub fn moved_indexes(&self, empty: bool, take: &mut Take<'_>) -> Result<()> {
-        let TreeLocks::Files { dir, store } = self.tree_locks() else { return Ok(()) };
+        let TreeLocks::Files { dir, store } = self.locks() else { return Ok(()) };
         read(self, dir, store, empty, take)
     }
 }
 
-fn read(store: &Store, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -> Result<()> {
+fn read(tree: &Tree, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -> Result<()> {
     let dir = match Dir::open(dir).and_then(|dir| dir.open_dir(&c_name(name)?)) {
         Ok(Some(dir)) => dir,
         Ok(None) => return Ok(()),
@@ -44,13 +46,13 @@ fn read(store: &Store, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>)
     let text = text.map_err(|error| error.of(&dir.join(JOURNAL_NAME)))?;
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let path = Path::new(OsStr::from_bytes(line));
-        match below(store, path)? {
+        match below(tree, path)? {
             Place::Below(path) => take(path.as_os_str().as_bytes())?,
             Place::Gone => {}
             Place::Foreign => {
                 let journal = dir.join(JOURNAL_NAME);
                 let message = format!("{} names {:?}, which is no index of this store", journal.display(), path);
-                store.notice(NoticeLevel::Warning, &message, Some(&journal))?;
+                tree.base().notice(NoticeLevel::Warning, &message, Some(&journal))?;
             }
         }
     }
@@ -76,11 +78,11 @@ enum Place {
 /// The server may know the store's directory by another path, so that links have to be resolved.
 ///
 /// Errors: `Io` where that cannot be seen.
-fn below(store: &Store, path: &Path) -> Result<Place> {
+fn below(tree: &Tree, path: &Path) -> Result<Place> {
     let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
     let named = path.file_name().filter(|name| index_kind(name.as_bytes()).is_some());
     let (Some(name), Some(parent)) = (named, path.parent()) else { return Ok(Place::Foreign) };
-    if let Ok(rest) = path.strip_prefix(store.path())
+    if let Ok(rest) = path.strip_prefix(tree.base().path())
         && is_plain(rest)
     {
         return Ok(Place::Below(rest.to_path_buf()));
@@ -89,7 +91,7 @@ fn below(store: &Store, path: &Path) -> Result<Place> {
         Err(error) if error.kind() == Kind::NotFound => return Ok(Place::Gone),
         other => other?,
     };
-    Ok(match dir.strip_prefix(sys::resolved(store.path())?) {
+    Ok(match dir.strip_prefix(sys::resolved(tree.base().path())?) {
         Ok(rest) => Place::Below(rest.join(name)),
         Err(_) => Place::Foreign,
     })

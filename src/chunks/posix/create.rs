@@ -1,62 +1,47 @@
-//! Making a store (docs/format.md, 5.1).
+//! Making the directory of the chunks (docs/format.md, 5.1).
 
 use std::ffi::CString;
-use std::path::Path;
 
 use super::insert::CHUNK_MODE;
 use super::layout::ChunkName;
 use super::probe::{probe, zero_chunk};
-use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
+use super::{CHUNK_DIR_MODE, Chunks, Layout};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
 use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 
-/// Modes of a store's own directory, less the umask: what lies below it, some of which anybody may read, is out of
-/// reach, or in reach as PBS has it.
-const PRIVATE_MODE: u32 = 0o700;
-const SHARED_MODE: u32 = 0o755;
-
-impl Store {
-    /// Makes a store at `path`: the directory if it is missing, `.chunks` and `.lock` in it.
-    ///
-    /// The progress counts the 65536 directories of [`Layout::Hex4`]. `.chunks` appears complete or not at all.
-    ///
-    /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times;
-    /// `NotFound`, `Io`; that of the callback.
-    pub fn create(path: &Path, options: &StoreOptions) -> Result<Self> {
-        if options.read_only.is_some() {
-            return Err(Error::new(Kind::Argument, "a store that is only to be read cannot be made"));
-        }
-        let base = make_base(path, options)?;
-        if base.lstat(c".chunks")?.is_some() {
-            return Err(exists(&base));
-        }
-        let owner = options.owner.or(base.stat_self()?.owner.for_new_files());
-        let mut chunks = NewChunkDirs::start(&base, owner)?;
-        let mut progress = Progress::new(options.progress.clone());
-        chunks.fill(options.layout.unwrap_or(Layout::Hex2), owner, &mut progress)?;
-        LockFile::open(&base, c".lock", owner)?;
-        if !options.skip_atime_probe {
-            chunks.probe_atime()?;
-        }
-        chunks.commit(options.sync != SyncLevel::None)?;
-        Self::with_base(base, options)
-    }
+/// How `.chunks` is made.
+pub struct CreateOptions {
+    /// How the chunks are spread.
+    pub layout: Layout,
+    /// Who owns what is made, if that needs saying.
+    pub owner: Option<Owner>,
+    /// Whether it is to be on the disk.
+    pub sync: bool,
+    /// Make it also where the file system may not keep access times.
+    pub skip_atime_probe: bool,
+    /// Counts the 65536 directories of [`Layout::Hex4`].
+    pub progress: Progress,
 }
 
-/// Opens the directory of a new store, after making it if it is missing; one that is there keeps its mode.
-fn make_base(path: &Path, options: &StoreOptions) -> Result<Dir> {
-    let path = sys::absolute(path)?;
-    match Dir::open(&path) {
-        Err(error) if error.kind() == Kind::NotFound => {}
-        other => return other,
+impl Chunks {
+    /// Makes `.chunks`, which appears complete or not at all, and `.lock` in the directory `base`.
+    ///
+    /// Errors: `Exists` if there is a `.chunks`; `Unsupported` if the file system does not keep access times; `Io`;
+    /// that of the progress.
+    pub fn create(base: &Dir, options: CreateOptions) -> Result<()> {
+        let CreateOptions { layout, owner, sync, skip_atime_probe, mut progress } = options;
+        if base.lstat(c".chunks")?.is_some() {
+            return Err(exists(base));
+        }
+        let mut chunks = NewChunkDirs::start(base, owner)?;
+        chunks.fill(layout, owner, &mut progress)?;
+        LockFile::open(base, c".lock", owner)?;
+        if !skip_atime_probe {
+            chunks.probe_atime()?;
+        }
+        chunks.commit(sync)
     }
-    let made = sys::make_dirs(&path, if options.shared { SHARED_MODE } else { PRIVATE_MODE })?;
-    let base = Dir::open(&path)?;
-    if let Some(owner) = options.owner.filter(|_| made) {
-        base.change_owner(c".", owner)?;
-    }
-    Ok(base)
 }
 
 fn exists(base: &Dir) -> Error {

@@ -2,7 +2,7 @@
 
 use std::vec;
 
-use super::Store;
+use super::Chunks;
 use super::layout::{DirName, Layout, parse_file_name};
 use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Result, push};
@@ -53,17 +53,17 @@ impl ChunkDirId {
 /// The chunks of a store and their bad copies, directory by directory.
 ///
 /// What comes or goes meanwhile is seen or not; nothing is seen half-written. An error ends it.
-pub struct Chunks {
-    store: Store,
+pub struct ChunkIter {
+    chunks: Chunks,
     dirs: vec::IntoIter<ChunkDirId>,
     current: Option<(Dir, DirNames, ChunkDirId)>,
     ended: bool,
 }
 
-impl Store {
+impl Chunks {
     /// Starts going through all chunks.
-    pub fn chunks(&self) -> Result<Chunks> {
-        Ok(Chunks { store: self.clone(), dirs: self.chunk_dirs()?.into_iter(), current: None, ended: false })
+    pub fn iter(&self) -> Result<ChunkIter> {
+        Ok(ChunkIter { chunks: self.clone(), dirs: self.chunk_dirs()?.into_iter(), current: None, ended: false })
     }
 
     /// The directories of chunks that there are, in their order.
@@ -71,7 +71,7 @@ impl Store {
         let mut dirs = Vec::new();
         for layout in self.layouts() {
             let mut numbers = Vec::new();
-            for name in self.chunk_dir()?.names()? {
+            for name in self.dir().names()? {
                 if let Some(number) = layout.dir_number(name?.to_bytes()) {
                     push(&mut numbers, number)?;
                 }
@@ -85,7 +85,7 @@ impl Store {
     }
 }
 
-impl Chunks {
+impl ChunkIter {
     fn step(&mut self) -> Result<Option<ChunkEntry>> {
         loop {
             if let Some((dir, names, id)) = &mut self.current {
@@ -103,7 +103,7 @@ impl Chunks {
             }
             self.current = None;
             let Some(id) = self.dirs.next() else { return Ok(None) };
-            let dir = self.store.chunk_dir()?.open_dir(id.name().as_c_str())?;
+            let dir = self.chunks.dir().open_dir(id.name().as_c_str())?;
             if let Some(dir) = dir {
                 let names = dir.names()?;
                 self.current = Some((dir, names, id));
@@ -112,7 +112,7 @@ impl Chunks {
     }
 }
 
-impl Iterator for Chunks {
+impl Iterator for ChunkIter {
     type Item = Result<ChunkEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {

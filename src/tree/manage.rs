@@ -2,14 +2,15 @@
 
 use std::ffi::{CStr, CString};
 
+use super::Tree;
 use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result};
 use crate::limits::NOTES_MAX_SIZE;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Snapshot, check_owner};
 use crate::progress::{OnProgress, Progress};
-use crate::store::{NoticeLevel, Store, SyncLevel};
 use crate::sys::{self, Dir, LockMode, c_name};
 
 const OWNER_NAME: &CStr = c"owner";
@@ -44,9 +45,9 @@ impl NewGroup {
     /// left.
     ///
     /// Errors: `Io`; that of the notice.
-    pub fn start_snapshot(&self, store: &Store, snapshot: &Snapshot) -> Result<WorkDir> {
-        store.sweep_held_group(snapshot.group())?;
-        WorkDir::create(store, snapshot)
+    pub fn start_snapshot(&self, tree: &Tree, snapshot: &Snapshot) -> Result<WorkDir> {
+        tree.sweep_held_group(snapshot.group())?;
+        WorkDir::create(tree, snapshot)
     }
 
     /// Takes back what was made, as far as nobody else has put something in.
@@ -93,15 +94,15 @@ pub struct Destroyed {
     pub protected: u64,
 }
 
-impl Store {
+impl Tree {
     pub(super) fn syncs(&self) -> bool {
-        self.sync_level() != SyncLevel::None
+        self.base().sync_level() != SyncLevel::None
     }
 
     /// Makes a group, and the namespaces above it, if they are not there, and brings them to the disk by the sync
     /// level.
     ///
-    /// Errors: as [`Store::create_group`].
+    /// Errors: as [`Tree::create_group`].
     pub fn make_group(&self, group: &Group, owner: Option<&str>) -> Result<()> {
         let _held = self.create_group(group, owner)?;
         if self.syncs() { self.sync_way_to(group) } else { Ok(()) }
@@ -115,7 +116,7 @@ impl Store {
     /// something that is no directory is in the way; `Io`.
     pub fn create_group(&self, group: &Group, owner: Option<&str>) -> Result<NewGroup> {
         owner.map_or(Ok(()), check_owner)?;
-        self.check_writable()?;
+        self.base().check_writable()?;
         let mut made = Vec::new();
         for _ in 0..MAX_REMOVED {
             let held = self.make_dirs_of(group, &mut made).and_then(|is_new| Ok((is_new, self.lock_group(group)?)));
@@ -141,18 +142,18 @@ impl Store {
             };
         }
         remove_empty(&made);
-        Err(Error::at(Kind::Busy, &self.path().join(group.path()), "is removed again and again"))
+        Err(Error::at(Kind::Busy, &self.base().path().join(group.path()), "is removed again and again"))
     }
 
     /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that
     /// were.
     fn make_dirs_of(&self, group: &Group, made: &mut Vec<(Dir, CString)>) -> Result<bool> {
-        let mut dir = self.open_base()?;
+        let mut dir = self.base().reopen()?;
         let mut is_new = false;
         for name in group.path().split('/') {
             let name = c_name(name)?;
             let child;
-            (child, is_new) = dir.open_or_make_child(&name, DIR_MODE, self.owner())?;
+            (child, is_new) = dir.open_or_make_child(&name, DIR_MODE, self.base().owner())?;
             if is_new {
                 made.push((dir, name));
             }
@@ -163,7 +164,7 @@ impl Store {
 
     /// Brings the names on the way to a group to the disk: those that were there may not be on it yet.
     pub fn sync_way_to(&self, group: &Group) -> Result<()> {
-        let mut dir = self.open_base()?;
+        let mut dir = self.base().reopen()?;
         for name in group.path().split('/') {
             dir.sync()?;
             dir = dir.open_child(&c_name(name)?)?.ok_or_else(|| self.missing("group", &group.path()))?;
@@ -179,7 +180,7 @@ impl Store {
         };
         match owner {
             Some(owner) if !is_owned_by(&current, owner) => {
-                let path = self.path().join(group.path());
+                let path = self.base().path().join(group.path());
                 Err(Error::at(Kind::Argument, &path, format!("belongs to {current}, not to {owner}")))
             }
             _ => Ok(()),
@@ -209,7 +210,7 @@ impl Store {
         let owner = text.as_deref().and_then(|text| text.lines().next()).map(str::trim_end);
         let Some(owner) = owner.filter(|owner| !owner.is_empty()) else { return Ok(None) };
         check_owner(owner)
-            .map_err(|error| error.with_kind(Kind::Format).of(&self.path().join(group.path()).join("owner")))?;
+            .map_err(|error| error.with_kind(Kind::Format).of(&self.base().path().join(group.path()).join("owner")))?;
         Ok(Some(owner.to_owned()))
     }
 
@@ -222,7 +223,7 @@ impl Store {
         self.write_owner(group, owner)
     }
 
-    /// As [`Store::set_group_owner`]; the caller holds the group.
+    /// As [`Tree::set_group_owner`]; the caller holds the group.
     fn write_owner(&self, group: &Group, owner: &str) -> Result<()> {
         self.write_text(group, OWNER_NAME, &format!("{owner}\n"))
     }
@@ -261,12 +262,12 @@ impl Store {
     fn write_text(&self, group: &Group, name: &CStr, text: &str) -> Result<()> {
         sys::check_size(text.len() as u64, NOTES_MAX_SIZE)?;
         let dir = self.open_group(group)?.ok_or_else(|| self.missing("group", &group.path()))?;
-        dir.replace_file(name, text.as_bytes(), FILE_MODE, self.owner(), self.syncs())
+        dir.replace_file(name, text.as_bytes(), FILE_MODE, self.base().owner(), self.syncs())
     }
 
     /// Makes the empty directory of a snapshot, and its group if that is missing, and holds it.
     ///
-    /// Errors: `Argument` for a time before 1970; `Exists` if it is there; as [`Store::create_group`].
+    /// Errors: `Argument` for a time before 1970; `Exists` if it is there; as [`Tree::create_group`].
     pub fn create_snapshot(&self, snapshot: &Snapshot, owner: Option<&str>) -> Result<TreeLock> {
         check_time(snapshot.time())?;
         let group = self.create_group(snapshot.group(), owner)?;
@@ -283,7 +284,7 @@ impl Store {
         let dir = self.open_group(snapshot.group())?;
         let dir = dir.ok_or_else(|| self.missing("group", &snapshot.group().path()))?;
         let name = c_name(&snapshot.time_name())?;
-        if !dir.make_dir(&name, DIR_MODE, self.owner())? {
+        if !dir.make_dir(&name, DIR_MODE, self.base().owner())? {
             return Err(Error::at(Kind::Exists, &dir.join(&name), "exists already"));
         }
         let hold = || {
@@ -308,7 +309,7 @@ impl Store {
         let dir = self.open_snapshot(snapshot)?;
         let marker = c_name(PROTECTED_NAME)?;
         match protected {
-            true => dir.make_file(&marker, FILE_MODE, self.owner())?,
+            true => dir.make_file(&marker, FILE_MODE, self.base().owner())?,
             false => drop(dir.unlink(&marker)?),
         }
         if self.syncs() { dir.sync() } else { Ok(()) }
@@ -324,7 +325,7 @@ impl Store {
         self.destroy_snapshot_if(snapshot, |_| true)
     }
 
-    /// As [`Store::destroy_snapshot`], if `may_go` agrees to it as it is once it is held; false if not.
+    /// As [`Tree::destroy_snapshot`], if `may_go` agrees to it as it is once it is held; false if not.
     pub(super) fn destroy_snapshot_if(
         &self,
         snapshot: &Snapshot,
@@ -336,7 +337,7 @@ impl Store {
         };
         let info = self.snapshot_info(snapshot)?;
         if info.protected {
-            return Err(Error::at(Kind::Protected, &self.path().join(snapshot.path()), "is protected"));
+            return Err(Error::at(Kind::Protected, &self.base().path().join(snapshot.path()), "is protected"));
         }
         if !may_go(&info) {
             return Ok(false);
@@ -349,10 +350,10 @@ impl Store {
         doomed.remove(self).map(|()| true)
     }
 
-    /// As [`Store::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can
+    /// As [`Tree::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can
     /// then.
     fn lock_manifest_if_any(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
-        let manifest = self.path().join(snapshot.path()).join(MANIFEST_NAME);
+        let manifest = self.base().path().join(snapshot.path()).join(MANIFEST_NAME);
         match self.lock_manifest(snapshot) {
             Err(error) if error.kind() == Kind::Format && error.path() == Some(&manifest) => Ok(None),
             other => other.map(Some),
@@ -371,7 +372,7 @@ impl Store {
             let Some(child) = dir.open_child(&name)?.filter(|_| !is_listed) else { continue };
             if child.lstat(&marker)?.is_some() {
                 let message = format!("{} is no snapshot, and protected: it stays", child.path().display());
-                self.notice(NoticeLevel::Warning, &message, Some(child.path()))?;
+                self.base().notice(NoticeLevel::Warning, &message, Some(child.path()))?;
                 count += 1;
             }
         }
@@ -420,7 +421,7 @@ impl Store {
     fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool) -> Result<()> {
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/') else { return Ok(()) };
-        let Some(parent) = self.open_base()?.open_below(parent)? else { return Ok(()) };
+        let Some(parent) = self.base().reopen()?.open_below(parent)? else { return Ok(()) };
         let id = c_name(id)?;
         if !stays {
             return parent.check_removable(&id);

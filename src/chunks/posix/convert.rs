@@ -4,11 +4,11 @@
 //! store of both layouts, and the next one goes on from there.
 
 use std::ffi::{CStr, CString};
-use std::path::Path;
 
 use super::access::is_chunk;
 use super::layout::{ChunkName, parse_file_name};
-use super::{CHUNK_DIR_MODE, Layout, Store, StoreOptions, SyncLevel};
+use super::{CHUNK_DIR_MODE, Chunks, Layout};
+use crate::base::SyncLevel;
 use crate::digest::{DIGEST_HEX_LEN, Digest};
 use crate::error::{Error, Kind, Result};
 use crate::progress::{OnProgress, Progress, Stage};
@@ -49,18 +49,17 @@ pub struct Converted {
     pub removed: u64,
 }
 
-impl Store {
-    /// Brings the store at `path` into `layout`. It is opened as `opening` says.
+impl Chunks {
+    /// Brings them into `layout`. They are to be opened as mixed.
     ///
     /// Whatever ends it leaves a store in which no chunk is lost, and that a second call takes further. Stores that
     /// were opened before are to be opened again.
     ///
     /// Errors: `Busy` while anybody holds the store; `Format` for a link, or a file, that has the name of a chunk
     /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
-    pub fn convert(path: &Path, layout: Layout, opening: &StoreOptions, options: &ConvertOptions) -> Result<Converted> {
-        let store = Store::open(path, &StoreOptions { mixed: true, bare: false, ..opening.clone() })?;
-        let _lock = store.lock_exclusive()?;
-        let mut conversion = Conversion::new(&store, layout, Progress::new(options.progress.clone()))?;
+    pub fn convert(&self, layout: Layout, options: &ConvertOptions) -> Result<Converted> {
+        let _lock = self.lock_exclusive()?;
+        let mut conversion = Conversion::new(self, layout, Progress::new(options.progress.clone()))?;
         conversion.look()?;
         if !options.dry_run {
             conversion.run()?;
@@ -70,8 +69,8 @@ impl Store {
 }
 
 struct Conversion<'a> {
-    store: &'a Store,
-    chunks: &'a Dir,
+    chunks: &'a Chunks,
+    dir: &'a Dir,
     from: Layout,
     to: Layout,
     /// Numbers of the directories of the old layout, ascending.
@@ -85,14 +84,14 @@ struct Conversion<'a> {
 }
 
 impl<'a> Conversion<'a> {
-    fn new(store: &'a Store, to: Layout, progress: Progress) -> Result<Self> {
+    fn new(chunks: &'a Chunks, to: Layout, progress: Progress) -> Result<Self> {
         let from = match to {
             Layout::Hex2 => Layout::Hex4,
             Layout::Hex4 => Layout::Hex2,
         };
         Ok(Conversion {
-            store,
-            chunks: store.chunk_dir()?,
+            chunks,
+            dir: chunks.dir(),
             from,
             to,
             old: Vec::new(),
@@ -105,14 +104,14 @@ impl<'a> Conversion<'a> {
 
     /// Finds what there is to do, and what would be in the way, before anything is changed.
     fn look(&mut self) -> Result<()> {
-        let device = self.chunks.stat_self()?.device;
-        for name in self.chunks.names()? {
+        let device = self.dir.stat_self()?.device;
+        for name in self.dir.names()? {
             let name = name?;
             let (old, new) = (self.from.dir_number(name.to_bytes()), self.to.dir_number(name.to_bytes()));
             if old.is_none() && new.is_none() {
                 continue;
             }
-            let Some(stat) = self.chunks.lstat(&name)? else { continue };
+            let Some(stat) = self.dir.lstat(&name)? else { continue };
             if stat.kind != FileKind::Dir {
                 return Err(self.refuse(&name, "it has the name of a directory of chunks and is none"));
             }
@@ -158,7 +157,7 @@ impl<'a> Conversion<'a> {
                 return self.sync();
             }
         }
-        let path = self.chunks.join(self.from.dir_name(self.old[0]).as_c_str());
+        let path = self.dir.join(self.from.dir_name(self.old[0]).as_c_str());
         Err(Error::new(Kind::Busy, "somebody is putting files there").of(&path))
     }
 
@@ -179,7 +178,7 @@ impl<'a> Conversion<'a> {
             for number in missing {
                 if std::mem::take(&mut self.new[number as usize]) {
                     // One that stays is empty, and makes the store one of both layouts.
-                    let _ = self.chunks.remove_dir(self.to.dir_name(number).as_c_str());
+                    let _ = self.dir.remove_dir(self.to.dir_name(number).as_c_str());
                 }
             }
         }
@@ -189,7 +188,8 @@ impl<'a> Conversion<'a> {
     /// Makes the directory `number` of the new layout if it is missing.
     fn need(&mut self, number: u32) -> Result<()> {
         if !self.new[number as usize] {
-            let made = self.chunks.make_dir(self.to.dir_name(number).as_c_str(), CHUNK_DIR_MODE, self.store.owner())?;
+            let made =
+                self.dir.make_dir(self.to.dir_name(number).as_c_str(), CHUNK_DIR_MODE, self.chunks.base().owner())?;
             self.sums.made += u64::from(made);
             self.new[number as usize] = true;
         }
@@ -226,7 +226,7 @@ impl<'a> Conversion<'a> {
         self.need(target)?;
         let from = below(self.from.dir_name(number).as_c_str(), name)?;
         let to = below(self.to.dir_name(target).as_c_str(), name)?;
-        match self.chunks.rename_new(&from, &to) {
+        match self.dir.rename_new(&from, &to) {
             Err(error) if error.kind() == Kind::Exists => {}
             other => return other,
         }
@@ -234,7 +234,7 @@ impl<'a> Conversion<'a> {
         let Some((digest, bad)) = known else { return Err(self.refuse_taken(&from, &to)) };
         if bad.is_none() && self.is_the_one_in_use(&from, &to)? {
             self.set_aside(&digest, &to)?;
-            return self.chunks.rename_new(&from, &to);
+            return self.dir.rename_new(&from, &to);
         }
         self.set_aside(&digest, &from)
     }
@@ -246,20 +246,20 @@ impl<'a> Conversion<'a> {
             Layout::Hex4 => (from, true),
             Layout::Hex2 => (to, false),
         };
-        let is_good = self.chunks.lstat(preferred)?.as_ref().is_some_and(is_chunk);
+        let is_good = self.dir.lstat(preferred)?.as_ref().is_some_and(is_chunk);
         Ok(is_good == is_from)
     }
 
     /// Gives a file that another stands in the way of the first free name of a bad copy, in the new layout. What is no
     /// chunk, but what a crash has left, is removed.
     fn set_aside(&mut self, digest: &Digest, file: &CStr) -> Result<()> {
-        let stat = self.chunks.lstat(file)?;
+        let stat = self.dir.lstat(file)?;
         if stat.is_some_and(|stat| stat.kind == FileKind::File && !is_chunk(&stat)) {
-            return self.chunks.unlink(file).map(drop);
+            return self.dir.unlink(file).map(drop);
         }
         let name = ChunkName::new(self.to, digest);
         for number in 0..10 {
-            match self.chunks.rename_new(file, name.bad(number).as_c_str()) {
+            match self.dir.rename_new(file, name.bad(number).as_c_str()) {
                 Err(error) if error.kind() == Kind::Exists => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
@@ -276,7 +276,7 @@ impl<'a> Conversion<'a> {
         let old = std::mem::take(&mut self.old);
         let total = old.len() as u64;
         for (i, number) in old.into_iter().enumerate() {
-            if self.chunks.remove_empty_dir(self.from.dir_name(number).as_c_str())? {
+            if self.dir.remove_empty_dir(self.from.dir_name(number).as_c_str())? {
                 self.sums.removed += 1;
             } else {
                 self.old.push(number);
@@ -287,11 +287,11 @@ impl<'a> Conversion<'a> {
     }
 
     fn open_old(&self, number: u32) -> Result<Option<Dir>> {
-        self.chunks.open_child(self.from.dir_name(number).as_c_str())
+        self.dir.open_child(self.from.dir_name(number).as_c_str())
     }
 
     fn sync(&self) -> Result<()> {
-        if self.store.sync_level() == SyncLevel::None { Ok(()) } else { self.store.sync() }
+        if self.chunks.base().sync_level() == SyncLevel::None { Ok(()) } else { self.chunks.sync() }
     }
 
     fn tell(&mut self, phase: u32, done: u64, total: u64) -> Result<()> {
@@ -299,11 +299,11 @@ impl<'a> Conversion<'a> {
     }
 
     fn refuse(&self, name: &CStr, why: &str) -> Error {
-        Error::new(Kind::Format, why).of(&self.chunks.join(name))
+        Error::new(Kind::Format, why).of(&self.dir.join(name))
     }
 
     fn refuse_taken(&self, from: &CStr, to: &CStr) -> Error {
-        let (from, to) = (self.chunks.join(from), self.chunks.join(to));
+        let (from, to) = (self.dir.join(from), self.dir.join(to));
         Error::at(Kind::Exists, &from, format!("cannot be moved: {} is there already", to.display()))
     }
 }

@@ -3,13 +3,14 @@
 use std::ffi::CStr;
 use std::path::Path;
 
+use super::Tree;
 use super::work::is_old_name;
 use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
+use crate::base::NoticeLevel;
 use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result, no_memory, push, reserve, try_collect};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file};
-use crate::store::{NoticeLevel, Store};
 use crate::sys::{self, Dir, FileKind, c_name};
 
 /// A snapshot that is there.
@@ -64,12 +65,12 @@ impl<T> Listing<T> {
     }
 
     /// Goes on without what is at `path`, if `error` is of a kind that leaves the rest to be seen.
-    fn pass_over(&mut self, store: &Store, path: &Path, error: Error) -> Result<()> {
+    fn pass_over(&mut self, tree: &Tree, path: &Path, error: Error) -> Result<()> {
         match error.kind() {
             // Removed since it was found.
             Kind::NotFound => Ok(()),
             Kind::Io | Kind::Format => {
-                store.skipped(path, error.message())?;
+                tree.skipped(path, error.message())?;
                 self.unseen.get_or_insert(error);
                 Ok(())
             }
@@ -78,7 +79,7 @@ impl<T> Listing<T> {
     }
 }
 
-impl Store {
+impl Tree {
     /// The namespaces right below `namespace`, or with `recursive` it and all below it, by name.
     ///
     /// Errors: `NotFound` if it is not there; `Io` and `Format` if it cannot be listed; that of the notice.
@@ -96,7 +97,7 @@ impl Store {
                         next -= 1;
                         listing.found.swap_remove(next);
                     }
-                    Err(error) => listing.pass_over(self, &self.path().join(above.path()), error)?,
+                    Err(error) => listing.pass_over(self, &self.base().path().join(above.path()), error)?,
                 }
             }
             push(&mut listing.found, namespace.clone())?;
@@ -114,7 +115,7 @@ impl Store {
 
     /// The groups of `namespace`, in their order.
     ///
-    /// Errors: as [`Store::namespaces`].
+    /// Errors: as [`Tree::namespaces`].
     pub fn groups(&self, namespace: &Namespace) -> Result<Listing<Group>> {
         let dir = self.open_namespace(namespace)?;
         let mut listing = Listing::new();
@@ -128,7 +129,7 @@ impl Store {
 
     /// The groups of `namespace` and of all namespaces below it, in their order.
     ///
-    /// Errors: as [`Store::namespaces`].
+    /// Errors: as [`Tree::namespaces`].
     pub fn groups_below(&self, namespace: &Namespace) -> Result<Listing<Group>> {
         let namespaces = self.namespaces(namespace, true)?;
         let mut listing = Listing { found: Vec::new(), unseen: namespaces.unseen };
@@ -136,7 +137,7 @@ impl Store {
             match self.groups(&below) {
                 Ok(groups) => listing.append(groups, |group| group)?,
                 Err(error) if below == *namespace => return Err(error),
-                Err(error) => listing.pass_over(self, &self.path().join(below.path()), error)?,
+                Err(error) => listing.pass_over(self, &self.base().path().join(below.path()), error)?,
             }
         }
         Ok(listing)
@@ -152,24 +153,24 @@ impl Store {
         for snapshot in names.found {
             match snapshot_info(&dir, &snapshot) {
                 Ok(info) => listing.found.extend(info),
-                Err(error) => listing.pass_over(self, &self.path().join(snapshot.path()), error)?,
+                Err(error) => listing.pass_over(self, &self.base().path().join(snapshot.path()), error)?,
             }
         }
         Ok(listing)
     }
 
-    /// As [`Store::snapshot_listing`], of one of several groups: none if it is gone, and one that cannot be listed is
+    /// As [`Tree::snapshot_listing`], of one of several groups: none if it is gone, and one that cannot be listed is
     /// something that could not be seen.
     pub fn snapshots_if_any(&self, group: &Group) -> Result<Listing<SnapshotInfo>> {
         self.snapshot_listing(group).or_else(|error| {
             let mut listing = Listing::new();
-            listing.pass_over(self, &self.path().join(group.path()), error).map(|()| listing)
+            listing.pass_over(self, &self.base().path().join(group.path()), error).map(|()| listing)
         })
     }
 
     /// The snapshots of `group` that may be looked into, the oldest first; there is a notice for each that may not.
     ///
-    /// Errors: as [`Store::snapshot_listing`]; `Io` for whatever else cannot be seen.
+    /// Errors: as [`Tree::snapshot_listing`]; `Io` for whatever else cannot be seen.
     pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
         let listing = self.snapshot_listing(group)?;
         match listing.unseen {
@@ -203,7 +204,7 @@ impl Store {
     pub fn snapshot_info(&self, snapshot: &Snapshot) -> Result<SnapshotInfo> {
         self.open_snapshot(snapshot)?;
         let path = snapshot.group().path();
-        let group = self.open_base()?.open_below(&path)?.ok_or_else(|| self.missing("group", &path))?;
+        let group = self.base().reopen()?.open_below(&path)?.ok_or_else(|| self.missing("group", &path))?;
         snapshot_info(&group, snapshot)?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
@@ -226,7 +227,7 @@ impl Store {
         Ok(files)
     }
 
-    /// As [`Store::snapshot_files`], each with the bytes of the file that it describes, if it is an index and the
+    /// As [`Tree::snapshot_files`], each with the bytes of the file that it describes, if it is an index and the
     /// manifest lists it. A manifest that cannot be read counts as none.
     ///
     /// Errors: as there.
@@ -262,7 +263,7 @@ impl Store {
         self.open_place(&path)?.ok_or_else(|| self.missing("namespace", &path))
     }
 
-    /// As [`Store::each_dir`] in the directory `name` of `parent`, which may be missing. That it cannot be listed is
+    /// As [`Tree::each_dir`] in the directory `name` of `parent`, which may be missing. That it cannot be listed is
     /// something that could not be seen.
     fn each_dir_in<T>(
         &self,
@@ -335,7 +336,7 @@ impl Store {
     }
 
     fn skipped(&self, path: &Path, why: &str) -> Result<()> {
-        self.notice(NoticeLevel::Warning, &format!("{} is skipped: {why}", path.display()), Some(path))
+        self.base().notice(NoticeLevel::Warning, &format!("{} is skipped: {why}", path.display()), Some(path))
     }
 }
 

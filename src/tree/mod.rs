@@ -20,8 +20,8 @@
 //! | snapshot, shared | while it is read, or is what the next backup builds on |
 //! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
 //!
-//! They are taken in this order, after the store's process lock. All but the manifest's are taken at once or not at
-//! all. [`TreeLocks`](crate::store::TreeLocks) says what they are taken on.
+//! All but the manifest's are taken at once or not at all. [`TreeLocks`] says what they are taken on, and
+//! [`store`](crate::store) in which order.
 
 mod draft;
 mod journal;
@@ -47,10 +47,13 @@ use work::WORK_PLACE;
 pub use work::{Sweep, WorkDir};
 
 use std::ffi::CStr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
+use crate::base::Base;
+use crate::blob::Codec;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
-use crate::store::Store;
 use crate::sys::{self, Dir};
 
 /// The marker of a protected snapshot.
@@ -62,34 +65,81 @@ const DIR_MODE: u32 = 0o755;
 /// Mode of the tree's files, whatever the umask.
 pub const FILE_MODE: u32 = 0o644;
 
-impl Store {
+/// What groups and snapshots are locked with (docs/format.md, 7.8).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum TreeLocks {
+    /// Their own directories, as PBS did before 3.3.5.
+    #[default]
+    Directories,
+    /// Files below `dir/store`, as PBS does from 3.3.5 on: needed where one that is running shares the store.
+    Files {
+        /// The directory of all lock files, absolute.
+        dir: PathBuf,
+        /// The store's name in PBS.
+        store: String,
+    },
+}
+
+/// The tree of an open store. Copies share it.
+#[derive(Clone)]
+pub struct Tree {
+    base: Base,
+    locks: Arc<TreeLocks>,
+    codec: Arc<Mutex<Codec>>,
+}
+
+impl Tree {
+    /// That of the store `base`.
+    pub fn new(base: Base, locks: TreeLocks) -> Self {
+        Tree { base, locks: Arc::new(locks), codec: Arc::default() }
+    }
+
+    /// What it shares with the rest of the store.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// What groups and snapshots are locked with.
+    pub fn locks(&self) -> &TreeLocks {
+        &self.locks
+    }
+
+    /// Lends a codec for one small blob: making one costs more than decoding a manifest. Whoever finds it lent
+    /// gets one of its own.
+    fn with_codec<T>(&self, work: impl FnOnce(&mut Codec) -> T) -> T {
+        match self.codec.try_lock() {
+            Ok(mut codec) => work(&mut codec),
+            Err(_) => work(&mut Codec::new()),
+        }
+    }
+
     fn open_group(&self, group: &Group) -> Result<Option<Dir>> {
-        self.open_base()?.open_below(&group.path())
+        self.base().reopen()?.open_below(&group.path())
     }
 
     /// Opens the directory of a snapshot.
     ///
     /// Errors: `NotFound`, `Io`.
     pub fn open_snapshot(&self, snapshot: &Snapshot) -> Result<Dir> {
-        self.open_base()?.open_below(&snapshot.path())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
+        self.base().reopen()?.open_below(&snapshot.path())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
     /// The file `name` right in the store's directory, of at most `max_len` bytes; `None` if there is none.
     ///
     /// Errors: `Limit`, `Format`, `Io`.
     pub fn read_base_file(&self, name: &CStr, max_len: usize) -> Result<Option<Vec<u8>>> {
-        let base = self.open_base()?;
+        let base = self.base().reopen()?;
         let Some((file, stat)) = base.open_file(name)? else { return Ok(None) };
         sys::read_bounded(&file, stat.size, max_len).map(Some).map_err(|error| error.of(&base.join(name)))
     }
 
     /// Replaces the file `name` right in the store's directory.
     pub fn replace_base_file(&self, name: &CStr, data: &[u8]) -> Result<()> {
-        self.open_base()?.replace_file(name, data, FILE_MODE, self.owner(), self.syncs())
+        self.base().reopen()?.replace_file(name, data, FILE_MODE, self.base().owner(), self.syncs())
     }
 
     fn missing(&self, what: &str, path: &str) -> Error {
-        let full = self.path().join(path);
+        let full = self.base().path().join(path);
         Error::new(Kind::NotFound, format!("there is no {what} {}", full.display())).with_path(&full)
     }
 }

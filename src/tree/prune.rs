@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use super::SnapshotInfo;
+use super::Tree;
 use super::work::old_names;
+use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, reserve, try_collect};
 use crate::name::{Group, Snapshot};
 use crate::progress::{OnProgress, Progress};
 use crate::prune::{Keep, Mark, Row, marks};
-use crate::store::{NoticeLevel, Store};
 use crate::zone::Zone;
 
 /// How a group is pruned.
@@ -46,7 +47,7 @@ enum Removal {
     Kept(Mark),
 }
 
-impl Store {
+impl Tree {
     /// Removes the snapshots of `group` that are not to be kept, the oldest first. Gives all that were there, the
     /// newest first.
     ///
@@ -58,7 +59,7 @@ impl Store {
     pub fn prune_group(&self, group: &Group, options: &PruneOptions) -> Result<Vec<Pruned>> {
         let PruneOptions { ref keep, ref zone, dry_run, ref progress } = *options;
         if !dry_run {
-            self.check_writable()?;
+            self.base().check_writable()?;
         }
         let mut progress = Progress::new(progress.clone());
         let infos = self.snapshots(group)?;
@@ -81,7 +82,7 @@ impl Store {
                     Ok(Removal::Kept(mark)) => entry.mark = mark,
                     Err(error) => {
                         let message = format!("removing {} failed: {}", entry.info.snapshot, error.message());
-                        self.notice(NoticeLevel::Warning, &message, error.path())?;
+                        self.base().notice(NoticeLevel::Warning, &message, error.path())?;
                         entry.error = Some(error);
                     }
                 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString};
 
-use super::Store;
+use super::Chunks;
 use super::iterate::ChunkDirId;
 use super::layout::{ChunkName, parse_file_name};
 use crate::digest::{DIGEST_HEX_LEN, Digest};
@@ -31,7 +31,7 @@ impl FoundFile {
 
 /// A directory of chunks, and what was in it when it was listed.
 pub struct ChunkDir<'a> {
-    store: &'a Store,
+    chunks: &'a Chunks,
     dir: Dir,
     id: ChunkDirId,
     /// Its files, by inode: near the order that they have on the disk, which is what reading their facts cold costs.
@@ -74,12 +74,12 @@ pub enum Swept {
     Removed(Usage),
 }
 
-impl Store {
+impl Chunks {
     /// Lists a directory of chunks; `None` if it is gone. A link is not followed.
     ///
     /// Errors: `Io`; `Format` if it is no directory.
     pub fn list_chunk_dir(&self, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>> {
-        let (chunks, dir_name) = (self.chunk_dir()?, id.name());
+        let (chunks, dir_name) = (self.dir(), id.name());
         let Some(dir) = chunks.open_child(dir_name.as_c_str())? else {
             if chunks.lstat(dir_name.as_c_str())?.is_none() {
                 return Ok(None);
@@ -96,7 +96,7 @@ impl Store {
             }
         }
         files.sort_unstable_by_key(|file| file.inode);
-        Ok(Some(ChunkDir { store: self, dir, id, files, temporaries }))
+        Ok(Some(ChunkDir { chunks: self, dir, id, files, temporaries }))
     }
 }
 
@@ -118,7 +118,7 @@ impl ChunkDir<'_> {
     pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {
         let name = ChunkName::new(self.id.layout, &file.digest);
         let name = file.bad.map_or(name, |number| name.bad(number));
-        let _one_at_a_time = self.store.stripe(&file.digest);
+        let _one_at_a_time = self.chunks.stripe(&file.digest);
         remove_if(&self.dir, name.in_dir(), Usage::of_chunk, is_garbage)
             .map_err(|error| error.with_digest(&file.digest))
     }

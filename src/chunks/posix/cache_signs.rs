@@ -8,10 +8,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use super::Layout;
 use super::layout::ChunkName;
-use super::{Layout, Store};
 use crate::digest::{DIGEST_SIZE, Digest};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::format::{INDEX_HEADER_SIZE, MAGIC_DYNAMIC_INDEX, MAGIC_FIXED_INDEX};
 use crate::sys::{Dir, FileKind, c_name};
 
@@ -29,27 +29,15 @@ const ENOUGH: usize = 3;
 /// What a finished snapshot has. Lower layers know nothing of it but this name.
 const MANIFEST_NAME: &str = "index.json.blob";
 
-impl Store {
-    /// Refuses to go on if the directory seems to be the cache of a store in S3.
-    ///
-    /// Errors: `Unsupported`.
-    pub(super) fn check_no_cache(&self) -> Result<()> {
-        // PBS gives every store four digits.
-        if self.0.not_s3_cache || self.0.layout != Layout::Hex4 {
-            return Ok(());
-        }
-        let Some(sign) = *self.0.s3_sign.get_or_init(|| Look::new(self).sign()) else { return Ok(()) };
-        let message = format!(
-            "{sign}, so it seems to be the cache of a store in S3, which can only be read; if it is none, it has to be \
-             opened as such"
-        );
-        Err(Error::new(Kind::Unsupported, message).of(self.path()))
-    }
+/// Why the store in `base` seems to be the cache of a store in S3, if it does.
+pub(super) fn sign(base: &Dir, chunks: &Dir) -> Option<&'static str> {
+    Look { base, chunks, dirs: Vec::new(), listed: 0, seen: Vec::new(), empty: 0 }.sign()
 }
 
 /// A look at some chunks of some snapshots. What cannot be looked at is no sign.
 struct Look<'a> {
-    store: &'a Store,
+    base: &'a Dir,
+    chunks: &'a Dir,
     /// Directories to list.
     dirs: Vec<Dir>,
     listed: usize,
@@ -57,14 +45,10 @@ struct Look<'a> {
     empty: usize,
 }
 
-impl<'a> Look<'a> {
-    fn new(store: &'a Store) -> Self {
-        Look { store, dirs: Vec::new(), listed: 0, seen: Vec::new(), empty: 0 }
-    }
-
+impl Look<'_> {
     fn sign(mut self) -> Option<&'static str> {
         for name in [c"ns", c"host", c"ct", c"vm"] {
-            self.dirs.extend(self.store.0.base.open_child(name).ok().flatten());
+            self.dirs.extend(self.base.open_child(name).ok().flatten());
         }
         while let Some(dir) = self.dirs.pop() {
             self.listed += 1;
@@ -129,7 +113,10 @@ impl<'a> Look<'a> {
 
     fn chunk(&mut self, digest: &Digest) -> Result<Option<&'static str>> {
         let name = ChunkName::new(Layout::Hex4, digest);
-        let chunks = self.store.chunk_dir_for(&name)?;
+        let (chunks, (layout, number)) = (self.chunks, name.dir());
+        if chunks.lstat(layout.dir_name(number).as_c_str())?.is_none_or(|stat| stat.kind != FileKind::Dir) {
+            return Ok(None);
+        }
         match chunks.lstat(name.as_c_str())? {
             Some(stat) if stat.kind == FileKind::File && stat.size == 0 => {
                 self.empty += 1;

@@ -3,10 +3,11 @@
 use std::io::Read;
 use std::sync::atomic::Ordering;
 
-use super::judge::{New, Old, Verdict, judge, judge_by_size};
 use super::layout::ChunkName;
-use super::{CHUNK_DIR_MODE, NoticeLevel, Store, SyncLevel};
+use super::{CHUNK_DIR_MODE, Chunks};
+use crate::base::{NoticeLevel, SyncLevel};
 use crate::blob::{Blob, Codec, update_crc};
+use crate::chunks::judge::{New, Old, Verdict, judge, judge_by_size};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{BLOB_HEADER_SIZE, BlobForm};
@@ -37,7 +38,7 @@ pub struct Inserted {
 enum Names {
     /// Before the insert returns.
     Synced,
-    /// Before an index that needs them: see [`Store::insert_for_index`].
+    /// Before an index that needs them: see [`Chunks::insert_for_index`].
     Later,
 }
 
@@ -45,10 +46,10 @@ enum Names {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leftover(u64);
 
-impl Store {
+impl Chunks {
     /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
     ///
-    /// That the two belong together is not checked; see [`Store::insert_verified`].
+    /// That the two belong together is not checked; see [`Chunks::insert_verified`].
     ///
     /// Errors: `Format` if `blob` is no blob, or too short for one; `Limit` if it is too long; `Exists` if something
     /// that is not a file has the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be
@@ -66,9 +67,9 @@ impl Store {
         Ok(inserted)
     }
 
-    /// As [`Store::insert`], and leaves two things to the caller. The chunk's name is on the disk only after
-    /// [`Store::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to
-    /// tell of a leftover, by [`Store::notice_leftover`]: on another thread, say.
+    /// As [`Chunks::insert`], and leaves two things to the caller. The chunk's name is on the disk only after
+    /// [`Chunks::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to
+    /// tell of a leftover, by [`Chunks::notice_leftover`]: on another thread, say.
     pub fn insert_for_index(&self, digest: &Digest, blob: &[u8]) -> Result<(Inserted, Option<Leftover>)> {
         check_len(digest, blob)?;
         let form = Blob::parse(blob).map_err(|error| error.with_digest(digest))?.form();
@@ -78,7 +79,7 @@ impl Store {
     /// Checks that the encoded `blob` holds the `size` bytes that `digest` names, as far as that can be told without a
     /// key, and stores it with a right CRC. A chunk that is there but does not load is replaced.
     ///
-    /// Errors: as [`Store::insert`], and `Corrupt` if the check fails.
+    /// Errors: as [`Chunks::insert`], and `Corrupt` if the check fails.
     pub fn insert_verified(&self, codec: &mut Codec, digest: &Digest, size: u64, blob: &[u8]) -> Result<Inserted> {
         check_len(digest, blob)?;
         let parsed = Blob::parse(blob).map_err(|error| error.with_digest(digest))?;
@@ -107,7 +108,7 @@ impl Store {
 
     /// Does `insert` while nobody else changes the chunk.
     fn under_stripe<T>(&self, digest: &Digest, insert: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let _one_at_a_time = self.stripe(digest);
         insert().map_err(|error| error.with_digest(digest))
     }
@@ -117,7 +118,7 @@ impl Store {
         let Some(Leftover(size)) = leftover else { return Ok(()) };
         let path = self.chunk_path(digest);
         let message = format!("{}: its {size} bytes were no blob but what a crash has left; replaced", path.display());
-        self.notice(NoticeLevel::Warning, &message, Some(&path))
+        self.base().notice(NoticeLevel::Warning, &message, Some(&path))
     }
 
     /// Whether the chunk's file is there, long enough to be one, and cannot be loaded.
@@ -199,9 +200,9 @@ impl Store {
         let name = ChunkName::new(self.0.layout, digest);
         let dir = self.open_its_dir(&name, names)?;
         let mut file = TempFile::create(&dir, name.in_dir(), 0o600)?;
-        file.set_owner_and_mode(self.0.owner, CHUNK_MODE)?;
+        file.set_owner_and_mode(self.base().owner(), CHUNK_MODE)?;
         file.write(blob)?;
-        match (self.0.sync, names) {
+        match (self.base().sync_level(), names) {
             (SyncLevel::None | SyncLevel::Filesystem, _) => file.commit(false)?,
             (SyncLevel::File, Names::Later) => {
                 file.sync()?;
@@ -218,7 +219,7 @@ impl Store {
     /// Opens the directory that the chunk's file belongs into, after making it if it is missing. What is made in it is
     /// made there, wherever its name leads by then.
     fn open_its_dir(&self, name: &ChunkName, names: Names) -> Result<Dir> {
-        let (chunks, (layout, number)) = (self.chunk_dir()?, name.dir());
+        let (chunks, (layout, number)) = (self.dir(), name.dir());
         let dir_name = layout.dir_name(number);
         if let Some(dir) = chunks.open_dir_for_names(dir_name.as_c_str())? {
             return Ok(dir);
@@ -227,8 +228,8 @@ impl Store {
             // Before there is a directory that somebody else may find.
             self.0.unsynced_dir.store(true, Ordering::SeqCst);
         }
-        let made = chunks.make_dir(dir_name.as_c_str(), CHUNK_DIR_MODE, self.0.owner)?;
-        if made && names == Names::Synced && self.0.sync == SyncLevel::File {
+        let made = chunks.make_dir(dir_name.as_c_str(), CHUNK_DIR_MODE, self.base().owner())?;
+        if made && names == Names::Synced && self.base().sync_level() == SyncLevel::File {
             chunks.sync()?;
         }
         chunks
@@ -238,7 +239,7 @@ impl Store {
 }
 
 /// Whether a file of these bytes counts as a chunk, whatever they are: a shorter one is what a crash has left, and for
-/// [`Store::has`] not there.
+/// [`Chunks::has`] not there.
 fn is_long_enough(raw: &[u8]) -> bool {
     let header_size = raw.get(..8).and_then(BlobForm::from_magic).map_or(BLOB_HEADER_SIZE, BlobForm::header_size);
     raw.len() >= header_size

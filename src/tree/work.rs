@@ -7,10 +7,12 @@ use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
 use super::DIR_MODE;
+use super::Tree;
+use crate::base::NoticeLevel;
 use crate::calendar::{TIME_LEN, parse_time};
 use crate::error::{Error, Kind, Result};
 use crate::name::{BackupType, Group, Namespace, Snapshot};
-use crate::store::{NoticeLevel, Store};
+
 use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Removed, c_name};
 
 /// The hidden directory that work directories lie in.
@@ -29,7 +31,7 @@ const MAX_REMOVED: u32 = 100;
 #[derive(Debug)]
 pub struct WorkDir {
     /// Where it comes from or goes to.
-    tree: Dir,
+    parent: Dir,
     place: Place,
     name: CString,
     dir: Dir,
@@ -53,8 +55,8 @@ impl Place {
     /// Opens the hidden directory in `above`, and makes it if it is missing.
     ///
     /// Errors: `Exists` if something has its name that is no directory; `Io`.
-    fn open(store: &Store, above: Dir) -> Result<Self> {
-        let (dir, _) = above.open_or_make_child(WORK_PLACE, PLACE_MODE, store.owner())?;
+    fn open(tree: &Tree, above: Dir) -> Result<Self> {
+        let (dir, _) = above.open_or_make_child(WORK_PLACE, PLACE_MODE, tree.base().owner())?;
         Ok(Place { above: Some(above), dir })
     }
 
@@ -68,11 +70,11 @@ impl Place {
 
 impl WorkDir {
     /// Makes the directory in which `snapshot` will be made. The caller holds the group's lock.
-    pub(super) fn create(store: &Store, snapshot: &Snapshot) -> Result<Self> {
+    pub(super) fn create(tree: &Tree, snapshot: &Snapshot) -> Result<Self> {
         let path = snapshot.group().path();
-        let tree = store.open_group(snapshot.group())?.ok_or_else(|| store.missing("group", &path))?;
-        let (place, (name, dir, lock)) = in_a_place(store, &path, |place| make_locked(store, place))?;
-        Ok(WorkDir { tree, place, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
+        let parent = tree.open_group(snapshot.group())?.ok_or_else(|| tree.missing("group", &path))?;
+        let (place, (name, dir, lock)) = in_a_place(tree, &path, |place| make_locked(tree, place))?;
+        Ok(WorkDir { parent, place, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
     }
 
     /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With
@@ -84,24 +86,24 @@ impl WorkDir {
     /// `None` if it is not there.
     ///
     /// Errors: those of [`Dir::check_removable`]; `Busy` if somebody holds the directory; `Io`.
-    pub(super) fn take_out(store: &Store, parent: &str, name: &str, is_held: bool, sync: bool) -> Result<Option<Self>> {
+    pub(super) fn take_out(tree: &Tree, path: &str, name: &str, is_held: bool, sync: bool) -> Result<Option<Self>> {
         let name = c_name(name)?;
-        let Some(tree) = store.open_base()?.open_below(parent)? else { return Ok(None) };
-        tree.check_removable(&name)?;
-        let Some(dir) = tree.open_child(&name)? else { return Ok(None) };
+        let Some(parent) = tree.base().reopen()?.open_below(path)? else { return Ok(None) };
+        parent.check_removable(&name)?;
+        let Some(dir) = parent.open_child(&name)? else { return Ok(None) };
         let lock = match is_held {
             true => None,
-            false => match Flock::on_dir(&tree, &name, LockMode::Exclusive)? {
+            false => match Flock::on_dir(&parent, &name, LockMode::Exclusive)? {
                 Attempt::Taken(lock) => Some(lock),
-                Attempt::Held => return Err(sys::busy(&tree.join(&name))),
+                Attempt::Held => return Err(sys::busy(&parent.join(&name))),
                 Attempt::Missing | Attempt::Replaced => return Ok(None),
             },
         };
-        let (place, out) = move_out(store, parent, &tree, &name)?;
+        let (place, out) = move_out(tree, path, &parent, &name)?;
         let mut work =
-            WorkDir { tree, place, name: out, dir, is_there: true, _lock: lock, process: ProcessMark::new() };
-        if sync && let Err(error) = work.tree.sync() {
-            work.is_there = work.place.dir.rename_new_into(&work.name, &work.tree, &name).is_err();
+            WorkDir { parent, place, name: out, dir, is_there: true, _lock: lock, process: ProcessMark::new() };
+        if sync && let Err(error) = work.parent.sync() {
+            work.is_there = work.place.dir.rename_new_into(&work.name, &work.parent, &name).is_err();
             return Err(error);
         }
         Ok(Some(work))
@@ -123,10 +125,10 @@ impl WorkDir {
     /// Errors: `Exists`, `Io`. If only the sync fails the snapshot is taken back, if that can be done.
     pub fn commit(mut self, snapshot: &Snapshot, sync: bool) -> Result<()> {
         let name = c_name(&snapshot.time_name())?;
-        self.place.dir.rename_new_into(&self.name, &self.tree, &name)?;
+        self.place.dir.rename_new_into(&self.name, &self.parent, &name)?;
         self.is_there = false;
-        if sync && let Err(error) = self.tree.sync() {
-            self.is_there = self.tree.rename_new_into(&name, &self.place.dir, &self.name).is_ok();
+        if sync && let Err(error) = self.parent.sync() {
+            self.is_there = self.parent.rename_new_into(&name, &self.place.dir, &self.name).is_ok();
             return Err(error);
         }
         Ok(())
@@ -136,12 +138,12 @@ impl WorkDir {
     /// already.
     ///
     /// Errors: that of the notice.
-    pub(super) fn remove(mut self, store: &Store) -> Result<()> {
+    pub(super) fn remove(mut self, tree: &Tree) -> Result<()> {
         self.is_there = false;
         let Err(error) = self.place.dir.remove_tree(&self.name) else { return Ok(()) };
         let path = self.path();
         let message = format!("{} stays, until garbage collection can remove it: {}", path.display(), error.message());
-        store.notice(NoticeLevel::Warning, &message, Some(&path))
+        tree.base().notice(NoticeLevel::Warning, &message, Some(&path))
     }
 }
 
@@ -160,12 +162,12 @@ impl Drop for WorkDir {
 /// Does `work` in the hidden directory that is meant for what lies in `path`, below the store: the one in the topmost
 /// directory on the way there that is on the same file system, so that a rename leads from one to the other. Where this
 /// user may not write, the next one down serves.
-fn in_a_place<T>(store: &Store, path: &str, mut work: impl FnMut(&Place) -> Result<T>) -> Result<(Place, T)> {
+fn in_a_place<T>(tree: &Tree, path: &str, mut work: impl FnMut(&Place) -> Result<T>) -> Result<(Place, T)> {
     let mut attempts = 0;
-    let mut candidates = homes(store, path)?.into_iter().peekable();
+    let mut candidates = homes(tree, path)?.into_iter().peekable();
     while let Some(above) = candidates.peek() {
         let is_last = attempts + 1 == MAX_REMOVED;
-        let done = Place::open(store, above.reopen()?).and_then(|place| {
+        let done = Place::open(tree, above.reopen()?).and_then(|place| {
             let done = work(&place).inspect_err(|_| place.leave())?;
             Ok((place, done))
         });
@@ -181,13 +183,13 @@ fn in_a_place<T>(store: &Store, path: &str, mut work: impl FnMut(&Place) -> Resu
             other => return other,
         }
     }
-    Err(store.missing("directory", path))
+    Err(tree.missing("directory", path))
 }
 
 /// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are not among
 /// them: PBS takes whatever is in one for a namespace.
-fn homes(store: &Store, path: &str) -> Result<Vec<Dir>> {
-    let mut dir = store.open_base()?;
+fn homes(tree: &Tree, path: &str) -> Result<Vec<Dir>> {
+    let mut dir = tree.base().reopen()?;
     let mut homes = vec![dir.reopen()?];
     // Each namespace is two names: `ns`, and its own.
     let mut is_namespaces = false;
@@ -197,7 +199,7 @@ fn homes(store: &Store, path: &str) -> Result<Vec<Dir>> {
         if dir.is_mount(&name)? {
             homes.clear();
         }
-        dir = dir.open_child(&name)?.ok_or_else(|| store.missing("directory", path))?;
+        dir = dir.open_child(&name)?.ok_or_else(|| tree.missing("directory", path))?;
         if !is_namespaces {
             homes.push(dir.reopen()?);
         }
@@ -206,10 +208,10 @@ fn homes(store: &Store, path: &str) -> Result<Vec<Dir>> {
 }
 
 /// Makes a directory that has a lock on it.
-fn make_locked(store: &Store, place: &Place) -> Result<(CString, Dir, Flock)> {
+fn make_locked(tree: &Tree, place: &Place) -> Result<(CString, Dir, Flock)> {
     loop {
         let name = sys::random_name()?;
-        if !place.dir.make_dir(&name, DIR_MODE, store.owner())? {
+        if !place.dir.make_dir(&name, DIR_MODE, tree.base().owner())? {
             continue;
         }
         let opened = Flock::on_dir(&place.dir, &name, LockMode::Exclusive).and_then(|attempt| {
@@ -228,18 +230,18 @@ fn make_locked(store: &Store, place: &Place) -> Result<(CString, Dir, Flock)> {
     }
 }
 
-/// Moves `name`, in `tree`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in
-/// `tree` under a name that no listing shows: that it goes is what makes room.
-fn move_out(store: &Store, path: &str, tree: &Dir, name: &CStr) -> Result<(Place, CString)> {
-    let moved = in_a_place(store, path, |place| {
+/// Moves `name`, in `parent`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in
+/// `parent` under a name that no listing shows: that it goes is what makes room.
+fn move_out(tree: &Tree, path: &str, parent: &Dir, name: &CStr) -> Result<(Place, CString)> {
+    let moved = in_a_place(tree, path, |place| {
         let out = sys::random_name()?;
-        tree.rename_new_into(name, &place.dir, &out).map(|()| out)
+        parent.rename_new_into(name, &place.dir, &out).map(|()| out)
     });
     match moved {
         Err(error) if error.errno().is_some_and(sys::is_full) => {
             let out = sys::temporary_name(name)?;
-            tree.rename_new(name, &out)?;
-            Ok((Place { above: None, dir: tree.reopen()? }, out))
+            parent.rename_new(name, &out)?;
+            Ok((Place { above: None, dir: parent.reopen()? }, out))
         }
         other => other,
     }
@@ -267,7 +269,7 @@ pub enum Sweep {
     Count,
 }
 
-impl Store {
+impl Tree {
     /// Removes what crashes have left in the hidden directories and, under old names, in groups, if nobody holds it and
     /// `is_stale` agrees to when it was last changed, in seconds since 1970; gives what that was. Who makes something
     /// there holds it.
@@ -276,7 +278,7 @@ impl Store {
     ///
     /// Errors: that of the notice.
     pub fn sweep_work(&self, sweep: Sweep, is_stale: &mut dyn FnMut(i64) -> bool) -> Result<Removed> {
-        let mut sweeper = Sweeper { store: self, sweep, is_stale, sum: Removed::default() };
+        let mut sweeper = Sweeper { tree: self, sweep, is_stale, sum: Removed::default() };
         sweeper.namespace(&Namespace::root())?;
         Ok(sweeper.sum)
     }
@@ -287,7 +289,7 @@ impl Store {
     /// Errors: that of the notice.
     pub(super) fn sweep_held_group(&self, group: &Group) -> Result<()> {
         let is_stale = &mut |_| true;
-        let mut sweeper = Sweeper { store: self, sweep: Sweep::Remove, is_stale, sum: Removed::default() };
+        let mut sweeper = Sweeper { tree: self, sweep: Sweep::Remove, is_stale, sum: Removed::default() };
         let swept = self.open_group(group).and_then(|dir| {
             let Some(dir) = dir else { return Ok(()) };
             old_names(&dir)?.iter().try_for_each(|name| sweeper.entry(&dir, name))
@@ -303,14 +305,14 @@ impl Store {
         if error.kind() == Kind::Cancelled {
             return Err(error.clone());
         }
-        let path = self.path().join(path);
+        let path = self.base().path().join(path);
         let message = format!("what a crash has left in {} stays: {}", path.display(), error.message());
-        self.notice(NoticeLevel::Warning, &message, Some(&path))
+        self.base().notice(NoticeLevel::Warning, &message, Some(&path))
     }
 }
 
 struct Sweeper<'a> {
-    store: &'a Store,
+    tree: &'a Tree,
     sweep: Sweep,
     is_stale: &'a mut dyn FnMut(i64) -> bool,
     sum: Removed,
@@ -354,7 +356,7 @@ impl Sweeper<'_> {
             }
             // Whoever makes something under such a name holds the group.
             if sweeper.sweep == Sweep::Remove && lock.is_none() {
-                match sweeper.store.lock_group(group) {
+                match sweeper.tree.lock_group(group) {
                     Err(error) if [Kind::Busy, Kind::NotFound].contains(&error.kind()) => return Ok(()),
                     held => lock = Some(held?),
                 }
@@ -365,12 +367,12 @@ impl Sweeper<'_> {
 
     /// Gives `visit` all names in the directory `path` below the store. What fails brings a notice.
     fn each_in(&mut self, path: &str, mut visit: impl FnMut(&mut Self, &Dir, &CStr) -> Result<()>) -> Result<()> {
-        let store = self.store;
-        let visited = store.open_base().and_then(|base| {
+        let tree = self.tree;
+        let visited = tree.base().reopen().and_then(|base| {
             let Some(dir) = base.open_below(path)? else { return Ok(()) };
             dir.names()?.try_for_each(|name| visit(self, &dir, &name?))
         });
-        visited.or_else(|error| store.tell_of_leftover(Path::new(path), &error))
+        visited.or_else(|error| tree.tell_of_leftover(Path::new(path), &error))
     }
 
     /// Sweeps the hidden directory in `above`.
@@ -411,7 +413,7 @@ impl Sweeper<'_> {
                 self.sum.bytes = self.sum.bytes.saturating_add(bytes);
                 Ok(())
             }
-            Err(error) => self.store.tell_of_leftover(&dir.join(name), &error),
+            Err(error) => self.tree.tell_of_leftover(&dir.join(name), &error),
         }
     }
 }

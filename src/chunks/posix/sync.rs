@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Inner, Store, SyncLevel};
+use super::Chunks;
+use crate::base::SyncLevel;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, reserve};
 use crate::progress::Progress;
@@ -36,7 +37,7 @@ impl Unsynced {
         self.reused = true;
     }
 
-    /// Adds the chunk `digest`, which came into the store by [`Store::insert_for_index`].
+    /// Adds the chunk `digest`, which came into the store by [`Chunks::insert_for_index`].
     ///
     /// Errors: `NoMemory`.
     pub fn add(&mut self, digest: &Digest) -> Result<()> {
@@ -75,31 +76,27 @@ impl Unsynced {
     }
 }
 
-impl Store {
+impl Chunks {
     /// Brings the file system of the store to the disk, whatever the sync level.
     ///
     /// Errors: `Io`; `State` ever after, because the system reports what it could not write only once.
     pub fn sync(&self) -> Result<()> {
-        self.sync_by(|| {
-            let Inner { base, chunks, chunks_elsewhere, .. } = &*self.0;
-            let mut result = chunks.as_ref().unwrap_or(base).sync_filesystem();
-            if *chunks_elsewhere {
-                result = result.and(base.sync_filesystem());
-            }
-            result
+        self.base().sync_by(|| {
+            let result = self.dir().sync_filesystem();
+            if self.0.elsewhere { result.and(self.base().dir().sync_filesystem()) } else { result }
         })
     }
 
     /// Brings to the disk what must be there before an index of these chunks may appear, by the sync level.
     ///
-    /// Errors: as [`Store::sync`]; `NotFound` if a directory of chunks has vanished.
+    /// Errors: as [`Chunks::sync`]; `NotFound` if a directory of chunks has vanished.
     pub fn sync_before_index(&self, unsynced: &Unsynced) -> Result<()> {
         self.sync_before_index_telling(unsynced, &mut Progress::default())
     }
 
-    /// As [`Store::sync_before_index`]; `progress` is told of each step of its phase, and can stop it.
+    /// As [`Chunks::sync_before_index`]; `progress` is told of each step of its phase, and can stop it.
     pub fn sync_before_index_telling(&self, unsynced: &Unsynced, progress: &mut Progress) -> Result<()> {
-        match self.0.sync {
+        match self.base().sync_level() {
             SyncLevel::None => progress.tick(),
             SyncLevel::File if !unsynced.reused => self.sync_names(unsynced, progress),
             SyncLevel::File | SyncLevel::Filesystem => {
@@ -122,33 +119,22 @@ impl Store {
         progress.stage.total = numbers().count() as u64;
         for number in numbers() {
             progress.tick()?;
-            let chunks = self.chunk_dir()?;
+            let chunks = self.dir();
             let name = self.0.layout.dir_name(number);
             let dir = chunks.open_dir(name.as_c_str())?.ok_or_else(|| {
                 Error::at(Kind::NotFound, &chunks.join(name.as_c_str()), "has vanished, with its chunks")
             })?;
-            self.sync_by(|| dir.sync())?;
+            self.base().sync_by(|| dir.sync())?;
             progress.stage.done += 1;
         }
         progress.tick()?;
         // Whoever has made them may not have synced the names of the directories themselves.
-        if progress.stage.total > 0 { self.sync_by(|| self.chunk_dir()?.sync()) } else { Ok(()) }
+        if progress.stage.total > 0 { self.base().sync_by(|| self.dir().sync()) } else { Ok(()) }
     }
 
     /// Brings the names of the chunk directories to the disk, if this store's ingests may have made some.
     pub(super) fn sync_new_dirs(&self) -> Result<()> {
-        if self.0.unsynced_dir.load(Ordering::SeqCst) { self.chunk_dir()?.sync() } else { Ok(()) }
-    }
-
-    /// Syncs what has been written without a word about its success, and remembers a failure.
-    fn sync_by(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
-        if self.0.sync_failed.load(Ordering::Relaxed) {
-            let why = "an earlier sync has failed, and chunks may be lost";
-            return Err(Error::new(Kind::State, why).of(self.path()));
-        }
-        let result = sync();
-        self.0.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        result
+        if self.0.unsynced_dir.load(Ordering::SeqCst) { self.dir().sync() } else { Ok(()) }
     }
 }
 

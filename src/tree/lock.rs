@@ -4,11 +4,12 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
-use crate::store::{Store, TreeLocks};
 use crate::sys::{Attempt, Dir, Flock, LockMode, Owner, busy, c_name, wait_for};
+use crate::tree::TreeLocks;
 
 /// How long the lock of a manifest is waited for.
 const MANIFEST_WAIT_MS: u64 = 5000;
@@ -44,12 +45,12 @@ enum Target {
     },
 }
 
-impl Store {
+impl Tree {
     /// Holds a group alone; never waits.
     ///
-    /// Errors: `Busy`, with the path; those of [`Store::check_writable`]; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; those of [`Tree::check_writable`]; `NotFound`, `Io`.
     pub fn lock_group(&self, group: &Group) -> Result<TreeLock> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let path = group.path();
         let target = self.target(group.namespace(), &group.name(), || Target::Directory(path.clone()))?;
         let lock = self.lock_now(&target, LockMode::Exclusive)?;
@@ -58,10 +59,10 @@ impl Store {
 
     /// Holds a snapshot, alone or beside others that share it; never waits.
     ///
-    /// Errors: `Busy`, with the path; if alone, those of [`Store::check_writable`]; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; if alone, those of [`Tree::check_writable`]; `NotFound`, `Io`.
     pub fn lock_snapshot(&self, snapshot: &Snapshot, mode: LockMode) -> Result<TreeLock> {
         if mode == LockMode::Exclusive {
-            self.check_writable()?;
+            self.base().check_writable()?;
         }
         let target = self.snapshot_target(snapshot)?;
         let lock = self.lock_now(&target, mode)?;
@@ -81,9 +82,9 @@ impl Store {
 
     /// Holds a manifest alone, after waiting for it for 5 seconds at most.
     ///
-    /// Errors: `Busy`, with the path; those of [`Store::check_writable`]; `NotFound` if there is no manifest; `Io`.
+    /// Errors: `Busy`, with the path; those of [`Tree::check_writable`]; `NotFound` if there is no manifest; `Io`.
     pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let target = self.manifest_target(snapshot)?;
         wait_for(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
     }
@@ -92,7 +93,7 @@ impl Store {
     /// so the caller holds the snapshot, or its group.
     pub fn remove_lock_files(&self, snapshot: &Snapshot) -> Result<()> {
         for target in [self.manifest_target(snapshot)?, self.snapshot_target(snapshot)?] {
-            let (Target::File { below, name }, TreeLocks::Files { dir, .. }) = (target, self.tree_locks()) else {
+            let (Target::File { below, name }, TreeLocks::Files { dir, .. }) = (target, self.locks()) else {
                 continue;
             };
             match Dir::open(dir).and_then(|dir| dir.open_below(&below)) {
@@ -109,7 +110,7 @@ impl Store {
         let (group, time) = (snapshot.group(), snapshot.time_name());
         self.target(group.namespace(), &format!("{}/{time}/.index.json.lck", group.name()), || {
             let path = snapshot.path();
-            match self.tree_locks() {
+            match self.locks() {
                 TreeLocks::Directories => Target::Manifest(path),
                 TreeLocks::Files { store, .. } => {
                     Target::File { below: format!("{store}/{path}"), name: format!("{time}.index.json.lck") }
@@ -126,7 +127,7 @@ impl Store {
 
     /// The lock file of `path`, relative to the namespace, or else what `old` says.
     fn target(&self, namespace: &Namespace, path: &str, old: impl FnOnce() -> Target) -> Result<Target> {
-        match self.tree_locks() {
+        match self.locks() {
             TreeLocks::Files { dir, store } if !has_old_locking(dir)? => {
                 let (below, name) = lock_file(namespace, path);
                 Ok(Target::File { below: format!("{store}/{below}"), name })
@@ -155,12 +156,12 @@ impl Store {
     /// Opens the directory `below` that of all lock files; what is missing is made. Links below that one are not
     /// followed.
     fn open_lock_dir(&self, below: &str) -> Result<Dir> {
-        let TreeLocks::Files { dir, .. } = self.tree_locks() else {
+        let TreeLocks::Files { dir, .. } = self.locks() else {
             return Err(Error::new(Kind::Internal, "a lock file without a place for it"));
         };
-        let mut dir = open_or_make(dir, self.owner())?;
+        let mut dir = open_or_make(dir, self.base().owner())?;
         for name in below.split('/').filter(|name| !name.is_empty()) {
-            dir = dir.open_or_make_child(&c_name(name)?, LOCK_DIR_MODE, self.owner())?.0;
+            dir = dir.open_or_make_child(&c_name(name)?, LOCK_DIR_MODE, self.base().owner())?.0;
         }
         Ok(dir)
     }
@@ -171,19 +172,19 @@ impl Store {
             Target::File { below, name } => {
                 let dir = self.open_lock_dir(below)?;
                 let name = c_name(name)?;
-                Ok((Flock::on_lock_file(&dir, &name, self.owner(), mode)?, dir.join(&name)))
+                Ok((Flock::on_lock_file(&dir, &name, self.base().owner(), mode)?, dir.join(&name)))
             }
             Target::Directory(path) => {
                 let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-                let full = self.path().join(path);
-                match self.open_base()?.open_below(parent)? {
+                let full = self.base().path().join(path);
+                match self.base().reopen()?.open_below(parent)? {
                     Some(parent) => Ok((Flock::on_dir(&parent, &c_name(name)?, mode)?, full)),
                     None => Ok((Attempt::Missing, full)),
                 }
             }
             Target::Manifest(path) => {
-                let full = self.path().join(path).join(MANIFEST_NAME);
-                match self.open_base()?.open_below(path)? {
+                let full = self.base().path().join(path).join(MANIFEST_NAME);
+                match self.base().reopen()?.open_below(path)? {
                     Some(dir) => Ok((Flock::on_file(&dir, &c_name(MANIFEST_NAME)?, mode)?, full)),
                     None => Ok((Attempt::Missing, full)),
                 }

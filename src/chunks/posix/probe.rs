@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use super::Store;
+use super::Chunks;
 use super::layout::{ChunkName, Layout};
 use crate::blob::Codec;
 use crate::digest::Digest;
@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 3;
 /// comes.
 const STEP_BACK: i64 = 2;
 
-impl Store {
+impl Chunks {
     /// Finds out whether a touch sets the access time to now, and gives how many seconds the file system's clock is
     /// behind.
     ///
@@ -46,13 +46,13 @@ impl Store {
         if let Some((name, digest)) = chunk {
             let _one_at_a_time = self.stripe(&digest);
             // What nobody refers to must not live for being probed, but that of PBS does.
-            return probe(self.chunk_dir()?, name.as_c_str(), digest != ZERO_CHUNK_DIGEST);
+            return probe(self.dir(), name.as_c_str(), digest != ZERO_CHUNK_DIGEST);
         }
-        probe(&self.0.base, c".lock", false)
+        probe(self.base().dir(), c".lock", false)
     }
 
     fn any_chunk(&self) -> Result<Option<(ChunkName, Digest)>> {
-        for entry in self.chunks()? {
+        for entry in self.iter()? {
             let entry = entry?;
             if entry.bad.is_none()
                 && let Some((name, _)) = self.find(&entry.digest)?
@@ -72,7 +72,7 @@ pub(super) fn zero_chunk(layout: Layout) -> Result<(ChunkName, Vec<u8>)> {
     Ok((ChunkName::new(layout, &ZERO_CHUNK_DIGEST), Codec::new().encode_vec(&zeros, true)?))
 }
 
-/// Probes with the file `name`; see [`Store::probe_atime`]. With `restore` it gets back the time that it had.
+/// Probes with the file `name`; see [`Chunks::probe_atime`]. With `restore` it gets back the time that it had.
 pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
     let mut why = "it is replaced again and again".to_owned();
     // Somebody may replace it meanwhile, or read it, which moves the access time too.
@@ -135,7 +135,7 @@ fn refused(dir: &Dir, name: &CStr, why: &str) -> Error {
 mod tests {
     use super::*;
     use crate::hash::sha256;
-    use crate::store::StoreOptions;
+    use crate::store::{Store, StoreOptions};
     use crate::testing::Scratch;
 
     #[test]
@@ -167,26 +167,27 @@ mod tests {
     fn a_probe_leaves_the_time_of_an_ordinary_chunk() {
         let scratch = Scratch::new();
         let store = Store::create(scratch.path(), &StoreOptions::default()).unwrap();
-        let touched = |name: &CStr| store.0.base.lstat(name).unwrap().unwrap().atime;
-        store.0.base.set_atime(c".lock", 1000).unwrap();
-        assert!(store.probe_atime().unwrap() <= 1);
+        let chunks = store.chunks();
+        let touched = |name: &CStr| store.base().dir().lstat(name).unwrap().unwrap().atime;
+        store.base().dir().set_atime(c".lock", 1000).unwrap();
+        assert!(chunks.probe_atime().unwrap() <= 1);
         assert!(touched(c".lock") > 1000, "there is no chunk");
-        store.0.base.set_atime(c".lock", 1000).unwrap();
+        store.base().dir().set_atime(c".lock", 1000).unwrap();
 
         let insert = |data: &[u8]| {
             let (digest, blob) = (sha256(data), Codec::new().encode_vec(data, true).unwrap());
-            store.insert(&digest, &blob, crate::store::InsertOptions::default()).unwrap();
-            let name = ChunkName::new(store.layout(), &digest);
-            store.chunk_dir().unwrap().set_atime(name.as_c_str(), 2000).unwrap();
+            chunks.insert(&digest, &blob, crate::chunks::InsertOptions::default()).unwrap();
+            let name = ChunkName::new(chunks.layout(), &digest);
+            chunks.dir().set_atime(name.as_c_str(), 2000).unwrap();
             name
         };
-        let atime = |name: &ChunkName| store.chunk_dir().unwrap().lstat(name.as_c_str()).unwrap().unwrap().atime;
+        let atime = |name: &ChunkName| chunks.dir().lstat(name.as_c_str()).unwrap().unwrap().atime;
         let ordinary = insert(b"any");
-        assert!(store.probe_atime().unwrap() <= 1);
+        assert!(chunks.probe_atime().unwrap() <= 1);
         assert_eq!((atime(&ordinary), touched(c".lock")), (2000, 1000));
 
         let zeros = insert(&vec![0; ZERO_CHUNK_SIZE]);
-        assert!(store.probe_atime().unwrap() <= 1);
+        assert!(chunks.probe_atime().unwrap() <= 1);
         assert!(atime(&zeros) > 2000);
         assert_eq!((atime(&ordinary), touched(c".lock")), (2000, 1000));
     }

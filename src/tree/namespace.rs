@@ -2,10 +2,9 @@
 
 use std::ffi::CStr;
 
-use super::DIR_MODE;
+use super::{DIR_MODE, Tree};
 use crate::error::{Error, Kind, Result};
 use crate::name::Namespace;
-use crate::store::Store;
 use crate::sys::{Dir, c_name};
 
 /// What may be in the directory of a namespace.
@@ -14,13 +13,13 @@ const PLACES: [&CStr; 4] = [c"ns", c"ct", c"host", c"vm"];
 /// Attempts to make what others keep removing.
 const MAX_REMOVED: u32 = 100;
 
-impl Store {
+impl Tree {
     /// Makes a namespace, and those above it, if they are not there, and brings them to the disk by the sync level.
     ///
     /// Errors: `Exists` if something that is no directory is in the way; `Busy`, with the path, if others keep removing
-    /// it; those of [`Store::check_writable`]; `Io`.
+    /// it; those of [`Base::check_writable`]; `Io`.
     pub fn create_namespace(&self, namespace: &Namespace) -> Result<()> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let path = namespace.path();
         for _ in 0..MAX_REMOVED {
             match self.make_namespace(&path) {
@@ -29,13 +28,13 @@ impl Store {
                 other => return other,
             }
         }
-        Err(Error::at(Kind::Busy, &self.path().join(path), "is removed again and again"))
+        Err(Error::at(Kind::Busy, &self.base().path().join(path), "is removed again and again"))
     }
 
     fn make_namespace(&self, path: &str) -> Result<()> {
-        let mut dir = self.open_base()?;
+        let mut dir = self.base().reopen()?;
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            let (child, _) = dir.open_or_make_child(&c_name(name)?, DIR_MODE, self.owner())?;
+            let (child, _) = dir.open_or_make_child(&c_name(name)?, DIR_MODE, self.base().owner())?;
             if self.syncs() {
                 dir.sync()?;
             }
@@ -48,9 +47,9 @@ impl Store {
     /// something in makes it again.
     ///
     /// Errors: `Argument` for the root; `NotFound`; `Exists`, with the path, of what is in it; those of
-    /// [`Store::check_writable`]; `Io`.
+    /// [`Base::check_writable`]; `Io`.
     pub fn remove_namespace(&self, namespace: &Namespace) -> Result<()> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let path = namespace.path();
         let Some((above, name)) = path.rsplit_once('/') else {
             return Err(Error::new(Kind::Argument, "the root is no namespace that could be removed"));

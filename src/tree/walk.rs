@@ -21,11 +21,12 @@ use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::path::PathBuf;
 
+use super::Tree;
 use super::{Place, no_directory};
+use crate::chunks::{Swept, Usage, sweep_temporary};
 use crate::error::{Error, Kind, Result, push};
 use crate::format::IndexKind;
 use crate::name::{ArchiveKind, check_id, index_kind};
-use crate::store::{Store, Swept, Usage, sweep_temporary};
 use crate::sys::{self, Dir, FileKind};
 
 /// Directories below one another, the store's own among them. An open file is held for each.
@@ -69,12 +70,12 @@ impl FoundArchive<'_> {
 /// Takes what a walk meets, and the directory that it is in or that it is: a path below the store's.
 pub type OnMet<'a> = dyn FnMut(&[u8], Met<'_>) -> Result<()> + 'a;
 
-impl Store {
+impl Tree {
     /// Goes through everything below the store, by the rules above.
     ///
     /// Errors: those of `on_met`; `NoMemory`; `Io` if the store's directory cannot be opened.
     pub fn walk(&self, on_met: &mut OnMet<'_>) -> Result<()> {
-        let top = Level { dir: self.open_base()?, path: Vec::new(), place: Place::Namespace, below: Vec::new() };
+        let top = Level { dir: self.base().reopen()?, path: Vec::new(), place: Place::Namespace, below: Vec::new() };
         let mut open = vec![top.list(on_met)?];
         loop {
             let is_deepest = open.len() == MAX_DEPTH;
@@ -119,7 +120,7 @@ impl Store {
 
     /// The directory of `path`, and the last name; `None` if it is gone. Links are not followed.
     fn open_parent(&self, path: &[u8]) -> Result<Option<(Dir, CString)>> {
-        let mut dir = self.open_base()?;
+        let mut dir = self.base().reopen()?;
         let mut names = path.split(|&byte| byte == b'/').peekable();
         while let Some(name) = names.next() {
             let name = CString::new(name).map_err(|_| Error::new(Kind::Internal, "a name holds a NUL byte"))?;

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::Store;
+use super::Chunks;
 use super::layout::ChunkName;
 use crate::blob::Blob;
 use crate::crypt::Tolerance;
@@ -47,7 +47,7 @@ impl ChunkVersion {
     }
 }
 
-impl Store {
+impl Chunks {
     /// The path at which the chunk `digest` is written.
     pub fn chunk_path(&self, digest: &Digest) -> PathBuf {
         self.path_of(&ChunkName::new(self.0.layout, digest))
@@ -58,13 +58,13 @@ impl Store {
         Ok(self.find(digest)?.map(|(_, stat)| stat.size))
     }
 
-    /// Touches the chunk `digest` if the store has it, as [`Store::has`] sees it, and gives its length.
+    /// Touches the chunk `digest` if the store has it, as [`Chunks::has`] sees it, and gives its length.
     pub fn touch_if_present(&self, digest: &Digest) -> Result<Option<u64>> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         // Garbage collection must not remove it between the look and the touch.
         let _one_at_a_time = self.stripe(digest);
         match self.find(digest)? {
-            Some((name, stat)) if self.chunk_dir()?.touch(name.as_c_str())? => Ok(Some(stat.size)),
+            Some((name, stat)) if self.dir().touch(name.as_c_str())? => Ok(Some(stat.size)),
             _ => Ok(None),
         }
     }
@@ -90,7 +90,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Touches the bad copies of chunk `digest`, as [`Store::mark`] does the chunk.
+    /// Touches the bad copies of chunk `digest`, as [`Chunks::mark`] does the chunk.
     pub fn mark_bad_copies(&self, digest: &Digest) -> Result<()> {
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
@@ -102,7 +102,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether something has the name of chunk `digest`: what [`Store::mark`] says, without the touch.
+    /// Whether something has the name of chunk `digest`: what [`Chunks::mark`] says, without the touch.
     pub fn has_file(&self, digest: &Digest) -> Result<bool> {
         for layout in self.layouts() {
             let name = ChunkName::new(layout, digest);
@@ -120,7 +120,7 @@ impl Store {
         self.load_tolerant(digest, max_len, Tolerance::default(), out)
     }
 
-    /// As [`Store::load`], with what `tolerance` says.
+    /// As [`Chunks::load`], with what `tolerance` says.
     pub fn load_tolerant<'a>(
         &self,
         digest: &Digest,
@@ -132,12 +132,12 @@ impl Store {
         Blob::load_tolerant(out, tolerance).map_err(|error| self.describe(error, &name, digest))
     }
 
-    /// As [`Store::load`], whatever the bytes are; for salvage.
+    /// As [`Chunks::load`], whatever the bytes are; for salvage.
     pub fn load_raw(&self, digest: &Digest, max_len: usize, out: &mut Vec<u8>) -> Result<()> {
         self.read(digest, max_len, out).map(drop)
     }
 
-    /// As [`Store::load_raw`], behind what `out` has; gives what was read. With `anew` it is read from the disk,
+    /// As [`Chunks::load_raw`], behind what `out` has; gives what was read. With `anew` it is read from the disk,
     /// as far as the system can be made to.
     pub fn append_raw(&self, digest: &Digest, max_len: usize, anew: bool, out: &mut Vec<u8>) -> Result<ChunkVersion> {
         self.append(digest, max_len, anew, out).map(|(_, file)| file)
@@ -163,7 +163,7 @@ impl Store {
         Ok((name, ChunkVersion::new(&stat)))
     }
 
-    /// Which version of chunk `digest` there is, as [`Store::has`] sees it.
+    /// Which version of chunk `digest` there is, as [`Chunks::has`] sees it.
     pub fn chunk_version(&self, digest: &Digest) -> Result<Option<ChunkVersion>> {
         Ok(self.find(digest)?.map(|(_, stat)| ChunkVersion::new(&stat)))
     }
@@ -174,9 +174,9 @@ impl Store {
         self.mark_bad_if(digest, |_| true)
     }
 
-    /// As [`Store::mark_bad`], if `is_it` knows the version: somebody may have put a good one in its place.
+    /// As [`Chunks::mark_bad`], if `is_it` knows the version: somebody may have put a good one in its place.
     pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkVersion) -> bool) -> Result<Option<u8>> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let _one_at_a_time = self.stripe(digest);
         // The file that a load would read.
         let Some((name, _, stat)) = self.open_chunk(digest)? else { return Ok(None) };
@@ -228,7 +228,7 @@ impl Store {
 
     /// The path of a chunk's file, for messages.
     pub(super) fn path_of(&self, name: &ChunkName) -> PathBuf {
-        self.path().join(".chunks").join(OsStr::from_bytes(name.as_c_str().to_bytes()))
+        self.base().path().join(".chunks").join(OsStr::from_bytes(name.as_c_str().to_bytes()))
     }
 
     fn describe(&self, error: Error, name: &ChunkName, digest: &Digest) -> Error {
@@ -249,7 +249,7 @@ impl Store {
     fn not_found(&self, digest: &Digest) -> Error {
         let path = self.chunk_path(digest);
         let why = if self.has_empty_file(digest).unwrap_or(false) { ": its file is empty" } else { "" };
-        let message = format!("chunk {digest} is not in the store {}{why}", self.path().display());
+        let message = format!("chunk {digest} is not in the store {}{why}", self.base().path().display());
         Error::new(Kind::NotFound, message).with_path(&path).with_digest(digest)
     }
 }

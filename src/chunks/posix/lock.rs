@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Store;
+use super::Chunks;
 use crate::error::{Error, Kind, Result};
 use crate::sys::{self, LockFile, LockMode, ProcessMark};
 
@@ -40,23 +40,23 @@ impl Locks {
 /// A writer's hold on the store. Dropping it lets go.
 #[derive(Debug)]
 pub struct SharedLock {
-    store: Store,
+    chunks: Chunks,
     ticket: u64,
 }
 
 /// The hold on the store of garbage collection, or a conversion. Dropping it lets go.
 #[derive(Debug)]
 pub struct ExclusiveLock {
-    store: Store,
+    chunks: Chunks,
 }
 
-impl Store {
+impl Chunks {
     /// Holds the store as a writer; never waits.
     ///
     /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `State` if the store has got another
-    /// layout since it was opened; those of [`Store::check_writable`]; `Io`.
+    /// layout since it was opened; those of [`Chunks::check_writable`]; `Io`.
     pub fn lock_shared(&self) -> Result<SharedLock> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let mut holders = self.0.locks.holders();
         if holders.shared.is_empty() && !holders.exclusive {
             self.lock_file(&mut holders, LockMode::Shared)?;
@@ -64,21 +64,21 @@ impl Store {
         let ticket = holders.next_ticket;
         holders.next_ticket += 1;
         holders.shared.insert(ticket, sys::now());
-        Ok(SharedLock { store: self.clone(), ticket })
+        Ok(SharedLock { chunks: self.clone(), ticket })
     }
 
     /// Holds the store against every other process and every other open store; never waits.
     ///
-    /// Errors: as [`Store::lock_shared`].
+    /// Errors: as [`Chunks::lock_shared`].
     pub fn lock_exclusive(&self) -> Result<ExclusiveLock> {
-        self.check_writable()?;
+        self.base().check_writable()?;
         let mut holders = self.0.locks.holders();
         if holders.exclusive {
             return Err(self.busy());
         }
         self.lock_file(&mut holders, LockMode::Exclusive)?;
         holders.exclusive = true;
-        Ok(ExclusiveLock { store: self.clone() })
+        Ok(ExclusiveLock { chunks: self.clone() })
     }
 
     /// When the oldest of this open store's writers began, in seconds since 1970.
@@ -87,13 +87,11 @@ impl Store {
     }
 
     fn lock_file(&self, holders: &mut Holders, mode: LockMode) -> Result<()> {
-        // A bare directory has nothing to write to, and gets no lock file.
-        self.chunk_dir()?;
-        let base = &self.0.base;
+        let base = &self.base().dir();
         loop {
             let file = match holders.file.take() {
                 Some(file) => file,
-                None => LockFile::open(base, c".lock", self.0.owner)?,
+                None => LockFile::open(base, c".lock", self.base().owner())?,
             };
             let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
             // A file that was removed or replaced meanwhile is let go of; the holders that it had, if any, stay with
@@ -111,7 +109,7 @@ impl Store {
     }
 
     fn busy(&self) -> Error {
-        let path = self.0.base.join(c".lock");
+        let path = self.base().dir().join(c".lock");
         Error::at(Kind::Busy, &path, "is locked: another program is writing or collecting garbage")
     }
 
@@ -133,9 +131,9 @@ impl SharedLock {
     /// Counts from now on as having begun when `other`, of the same open store, did, if that was before: for one who
     /// takes over what `other` has written.
     pub fn take_over(&self, other: &SharedLock) {
-        let mut holders = self.store.0.locks.holders();
+        let mut holders = self.chunks.0.locks.holders();
         if let Some(&began) = holders.shared.get(&other.ticket)
-            && self.store.is_same(&other.store)
+            && self.chunks.is_same(&other.chunks)
         {
             holders.shared.entry(self.ticket).and_modify(|own| *own = began.min(*own));
         }
@@ -146,20 +144,20 @@ impl Drop for SharedLock {
     fn drop(&mut self) {
         // A forked child shares the parent's lock and must not let go of it; and the mutex may have been held by a
         // thread that the child does not have.
-        if self.store.0.locks.process.is_here() {
-            let mut holders = self.store.0.locks.holders();
+        if self.chunks.0.locks.process.is_here() {
+            let mut holders = self.chunks.0.locks.holders();
             holders.shared.remove(&self.ticket);
-            self.store.settle(&mut holders);
+            self.chunks.settle(&mut holders);
         }
     }
 }
 
 impl Drop for ExclusiveLock {
     fn drop(&mut self) {
-        if self.store.0.locks.process.is_here() {
-            let mut holders = self.store.0.locks.holders();
+        if self.chunks.0.locks.process.is_here() {
+            let mut holders = self.chunks.0.locks.holders();
             holders.exclusive = false;
-            self.store.settle(&mut holders);
+            self.chunks.settle(&mut holders);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A store that is opened for reading only (docs/format.md, 5.11).
 //!
-//! Whatever changes a store asks [`Store::check_writable`] first. Most need not do so themselves: the process lock, the
+//! Whatever changes a store asks [`Base::check_writable`] first. Most need not do so themselves: the process lock, the
 //! exclusive locks of groups and snapshots, and those of manifests, are for writers, and nobody gets them.
 
-use super::Store;
+use super::Base;
 use crate::error::{Error, Kind, Result};
 
 /// Why a store is opened for reading only.
@@ -15,13 +15,20 @@ pub enum ReadOnly {
     S3Cache,
 }
 
-impl Store {
+impl Base {
     /// Refuses to go on if the store was opened for reading only, or seems to be the cache of a store in S3.
     ///
     /// Errors: `State`; `Unsupported` for the cache of a store in S3.
     pub fn check_writable(&self) -> Result<()> {
         let (kind, what) = match self.0.read_only {
-            None => return self.check_no_cache(),
+            None => {
+                let Some(sign) = *self.0.cache_sign else { return Ok(()) };
+                let why = format!(
+                    "{sign}, so it seems to be the cache of a store in S3, which can only be read; if it is none, it \
+                     has to be opened as such"
+                );
+                return Err(Error::new(Kind::Unsupported, why).of(self.path()));
+            }
             Some(ReadOnly::Wanted) => (Kind::State, "is opened for reading only"),
             Some(ReadOnly::S3Cache) => (Kind::Unsupported, "is the cache of a store in S3, which can only be read"),
         };

@@ -1,0 +1,158 @@
+//! The directory of a store, and what its chunks and its tree share.
+
+mod readonly;
+
+pub use readonly::ReadOnly;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use crate::callback::Callback;
+use crate::error::{Error, Kind, Result, harmless, with_all_bytes};
+use crate::sys::{self, Dir, Owner};
+
+/// When written chunks are brought to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncLevel {
+    /// Never.
+    None,
+    /// Each chunk and its name, when it is inserted. Chunks of an ingest get their data synced one by one, and their
+    /// names before its index gets its own; the whole file system is synced before an index that re-uses a chunk, which
+    /// may have been written at another level.
+    File,
+    /// The whole file system, once, before an index that needs the chunks gets its name.
+    #[default]
+    Filesystem,
+}
+
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeLevel {
+    /// Worth knowing.
+    Info,
+    /// Something is off, and the work goes on.
+    Warning,
+}
+
+/// Takes what deserves a word but is no failure: level, message, path. An error stops the call.
+pub type Notice = Callback<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()> + Send + Sync>;
+
+/// Whether it seems to be the cache of a store in S3, and why; looked for at the first change.
+pub type CacheSign = Box<dyn FnOnce() -> Option<&'static str> + Send>;
+
+/// What is to be known of a store's directory before anything in it is.
+pub struct BaseOptions {
+    /// When what is written is brought to the disk.
+    pub sync: SyncLevel,
+    /// Who owns new files and directories, if that needs saying.
+    pub owner: Option<Owner>,
+    /// Change nothing in the store, and refuse whatever would.
+    pub read_only: Option<ReadOnly>,
+    /// Looks for signs that it is a cache.
+    pub cache_sign: CacheSign,
+    /// Takes notices.
+    pub notice: Option<Notice>,
+}
+
+/// The open directory of a store. Copies share it.
+#[derive(Clone)]
+pub struct Base(Arc<Inner>);
+
+struct Inner {
+    dir: Arc<Dir>,
+    sync: SyncLevel,
+    sync_failed: AtomicBool,
+    owner: Option<Owner>,
+    read_only: Option<ReadOnly>,
+    cache_sign: LazyLock<Option<&'static str>, CacheSign>,
+    notice: Option<Notice>,
+}
+
+impl Base {
+    /// The store in `dir`.
+    pub fn new(dir: Arc<Dir>, options: BaseOptions) -> Self {
+        let BaseOptions { sync, owner, read_only, cache_sign, notice } = options;
+        Base(Arc::new(Inner {
+            dir,
+            sync,
+            sync_failed: AtomicBool::new(false),
+            owner,
+            read_only,
+            cache_sign: LazyLock::new(cache_sign),
+            notice,
+        }))
+    }
+
+    /// The store's directory, from the root.
+    pub fn path(&self) -> &Path {
+        self.0.dir.path()
+    }
+
+    /// The store's directory.
+    pub fn dir(&self) -> &Dir {
+        &self.0.dir
+    }
+
+    /// The store's directory once more, to keep.
+    pub fn reopen(&self) -> Result<Dir> {
+        self.0.dir.reopen()
+    }
+
+    /// Whether both are one open store.
+    pub fn is_same(&self, other: &Base) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// When what is written is brought to the disk.
+    pub fn sync_level(&self) -> SyncLevel {
+        self.0.sync
+    }
+
+    /// Who must own new files below the store, if that needs saying.
+    pub fn owner(&self) -> Option<Owner> {
+        self.0.owner
+    }
+
+    /// Whether the directory `dir` is the store's or lies below it, where garbage collection heeds indexes.
+    pub fn is_below(&self, dir: &Path) -> bool {
+        match (sys::resolved(dir), sys::resolved(self.path())) {
+            (Ok(dir), Ok(base)) => dir.starts_with(base),
+            _ => false,
+        }
+    }
+
+    /// Says what deserves a word. The message names the path too, if it is about one; it is escaped as those of errors
+    /// are.
+    pub fn notice(&self, level: NoticeLevel, message: &str, path: Option<&Path>) -> Result<()> {
+        match &self.0.notice {
+            Some(notice) => {
+                let message = harmless(message.to_owned());
+                let message = match path {
+                    Some(path) => with_all_bytes(message, path),
+                    None => message,
+                };
+                notice(level, &message, path)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Brings the file system of the directory to the disk.
+    ///
+    /// Errors: those of [`Base::sync_by`].
+    pub fn sync(&self) -> Result<()> {
+        self.sync_by(|| self.dir().sync_filesystem())
+    }
+
+    /// Syncs what has been written without a word about its success, and remembers a failure.
+    pub fn sync_by(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.0.sync_failed.load(Ordering::Relaxed) {
+            let why = "an earlier sync has failed, and chunks may be lost";
+            return Err(Error::new(Kind::State, why).of(self.path()));
+        }
+        let result = sync();
+        self.0.sync_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        result
+    }
+}

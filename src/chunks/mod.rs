@@ -1,0 +1,19 @@
+//! The chunks of a store: encoded blobs, named by digest, in the directory `.chunks` (docs/format.md, 5).
+//!
+//! # Contract
+//!
+//! - Any number of threads and processes may insert, touch and load at once. A chunk is written under a temporary
+//!   name that nobody shares and renamed, so it is seen whole or not at all.
+//! - Inserting, and whatever else changes a chunk's file, is serialised per digest within one [`Chunks`].
+//! - A chunk that is re-used is touched. Whoever builds an index from chunks holds a [`SharedLock`] from before the
+//!   first insert until the index is in place, or a garbage collection of another process may take them.
+//! - Blobs are not decoded here; their structure and CRC are checked.
+
+pub mod judge;
+mod posix;
+
+pub use posix::convert;
+pub use posix::{ChunkDir, ChunkDirId, ChunkEntry, ChunkIter, ChunkVersion, DiskOrder, FoundFile, Swept, Usage};
+pub use posix::{Chunks, Found, Layout, Unsynced, sweep_temporary};
+pub use posix::{ConvertOptions, Converted, CreateOptions, InsertOptions, Inserted, Leftover};
+pub use posix::{ExclusiveLock, SharedLock};
