@@ -6,7 +6,8 @@
  * CONVENTIONS
  *
  * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
- *            PXDS_NONE is the end of a list or an iteration, and whatever is ordinarily not there.
+ *            PXDS_NONE is the end of a list or an iteration, and whatever is ordinarily not there. To remove what is
+ *            not there is PXDS_ERR_NOT_FOUND; to set or clear what is set or clear already is success.
  * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
  *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
  *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or
@@ -4644,17 +4645,17 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, const char *notes, pxds_error **err);
 
 /**
- * Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
- * success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
- * is a notice.
+ * Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes with
+ * the group, unless it is a directory with the mark of a protected one, which is a notice.
  *
  * `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
  * garbage collection.
  *
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
- * the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
- * PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
- * the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay;
+ * PXDS_ERR_BUSY, with the path of the group, of a snapshot, or of a mount in it, for which is looked before anything
+ * is removed; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
+ * PXDS_ERR_CANCELLED (by the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
+ * be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -5018,15 +5019,15 @@ pxds_status pxds_snapshot_protect(const pxds_store *store, const char *snapshot,
 pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapshot, pxds_error **err);
 
 /**
- * Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
+ * Removes a snapshot, whole or not at all. The chunks stay for garbage collection.
  *
  * What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
  * has lost its name bring a notice, and are garbage collection's.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it, or if something
- * is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
- * PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be
- * read.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
+ * it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
+ * `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
+ * a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */

@@ -331,7 +331,7 @@ fn the_life_of_a_snapshot() {
         assert_eq!(seen.see(api.list("a", false)).unwrap(), [(first.clone(), true, true)]);
         seen.see(api.protect(&first, false)).unwrap();
         seen.see(api.destroy(&first)).unwrap();
-        seen.see(api.destroy(&first)).unwrap();
+        assert_eq!(seen.refused(api.destroy(&first)), Kind::NotFound);
         assert_eq!(seen.refused(api.protect(&first, true)), Kind::NotFound);
         assert_eq!(seen.refused(api.notes(&first)), Kind::NotFound);
         assert_eq!(seen.see(api.owner(group)).unwrap().as_deref(), Some("me@pbs"));
@@ -345,6 +345,8 @@ fn the_life_of_a_snapshot() {
         let (outcome, counts) = seen.see(api.destroy_group(group));
         assert_eq!((outcome, counts), (Ok(()), (0, 0)));
         assert_eq!(seen.refused(api.owner(group)), Kind::NotFound);
+        let (outcome, counts) = seen.see(api.destroy_group(group));
+        assert_eq!((outcome.is_ok(), counts), (false, (0, 0)));
     });
 }
 

@@ -104,7 +104,7 @@ const CHANGES: &[(&str, Change)] = &[
     ("notes of a group", |store| store.tree().set_group_notes(&group(), "notes")),
     ("no notes of a group", |store| store.tree().set_group_notes(&group(), "")),
     ("protection", |store| store.tree().set_protected(&snapshot(), true)),
-    ("removal of a snapshot", |store| store.tree().destroy_snapshot(&snapshot()).map(drop)),
+    ("removal of a snapshot", |store| store.tree().destroy_snapshot(&snapshot())),
     ("removal of a group", |store| {
         store.tree().destroy_group(&group(), &DestroyOptions::default(), &mut Destroyed::default())
     }),

@@ -233,11 +233,11 @@ fn a_link_in_the_way_leads_nowhere() {
         let snapshot = snapshot(&path);
         assert_eq!(failure(tree.snapshot_files(&snapshot)).kind(), Kind::NotFound, "{path}");
         assert_eq!(failure(tree.set_protected(&snapshot, true)).kind(), Kind::NotFound, "{path}");
-        assert!(!tree.destroy_snapshot(&snapshot).unwrap());
+        assert_eq!(failure(tree.destroy_snapshot(&snapshot)).kind(), Kind::NotFound, "{path}");
         assert!(matches!(failure(tree.create_snapshot(&snapshot, None)).kind(), Kind::Exists), "{path}");
         let mut destroyed = Destroyed::default();
-        tree.destroy_group(snapshot.group(), &DestroyOptions::default(), &mut destroyed).unwrap();
-        assert_eq!(destroyed, Destroyed::default());
+        let error = failure(tree.destroy_group(snapshot.group(), &DestroyOptions::default(), &mut destroyed));
+        assert_eq!((error.kind(), destroyed), (Kind::NotFound, Destroyed::default()), "{path}");
     }
     assert!(outside.join(format!("x/{TIME}/index.json.blob")).exists());
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
@@ -405,8 +405,8 @@ fn protection_is_a_file_and_needs_the_lock() {
         store.tree().set_protected(&x, false).unwrap();
         assert!(!store.tree().snapshot_info(&x).unwrap().protected);
     }
-    assert!(store.tree().destroy_snapshot(&x).unwrap());
-    assert!(!store.tree().destroy_snapshot(&x).unwrap());
+    store.tree().destroy_snapshot(&x).unwrap();
+    assert_eq!(failure(store.tree().destroy_snapshot(&x)).kind(), Kind::NotFound);
 }
 
 #[test]
@@ -427,8 +427,8 @@ fn protected_snapshots_keep_their_group() {
     store.tree().destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 0 });
     assert!(!store.path().join("host/x").exists());
-    // It is not there: nothing to do.
-    store.tree().destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
+    let again = store.tree().destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed);
+    assert_eq!(failure(again).kind(), Kind::NotFound);
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn foreign_trees_go_whole() {
         drop(store.tree().create_snapshot(&snapshot(&path), None).unwrap());
         fs::create_dir_all(store.path().join(path).join(["d"; 200].join("/"))).unwrap();
     }
-    assert!(store.tree().destroy_snapshot(&snapshot(&format!("host/x/{TIME}"))).unwrap());
+    store.tree().destroy_snapshot(&snapshot(&format!("host/x/{TIME}"))).unwrap();
     assert_eq!(common::names(&store.path().join("host/x")), ["owner"]);
     fs::create_dir_all(store.path().join("host/y/other").join(["d"; 200].join("/"))).unwrap();
     store.tree().destroy_group(&group("host/y"), &DestroyOptions::default(), &mut Destroyed::default()).unwrap();

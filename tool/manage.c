@@ -1,34 +1,17 @@
 /* The commands that change what there is: notes, protect, unprotect, forget. */
 #include "tool.h"
 
-/* The library removes what is not there without complaint; whoever types a name wants to know. */
-static int check_there(const pxds_store *store, const char *snapshot)
-{
-    pxds_snapshot_entry entry = PXDS_SNAPSHOT_ENTRY_INIT;
-    pxds_error *err = NULL;
-    pxds_status status = pxds_snapshot_get_info(store, snapshot, &entry, &err);
-
-    if (status == PXDS_ERR_NOT_FOUND) {
-        pxds_error_free(err);
-        say("the snapshot %s is not there", snapshot);
-        return 1;
-    }
-    return status < 0 ? fail(err) : 0;
-}
-
 static int change(const struct args *args,
                   pxds_status (*function)(const pxds_store *, const char *, pxds_error **))
 {
-    const char *snapshot = args->operand[1];
     pxds_store *store = open_tree(args);
     pxds_error *err = NULL;
-    int rc;
+    int rc = 0;
 
     if (store == NULL)
         return 1;
     hold_signals(); /* it is short, or goes on alone */
-    rc = check_there(store, snapshot);
-    if (rc == 0 && function(store, snapshot, &err) < 0)
+    if (function(store, args->operand[1], &err) < 0)
         rc = fail(err);
     pxds_store_free(store);
     return rc;
@@ -69,23 +52,20 @@ int cmd_notes(const struct args *args)
     pxds_buffer *notes = NULL;
     pxds_error *err = NULL;
     pxds_status status;
-    int rc;
+    int rc = 0;
 
     if (store == NULL)
         return 1;
-    rc = is_snapshot ? check_there(store, path) : 0;
-    if (rc == 0) {
-        if (text != NULL)
-            status = is_snapshot ? pxds_snapshot_set_notes(store, path, text, &err)
-                                 : pxds_group_set_notes(store, path, text, &err);
-        else
-            status = is_snapshot ? pxds_snapshot_get_notes(store, path, &notes, &err)
-                                 : pxds_group_get_notes(store, path, &notes, &err);
-        if (status < 0)
-            rc = fail(err);
-        else if (text == NULL)
-            print_notes(notes);
-    }
+    if (text != NULL)
+        status = is_snapshot ? pxds_snapshot_set_notes(store, path, text, &err)
+                             : pxds_group_set_notes(store, path, text, &err);
+    else
+        status = is_snapshot ? pxds_snapshot_get_notes(store, path, &notes, &err)
+                             : pxds_group_get_notes(store, path, &notes, &err);
+    if (status < 0)
+        rc = fail(err);
+    else if (text == NULL)
+        print_notes(notes);
     pxds_buffer_free(notes);
     pxds_store_free(store);
     return rc;

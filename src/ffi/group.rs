@@ -234,17 +234,17 @@ pub unsafe extern "C" fn pxds_group_set_notes(
     })
 }
 
-/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. One that is not there is
-/// success. What is no snapshot goes with the group, unless it is a directory with the mark of a protected one, which
-/// is a notice.
+/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes with
+/// the group, unless it is a directory with the mark of a protected one, which is a notice.
 ///
 /// `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
 /// garbage collection.
 ///
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay; PXDS_ERR_BUSY, with
-/// the path of the group, of a snapshot, or of a mount in it, for which is looked before anything is removed;
-/// PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by
-/// the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay;
+/// PXDS_ERR_BUSY, with the path of the group, of a snapshot, or of a mount in it, for which is looked before anything
+/// is removed; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
+/// PXDS_ERR_CANCELLED (by the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
+/// be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

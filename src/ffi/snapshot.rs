@@ -137,15 +137,15 @@ pub unsafe extern "C" fn pxds_snapshot_unprotect(
     })
 }
 
-/// Removes a snapshot, whole or not at all. One that is not there is success. The chunks stay for garbage collection.
+/// Removes a snapshot, whole or not at all. The chunks stay for garbage collection.
 ///
 /// What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
 /// has lost its name bring a notice, and are garbage collection's.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses it, or if something
-/// is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
-/// PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be
-/// read.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
+/// it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
+/// `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
+/// a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -157,7 +157,7 @@ pub unsafe extern "C" fn pxds_snapshot_destroy(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs.
         let (store, snapshot) = unsafe { store_and_snapshot(store, snapshot)? };
-        store.tree().destroy_snapshot(&snapshot).map(drop)
+        store.tree().destroy_snapshot(&snapshot)
     })
 }
 

@@ -315,14 +315,14 @@ impl Tree {
         if self.syncs() { dir.sync() } else { Ok(()) }
     }
 
-    /// Removes a snapshot; false if it is not there. Its chunks stay for garbage collection.
+    /// Removes a snapshot. Its chunks stay for garbage collection.
     ///
     /// It goes whole, or an error says why it stays. Files that cannot be removed once it is out of sight bring a
     /// notice.
     ///
-    /// Errors: `Protected`; `Busy`, with the path, also of a mount in it; `Io`; that of the notice.
-    pub fn destroy_snapshot(&self, snapshot: &Snapshot) -> Result<bool> {
-        self.destroy_snapshot_if(snapshot, |_| true)
+    /// Errors: `NotFound`; `Protected`; `Busy`, with the path, also of a mount in it; `Io`; that of the notice.
+    pub fn destroy_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.destroy_snapshot_if(snapshot, |_| true).map(drop)
     }
 
     /// As [`Tree::destroy_snapshot`], if `may_go` agrees to it as it is once it is held; false if not.
@@ -331,10 +331,7 @@ impl Tree {
         snapshot: &Snapshot,
         may_go: impl FnOnce(&SnapshotInfo) -> bool,
     ) -> Result<bool> {
-        let lock = match self.lock_snapshot(snapshot, LockMode::Exclusive) {
-            Err(error) if error.kind() == Kind::NotFound => return Ok(false),
-            other => other?,
-        };
+        let lock = self.lock_snapshot(snapshot, LockMode::Exclusive)?;
         let info = self.snapshot_info(snapshot)?;
         if info.protected {
             return Err(Error::at(Kind::Protected, &self.base().path().join(snapshot.path()), "is protected"));
@@ -344,7 +341,8 @@ impl Tree {
         }
         let _manifest = if info.finished { self.lock_manifest_if_any(snapshot)? } else { None };
         let (group, time, is_held) = (snapshot.group().path(), snapshot.time_name(), lock.is_on_directory());
-        let Some(doomed) = WorkDir::take_out(self, &group, &time, is_held, self.syncs())? else { return Ok(false) };
+        let doomed = WorkDir::take_out(self, &group, &time, is_held, self.syncs())?;
+        let doomed = doomed.ok_or_else(|| self.missing("snapshot", &snapshot.path()))?;
         // It is gone, whatever comes now. Lock files that stay are made again by the next who locks.
         let _ = self.remove_lock_files(snapshot);
         doomed.remove(self).map(|()| true)
@@ -379,19 +377,16 @@ impl Tree {
         Ok(count)
     }
 
-    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays; nothing if it is not there.
-    /// What is no snapshot goes with the group, unless it is a directory with the mark of a protected one.
+    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes
+    /// with the group, unless it is a directory with the mark of a protected one.
     ///
     /// `destroyed` counts what has been done, also when it fails.
     ///
-    /// Errors: `Busy`, with the path of the group, a snapshot, or a mount in it, which is looked for before anything is
-    /// removed; `Io`; those of the callbacks.
+    /// Errors: `NotFound`; `Busy`, with the path of the group, a snapshot, or a mount in it, which is looked for before
+    /// anything is removed; `Io`; those of the callbacks.
     pub fn destroy_group(&self, group: &Group, options: &DestroyOptions, destroyed: &mut Destroyed) -> Result<()> {
         let mut progress = Progress::new(options.progress.clone());
-        let lock = match self.lock_group(group) {
-            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
-            other => other?,
-        };
+        let lock = self.lock_group(group)?;
         let snapshots = self.snapshots(group)?;
         destroyed.protected += self.protected_strays(group)?;
         let stays = destroyed.protected > 0 || snapshots.iter().any(|info| info.protected);
@@ -400,8 +395,9 @@ impl Tree {
         for SnapshotInfo { snapshot, .. } in snapshots {
             progress.tick()?;
             match self.destroy_snapshot(&snapshot) {
-                Ok(removed) => destroyed.removed += u64::from(removed),
+                Ok(()) => destroyed.removed += 1,
                 Err(error) if error.kind() == Kind::Protected => destroyed.protected += 1,
+                Err(error) if error.kind() == Kind::NotFound && self.is_gone(&snapshot) => {}
                 Err(error) => return Err(error),
             }
             progress.stage.done += 1;

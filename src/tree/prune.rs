@@ -117,22 +117,16 @@ impl Tree {
 
     /// Removes a snapshot, if it still is what it was when it was listed.
     fn remove_listed(&self, listed: &SnapshotInfo) -> Result<Removal> {
-        let mut finished_since = false;
-        let removed = self.destroy_snapshot_if(&listed.snapshot, |now| {
-            finished_since = now.finished && !listed.finished;
-            !finished_since
-        });
-        match removed {
+        match self.destroy_snapshot_if(&listed.snapshot, |now| !now.finished || listed.finished) {
             Ok(true) => Ok(Removal::Removed),
-            Ok(false) if finished_since => Ok(Removal::Kept(Mark::Keep)),
-            Ok(false) => Ok(Removal::Gone),
+            Ok(false) => Ok(Removal::Kept(Mark::Keep)),
             Err(error) if error.kind() == Kind::Protected => Ok(Removal::Kept(Mark::Protected)),
             Err(error) if error.kind() == Kind::NotFound && self.is_gone(&listed.snapshot) => Ok(Removal::Gone),
             Err(error) => Err(error),
         }
     }
 
-    fn is_gone(&self, snapshot: &Snapshot) -> bool {
+    pub(super) fn is_gone(&self, snapshot: &Snapshot) -> bool {
         self.open_snapshot(snapshot).is_err_and(|error| error.kind() == Kind::NotFound)
     }
 }

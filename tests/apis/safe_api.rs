@@ -225,7 +225,7 @@ impl Api for Safe {
     }
 
     fn destroy(&self, snapshot: &str) -> Outcome<()> {
-        Ok(self.store.tree().destroy_snapshot(&Snapshot::parse(snapshot)?).map(drop)?)
+        Ok(self.store.tree().destroy_snapshot(&Snapshot::parse(snapshot)?)?)
     }
 
     fn destroy_group(&self, group: &str) -> (Outcome<()>, (u64, u64)) {

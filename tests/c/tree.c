@@ -287,7 +287,8 @@ static void test_groups(void)
     EQUAL(1, result.removed);
     EQUAL(0, result.protected_count);
     CHECK(!exists(in_dir("store/host/x")));
-    OK(pxds_group_destroy(store, "host/x", NULL, NULL, &err)); /* nothing to do */
+    IS(PXDS_ERR_NOT_FOUND, pxds_group_destroy(store, "host/x", NULL, &result, &err));
+    CHECK(result.removed == 0 && names_path("store/host/x"));
     IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, "host", NULL, &result, &err));
     EQUAL(0, result.removed);
     pxds_store_free(store);
@@ -313,7 +314,8 @@ static void test_snapshots(void)
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_get_notes(store, name, &text, &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_notes(store, name, "x", &err));
     IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_set_unprotected(store, name, "x", "1", &err));
-    OK(pxds_snapshot_destroy(store, name, &err)); /* nothing to do */
+    IS(PXDS_ERR_NOT_FOUND, pxds_snapshot_destroy(store, name, &err));
+    CHECK(names_path("store/host/x/" TIME_NAME));
     IS(PXDS_ERR_ARGUMENT,
        pxds_snapshot_create(store, "host/x/1970-01-01T00:00:00Z", NULL, &lock, &err));
     CHECK(lock == NULL && !exists(in_dir("store/host")));

@@ -162,7 +162,7 @@ class Kill(Scene):
                 if OLD in listing:
                     self.assertEqual(listing, self.before)
                     self.assert_restores_to(OLD, self.old_input)
-                self.run_program("destroy", OLD)
+                self.run_program("destroy", OLD, code=0 if OLD in listing else 1)
                 self.assertNotIn(OLD, self.listing())
                 self.assert_takes_another("host/x")
         self.assertEqual(outcomes, {True, False} if faults.EVERY else outcomes | {False})
@@ -264,7 +264,7 @@ class Error(Scene):
                     self.assertEqual(listing, self.before)
                     self.assertEqual(self.beside_chunks() - {".lock"}, self.names_before - {".lock"})
                     self.assert_restores_to(OLD, self.old_input)
-                self.run_program("destroy", OLD)
+                self.run_program("destroy", OLD, code=0 if OLD in listing else 1)
                 self.assertNotIn(OLD, self.listing())
                 self.assert_takes_another("host/x")
 

@@ -321,9 +321,10 @@ class Manage(SnapshotCase):
 
     def test_not_there(self):
         for command in ("protect", "unprotect", "forget", "notes"):
-            message = self.error(command, self.store, f"host/x/{TIME}")
-            self.assertIn("is not there", message)
-            self.error(command, self.store, f"host/nobody/{TIME}")
+            for name in (f"host/x/{TIME}", f"host/nobody/{TIME}"):
+                message = self.error(command, self.store, name)
+                path = f"{self.store}/{name}"
+                self.assertRegex(message, f"{path} is not there|there is no snapshot {path}")
             for bad in ("", "host", f"host/x/{TIME}/", "host/x/2020-13-01T00:00:00Z",
                         f"../store/host/x/{TIME}"):
                 self.error(command, self.store, bad)
