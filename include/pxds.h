@@ -39,6 +39,8 @@
  *            there are. stored_ are the bytes of files in a store. What is of files is uint64_t: offsets, sizes, sums,
  *            and how many chunks, indexes or snapshots there are, and which. What is in memory is size_t: lengths of
  *            buffers, and how many elements an array or list has, and which. A name stands for one of the two.
+ * Locks.     What another process, handle or thread has locked is PXDS_ERR_BUSY, at once or after lock_wait_ms of the
+ *            store's options. While a call waits it tells the progress callback of these, which can stop it.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
  *            using must not be freed.
@@ -346,6 +348,12 @@
  * PXDS_ERR_UNSUPPORTED.
  */
 #define PXDS_STORE_NOT_S3_CACHE 128
+
+/** pxds_progress.phase of a store that is made; done, total: directories of chunks. */
+#define PXDS_STORE_PHASE_CREATE 0
+
+/** pxds_progress.phase of any call that waits for a lock; done: milliseconds, of `total` at most. */
+#define PXDS_STORE_PHASE_LOCK 1
 
 /**
  * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
@@ -1055,8 +1063,15 @@ typedef struct {
     /** With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks. */
     const char *lock_dir;
     /**
+     * Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
+     * call that takes one does so. 0: a lock that cannot be had at once is PXDS_ERR_BUSY; only that of a manifest is
+     * waited for in any case, for 5 seconds.
+     */
+    uint64_t lock_wait_ms;
+    /**
      * Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
-     * seconds on some file systems. May be NULL.
+     * seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
+     * called: as `notice`. See PXDS_STORE_PHASE_... May be NULL.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */
@@ -3487,7 +3502,7 @@ pxds_status pxds_index_writer_save(pxds_index_writer *writer, const char *path, 
 void pxds_index_writer_free(pxds_index_writer *writer);
 
 /**
- * Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ * Takes the store's process lock. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
  *
  * The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may
  * be taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An
@@ -3502,7 +3517,7 @@ void pxds_index_writer_free(pxds_index_writer *writer);
 pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **out, pxds_error **err);
 
 /**
- * Locks a group, `[ns/NAME/...]TYPE/ID`, alone, without waiting.
+ * Locks a group, `[ns/NAME/...]TYPE/ID`, alone.
  *
  * A backup does that by itself, and so does removing the group. What is locked, a directory or a file, is chosen by
  * pxds_store_options.store_name; see docs/format.md, 7.8.
@@ -3516,7 +3531,7 @@ pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **
 pxds_status pxds_group_lock(const pxds_store *store, const char *group, pxds_lock **out, pxds_error **err);
 
 /**
- * Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+ * Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
@@ -5393,7 +5408,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_BLOB_ENCRYPTED_HEADER_INIT { sizeof(pxds_blob_encrypted_header), { 0 }, 0, 0, { 0 }, { 0 } }
 #define PXDS_INDEX_HEADER_INIT { sizeof(pxds_index_header), { 0 }, { 0 }, 0, { 0 }, 0, 0 }
 #define PXDS_CHUNKER_CONFIG_INIT { sizeof(pxds_chunker_config), 0, 0, 0, 0, 0 }
-#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL }
+#define PXDS_STORE_OPTIONS_INIT { sizeof(pxds_store_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, NULL, NULL }
 #define PXDS_INSERT_RESULT_INIT { sizeof(pxds_insert_result), 0, 0, 0 }
 #define PXDS_CHUNK_ENTRY_INIT { sizeof(pxds_chunk_entry), 0, 0, { 0 }, 0, 0 }
 #define PXDS_CONVERT_OPTIONS_INIT { sizeof(pxds_convert_options), 0, 0, NULL, NULL }

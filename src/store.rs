@@ -10,7 +10,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::base::{Base, BaseOptions, CacheSign, Notice, ReadOnly, SyncLevel};
+use crate::base::{Base, BaseOptions, CacheSign, LockWait, Notice, ReadOnly, SyncLevel};
 use crate::chunks::{Chunks, ConvertOptions, Converted, CreateOptions, Found, Layout, Unsynced};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
@@ -47,7 +47,10 @@ pub struct StoreOptions {
     pub tree_locks: TreeLocks,
     /// Takes notices.
     pub notice: Option<Notice>,
-    /// Told how far the making of a store is.
+    /// Milliseconds that a lock is waited for while somebody else holds it; 0: not at all.
+    pub lock_wait_ms: u64,
+    /// Told how far the making of a store is, and how long a lock has been waited for:
+    /// [`PHASE_CREATE`](crate::base::PHASE_CREATE), [`PHASE_LOCK`](crate::base::PHASE_LOCK).
     pub progress: Option<OnProgress>,
 }
 
@@ -198,6 +201,7 @@ fn base_of(dir: Arc<Dir>, owner: Owner, cache_sign: CacheSign, options: &StoreOp
             owner: options.owner.or(owner.for_new_files()),
             read_only: options.read_only,
             cache_sign,
+            lock_wait: LockWait { limit_ms: options.lock_wait_ms, progress: options.progress.clone() },
             notice: options.notice.clone(),
         },
     )

@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::callback::Callback;
 use crate::error::{Error, Kind, Result, harmless, with_all_bytes};
+use crate::progress::{OnProgress, Progress};
 use crate::sys::{self, Dir, Owner};
 
 /// When written chunks are brought to the disk.
@@ -41,6 +42,20 @@ pub type Notice = Callback<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()
 /// Whether it seems to be the cache of a store in S3, and why; looked for at the first change.
 pub type CacheSign = Box<dyn FnOnce() -> Option<&'static str> + Send>;
 
+/// How long a lock that somebody else holds is waited for.
+#[derive(Debug, Clone, Default)]
+pub struct LockWait {
+    /// Milliseconds; 0: not at all.
+    pub limit_ms: u64,
+    /// Told of the milliseconds waited: [`PHASE_LOCK`].
+    pub progress: Option<OnProgress>,
+}
+
+/// [`Stage::phase`](crate::progress::Stage) while the directories of a store are made: units are these.
+pub const PHASE_CREATE: u32 = 0;
+/// [`Stage::phase`](crate::progress::Stage) while a lock is waited for: units are milliseconds.
+pub const PHASE_LOCK: u32 = 1;
+
 /// What is to be known of a store's directory before anything in it is.
 pub struct BaseOptions {
     /// When what is written is brought to the disk.
@@ -51,6 +66,8 @@ pub struct BaseOptions {
     pub read_only: Option<ReadOnly>,
     /// Looks for signs that it is a cache.
     pub cache_sign: CacheSign,
+    /// How long locks are waited for.
+    pub lock_wait: LockWait,
     /// Takes notices.
     pub notice: Option<Notice>,
 }
@@ -66,13 +83,14 @@ struct Inner {
     owner: Option<Owner>,
     read_only: Option<ReadOnly>,
     cache_sign: LazyLock<Option<&'static str>, CacheSign>,
+    lock_wait: LockWait,
     notice: Option<Notice>,
 }
 
 impl Base {
     /// The store in `dir`.
     pub fn new(dir: Arc<Dir>, options: BaseOptions) -> Self {
-        let BaseOptions { sync, owner, read_only, cache_sign, notice } = options;
+        let BaseOptions { sync, owner, read_only, cache_sign, lock_wait, notice } = options;
         Base(Arc::new(Inner {
             dir,
             sync,
@@ -80,6 +98,7 @@ impl Base {
             owner,
             read_only,
             cache_sign: LazyLock::new(cache_sign),
+            lock_wait,
             notice,
         }))
     }
@@ -112,6 +131,23 @@ impl Base {
     /// Who must own new files below the store, if that needs saying.
     pub fn owner(&self) -> Option<Owner> {
         self.0.owner
+    }
+
+    /// Takes a lock: `attempt` is made again while somebody else holds it, for as long as locks are waited for.
+    ///
+    /// Errors: those of `attempt`, in the end `Busy`; that of the progress callback.
+    pub fn wait_for_lock<T>(&self, attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        self.wait_for_brief_lock(0, attempt)
+    }
+
+    /// As [`Base::wait_for_lock`], of a lock that nobody holds for long: it is waited for `least_ms` at least.
+    ///
+    /// Errors: as there.
+    pub fn wait_for_brief_lock<T>(&self, least_ms: u64, attempt: impl FnMut() -> Result<T>) -> Result<T> {
+        let LockWait { limit_ms, progress } = &self.0.lock_wait;
+        let mut progress = Progress::new(progress.clone());
+        progress.stage.phase = PHASE_LOCK;
+        sys::wait_for(least_ms.max(*limit_ms), &mut progress, attempt)
     }
 
     /// Whether the directory `dir` is the store's or lies below it, where garbage collection heeds indexes.

@@ -178,8 +178,8 @@ pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Noti
 
 #[cfg(test)]
 mod tests {
-    use super::super::{backup::*, convert::*, gc::*, stats::*, verify::*};
-    use crate::{backup, chunks::convert, gc, stats, verify};
+    use super::super::{backup::*, convert::*, gc::*, stats::*, store::*, verify::*};
+    use crate::{backup, base, chunks::convert, gc, stats, verify};
 
     #[test]
     fn phases_are_those_of_the_core() {
@@ -195,6 +195,8 @@ mod tests {
             (PXDS_STATS_PHASE_FIND, stats::PHASE_FIND),
             (PXDS_STATS_PHASE_CHUNKS, stats::PHASE_CHUNKS),
             (PXDS_STATS_PHASE_INDEXES, stats::PHASE_INDEXES),
+            (PXDS_STORE_PHASE_CREATE, base::PHASE_CREATE),
+            (PXDS_STORE_PHASE_LOCK, base::PHASE_LOCK),
             (PXDS_VERIFY_PHASE_LIST, verify::PHASE_LIST),
             (PXDS_VERIFY_PHASE_CHECK, verify::PHASE_CHECK),
         ] {

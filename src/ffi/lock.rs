@@ -36,7 +36,7 @@ fn read_mode(mode: u32) -> Result<LockMode> {
     }
 }
 
-/// Takes the store's process lock, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+/// Takes the store's process lock. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
 ///
 /// The lock is on the file `.lock`, and Proxmox Backup Server heeds it too. Through one store handle shared locks may
 /// be taken beside an exclusive one, which is against others; two handles exclude each other like two programs. An
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn pxds_store_lock(
     })
 }
 
-/// Locks a group, `[ns/NAME/...]TYPE/ID`, alone, without waiting.
+/// Locks a group, `[ns/NAME/...]TYPE/ID`, alone.
 ///
 /// A backup does that by itself, and so does removing the group. What is locked, a directory or a file, is chosen by
 /// pxds_store_options.store_name; see docs/format.md, 7.8.
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn pxds_group_lock(
     })
 }
 
-/// Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`, without waiting. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
+/// Locks a snapshot, `[ns/NAME/...]TYPE/ID/TIME`. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and

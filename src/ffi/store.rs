@@ -68,6 +68,11 @@ pub const PXDS_STORE_S3_CACHE: u32 = 64;
 /// PXDS_ERR_UNSUPPORTED.
 pub const PXDS_STORE_NOT_S3_CACHE: u32 = 128;
 
+/// pxds_progress.phase of a store that is made; done, total: directories of chunks.
+pub const PXDS_STORE_PHASE_CREATE: u32 = 0;
+/// pxds_progress.phase of any call that waits for a lock; done: milliseconds, of `total` at most.
+pub const PXDS_STORE_PHASE_LOCK: u32 = 1;
+
 /// Where a running Proxmox Backup Server from 3.3.5 on has its lock files.
 const DEFAULT_LOCK_DIR: &str = "/run/proxmox-backup/locks";
 
@@ -100,8 +105,13 @@ pub struct pxds_store_options {
     pub store_name: *const c_char,
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
     pub lock_dir: *const c_char,
+    /// Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
+    /// call that takes one does so. 0: a lock that cannot be had at once is PXDS_ERR_BUSY; only that of a manifest is
+    /// waited for in any case, for 5 seconds.
+    pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
-    /// seconds on some file systems. May be NULL.
+    /// seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
+    /// called: as `notice`. See PXDS_STORE_PHASE_... May be NULL.
     pub progress: pxds_progress_fn,
     /// Handed to `progress`.
     pub progress_user: *mut c_void,
@@ -235,6 +245,7 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
         // SAFETY: the caller's.
         tree_locks: unsafe { read_tree_locks(&options)? },
         notice: notice(options.notice, options.notice_user),
+        lock_wait_ms: options.lock_wait_ms,
         progress: progress(options.progress, options.progress_user),
     })
 }

@@ -1,6 +1,9 @@
 //! The time, and waiting.
 
+use std::time::{Duration, Instant};
+
 use crate::error::{Kind, Result};
+use crate::progress::Progress;
 
 /// How often something busy is tried.
 const RETRY_MS: u64 = 20;
@@ -22,13 +25,21 @@ pub fn pause(milliseconds: u64) {
 }
 
 /// Gives what comes of `attempt`, which is made again for as long as that is `Busy`, but no more after `limit_ms`.
-pub fn wait_for<T>(limit_ms: u64, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
-    let mut waited_ms = 0;
+/// `progress` is told of the milliseconds waited, of so many, before each pause.
+///
+/// Errors: those of `attempt` and of the callback.
+pub fn wait_for<T>(limit_ms: u64, progress: &mut Progress, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    let (began, limit) = (Instant::now(), Duration::from_millis(limit_ms));
+    let mut waited = Duration::ZERO;
     loop {
         match attempt() {
-            Err(error) if error.kind() == Kind::Busy && waited_ms < limit_ms => pause(RETRY_MS),
+            Err(error) if error.kind() == Kind::Busy && waited < limit => {}
             other => return other,
         }
-        waited_ms += RETRY_MS;
+        progress.stage.done = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        progress.stage.total = limit_ms;
+        progress.tick()?;
+        pause(RETRY_MS.min(u64::try_from((limit - waited).as_millis()).unwrap_or(u64::MAX)));
+        waited = began.elapsed();
     }
 }

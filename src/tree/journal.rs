@@ -8,7 +8,7 @@ use super::Tree;
 use crate::base::NoticeLevel;
 use crate::error::{Kind, Result};
 use crate::name::index_kind;
-use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name, wait_for};
+use crate::sys::{self, Attempt, Dir, Flock, LockMode, busy, c_name};
 use crate::tree::TreeLocks;
 
 const JOURNAL_NAME: &CStr = c"move-journal";
@@ -40,7 +40,7 @@ fn read(tree: &Tree, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -
         Err(error) if error.kind() == Kind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let Some(_lock) = lock(&dir)? else { return Ok(()) };
+    let Some(_lock) = lock(tree, &dir)? else { return Ok(()) };
     let Some((file, stat)) = dir.open_file(JOURNAL_NAME)? else { return Ok(()) };
     let text = sys::read_bounded(&file, stat.size, JOURNAL_MAX_SIZE);
     let text = text.map_err(|error| error.of(&dir.join(JOURNAL_NAME)))?;
@@ -59,8 +59,8 @@ fn read(tree: &Tree, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -
     if empty && stat.size > 0 { dir.truncate(JOURNAL_NAME) } else { Ok(()) }
 }
 
-fn lock(dir: &Dir) -> Result<Option<Flock>> {
-    wait_for(WAIT_MS, || match Flock::on_file(dir, JOURNAL_NAME, LockMode::Exclusive)? {
+fn lock(tree: &Tree, dir: &Dir) -> Result<Option<Flock>> {
+    tree.base().wait_for_brief_lock(WAIT_MS, || match Flock::on_file(dir, JOURNAL_NAME, LockMode::Exclusive)? {
         Attempt::Taken(flock) => Ok(Some(flock)),
         Attempt::Missing => Ok(None),
         Attempt::Held | Attempt::Replaced => Err(busy(&dir.join(JOURNAL_NAME))),

@@ -8,7 +8,7 @@ use super::Tree;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Namespace, Snapshot, lock_file};
-use crate::sys::{Attempt, Dir, Flock, LockMode, Owner, busy, c_name, wait_for};
+use crate::sys::{Attempt, Dir, Flock, LockMode, Owner, busy, c_name};
 use crate::tree::TreeLocks;
 
 /// How long the lock of a manifest is waited for.
@@ -46,10 +46,16 @@ enum Target {
 }
 
 impl Tree {
-    /// Holds a group alone; never waits.
+    /// Holds a group alone.
     ///
-    /// Errors: `Busy`, with the path; those of [`Tree::check_writable`]; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; those of [`Base::check_writable`](crate::base::Base::check_writable) and
+    /// [`Base::wait_for_lock`](crate::base::Base::wait_for_lock); `NotFound`, `Io`.
     pub fn lock_group(&self, group: &Group) -> Result<TreeLock> {
+        self.base().wait_for_lock(|| self.try_lock_group(group))
+    }
+
+    /// As [`Tree::lock_group`], for what can as well be left: never waits.
+    pub(super) fn try_lock_group(&self, group: &Group) -> Result<TreeLock> {
         self.base().check_writable()?;
         let path = group.path();
         let target = self.target(group.namespace(), &group.name(), || Target::Directory(path.clone()))?;
@@ -57,15 +63,16 @@ impl Tree {
         self.open_group(group)?.ok_or_else(|| self.missing("group", &path)).map(|_| lock)
     }
 
-    /// Holds a snapshot, alone or beside others that share it; never waits.
+    /// Holds a snapshot, alone or beside others that share it.
     ///
-    /// Errors: `Busy`, with the path; if alone, those of [`Tree::check_writable`]; `NotFound`, `Io`.
+    /// Errors: `Busy`, with the path; if alone, those of [`Base::check_writable`](crate::base::Base::check_writable);
+    /// those of [`Base::wait_for_lock`](crate::base::Base::wait_for_lock); `NotFound`, `Io`.
     pub fn lock_snapshot(&self, snapshot: &Snapshot, mode: LockMode) -> Result<TreeLock> {
         if mode == LockMode::Exclusive {
             self.base().check_writable()?;
         }
         let target = self.snapshot_target(snapshot)?;
-        let lock = self.lock_now(&target, mode)?;
+        let lock = self.base().wait_for_lock(|| self.lock_now(&target, mode))?;
         self.open_snapshot(snapshot).map(|_| lock)
     }
 
@@ -76,17 +83,18 @@ impl Tree {
     pub fn lock_new(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
         match self.snapshot_target(snapshot)? {
             Target::Directory(_) => Ok(None),
-            target => self.lock_now(&target, LockMode::Exclusive).map(Some),
+            target => self.base().wait_for_lock(|| self.lock_now(&target, LockMode::Exclusive)).map(Some),
         }
     }
 
-    /// Holds a manifest alone, after waiting for it for 5 seconds at most.
+    /// Holds a manifest alone, after waiting for it for 5 seconds, or as long as locks are waited for, at most.
     ///
-    /// Errors: `Busy`, with the path; those of [`Tree::check_writable`]; `NotFound` if there is no manifest; `Io`.
+    /// Errors: `Busy`, with the path; those of [`Base::check_writable`](crate::base::Base::check_writable) and
+    /// [`Base::wait_for_lock`](crate::base::Base::wait_for_lock); `NotFound` if there is no manifest; `Io`.
     pub fn lock_manifest(&self, snapshot: &Snapshot) -> Result<TreeLock> {
         self.base().check_writable()?;
         let target = self.manifest_target(snapshot)?;
-        wait_for(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
+        self.base().wait_for_brief_lock(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
     }
 
     /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on,

@@ -106,7 +106,7 @@ impl Tree {
         // Held for as short as can be: a backup that begins meanwhile is refused.
         let held = match found {
             Ok(names) if names.is_empty() => return Ok(()),
-            found => found.and_then(|_| self.lock_group(group)),
+            found => found.and_then(|_| self.try_lock_group(group)),
         };
         match held {
             Ok(_lock) => self.sweep_held_group(group),

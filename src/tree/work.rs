@@ -356,7 +356,7 @@ impl Sweeper<'_> {
             }
             // Whoever makes something under such a name holds the group.
             if sweeper.sweep == Sweep::Remove && lock.is_none() {
-                match sweeper.tree.lock_group(group) {
+                match sweeper.tree.try_lock_group(group) {
                     Err(error) if [Kind::Busy, Kind::NotFound].contains(&error.kind()) => return Ok(()),
                     held => lock = Some(held?),
                 }

@@ -204,6 +204,57 @@ static void test_locks_between_handles(void)
     pxds_store_free(ours);
 }
 
+/* Lets go of the lock that is waited for. */
+static int32_t let_go(void *user, const pxds_progress *progress)
+{
+    pxds_lock **held = user;
+
+    EQUAL(PXDS_STORE_PHASE_LOCK, progress->phase);
+    EQUAL(600000, progress->total);
+    pxds_lock_free(*held);
+    *held = NULL;
+    return 0;
+}
+
+static int32_t stop_waiting(void *user, const pxds_progress *progress)
+{
+    (void)user, (void)progress;
+    return 7;
+}
+
+static void test_locks_that_are_waited_for(void)
+{
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_store *theirs = new_store(), *ours = NULL;
+    pxds_lock *held = NULL, *lock = NULL;
+
+    options.lock_wait_ms = 600000;
+    options.progress = let_go;
+    options.progress_user = &held;
+    OK(pxds_store_open(in_dir("store"), &options, &ours, &err));
+    OK(pxds_store_lock(theirs, PXDS_LOCK_EXCLUSIVE, &held, &err));
+    OK(pxds_store_lock(ours, PXDS_LOCK_SHARED, &lock, &err));
+    CHECK(held == NULL);
+    pxds_lock_free(lock);
+    pxds_store_free(ours);
+
+    OK(pxds_store_lock(theirs, PXDS_LOCK_SHARED, &held, &err));
+    options.progress = stop_waiting;
+    OK(pxds_store_open(in_dir("store"), &options, &ours, &err));
+    IS(PXDS_ERR_CANCELLED, pxds_store_gc(ours, NULL, NULL, &err));
+    EQUAL(7, pxds_error_callback_value(err));
+    pxds_store_free(ours);
+
+    options.lock_wait_ms = 1;
+    options.progress = NULL;
+    OK(pxds_store_open(in_dir("store"), &options, &ours, &err));
+    IS(PXDS_ERR_BUSY, pxds_store_lock(ours, PXDS_LOCK_EXCLUSIVE, &lock, &err));
+    CHECK(says(".lock"));
+    pxds_lock_free(held);
+    pxds_store_free(ours);
+    pxds_store_free(theirs);
+}
+
 /* Within one handle shared locks may stand beside the exclusive one, which is there once. */
 static void test_locks_of_one_handle(void)
 {
@@ -399,6 +450,7 @@ int main(void)
     RUN(test_hex4);
     RUN(test_mixed_layouts);
     RUN(test_locks_between_handles);
+    RUN(test_locks_that_are_waited_for);
     RUN(test_locks_of_one_handle);
     RUN(test_lock_outlives_the_store_handle);
     RUN(test_read_only);

@@ -51,12 +51,17 @@ pub struct ExclusiveLock {
 }
 
 impl Chunks {
-    /// Holds the store as a writer; never waits.
+    /// Holds the store as a writer.
     ///
     /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `State` if the store has got another
-    /// layout since it was opened; those of [`Chunks::check_writable`]; `Io`.
+    /// layout since it was opened; those of [`Base::check_writable`](crate::base::Base::check_writable) and
+    /// [`Base::wait_for_lock`](crate::base::Base::wait_for_lock); `Io`.
     pub fn lock_shared(&self) -> Result<SharedLock> {
         self.base().check_writable()?;
+        self.base().wait_for_lock(|| self.try_lock_shared())
+    }
+
+    fn try_lock_shared(&self) -> Result<SharedLock> {
         let mut holders = self.0.locks.holders();
         if holders.shared.is_empty() && !holders.exclusive {
             self.lock_file(&mut holders, LockMode::Shared)?;
@@ -67,11 +72,15 @@ impl Chunks {
         Ok(SharedLock { chunks: self.clone(), ticket })
     }
 
-    /// Holds the store against every other process and every other open store; never waits.
+    /// Holds the store against every other process and every other open store.
     ///
     /// Errors: as [`Chunks::lock_shared`].
     pub fn lock_exclusive(&self) -> Result<ExclusiveLock> {
         self.base().check_writable()?;
+        self.base().wait_for_lock(|| self.try_lock_exclusive())
+    }
+
+    fn try_lock_exclusive(&self) -> Result<ExclusiveLock> {
         let mut holders = self.0.locks.holders();
         if holders.exclusive {
             return Err(self.busy());
@@ -87,7 +96,7 @@ impl Chunks {
     }
 
     fn lock_file(&self, holders: &mut Holders, mode: LockMode) -> Result<()> {
-        let base = &self.base().dir();
+        let base = self.base().dir();
         loop {
             let file = match holders.file.take() {
                 Some(file) => file,
