@@ -47,7 +47,6 @@ int main(int argc, char **argv)
              pxds_store_open_or_create(argv[1], NULL, &store, &err) < 0;
 
     sealing.key = key;
-    sealing.crypt_mode = PXDS_CRYPT_ENCRYPT;
     failed = failed || pxds_backup_new(store, "host/secret", &sealing, &backup, &err) < 0 ||
              pxds_backup_add_fd(backup, "data.didx", STDIN_FILENO, NULL, NULL, NULL, &err) < 0 ||
              pxds_backup_finish(backup, &err) < 0;

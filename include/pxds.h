@@ -226,14 +226,17 @@
 /** Most bytes of an encoded blob. */
 #define PXDS_BLOB_MAX_ENCODED_SIZE 134217772
 
+/** Crypt mode: encrypted if a key is given, else not. */
+#define PXDS_CRYPT_DEFAULT 0
+
 /** Crypt mode: not encrypted. */
-#define PXDS_CRYPT_NONE 0
+#define PXDS_CRYPT_NONE 1
 
 /** Crypt mode: encrypted. */
-#define PXDS_CRYPT_ENCRYPT 1
+#define PXDS_CRYPT_ENCRYPT 2
 
 /** Crypt mode: not encrypted, but listed in a signed manifest. */
-#define PXDS_CRYPT_SIGN_ONLY 2
+#define PXDS_CRYPT_SIGN_ONLY 3
 
 /** pxds_blob_info.flags: the payload is a zstd stream, below the encryption if there is any. */
 #define PXDS_BLOB_COMPRESSED 1
@@ -1484,7 +1487,10 @@ typedef struct {
      * freed.
      */
     const char *filename;
-    /** PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not. */
+    /**
+     * PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not. As an input
+     * PXDS_CRYPT_DEFAULT is PXDS_CRYPT_NONE.
+     */
     uint32_t crypt_mode;
     /** 0. */
     uint32_t reserved;
@@ -2005,8 +2011,8 @@ typedef struct {
     /** What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /**
-     * PXDS_CRYPT_NONE; PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed; or
-     * PXDS_CRYPT_SIGN_ONLY, the manifest is signed.
+     * PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed, which is the default with a key;
+     * PXDS_CRYPT_SIGN_ONLY, the manifest is signed; or PXDS_CRYPT_NONE, the default without one.
      */
     uint32_t crypt_mode;
     /** 0. */

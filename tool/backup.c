@@ -101,7 +101,7 @@ static int check_crypt_mode(const struct args *args, const struct archive *archi
 
     if (mode->given && has_key && mode->number == PXDS_CRYPT_NONE)
         return usage_error(args->command, "--crypt-mode none goes without --key");
-    if (mode->number != PXDS_CRYPT_NONE && !has_key)
+    if (mode->number > PXDS_CRYPT_NONE && !has_key)
         return usage_error(args->command, "--crypt-mode %s needs a --key", mode->text);
     if (master->given && (!has_key || is_dash(master->text)))
         return usage_error(args->command, "--master-pubkey names a file and goes with --key");
@@ -218,10 +218,7 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
         return rc;
     options.flags = args->option[OPT_ANY_CHUNK_SIZE].given ? PXDS_BACKUP_ANY_CHUNK_SIZE : 0;
     options.key = key;
-    if (key != NULL)
-        options.crypt_mode = args->option[OPT_CRYPT_MODE].given
-                                 ? (uint32_t)args->option[OPT_CRYPT_MODE].number
-                                 : PXDS_CRYPT_ENCRYPT;
+    options.crypt_mode = (uint32_t)args->option[OPT_CRYPT_MODE].number;
     if (args->option[OPT_TIME].given) {
         options.flags |= PXDS_BACKUP_SET_TIME;
         options.time = (int64_t)args->option[OPT_TIME].number;

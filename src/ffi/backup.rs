@@ -56,8 +56,8 @@ pub struct pxds_backup_options {
     pub notes: *const c_char,
     /// What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
-    /// PXDS_CRYPT_NONE; PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed; or
-    /// PXDS_CRYPT_SIGN_ONLY, the manifest is signed.
+    /// PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed, which is the default with a key;
+    /// PXDS_CRYPT_SIGN_ONLY, the manifest is signed; or PXDS_CRYPT_NONE, the default without one.
     pub crypt_mode: u32,
     /// 0.
     pub reserved_too: u32,
@@ -103,7 +103,7 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         owner: owner.map(str::to_owned),
         notes: notes.filter(|notes| !notes.is_empty()).map(str::to_owned),
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
-        crypt_mode: crypt_mode(options.crypt_mode)?,
+        crypt_mode: crypt_mode(options.crypt_mode, key.is_some())?,
         key,
         progress: progress(options.progress, options.progress_user),
     })

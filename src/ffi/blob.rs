@@ -24,12 +24,14 @@ pub const PXDS_BLOB_MAX_SIZE: usize = 134217728;
 /// Most bytes of an encoded blob.
 pub const PXDS_BLOB_MAX_ENCODED_SIZE: usize = 134217772;
 
+/// Crypt mode: encrypted if a key is given, else not.
+pub const PXDS_CRYPT_DEFAULT: u32 = 0;
 /// Crypt mode: not encrypted.
-pub const PXDS_CRYPT_NONE: u32 = 0;
+pub const PXDS_CRYPT_NONE: u32 = 1;
 /// Crypt mode: encrypted.
-pub const PXDS_CRYPT_ENCRYPT: u32 = 1;
+pub const PXDS_CRYPT_ENCRYPT: u32 = 2;
 /// Crypt mode: not encrypted, but listed in a signed manifest.
-pub const PXDS_CRYPT_SIGN_ONLY: u32 = 2;
+pub const PXDS_CRYPT_SIGN_ONLY: u32 = 3;
 
 /// pxds_blob_info.flags: the payload is a zstd stream, below the encryption if there is any.
 pub const PXDS_BLOB_COMPRESSED: u32 = 1;

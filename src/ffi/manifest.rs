@@ -6,7 +6,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
-use super::blob::{PXDS_CRYPT_ENCRYPT, PXDS_CRYPT_NONE, PXDS_CRYPT_SIGN_ONLY};
+use super::blob::{PXDS_CRYPT_DEFAULT, PXDS_CRYPT_ENCRYPT, PXDS_CRYPT_NONE, PXDS_CRYPT_SIGN_ONLY};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
@@ -73,7 +73,8 @@ pub struct pxds_manifest_file {
     /// Its name; in a manifest that was read, any text. As an output it is the manifest's and lasts until that is
     /// freed.
     pub filename: *const c_char,
-    /// PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not.
+    /// PXDS_CRYPT_... With PXDS_CRYPT_ENCRYPT the chunks of an index are encrypted, otherwise they are not. As an input
+    /// PXDS_CRYPT_DEFAULT is PXDS_CRYPT_NONE.
     pub crypt_mode: u32,
     /// 0.
     pub reserved: u32,
@@ -144,9 +145,10 @@ impl Held {
     }
 }
 
-/// The crypt mode that a caller chose.
-pub(super) fn crypt_mode(value: u32) -> Result<CryptMode> {
+/// The crypt mode that a caller chose, who has a key or not.
+pub(super) fn crypt_mode(value: u32, has_key: bool) -> Result<CryptMode> {
     match value {
+        PXDS_CRYPT_DEFAULT => Ok(if has_key { CryptMode::Encrypt } else { CryptMode::None }),
         PXDS_CRYPT_NONE => Ok(CryptMode::None),
         PXDS_CRYPT_ENCRYPT => Ok(CryptMode::Encrypt),
         PXDS_CRYPT_SIGN_ONLY => Ok(CryptMode::SignOnly),
@@ -339,7 +341,7 @@ pub unsafe extern "C" fn pxds_manifest_add_file(
         args::flags(file.reserved, 0, "file.reserved")?;
         // SAFETY: the header's rules for inputs.
         let filename = unsafe { args::text(file.filename, "file.filename")? }.to_owned();
-        let crypt_mode = crypt_mode(file.crypt_mode)?;
+        let crypt_mode = crypt_mode(file.crypt_mode, false)?;
         let file = FileInfo { filename, crypt_mode, size: file.size, csum: Digest(file.csum) };
         manifest.0.enter()?.manifest.add_file(&file)
     })

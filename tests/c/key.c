@@ -141,26 +141,35 @@ static void test_key_files(void)
 
 static void test_snapshots(void)
 {
-    const uint32_t modes[] = {PXDS_CRYPT_NONE, PXDS_CRYPT_SIGN_ONLY, PXDS_CRYPT_ENCRYPT};
+    static const struct {
+        uint32_t asked, made;
+    } modes[] = {{PXDS_CRYPT_NONE, PXDS_CRYPT_NONE},
+                 {PXDS_CRYPT_SIGN_ONLY, PXDS_CRYPT_SIGN_ONLY},
+                 {PXDS_CRYPT_ENCRYPT, PXDS_CRYPT_ENCRYPT},
+                 {PXDS_CRYPT_DEFAULT, PXDS_CRYPT_ENCRYPT},
+                 {PXDS_CRYPT_DEFAULT, PXDS_CRYPT_NONE}};
     pxds_store *store = NULL;
     pxds_key *key = known_key(), *other = NULL;
 
     OK(pxds_store_create(in_dir("store"), NULL, &store, &err));
     OK(pxds_key_random(&other, &err));
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         pxds_backup_options options = PXDS_BACKUP_OPTIONS_INIT;
         pxds_backup *backup = NULL;
         pxds_snapshot *snapshot = NULL;
         pxds_manifest *manifest = NULL;
         pxds_buffer *data = NULL, *text = NULL;
         uint32_t signature = 9;
+        const int plain = modes[i].made == PXDS_CRYPT_NONE;
+        pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
         char path[64];
 
         options.flags = PXDS_BACKUP_SET_TIME;
         options.time = 1593179765 + (int64_t)i;
-        options.crypt_mode = modes[i];
-        if (i > 0) {
-            IS(PXDS_ERR_KEY, pxds_backup_new(store, "host/x", &options, &backup, &err));
+        options.crypt_mode = modes[i].asked;
+        if (!plain) {
+            if (modes[i].asked != PXDS_CRYPT_DEFAULT)
+                IS(PXDS_ERR_KEY, pxds_backup_new(store, "host/x", &options, &backup, &err));
             options.key = key;
         }
         OK(pxds_backup_new(store, "host/x", &options, &backup, &err));
@@ -169,32 +178,35 @@ static void test_snapshots(void)
         OK(pxds_backup_finish(backup, &err));
         pxds_backup_free(backup);
 
-        IS(i == 0 ? PXDS_ERR_AUTH : PXDS_OK, pxds_snapshot_open(store, path, key, 0, &snapshot, &err));
+        IS(plain ? PXDS_ERR_AUTH : PXDS_OK, pxds_snapshot_open(store, path, key, 0, &snapshot, &err));
         pxds_snapshot_free(snapshot);
         IS(PXDS_ERR_ARGUMENT, pxds_snapshot_open(store, path, key, 4, &snapshot, &err));
         OK(pxds_snapshot_open(store, path, key, PXDS_OPEN_ALLOW_UNSIGNED, &snapshot, &err));
-        EQUAL(i == 0 ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, pxds_snapshot_signature(snapshot));
+        EQUAL(plain ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, pxds_snapshot_signature(snapshot));
         OK(pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         EQUAL(strlen(FOX), pxds_buffer_len(data));
         pxds_buffer_free(data);
         OK(pxds_snapshot_get_manifest(snapshot, &manifest, &err));
         pxds_snapshot_free(snapshot);
+        OK(pxds_manifest_get_file(manifest, 0, &file, &err));
+        EQUAL(modes[i].made, file.crypt_mode);
         OK(pxds_manifest_verify(manifest, key, &signature, &err));
-        EQUAL(i == 0 ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, signature);
-        IS(i == 0 ? PXDS_NONE : PXDS_OK, pxds_manifest_get_signature(manifest, &text, &err));
-        EQUAL(i == 0 ? 0 : 64, pxds_buffer_len(text));
+        EQUAL(plain ? PXDS_SIGNATURE_MISSING : PXDS_SIGNATURE_VALID, signature);
+        IS(plain ? PXDS_NONE : PXDS_OK, pxds_manifest_get_signature(manifest, &text, &err));
+        EQUAL(plain ? 0 : 64, pxds_buffer_len(text));
         pxds_buffer_free(text);
-        IS(i == 0 ? PXDS_OK : PXDS_ERR_KEY_MISMATCH, pxds_manifest_verify(manifest, other, &signature, &err));
-        IS(i == 0 ? PXDS_OK : PXDS_ERR_KEY, pxds_manifest_check_fingerprint(manifest, NULL, &err));
+        IS(plain ? PXDS_OK : PXDS_ERR_KEY_MISMATCH, pxds_manifest_verify(manifest, other, &signature, &err));
+        IS(plain ? PXDS_OK : PXDS_ERR_KEY, pxds_manifest_check_fingerprint(manifest, NULL, &err));
         OK(pxds_manifest_check_fingerprint(manifest, key, &err));
         pxds_manifest_free(manifest);
 
-        IS(i == 0 ? PXDS_ERR_AUTH : PXDS_ERR_KEY_MISMATCH,
+        IS(plain ? PXDS_ERR_AUTH : PXDS_ERR_KEY_MISMATCH,
            pxds_snapshot_open(store, path, other, 0, &snapshot, &err));
         pxds_snapshot_free(snapshot);
         OK(pxds_snapshot_open(store, path, NULL, 0, &snapshot, &err));
         EQUAL(PXDS_SIGNATURE_UNCHECKED, pxds_snapshot_signature(snapshot));
-        IS(i == 2 ? PXDS_ERR_KEY : PXDS_OK, pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
+        IS(modes[i].made == PXDS_CRYPT_ENCRYPT ? PXDS_ERR_KEY : PXDS_OK,
+           pxds_snapshot_read_blob(snapshot, "a.blob", 100, &data, &err));
         pxds_buffer_free(data);
         pxds_snapshot_free(snapshot);
     }

@@ -153,7 +153,7 @@ static void test_add_file_is_checked(void)
     file.filename = "a.blob";
     IS(PXDS_ERR_EXISTS, pxds_manifest_add_file(manifest, &file, &err));
     file.filename = "b.blob";
-    file.crypt_mode = 3;
+    file.crypt_mode = 4;
     IS(PXDS_ERR_ARGUMENT, pxds_manifest_add_file(manifest, &file, &err));
     file.crypt_mode = 0;
     file.reserved = 1;
