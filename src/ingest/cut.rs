@@ -1,15 +1,13 @@
 //! Batches of a stream: read, and cut by content.
 
-use super::batch::{Batch, Data, MAX_SPANS, Span, grow};
+use super::batch::{Batch, Data, MAX_SPANS, Span};
+use super::buffer::grow;
 use super::engine::Input;
-use super::pending::Pending;
+use super::pending::{Pending, READ_STEP};
 use crate::chunker::DynamicChunker;
 use crate::crew::{Pause, Taken};
 use crate::error::{Error, Kind, Result, push};
 use crate::sys::CallerFd;
-
-/// Bytes asked of a descriptor at a time: small enough to be scanned while they are in the processor's cache.
-const STEP: usize = 256 << 10;
 
 /// How large the next batch is to be. Where there are several threads the first ones are small, so that none waits long
 /// for its first; and the last ones, so that all are done at about the same time.
@@ -107,15 +105,15 @@ pub(super) struct FdInput<'a, 'b> {
 impl FdInput<'_, '_> {
     /// Reads the next step to `buffer[filled..]`; 0 at the end.
     fn read(&self, buffer: &mut Vec<u8>, filled: usize, pause: &mut Pause<'_>) -> Result<usize> {
-        grow(buffer, filled + STEP)?;
+        grow(buffer, filled + READ_STEP)?;
         self.fd.await_input(pause)?;
-        self.fd.read(&mut buffer[filled..][..STEP])
+        self.fd.read(&mut buffer[filled..][..READ_STEP])
     }
 }
 
 impl<'a> Input<'a> for FdInput<'a, '_> {
     fn room(&self) -> usize {
-        self.pace.max_chunk + STEP
+        self.pace.max_chunk + READ_STEP
     }
 
     fn take(&mut self, buffer: &mut Vec<u8>, batch: &mut Batch<'a>, pause: &mut Pause<'_>) -> Result<Taken> {
@@ -126,7 +124,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         let (mut start, mut filled) = (0, self.pending.len());
         // Before anything is read that there may be no room for.
         let most_left = if self.is_short { filled } else { self.room() };
-        if self.pending.reserve(most_left).is_err() || grow(buffer, filled + STEP).is_err() {
+        if self.pending.reserve(most_left).is_err() || grow(buffer, filled + READ_STEP).is_err() {
             self.is_short = true;
             return Ok(Taken::NoMemory);
         }

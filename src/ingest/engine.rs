@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::StoredIndex;
-use super::batch::{Batch, Data, Desk, Keeper, Span};
+use super::batch::{Batch, Data, Span};
+use super::keeper::{Desk, Keeper};
 use crate::callback::Callback;
 use crate::chunks::Chunks;
 use crate::chunks::SharedLock;
@@ -237,7 +238,7 @@ impl Ledger {
             self.index()?.add_reused();
         }
         batch.stored.iter().try_for_each(|chunk| {
-            let existed = keeper.had(chunk);
+            let existed = keeper.newness.settle_existed(chunk);
             self.enter(&ChunkResult { existed, ..*chunk }, progress)
         })
     }

@@ -13,11 +13,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::batch::{batch_size, ends_early};
+use super::batch::batch_size;
 use super::changes::Changes;
 use super::engine::{Engine, EngineOptions};
 use super::pending::Pending;
-use super::spans::{Source, SpanInput};
+use super::spans::{Source, SpanInput, ends_early};
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::base::NoticeLevel;
 use crate::chunks::Chunks;
@@ -28,8 +28,8 @@ use crate::limits::{BLOB_MAX_SIZE, PBS_IMAGE_CHUNK_SIZE, blob_len};
 use crate::progress::OnProgress;
 use crate::sys::{self, CallerFd, Holes, Watch};
 
-/// Most bytes asked of a reader at a time.
-const STEP: usize = 1 << 20;
+/// Most bytes of an image that are asked for at a time. Nothing scans them.
+const READ_STEP: usize = 1 << 20;
 
 /// How an image is ingested.
 #[derive(Debug, Clone)]
@@ -335,7 +335,7 @@ impl Image {
     /// Reads to the end of the input, which is that of `fd` if there is one.
     fn read_steps(&mut self, fd: Option<CallerFd<'_>>, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
         loop {
-            let room = self.room()?.min(STEP);
+            let room = self.room()?.min(READ_STEP);
             if self.pending.len() + room > self.most_pending() {
                 self.flush()?;
             }

@@ -14,11 +14,14 @@
 //! - After a failure nothing more is taken.
 
 mod batch;
+mod buffer;
 mod changes;
 mod copy;
 mod cut;
 mod engine;
 mod image;
+mod keeper;
+mod newness;
 mod pending;
 mod spans;
 mod stored;

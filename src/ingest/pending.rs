@@ -1,7 +1,10 @@
 //! Bytes that have come in and wait to be stored.
 
-use super::batch::{grow, make_room};
+use super::buffer::{grow, make_room};
 use crate::error::Result;
+
+/// Bytes of a stream that are asked for at a time: few enough to be scanned while they are in the processor's cache.
+pub(super) const READ_STEP: usize = 256 << 10;
 
 /// The end of what has come in so far, from the start of a chunk on.
 #[derive(Default)]

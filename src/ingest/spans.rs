@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::vec::IntoIter;
 
 use super::batch::{Batch, Data, MAX_SPANS, Span};
+use super::buffer::grow;
 use super::engine::Input;
 use crate::crew::{Pause, Taken};
 use crate::error::{Error, Kind, Result, push};
@@ -105,4 +106,30 @@ fn missing(writer: &FixedWriter, range: Range<usize>) -> Result<Vec<Range<usize>
         }
     }
     Ok(ranges)
+}
+
+/// Reads the spans that are no holes from a file of `size` bytes to their places in `buffer`.
+pub(super) fn read_spans(
+    fd: CallerFd<'_>,
+    size: u64,
+    spans: &[Span],
+    buffer: &mut Vec<u8>,
+    pause: &mut Pause<'_>,
+) -> Result<()> {
+    let end = spans.iter().map(|span| span.start + span.len).max().unwrap_or(0);
+    grow(buffer, end).inspect_err(|_| *buffer = Vec::new())?;
+    for span in spans.iter().filter(|span| !span.hole) {
+        pause()?;
+        let read = fd.read_at(&mut buffer[span.start..][..span.len], span.offset)?;
+        if read < span.len {
+            // Another thread may read what comes before, where the end is already.
+            let found = span.offset + read as u64;
+            return Err(ends_early(fd.size()?.map_or(found, |end| end.min(found)), size));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn ends_early(at: u64, size: u64) -> Error {
+    Error::new(Kind::Corrupt, format!("the input ends at {at}, before the {size} bytes of the image")).with_offset(at)
 }

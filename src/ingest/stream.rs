@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::batch::batch_size;
 use super::cut::{FdInput, Pace, SliceInput};
 use super::engine::{Engine, EngineOptions};
-use super::pending::Pending;
+use super::pending::{Pending, READ_STEP};
 use super::{IngestStats, OnChunk, State, StoredIndex, check_unchanged};
 use crate::base::NoticeLevel;
 use crate::chunker::{Config, DynamicChunker};
@@ -21,9 +21,6 @@ use crate::index::{DynamicWriter, IndexWriter};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
 use crate::progress::OnProgress;
 use crate::sys::{self, CallerFd, Watch};
-
-/// Bytes asked of a reader at a time.
-const STEP: usize = 256 << 10;
 
 /// Plain bytes of the largest chunk that PBS's server takes.
 const PBS_MAX_CHUNK: u64 = 16 << 20;
@@ -265,14 +262,17 @@ impl Ingest {
 
     /// Sees to it that what is read next is not gathered beyond the bound.
     fn make_room(&mut self) -> Result<()> {
-        if self.pending.len() + STEP > self.most_pending() { self.flush() } else { Ok(()) }
+        if self.pending.len() + READ_STEP > self.most_pending() { self.flush() } else { Ok(()) }
     }
 
     /// Reads once, behind the pending bytes; false at the end of the input.
     fn read_step(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<bool> {
-        let count = read(self.pending.room(STEP)?)?;
-        if count > STEP {
-            return Err(Error::new(Kind::Argument, format!("the reader claims {count} bytes in a buffer of {STEP}")));
+        let count = read(self.pending.room(READ_STEP)?)?;
+        if count > READ_STEP {
+            return Err(Error::new(
+                Kind::Argument,
+                format!("the reader claims {count} bytes in a buffer of {READ_STEP}"),
+            ));
         }
         self.pending.advance(count);
         Ok(count > 0)
