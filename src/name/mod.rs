@@ -3,13 +3,17 @@
 //!
 //! Whoever holds one of these types holds a checked name: no path built from it leaves the store.
 
+mod archive;
+mod lock_file;
+
+pub use archive::{ArchiveKind, check_archive, check_file, index_kind, is_archive_file};
+pub use lock_file::lock_file;
+
 use std::cmp::Ordering;
 use std::fmt;
 
 use crate::calendar::{check_time, parse_time, time_name};
 use crate::error::{Result, refuse};
-use crate::format::IndexKind;
-use crate::hash::sha256;
 
 /// Bytes of the longest file name.
 const NAME_MAX: usize = 255;
@@ -351,100 +355,6 @@ fn is_group_and_time(text: &str) -> bool {
     text.split_once('/').is_some_and(|(id, time)| check_id(id).is_ok() && parse_time(time).is_ok())
 }
 
-/// What an archive is, by its extension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ArchiveKind {
-    /// A dynamic index, `.didx`.
-    Dynamic,
-    /// A fixed index, `.fidx`.
-    Fixed,
-    /// A blob, `.blob`.
-    Blob,
-}
-
-impl ArchiveKind {
-    /// The kind of the archive `name`.
-    ///
-    /// Errors: `Argument` for any other extension.
-    pub fn of(name: &str) -> Result<Self> {
-        Self::of_bytes(name.as_bytes())
-            .ok_or_else(|| refuse("archive name", name, "it must end in .didx, .fidx or .blob"))
-    }
-
-    /// The kind of the archive `name`, which need not be UTF-8; `None` for any other extension.
-    pub fn of_bytes(name: &[u8]) -> Option<Self> {
-        let dot = name.iter().rposition(|&byte| byte == b'.')?;
-        match &name[dot..] {
-            b".didx" => Some(ArchiveKind::Dynamic),
-            b".fidx" => Some(ArchiveKind::Fixed),
-            b".blob" => Some(ArchiveKind::Blob),
-            _ => None,
-        }
-    }
-
-    /// Which kind of index it is; `None` for a blob.
-    pub fn index(self) -> Option<IndexKind> {
-        match self {
-            ArchiveKind::Dynamic => Some(IndexKind::Dynamic),
-            ArchiveKind::Fixed => Some(IndexKind::Fixed),
-            ArchiveKind::Blob => None,
-        }
-    }
-}
-
-/// The kind of index that a file of this name must be; `None` if it need not be one.
-pub fn index_kind(name: &[u8]) -> Option<IndexKind> {
-    ArchiveKind::of_bytes(name)?.index()
-}
-
-/// Checks the name of an archive that is to be written or read, and gives its kind.
-///
-/// Errors: `Argument`.
-pub fn check_archive(name: &str) -> Result<ArchiveKind> {
-    check_component("archive name", name)?;
-    ArchiveKind::of(name)
-}
-
-/// Checks the name of a file of a snapshot that is to be read, and gives its kind: what a listing shows can be read,
-/// also if it could not be written.
-///
-/// Errors: `Argument`.
-pub fn check_file(name: &str) -> Result<ArchiveKind> {
-    let kind = ArchiveKind::of(name)?;
-    if name.len() > NAME_MAX || name.contains(['/', '\0', '\n']) {
-        return Err(refuse("archive name", name, "it must be the name of a file"));
-    }
-    Ok(kind)
-}
-
-/// Whether a file of a snapshot's directory is one of its archives: any name that ends in one of the extensions and has
-/// no line break before it.
-pub fn is_archive_file(name: &str) -> bool {
-    ArchiveKind::of(name).is_ok() && !name.contains('\n')
-}
-
-/// The lock file of a group, snapshot or manifest, below the directory of a store's lock files, as newer PBS names it:
-/// a directory, empty for the root namespace, and a name. `path` is relative to the namespace, `host/x/...`.
-pub fn lock_file(namespace: &Namespace, path: &str) -> (String, String) {
-    let dir = namespace.as_str().replace('/', ":");
-    let mut name = String::new();
-    for (i, byte) in path.bytes().enumerate() {
-        match byte {
-            b'/' => name.push('-'),
-            b'.' if i == 0 => name.push_str("\\x2e"),
-            b'_' | b'.' => name.push(byte.into()),
-            _ if byte.is_ascii_alphanumeric() => name.push(byte.into()),
-            _ => name.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    if name.len() < NAME_MAX {
-        return (dir, name);
-    }
-    let (first, last) = (&name[..80], &name[name.len() - 80..]);
-    let separator = if dir.is_empty() { "" } else { "/" };
-    (format!("{dir}{separator}hashed"), format!("{first}...{last}-{}", sha256(path.as_bytes())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -524,30 +434,5 @@ mod tests {
         for owner in ["", "root", "@pam", "root@", "root@pam!", "ro ot@pam", "a/b@pam", "root@pam\n", "root@-x"] {
             assert!(check_owner(owner).is_err(), "{owner:?}");
         }
-    }
-
-    #[test]
-    fn lock_files() {
-        let root = Namespace::root();
-        let (dir, name) = lock_file(&root, "vm/100/2022-05-02T08:11:33Z");
-        assert_eq!((dir.as_str(), name.as_str()), ("", "vm-100-2022\\x2d05\\x2d02T08\\x3a11\\x3a33Z"));
-        let ns = Namespace::parse("a/b").unwrap();
-        assert_eq!(lock_file(&ns, "host/x").0, "a:b");
-        assert_eq!(
-            lock_file(&ns, "host/x/2022-05-02T08:11:33Z/.index.json.lck").1.split_once("Z-").unwrap().1,
-            ".index.json.lck"
-        );
-        let long = format!("host/{}", "-".repeat(100));
-        let (dir, name) = lock_file(&ns, &long);
-        assert_eq!(dir, "a:b/hashed");
-        assert_eq!(
-            name,
-            format!(
-                "{}...{}-{}",
-                &format!("host-{}", "\\x2d".repeat(100))[..80],
-                "\\x2d".repeat(20),
-                sha256(long.as_bytes())
-            )
-        );
     }
 }
