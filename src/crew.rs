@@ -31,14 +31,14 @@ const STACK_SIZE: usize = 2 << 20;
 /// How long a thread that waits for memory waits before its next pause.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What one thread works with.
-pub trait Desk: Send {
+/// The buffers and codecs that one thread works with, used again for each job.
+pub trait Workspace: Send {
     /// Gives back the memory that is kept to be used again, since it has run out. With `has_job` the data of the job
     /// under way stays.
     fn shed(&mut self, has_job: bool);
 }
 
-impl Desk for () {
+impl Workspace for () {
     fn shed(&mut self, _: bool) {}
 }
 
@@ -89,13 +89,13 @@ pub fn thread_count(option: usize) -> Result<usize> {
 
 /// Does what `take` gives by `work`, and hands it to `deliver`. `progress` is told meanwhile; an error of it stops all.
 ///
-/// There are as many threads as desks, the caller's among them; a desk has what one thread works with. `take` runs on
-/// any thread, on one at a time; `work` on all; `deliver` on the caller's. A job that was delivered is used again.
+/// There are as many threads as workspaces, the caller's among them. `take` runs on any thread, on one at a time;
+/// `work` on all; `deliver` on the caller's. A job that was delivered is used again.
 /// Work that has failed for lack of memory is called once more for the same job, which it may have done in part.
 ///
 /// Errors: the first of any of the four. When it is one of `take`'s, all that was taken before has been delivered.
 pub fn run<D, J, T, W>(
-    desks: &mut [D],
+    workspaces: &mut [D],
     max_jobs: usize,
     progress: &mut Progress,
     take: T,
@@ -103,16 +103,16 @@ pub fn run<D, J, T, W>(
     deliver: &mut Deliver<'_, J>,
 ) -> Result<()>
 where
-    D: Desk,
+    D: Workspace,
     J: Default + Send,
     T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
     W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
 {
-    let mut desks = desks.iter_mut();
-    let desk = desks.next().ok_or_else(|| Error::new(Kind::Internal, "work without a thread"))?;
+    let mut workspaces = workspaces.iter_mut();
+    let workspace = workspaces.next().ok_or_else(|| Error::new(Kind::Internal, "work without a thread"))?;
     let mut state = State {
         take: Some(take),
-        desks,
+        workspaces,
         idle_helpers: 0,
         phase: Phase::Open,
         taken: 0,
@@ -127,12 +127,12 @@ where
     state.done.try_reserve(max_jobs).map_err(no_room)?;
     state.idle.try_reserve(max_jobs).map_err(no_room)?;
     let mut handles = Vec::new();
-    reserve(&mut handles, state.desks.len())?;
+    reserve(&mut handles, state.workspaces.len())?;
     let crew = Crew { state: Mutex::new(state), changed: Condvar::new(), work, max_jobs: max_jobs.max(1) };
     thread::scope(|scope| {
         let mut helpers = Helpers { scope, handles };
         let mut receiver = Receiver { progress, deliver };
-        let result = crew.lead(&mut helpers, &mut Place { desk, is_used: false }, &mut receiver);
+        let result = crew.lead(&mut helpers, &mut Worker { workspace, is_used: false }, &mut receiver);
         helpers.join();
         result.inspect(|()| sys::memory_is_back())
     })
@@ -144,9 +144,10 @@ struct Receiver<'a, J> {
     deliver: &'a mut Deliver<'a, J>,
 }
 
-/// Where a thread works.
-struct Place<'a, D> {
-    desk: &'a mut D,
+/// A thread of the crew.
+struct Worker<'a, D> {
+    workspace: &'a mut D,
+    /// The workspace has memory.
     is_used: bool,
 }
 
@@ -181,7 +182,7 @@ struct State<'env, D, J, T> {
     /// `None` while somebody takes.
     take: Option<T>,
     /// Those of threads that have not been started.
-    desks: IterMut<'env, D>,
+    workspaces: IterMut<'env, D>,
     /// Threads that have been started and have no job yet.
     idle_helpers: usize,
     phase: Phase,
@@ -190,7 +191,7 @@ struct State<'env, D, J, T> {
     /// A place for each job that was taken and not delivered; filled when it is done.
     done: VecDeque<Option<J>>,
     idle: Vec<J>,
-    /// Desks that have memory on them.
+    /// Workspaces that have memory.
     used: usize,
     /// Threads that have had no memory and wait for that of all others, or have it now.
     short: usize,
@@ -211,9 +212,9 @@ impl<D, J, T> State<'_, D, J, T> {
         matches!(self.phase, Phase::Open) && self.take.is_some() && self.done.len() < max_jobs && self.short == 0
     }
 
-    fn occupy(&mut self, place: &mut Place<'_, D>) {
-        self.used += usize::from(!place.is_used);
-        place.is_used = true;
+    fn occupy(&mut self, worker: &mut Worker<'_, D>) {
+        self.used += usize::from(!worker.is_used);
+        worker.is_used = true;
     }
 
     fn fail(&mut self, error: Error) {
@@ -225,7 +226,7 @@ impl<D, J, T> State<'_, D, J, T> {
 
 impl<'env, D, J, T, W> Crew<'env, D, J, T, W>
 where
-    D: Desk,
+    D: Workspace,
     J: Default + Send,
     T: FnMut(&mut D, &mut J, &mut Pause<'_>) -> Result<Taken> + Send,
     W: Fn(&mut D, &mut J, &mut Pause<'_>) -> Result<()> + Sync,
@@ -254,7 +255,7 @@ where
     fn lead<'scope>(
         &'scope self,
         helpers: &mut Helpers<'scope, '_>,
-        place: &mut Place<'_, D>,
+        worker: &mut Worker<'_, D>,
         receiver: &mut Receiver<'_, J>,
     ) -> Result<()> {
         let _alarm = Alarm(self);
@@ -271,12 +272,12 @@ where
                     break;
                 }
                 if state.can_take(self.max_jobs) {
-                    self.take_and_work(state, place, &mut || self.attend(helpers, receiver));
+                    self.take_and_work(state, worker, &mut || self.attend(helpers, receiver));
                     break;
                 }
-                if state.short > 0 && place.is_used {
+                if state.short > 0 && worker.is_used {
                     drop(state);
-                    self.clear(place, false);
+                    self.clear(worker, false);
                     break;
                 }
                 let is_late;
@@ -296,9 +297,9 @@ where
     }
 
     /// What every other thread does.
-    fn help(&self, desk: &mut D) {
+    fn help(&self, workspace: &mut D) {
         let _alarm = Alarm(self);
-        let (mut is_new, mut place) = (true, Place { desk, is_used: false });
+        let (mut is_new, mut worker) = (true, Worker { workspace, is_used: false });
         let mut state = self.state();
         while matches!(state.phase, Phase::Open) && !state.is_lean {
             if !state.can_take(self.max_jobs) {
@@ -309,15 +310,15 @@ where
                 is_new = false;
                 state.idle_helpers -= 1;
             }
-            self.take_and_work(state, &mut place, &mut || self.check());
+            self.take_and_work(state, &mut worker, &mut || self.check());
             state = self.state();
         }
         if state.is_lean {
             drop(state);
-            self.clear(&mut place, false);
+            self.clear(&mut worker, false);
         } else {
             // What is on it stays for the next run.
-            state.used -= usize::from(place.is_used);
+            state.used -= usize::from(worker.is_used);
         }
     }
 
@@ -327,18 +328,18 @@ where
         if state.taken == 0 || state.idle_helpers > 0 || state.is_lean || !matches!(state.phase, Phase::Open) {
             return;
         }
-        let Some(desk) = state.desks.next() else { return };
+        let Some(workspace) = state.workspaces.next() else { return };
         state.idle_helpers += 1;
         drop(state);
         let _blocked = SignalsBlocked::new();
         match thread::Builder::new()
             .name("pxds".into())
             .stack_size(STACK_SIZE)
-            .spawn_scoped(helpers.scope, move || self.help(desk))
+            .spawn_scoped(helpers.scope, move || self.help(workspace))
         {
             Ok(handle) => helpers.handles.push(handle),
             // The system has no more threads: those that there are do the work.
-            Err(_) => self.state().desks = [].iter_mut(),
+            Err(_) => self.state().workspaces = [].iter_mut(),
         }
     }
 
@@ -346,17 +347,17 @@ where
     fn take_and_work(
         &self,
         mut state: MutexGuard<'_, State<'env, D, J, T>>,
-        place: &mut Place<'_, D>,
+        worker: &mut Worker<'_, D>,
         pause: &mut Pause<'_>,
     ) {
         let Some(mut take) = state.take.take() else { return };
         let mut job = state.idle.pop().unwrap_or_default();
-        state.occupy(place);
+        state.occupy(worker);
         drop(state);
         // A failure of `take`'s own is no lack of memory here: some of the job may have been taken.
-        let taken = self.with_memory(place, false, pause, &mut |desk, pause| {
+        let taken = self.with_memory(worker, false, pause, &mut |workspace, pause| {
             sys::check_memory()?;
-            match take(desk, &mut job, pause) {
+            match take(workspace, &mut job, pause) {
                 Ok(Taken::NoMemory) => Err(none_for_a_job()),
                 taken => Ok(taken),
             }
@@ -384,25 +385,25 @@ where
         self.changed.notify_all();
         if got_one {
             // The caller's thread starts another before it begins.
-            let mut work = |desk: &mut D, pause: &mut Pause<'_>| (self.work)(desk, &mut job, pause);
-            let result = pause().and_then(|()| self.with_memory(place, true, pause, &mut work));
+            let mut work = |workspace: &mut D, pause: &mut Pause<'_>| (self.work)(workspace, &mut job, pause);
+            let result = pause().and_then(|()| self.with_memory(worker, true, pause, &mut work));
             self.finish(number, job, result);
         }
     }
 
     /// Does `step`; a second time, when all others rest, if there was no memory for the first. `has_job`: a job has
-    /// been taken, and may be on the desk.
+    /// been taken, and its data may be in the workspace.
     fn with_memory<R>(
         &self,
-        place: &mut Place<'_, D>,
+        worker: &mut Worker<'_, D>,
         has_job: bool,
         pause: &mut Pause<'_>,
         step: &mut dyn FnMut(&mut D, &mut Pause<'_>) -> Result<R>,
     ) -> Result<R> {
-        match step(place.desk, pause) {
+        match step(worker.workspace, pause) {
             Err(error) if error.kind() == Kind::NoMemory && self.check().is_ok() => {
-                self.clear(place, has_job);
-                let result = self.await_memory(place, pause).and_then(|()| step(place.desk, pause));
+                self.clear(worker, has_job);
+                let result = self.await_memory(worker, pause).and_then(|()| step(worker.workspace, pause));
                 self.state().short -= 1;
                 self.changed.notify_all();
                 result
@@ -411,8 +412,8 @@ where
         }
     }
 
-    /// Waits until nobody else uses a desk. From then on none but those that wait here begins.
-    fn await_memory(&self, place: &mut Place<'_, D>, pause: &mut Pause<'_>) -> Result<()> {
+    /// Waits until nobody else uses a workspace. From then on none but those that wait here begins.
+    fn await_memory(&self, worker: &mut Worker<'_, D>, pause: &mut Pause<'_>) -> Result<()> {
         let mut state = self.state();
         state.is_lean = true;
         state.short += 1;
@@ -425,15 +426,15 @@ where
             state = self.state();
         }
         state.idle.clear();
-        state.occupy(place);
+        state.occupy(worker);
         Ok(())
     }
 
-    /// Gives back the memory of a desk; see [`Desk::shed`].
-    fn clear(&self, place: &mut Place<'_, D>, has_job: bool) {
-        place.desk.shed(has_job);
-        if place.is_used {
-            place.is_used = false;
+    /// Gives back the memory of a workspace; see [`Workspace::shed`].
+    fn clear(&self, worker: &mut Worker<'_, D>, has_job: bool) {
+        worker.workspace.shed(has_job);
+        if worker.is_used {
+            worker.is_used = false;
             self.state().used -= 1;
             self.changed.notify_all();
         }
@@ -441,11 +442,11 @@ where
 
     fn finish(&self, number: u64, job: J, result: Result<()>) {
         let mut state = self.state();
-        let place = usize::try_from(number - state.delivered).unwrap_or(usize::MAX);
+        let slot = usize::try_from(number - state.delivered).unwrap_or(usize::MAX);
         match result {
             Ok(()) => {
-                if let Some(place) = state.done.get_mut(place) {
-                    *place = Some(job);
+                if let Some(slot) = state.done.get_mut(slot) {
+                    *slot = Some(job);
                 }
             }
             Err(error) => state.fail(error),
@@ -591,7 +592,7 @@ mod tests {
     #[derive(Debug, PartialEq)]
     struct Counter(usize);
 
-    impl Desk for Counter {
+    impl Workspace for Counter {
         fn shed(&mut self, _: bool) {
             self.0 = 0;
         }
@@ -600,14 +601,15 @@ mod tests {
     #[test]
     fn a_single_job_starts_no_thread() {
         let threads = AtomicUsize::new(0);
-        let mut desks = [Counter(0), Counter(0)];
-        let take = |Counter(desk): &mut Counter, _: &mut Job, _: &mut Pause<'_>| {
-            *desk += 1;
+        let mut workspaces = [Counter(0), Counter(0)];
+        let take = |Counter(workspace): &mut Counter, _: &mut Job, _: &mut Pause<'_>| {
+            *workspace += 1;
             threads.fetch_add(1, Ordering::SeqCst);
             Ok(Taken::Last)
         };
-        run(&mut desks, 8, &mut Progress::default(), take, |_, _, _| Ok(()), &mut |_: &mut Job, _| Ok(())).unwrap();
-        assert_eq!((threads.into_inner(), desks), (1, [Counter(1), Counter(0)]));
+        run(&mut workspaces, 8, &mut Progress::default(), take, |_, _, _| Ok(()), &mut |_: &mut Job, _| Ok(()))
+            .unwrap();
+        assert_eq!((threads.into_inner(), workspaces), (1, [Counter(1), Counter(0)]));
     }
 
     /// Runs 100 jobs, of which number 10 fails where `fails` says, and gives what was delivered and the error.
@@ -734,7 +736,7 @@ mod tests {
         }
     }
 
-    /// A desk that takes one unit of a memory when it is first used, and a job another.
+    /// A workspace that takes one unit of a memory when it is first used, and a job another.
     struct Greedy<'a> {
         free: &'a AtomicUsize,
         kept: usize,
@@ -756,7 +758,7 @@ mod tests {
         }
     }
 
-    impl Desk for Greedy<'_> {
+    impl Workspace for Greedy<'_> {
         fn shed(&mut self, _: bool) {
             self.free.fetch_add(self.kept, Ordering::SeqCst);
             self.kept = 0;
@@ -767,17 +769,17 @@ mod tests {
     fn with_units(threads: usize, units: usize, take_needs: bool) -> (Result<()>, usize) {
         let free = AtomicUsize::new(units);
         let (mut next, mut delivered) = (0, 0);
-        let take = |desk: &mut Greedy<'_>, job: &mut Job, _: &mut Pause<'_>| {
-            if take_needs && desk.settle().is_err() {
+        let take = |workspace: &mut Greedy<'_>, job: &mut Job, _: &mut Pause<'_>| {
+            if take_needs && workspace.settle().is_err() {
                 return Ok(Taken::NoMemory);
             }
             job.number = next;
             next += 1;
             Ok(if next == 60 { Taken::Last } else { Taken::More })
         };
-        let work = |desk: &mut Greedy<'_>, job: &mut Job, pause: &mut Pause<'_>| {
-            desk.settle()?;
-            desk.get()?;
+        let work = |workspace: &mut Greedy<'_>, job: &mut Job, pause: &mut Pause<'_>| {
+            workspace.settle()?;
+            workspace.get()?;
             thread::sleep(Duration::from_micros(200));
             let paused = pause();
             free.fetch_add(1, Ordering::SeqCst);
@@ -789,8 +791,8 @@ mod tests {
             delivered += 1;
             Ok(())
         };
-        let mut desks: Vec<_> = (0..threads).map(|_| Greedy { free: &free, kept: 0 }).collect();
-        let result = run(&mut desks, 16, &mut Progress::default(), take, work, &mut deliver);
+        let mut workspaces: Vec<_> = (0..threads).map(|_| Greedy { free: &free, kept: 0 }).collect();
+        let result = run(&mut workspaces, 16, &mut Progress::default(), take, work, &mut deliver);
         (result, delivered)
     }
 

@@ -91,7 +91,7 @@ pub fn sha256_all_by(method: Method, messages: &[&[u8]], suffix: &[u8], out: &mu
     }
     match method {
         Method::Interleaved(sha) if messages.len() > 1 && suffix.len() <= MAX_SUFFIX => {
-            interleave(sha, Batch { messages, suffix }, out);
+            interleave(sha, Messages { messages, suffix }, out);
         }
         _ => {
             for (message, digest) in messages.iter().zip(out) {
@@ -105,16 +105,16 @@ pub fn sha256_all_by(method: Method, messages: &[&[u8]], suffix: &[u8], out: &mu
     Ok(())
 }
 
-fn interleave(sha: ShaNi, batch: Batch<'_>, out: &mut [Digest]) {
+fn interleave(sha: ShaNi, all: Messages<'_>, out: &mut [Digest]) {
     let mut states = [INITIAL; LANES];
-    let mut lanes = batch.lanes();
+    let mut lanes = all.lanes();
     loop {
         // Of a message in two lanes, one puts down the state that the other takes up.
         for (lane, state) in lanes.iter_mut().zip(&states) {
             lane.put_down(state, out);
         }
         for (lane, state) in lanes.iter_mut().zip(&mut states) {
-            lane.take_up(batch, state, out);
+            lane.take_up(all, state, out);
         }
         // The lanes that are still busy are the first ones: none has a longer stretch than the one before it.
         let blocks = lanes.each_ref().map(Lane::blocks);
@@ -134,12 +134,12 @@ fn interleave(sha: ShaNi, batch: Batch<'_>, out: &mut [Digest]) {
 
 /// What is to be hashed: messages, each followed by the suffix and padding.
 #[derive(Clone, Copy)]
-struct Batch<'a> {
+struct Messages<'a> {
     messages: &'a [&'a [u8]],
     suffix: &'a [u8],
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Messages<'a> {
     /// The blocks of a message.
     fn blocks(&self, message: &[u8]) -> u64 {
         ((message.len() + self.suffix.len() + MIN_PADDING).div_ceil(BLOCK_SIZE)) as u64
@@ -228,12 +228,12 @@ impl<'a> Lane<'a> {
     }
 
     /// Takes up the next message, unless one is at hand.
-    fn take_up(&mut self, batch: Batch<'a>, state: &mut State, out: &[Digest]) {
+    fn take_up(&mut self, all: Messages<'a>, state: &mut State, out: &[Digest]) {
         if self.current.is_some() || self.row.is_empty() {
             return;
         }
-        let message = batch.messages[self.next];
-        let message_end = self.start + batch.blocks(message);
+        let message = all.messages[self.next];
+        let message_end = self.start + all.blocks(message);
         // Of a message that goes beyond the stretch, the lane behind has done what is beyond.
         let first = message_end.saturating_sub(self.row.end) as usize;
         let last = (message_end - self.row.start) as usize;
@@ -244,7 +244,7 @@ impl<'a> Lane<'a> {
         self.body = &body[first.min(len)..last.min(len)];
         self.tail_range = first.max(len) - len..last.max(len) - len;
         if !self.tail_range.is_empty() {
-            batch.fill_tail(message, rest, &mut self.tail);
+            all.fill_tail(message, rest, &mut self.tail);
         }
         self.current = Some(self.next);
         self.next += 1;
@@ -421,7 +421,7 @@ mod tests {
             (&[], [0; 4]),
         ] {
             let messages: Vec<_> = blocks.iter().map(|blocks| &data[..(blocks - 1) * BLOCK_SIZE]).collect();
-            let lanes = Batch { messages: &messages, suffix: b"" }.lanes();
+            let lanes = Messages { messages: &messages, suffix: b"" }.lanes();
             assert_eq!(lanes.map(|lane| lane.row.end - lane.row.start), expected, "{blocks:?}");
         }
     }

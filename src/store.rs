@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::{Base, BaseOptions, CacheSign, LockWait, Notice, ReadOnly, SyncLevel};
-use crate::chunks::{Chunks, ConvertOptions, Converted, CreateOptions, Found, Layout, Unsynced};
+use crate::chunks::{Chunks, ConvertOptions, Converted, CreateOptions, FoundChunks, Layout, Unsynced};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::name::Snapshot;
@@ -117,7 +117,7 @@ impl Store {
     }
 
     fn open_dir(dir: Dir, options: &StoreOptions) -> Result<Self> {
-        let Some(found) = Found::look(&dir, options.layout, options.mixed)? else {
+        let Some(found) = FoundChunks::look(&dir, options.layout, options.mixed)? else {
             return Err(no_chunks(dir.path()));
         };
         let (dir, owner) = (Arc::new(dir), found.dir().stat_self()?.owner);

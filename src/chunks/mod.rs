@@ -14,6 +14,6 @@ mod posix;
 
 pub use posix::convert;
 pub use posix::{ChunkDir, ChunkDirId, ChunkEntry, ChunkIter, ChunkVersion, DiskOrder, FoundFile, Swept, Usage};
-pub use posix::{Chunks, Found, Layout, Unsynced, sweep_temporary};
+pub use posix::{Chunks, FoundChunks, Layout, Unsynced, sweep_temporary};
 pub use posix::{ConvertOptions, Converted, CreateOptions, InsertOptions, Inserted, Leftover};
 pub use posix::{ExclusiveLock, SharedLock};

@@ -52,7 +52,7 @@ pub(super) struct Strays {
 /// time; then what else was listed before. In the end all is listed once more, and what is new there is visited: no
 /// listing is believed by itself, nor that a file is gone.
 pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Strays> {
-    let mut walk = Walk { store, known: BTreeMap::new(), visit };
+    let mut walk = Indexes { store, known: BTreeMap::new(), visit };
     for path in walk.list()?.links {
         tell_of_link(store, &path)?;
     }
@@ -67,7 +67,7 @@ pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Stra
 
 /// Gives the index at `path`, names below the store's directory, to `visit`, if it is there.
 pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-    Walk { store, known: BTreeMap::new(), visit }.index(path).map(drop)
+    Indexes { store, known: BTreeMap::new(), visit }.index(path).map(drop)
 }
 
 /// A link may lead to indexes, and they would not be heeded: that is worth a word.
@@ -82,26 +82,26 @@ fn aborted(error: Error) -> Error {
 
 /// What is met beside indexes.
 #[derive(Default)]
-struct Found {
+struct Others {
     /// Temporary files; paths below the store's directory.
     temporaries: Vec<Vec<u8>>,
     /// Links in no place of the tree; whole paths.
     links: Vec<PathBuf>,
 }
 
-struct Walk<'a, 'b> {
+struct Indexes<'a, 'b> {
     store: &'a Store,
     /// Every index that was listed, by its path below the store's directory, and whether it has been visited.
     known: BTreeMap<Vec<u8>, bool>,
     visit: &'a mut Visit<'b>,
 }
 
-impl Walk<'_, '_> {
+impl Indexes<'_, '_> {
     /// Learns what indexes there are, and gives what else there is.
     ///
     /// Errors: that of whatever cannot be seen, or is no directory in the place of one: it might have an index.
-    fn list(&mut self) -> Result<Found> {
-        let (mut found, known) = (Found::default(), &mut self.known);
+    fn list(&mut self) -> Result<Others> {
+        let (mut found, known) = (Others::default(), &mut self.known);
         let walked = self.store.tree().walk(&mut |dir, met| match met {
             Met::Archive(file) if file.kind.index().is_some() => {
                 sys::check_memory()?;

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::Ledger;
+use super::engine::Recorder;
 use super::{ChunkResult, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
 use crate::chunks::Chunks;
@@ -19,13 +19,13 @@ use crate::limits::{BLOB_MAX_ENCODED_SIZE, BLOB_MAX_SIZE, blob_len, max_encoded_
 use crate::progress::{OnProgress, Progress};
 use crate::source::{ChunkSource, judge, thread_count};
 
-/// Plain bytes of a job, at least: a thread is not worth starting for less.
-const MIN_JOB: u64 = 1 << 20;
+/// Plain bytes of a batch, at least: a thread is not worth starting for less.
+const MIN_BATCH: u64 = 1 << 20;
 
-/// Chunks of a job, at most.
+/// Chunks of a batch, at most.
 const MAX_CHUNKS: usize = 256;
 
-/// Jobs that are under way or wait for the caller's thread, at most, for each thread.
+/// Batches that are under way or wait for the caller's thread, at most, for each thread.
 const MAX_AHEAD: usize = 4;
 
 /// How chunks are copied.
@@ -72,20 +72,20 @@ pub fn copy_chunks(
     // Whether its chunks are encrypted is known from elsewhere, or not at all.
     stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
 
-    let (mut ledger, mut progress) = (Ledger::new(stored, on_chunk), Progress::new(progress));
+    let (mut recorder, mut progress) = (Recorder::new(stored, on_chunk), Progress::new(progress));
     progress.stage.total = index.count() as u64;
-    let work = Work { source, index, target, required_form, ended: AtomicBool::new(false) };
-    let mut desks = try_collect((0..threads).map(|_| Ok(Desk::new(key.clone()))))?;
+    let run = CopyRun { source, index, target, required_form, ended: AtomicBool::new(false) };
+    let mut workspaces = try_collect((0..threads).map(|_| Ok(Workspace::new(key.clone()))))?;
     let mut next = 0..index.count();
     crew::run(
-        &mut desks,
+        &mut workspaces,
         MAX_AHEAD * threads,
         &mut progress,
-        |_, job: &mut Job, _| Ok(work.take(&mut next, job)),
-        |desk, job, pause| work.run(desk, job, pause),
-        &mut |job, progress| work.deliver(&mut ledger, job, progress),
+        |_, batch: &mut Batch, _| Ok(run.take(&mut next, batch)),
+        |workspace, batch, pause| run.run(workspace, batch, pause),
+        &mut |batch, progress| run.deliver(&mut recorder, batch, progress),
     )?;
-    ledger.take_index()
+    recorder.take_index()
 }
 
 /// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; whoever calls holds the target as a writer
@@ -101,7 +101,7 @@ pub fn copy_chunk(
     if let Some(stored_size) = touch(target, digest)? {
         return Ok(Inserted { existed: true, stored_size });
     }
-    let Desk { mut codec, mut encoded, .. } = Desk::new(key);
+    let Workspace { mut codec, mut encoded, .. } = Workspace::new(key);
     let blob = source.load_tolerant(digest, BLOB_MAX_ENCODED_SIZE, codec.tolerance(), &mut encoded)?;
     if can_be_proved(&codec, blob) {
         codec.decode_vec(blob, Some(digest), BLOB_MAX_SIZE).map_err(|error| error.with_digest(digest))?;
@@ -135,20 +135,20 @@ fn can_be_proved(codec: &Codec, blob: Blob<'_>) -> bool {
     !blob.form().encrypted || codec.key().is_some()
 }
 
-/// What one thread works with. All of it is used again.
-struct Desk {
+/// The buffers of one thread, used again for each batch.
+struct Workspace {
     codec: Codec,
     encoded: Vec<u8>,
     decoded: Vec<u8>,
 }
 
-impl Desk {
+impl Workspace {
     fn new(key: Option<Arc<CryptKey>>) -> Self {
-        Desk { codec: Codec::with_key(key), encoded: Vec::new(), decoded: Vec::new() }
+        Workspace { codec: Codec::with_key(key), encoded: Vec::new(), decoded: Vec::new() }
     }
 }
 
-impl crew::Desk for Desk {
+impl crew::Workspace for Workspace {
     fn shed(&mut self, _: bool) {
         self.codec.shed();
         (self.encoded, self.decoded) = (Vec::new(), Vec::new());
@@ -157,14 +157,15 @@ impl crew::Desk for Desk {
 
 /// Some chunks that follow one another, and what has become of them, as far as it went.
 #[derive(Default)]
-struct Job {
+struct Batch {
     chunks: Range<usize>,
     copied: Vec<Result<ChunkResult>>,
     leftovers: Vec<(Digest, Leftover)>,
     was_short: bool,
 }
 
-struct Work<'a> {
+/// A copy, as all its threads see it.
+struct CopyRun<'a> {
     source: &'a dyn ChunkSource,
     index: &'a Index,
     target: &'a Chunks,
@@ -173,38 +174,38 @@ struct Work<'a> {
     ended: AtomicBool,
 }
 
-impl Work<'_> {
-    fn take(&self, next: &mut Range<usize>, job: &mut Job) -> Taken {
-        job.copied.clear();
-        job.leftovers.clear();
-        job.was_short = false;
+impl CopyRun<'_> {
+    fn take(&self, next: &mut Range<usize>, batch: &mut Batch) -> Taken {
+        batch.copied.clear();
+        batch.leftovers.clear();
+        batch.was_short = false;
         let first = next.start;
         let mut size = 0_u64;
-        while size < MIN_JOB && next.start - first < MAX_CHUNKS && !self.ended.load(Ordering::Relaxed) {
+        while size < MIN_BATCH && next.start - first < MAX_CHUNKS && !self.ended.load(Ordering::Relaxed) {
             let Some(chunk) = next.next().and_then(|i| self.index.chunk(i)) else { break };
             size = size.saturating_add(chunk.len());
             if !self.source.is_for_any_thread() {
                 break;
             }
         }
-        job.chunks = first..next.start;
-        match (job.chunks.is_empty(), Range::is_empty(next)) {
+        batch.chunks = first..next.start;
+        match (batch.chunks.is_empty(), Range::is_empty(next)) {
             (true, _) => Taken::Nothing,
             (false, true) => Taken::Last,
             (false, false) => Taken::More,
         }
     }
 
-    /// Copies the chunks of a job. What fails is in the job: what comes before it is to be entered first.
+    /// Copies the chunks of a batch. What fails is in the batch: what comes before it is to be entered first.
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may go on.
-    fn run(&self, desk: &mut Desk, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
-        for i in job.chunks.clone().skip(job.copied.len()) {
+    fn run(&self, workspace: &mut Workspace, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
+        for i in batch.chunks.clone().skip(batch.copied.len()) {
             pause()?;
             let chunk = self.chunk(i)?;
-            let copied = crew::keep(self.copy(desk, &chunk, &mut job.leftovers), &mut job.was_short)?;
+            let copied = crew::keep(self.copy(workspace, &chunk, &mut batch.leftovers), &mut batch.was_short)?;
             let failed = copied.is_err();
-            push(&mut job.copied, copied)?;
+            push(&mut batch.copied, copied)?;
             if failed {
                 self.ended.store(true, Ordering::Relaxed);
                 break;
@@ -213,14 +214,19 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn copy(&self, desk: &mut Desk, chunk: &ChunkInfo, leftovers: &mut Vec<(Digest, Leftover)>) -> Result<ChunkResult> {
+    fn copy(
+        &self,
+        workspace: &mut Workspace,
+        chunk: &ChunkInfo,
+        leftovers: &mut Vec<(Digest, Leftover)>,
+    ) -> Result<ChunkResult> {
         let ChunkInfo { start: offset, digest, .. } = *chunk;
         let result =
             |Inserted { existed, stored_size }| ChunkResult { digest, offset, size: chunk.len(), stored_size, existed };
         if let Some(stored_size) = touch(self.target, &digest)? {
             return Ok(result(Inserted { existed: true, stored_size }));
         }
-        let Desk { codec, encoded, decoded } = desk;
+        let Workspace { codec, encoded, decoded } = workspace;
         let len = blob_len(chunk.len())?;
         let max_len = max_encoded_len(len);
         let blob = self.source.load_tolerant(&digest, max_len, codec.tolerance(), encoded)?;
@@ -236,13 +242,13 @@ impl Work<'_> {
     }
 
     /// Enters what was copied into the index, on the caller's thread.
-    fn deliver(&self, ledger: &mut Ledger, job: &mut Job, progress: &mut Progress) -> Result<()> {
-        for (digest, leftover) in job.leftovers.drain(..) {
+    fn deliver(&self, recorder: &mut Recorder, batch: &mut Batch, progress: &mut Progress) -> Result<()> {
+        for (digest, leftover) in batch.leftovers.drain(..) {
             self.target.notice_leftover(&digest, Some(leftover))?;
         }
-        for (i, copied) in job.chunks.clone().zip(job.copied.drain(..)) {
+        for (i, copied) in batch.chunks.clone().zip(batch.copied.drain(..)) {
             match copied {
-                Ok(chunk) => ledger.enter_copied(&chunk, progress)?,
+                Ok(chunk) => recorder.record_copied(&chunk, progress)?,
                 Err(error) => judge(error, i, &self.chunk(i)?, None)?,
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::StoredIndex;
 use super::batch::{Batch, Data, Span};
-use super::keeper::{Desk, Keeper};
+use super::chunk_writer::{ChunkWriter, Workspace};
 use crate::callback::Callback;
 use crate::chunks::Chunks;
 use crate::chunks::SharedLock;
@@ -83,20 +83,20 @@ impl IngestStats {
 /// Told of each chunk after it has been stored, on the caller's thread; an error stops the ingest.
 pub type OnChunk = Callback<dyn Fn(&ChunkResult) -> Result<()> + Send + Sync>;
 
-/// Stores chunks, on several threads, and on the caller's enters them into the index, counts and reports them.
+/// Stores chunks on several threads, and records them on the caller's.
 pub(super) struct Engine {
-    keeper: Keeper,
+    chunk_writer: ChunkWriter,
     /// One for each thread.
-    desks: Vec<Desk>,
+    workspaces: Vec<Workspace>,
     /// Plain bytes of the largest chunk.
     max_chunk: usize,
-    ledger: Ledger,
+    recorder: Recorder,
     /// Units are chunks; there is one phase.
     progress: Progress,
 }
 
-/// What comes in order.
-pub(super) struct Ledger {
+/// Records stored chunks in the index and in the sums, in order, on the caller's thread, and reports them.
+pub(super) struct Recorder {
     /// `None` once it has been handed out.
     index: Option<StoredIndex>,
     stats: IngestStats,
@@ -122,21 +122,22 @@ impl Engine {
     pub(super) fn new(store: &Chunks, lock: SharedLock, writer: IndexWriter, options: EngineOptions) -> Result<Self> {
         let EngineOptions { compress, key, on_chunk, progress, threads, max_chunk } = options;
         let fingerprint = key.as_ref().map(|key| *key.fingerprint());
-        let keeper = Keeper::new(store.clone(), compress, key);
-        let desks = try_collect(std::iter::repeat_with(|| Ok(keeper.desk())).take(crew::thread_count(threads)?))?;
+        let chunk_writer = ChunkWriter::new(store.clone(), compress, key);
+        let workspaces =
+            try_collect(std::iter::repeat_with(|| Ok(chunk_writer.workspace())).take(crew::thread_count(threads)?))?;
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
-        let (ledger, progress) = (Ledger::new(index, on_chunk), Progress::new(progress));
-        Ok(Engine { keeper, desks, max_chunk: blob_len(max_chunk)?, ledger, progress })
+        let (recorder, progress) = (Recorder::new(index, on_chunk), Progress::new(progress));
+        Ok(Engine { chunk_writer, workspaces, max_chunk: blob_len(max_chunk)?, recorder, progress })
     }
 
     /// How many threads there are, the caller's among them.
     pub(super) fn threads(&self) -> usize {
-        self.desks.len()
+        self.workspaces.len()
     }
 
     /// Sums over what has been stored so far.
     pub(super) fn stats(&self) -> IngestStats {
-        self.ledger.stats
+        self.recorder.stats
     }
 
     /// Whether there is somebody to be told how far it is.
@@ -146,37 +147,38 @@ impl Engine {
 
     /// Tells how far it is, if that is due; for where nothing is stored for a while.
     pub(super) fn tick(&mut self) -> Result<()> {
-        self.ledger.tell(&mut self.progress)
+        self.recorder.tell(&mut self.progress)
     }
 
     /// Hands out the index.
     ///
     /// Errors: `State` the second time.
     pub(super) fn take_index(&mut self) -> Result<StoredIndex> {
-        self.ledger.take_index()
+        self.recorder.take_index()
     }
 
     /// The index so far.
     ///
     /// Errors: `State` when it has been handed out.
     pub(super) fn index(&mut self) -> Result<&mut StoredIndex> {
-        self.ledger.index()
+        self.recorder.index()
     }
 
     /// Stores what `input` gives.
     pub(super) fn run<'a>(&mut self, input: &mut (impl Input<'a> + Send)) -> Result<()> {
-        let Engine { keeper, desks, max_chunk, ledger, progress } = self;
-        let max_jobs = MAX_AHEAD * desks.len();
+        let Engine { chunk_writer, workspaces, max_chunk, recorder, progress } = self;
+        let max_jobs = MAX_AHEAD * workspaces.len();
         crew::run(
-            desks,
+            workspaces,
             max_jobs,
             progress,
-            |desk: &mut Desk, batch: &mut Batch<'a>, pause| match desk.furnish(input.room(), *max_chunk) {
-                Ok(()) => input.take(&mut desk.buffer, batch, pause),
+            |workspace: &mut Workspace, batch: &mut Batch<'a>, pause| match workspace.furnish(input.room(), *max_chunk)
+            {
+                Ok(()) => input.take(&mut workspace.buffer, batch, pause),
                 Err(_) => Ok(Taken::NoMemory),
             },
-            |desk, batch, pause| keeper.store_batch(desk, batch, pause),
-            &mut |batch, progress| ledger.enter_batch(keeper, batch, progress),
+            |workspace, batch, pause| chunk_writer.store_batch(workspace, batch, pause),
+            &mut |batch, progress| recorder.record_batch(chunk_writer, batch, progress),
         )
     }
 
@@ -184,29 +186,30 @@ impl Engine {
     pub(super) fn store_one(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         let mut batch = Batch { data: Data::Slice(data), ..Batch::default() };
         batch.spans.push(Span { offset, start: 0, len: data.len(), hole: false });
-        let desk = self.desks.first_mut().ok_or_else(|| Error::new(Kind::Internal, "an engine without a desk"))?;
-        self.keeper.store_batch(desk, &mut batch, &mut || Ok(()))?;
-        self.ledger.enter_batch(&self.keeper, &batch, &mut self.progress)
+        let workspace =
+            self.workspaces.first_mut().ok_or_else(|| Error::new(Kind::Internal, "an engine without a workspace"))?;
+        self.chunk_writer.store_batch(workspace, &mut batch, &mut || Ok(()))?;
+        self.recorder.record_batch(&self.chunk_writer, &batch, &mut self.progress)
     }
 
     /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
     pub(super) fn reuse_chunk(&mut self, offset: u64, size: usize, digest: &Digest) -> Result<bool> {
         // Of the form that is wanted, that is.
-        let encrypted = self.keeper.key.is_some();
-        if self.keeper.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
+        let encrypted = self.chunk_writer.key.is_some();
+        if self.chunk_writer.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
             return Ok(false);
         }
-        let Some(chunk) = self.keeper.touch(digest, size)? else { return Ok(false) };
-        self.ledger.index()?.add_reused();
-        self.ledger.enter(&ChunkResult { offset, ..chunk }, &mut self.progress)?;
+        let Some(chunk) = self.chunk_writer.touch(digest, size)? else { return Ok(false) };
+        self.recorder.index()?.add_reused();
+        self.recorder.record(&ChunkResult { offset, ..chunk }, &mut self.progress)?;
         Ok(true)
     }
 }
 
-impl Ledger {
-    /// A ledger for `index`.
+impl Recorder {
+    /// A recorder for `index`.
     pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>) -> Self {
-        Ledger { index: Some(index), stats: IngestStats::default(), on_chunk }
+        Recorder { index: Some(index), stats: IngestStats::default(), on_chunk }
     }
 
     /// Hands out the index.
@@ -218,33 +221,33 @@ impl Ledger {
         Ok(index)
     }
 
-    /// Enters a chunk that has been copied, or was there.
-    pub(super) fn enter_copied(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
+    /// Records a chunk that has been copied, or was there.
+    pub(super) fn record_copied(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
         if chunk.existed {
             self.index()?.add_reused();
         }
-        self.enter(chunk, progress)
+        self.record(chunk, progress)
     }
 
     fn index(&mut self) -> Result<&mut StoredIndex> {
         self.index.as_mut().ok_or_else(no_index)
     }
 
-    fn enter_batch(&mut self, keeper: &Keeper, batch: &Batch<'_>, progress: &mut Progress) -> Result<()> {
+    fn record_batch(&mut self, chunk_writer: &ChunkWriter, batch: &Batch<'_>, progress: &mut Progress) -> Result<()> {
         for (digest, leftover) in &batch.leftovers {
-            keeper.store.notice_leftover(digest, Some(*leftover))?;
+            chunk_writer.store.notice_leftover(digest, Some(*leftover))?;
         }
         if batch.reused {
             self.index()?.add_reused();
         }
         batch.stored.iter().try_for_each(|chunk| {
-            let existed = keeper.newness.settle_existed(chunk);
-            self.enter(&ChunkResult { existed, ..*chunk }, progress)
+            let existed = chunk_writer.newness.settle_existed(chunk);
+            self.record(&ChunkResult { existed, ..*chunk }, progress)
         })
     }
 
-    /// Enters a chunk that is in the store into the index, and reports it.
-    fn enter(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
+    /// Records a chunk that is in the store.
+    fn record(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
         let index = self.index()?;
         // Given a second time it has been counted, or there were more than there are.
         let is_counted = index.writer.has_chunk_at(chunk.offset);

@@ -16,11 +16,11 @@
 mod batch;
 mod buffer;
 mod changes;
+mod chunk_writer;
 mod copy;
 mod cut;
 mod engine;
 mod image;
-mod keeper;
 mod newness;
 mod pending;
 mod spans;

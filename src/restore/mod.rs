@@ -31,7 +31,7 @@ use crate::progress::{OnProgress, Progress};
 use crate::source::{ChunkSource, Loader, OnBad, Zeros, thread_count, write_zeros};
 use crate::sys::{CallerFd, Destination, Region, TempFile};
 use crate::tree::OpenSnapshot;
-use pieces::{Job, MAX_AHEAD, Piece, Queue, Rooms, Target, Work};
+use pieces::{Batch, IdleBuffers, MAX_AHEAD, Piece, Queue, RestoreRun, Target};
 
 /// Mode of a new file, less the umask.
 const FILE_MODE: u32 = 0o666;
@@ -66,7 +66,7 @@ pub struct Restorer {
     options: RestoreOptions,
     /// One for each thread; none before the first restore.
     loaders: Vec<Loader>,
-    rooms: Rooms,
+    buffers: IdleBuffers,
     zeros: Zeros,
     written: u64,
 }
@@ -128,7 +128,7 @@ impl Restorer {
     /// A restorer that takes its chunks from `source`.
     pub fn from_source(source: Arc<dyn ChunkSource>, options: RestoreOptions) -> Self {
         let zeros = Zeros::new(options.key.clone());
-        Restorer { source, options, loaders: Vec::new(), rooms: Rooms::default(), zeros, written: 0 }
+        Restorer { source, options, loaders: Vec::new(), buffers: IdleBuffers::default(), zeros, written: 0 }
     }
 
     /// Bytes that the latest restore gave out, also when it failed.
@@ -230,17 +230,17 @@ impl Restorer {
             None => Part::whole(index),
         };
         self.hire()?;
-        let Restorer { source, options, loaders, rooms, zeros, written } = self;
+        let Restorer { source, options, loaders, buffers, zeros, written } = self;
         let mut progress = Progress::new(options.progress.clone());
         progress.stage.total = part.chunks.len() as u64;
-        let work = Work {
+        let run = RestoreRun {
             source: &**source,
             index,
             part: &part,
             required_form: index.terms().required_form,
             on_bad: options.on_bad.as_ref(),
             zeros: options.sparse.then_some(zeros),
-            rooms,
+            buffers,
             region: match target {
                 Target::InOrder(_) => None,
                 Target::Region(region) => Some(region),
@@ -254,9 +254,9 @@ impl Restorer {
             loaders,
             max_jobs,
             &mut progress,
-            |_, job: &mut Job, _| Ok(work.take(&mut queue, job)),
-            |loader, job, pause| work.run(loader, job, pause),
-            &mut |job, progress| work.deliver(&mut target, job, written, progress),
+            |_, batch: &mut Batch, _| Ok(run.take(&mut queue, batch)),
+            |loader, batch, pause| run.run(loader, batch, pause),
+            &mut |batch, progress| run.deliver(&mut target, batch, written, progress),
         )
     }
 

@@ -9,19 +9,19 @@ use crate::crew::{self, Pause, Taken};
 use crate::error::{Error, Kind, Result, push};
 use crate::index::{ChunkInfo, Index, RequiredForm};
 use crate::progress::Progress;
-use crate::source::{ChunkSource, GROUP, Loader, OnBad, Room, Zeros, is_bad, judge};
+use crate::source::{ChunkBuffer, ChunkSource, GROUP, Loader, OnBad, Zeros, is_bad, judge};
 use crate::sys::Region;
 
-/// Plain bytes of a job, at least: a thread is not worth starting for less.
-const MIN_JOB: u64 = 1 << 20;
+/// Plain bytes of a batch, at least: a thread is not worth starting for less.
+const MIN_BATCH: u64 = 1 << 20;
 
-/// Plain bytes of a job of more than one chunk, at most.
-const MAX_JOB: u64 = 16 << 20;
+/// Plain bytes of a batch of more than one chunk, at most.
+const MAX_BATCH: u64 = 16 << 20;
 
-/// Chunks of a job, at most.
+/// Chunks of a batch, at most.
 const MAX_CHUNKS: usize = 1024;
 
-/// Jobs that are under way or wait for the caller's thread, at most, for each thread.
+/// Batches that are under way or wait for the caller's thread, at most, for each thread.
 pub(super) const MAX_AHEAD: usize = 2;
 
 /// The next bytes of an output.
@@ -43,43 +43,44 @@ pub(super) enum Target<'a> {
 
 /// Some chunks that follow one another, and later what has become of them.
 #[derive(Default)]
-pub(super) struct Job {
+pub(super) struct Batch {
     chunks: Range<usize>,
-    rooms: Vec<Room>,
+    buffers: Vec<ChunkBuffer>,
     /// Of each chunk, as far as it was looked at: what comes behind a failure that ends the restore is not.
-    found: Vec<Found>,
+    states: Vec<ChunkState>,
     was_short: bool,
 }
 
-enum Found {
-    /// It is in this room, and still to be written.
+/// What has become of a chunk.
+enum ChunkState {
+    /// Its data is in this buffer, and still to be written.
     Data(usize),
-    /// It is zeros by its digest, and they are still to be written.
+    /// By its digest it is zeros, which are still to be written.
     Zeros,
-    /// It is where it belongs.
+    /// Its data is where it belongs.
     Written,
-    /// It cannot be had.
+    /// It could not be loaded.
     Lost(Error),
-    /// It could be had, but not written.
+    /// It was loaded, and could not be written.
     Unwritable(Error),
 }
 
-/// Rooms that nobody uses now, with their buffers.
+/// Buffers that no batch uses now.
 #[derive(Default)]
-pub(super) struct Rooms(Mutex<Vec<Vec<Room>>>);
+pub(super) struct IdleBuffers(Mutex<Vec<Vec<ChunkBuffer>>>);
 
-impl Rooms {
-    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Room>>> {
-        // A panic under the lock leaves whole rooms.
+impl IdleBuffers {
+    fn idle(&self) -> MutexGuard<'_, Vec<Vec<ChunkBuffer>>> {
+        // A panic under the lock leaves whole buffers.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> Vec<Room> {
+    fn take(&self) -> Vec<ChunkBuffer> {
         self.idle().pop().unwrap_or_default()
     }
 
-    fn put_back(&self, rooms: Vec<Room>) {
-        self.idle().push(rooms);
+    fn put_back(&self, buffers: Vec<ChunkBuffer>) {
+        self.idle().push(buffers);
     }
 
     /// Gives their memory back.
@@ -102,7 +103,7 @@ impl Queue {
         Queue { next: range, threads, single }
     }
 
-    /// Takes the chunks of the next job.
+    /// Takes the chunks of the next batch.
     fn take(&mut self, index: &Index) -> Range<usize> {
         let first = self.next.start;
         // What is left is shared out evenly at the end.
@@ -111,8 +112,8 @@ impl Queue {
         while let Some(chunk) = self.next.clone().next().and_then(|i| index.chunk(i)) {
             let count = self.next.start - first;
             let more = size.saturating_add(chunk.len());
-            let enough = size >= MIN_JOB && count >= wanted;
-            if count > 0 && (enough || self.single || more > MAX_JOB || count == MAX_CHUNKS) {
+            let enough = size >= MIN_BATCH && count >= wanted;
+            if count > 0 && (enough || self.single || more > MAX_BATCH || count == MAX_CHUNKS) {
                 break;
             }
             size = more;
@@ -122,8 +123,8 @@ impl Queue {
     }
 }
 
-/// What all threads know of a restore.
-pub(super) struct Work<'a> {
+/// A restore, as all its threads see it.
+pub(super) struct RestoreRun<'a> {
     pub(super) source: &'a dyn ChunkSource,
     pub(super) index: &'a Index,
     pub(super) part: &'a Part,
@@ -131,147 +132,147 @@ pub(super) struct Work<'a> {
     pub(super) on_bad: Option<&'a OnBad>,
     /// What knows zeros, if they need not be loaded.
     pub(super) zeros: Option<&'a Zeros>,
-    pub(super) rooms: &'a Rooms,
+    pub(super) buffers: &'a IdleBuffers,
     /// `None`: the caller's thread writes.
     pub(super) region: Option<&'a Region<'a>>,
     /// Something has failed for good: what comes behind it is not needed.
     pub(super) ended: AtomicBool,
 }
 
-impl Work<'_> {
-    /// Takes the next job.
-    pub(super) fn take(&self, queue: &mut Queue, job: &mut Job) -> Taken {
-        job.found.clear();
-        job.was_short = false;
-        job.chunks = if self.ended.load(Ordering::Relaxed) { 0..0 } else { queue.take(self.index) };
-        match (job.chunks.is_empty(), queue.next.is_empty()) {
+impl RestoreRun<'_> {
+    /// Takes the next batch.
+    pub(super) fn take(&self, queue: &mut Queue, batch: &mut Batch) -> Taken {
+        batch.states.clear();
+        batch.was_short = false;
+        batch.chunks = if self.ended.load(Ordering::Relaxed) { 0..0 } else { queue.take(self.index) };
+        match (batch.chunks.is_empty(), queue.next.is_empty()) {
             (true, _) => Taken::Nothing,
             (false, true) => Taken::Last,
             (false, false) => Taken::More,
         }
     }
 
-    /// Loads, checks and decodes the chunks of a job, and writes them if that is for any thread. What fails is in the
-    /// job: what comes before it is to be given out first.
+    /// Loads, checks and decodes the chunks of a batch, and writes them if that is for any thread. What fails is in the
+    /// batch: what comes before it is to be given out first.
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
-    pub(super) fn run(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
-        if job.was_short {
-            // Jobs that have been delivered since have left their rooms.
-            self.rooms.shed();
+    pub(super) fn run(&self, loader: &mut Loader, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
+        if batch.was_short {
+            // Batches that have been delivered since have put their buffers back.
+            self.buffers.shed();
         }
-        self.find_all(loader, job, pause).inspect_err(|error| {
+        self.load_all(loader, batch, pause).inspect_err(|error| {
             if error.kind() == Kind::NoMemory {
-                job.rooms = Vec::new();
-                self.rooms.shed();
+                batch.buffers = Vec::new();
+                self.buffers.shed();
             }
         })
     }
 
-    /// As [`Work::run`], once.
-    fn find_all(&self, loader: &mut Loader, job: &mut Job, pause: &mut Pause<'_>) -> Result<()> {
-        job.found.clear();
-        job.rooms = self.rooms.take();
-        // The next room to use; the first chunk and the first room of the group that is to be proved together.
-        let (mut room, mut group, mut group_room) = (0, 0, 0);
-        for i in job.chunks.clone() {
+    /// As [`RestoreRun::run`], once.
+    fn load_all(&self, loader: &mut Loader, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
+        batch.states.clear();
+        batch.buffers = self.buffers.take();
+        // The next buffer to use; the first chunk and the first buffer of the group that is to be proved together.
+        let (mut buffer, mut group, mut group_buffer) = (0, 0, 0);
+        for i in batch.chunks.clone() {
             pause()?;
-            let found = self.find(loader, &self.chunk(i)?, job, room)?;
-            let ends = self.ends(&found);
-            room += usize::from(matches!(found, Found::Data(_)));
-            push(&mut job.found, found)?;
-            if room - group_room < GROUP && i + 1 < job.chunks.end && !ends {
+            let state = self.load(loader, &self.chunk(i)?, batch, buffer)?;
+            let ends = self.ends(&state);
+            buffer += usize::from(matches!(state, ChunkState::Data(_)));
+            push(&mut batch.states, state)?;
+            if buffer - group_buffer < GROUP && i + 1 < batch.chunks.end && !ends {
                 continue;
             }
-            self.prove(loader, job, group, group_room..room);
-            if self.write(job, group)? {
-                room = 0;
+            self.prove(loader, batch, group, group_buffer..buffer);
+            if self.write(batch, group)? {
+                buffer = 0;
             }
-            if job.found[group..].iter().any(|found| self.ends(found)) {
+            if batch.states[group..].iter().any(|state| self.ends(state)) {
                 self.ended.store(true, Ordering::Relaxed);
                 break;
             }
-            (group, group_room) = (job.found.len(), room);
+            (group, group_buffer) = (batch.states.len(), buffer);
         }
         if self.region.is_some() {
-            self.rooms.put_back(std::mem::take(&mut job.rooms));
+            self.buffers.put_back(std::mem::take(&mut batch.buffers));
         }
         Ok(())
     }
 
-    /// Loads a chunk into room number `room`, unless it is zeros.
+    /// Loads a chunk into buffer number `buffer`, unless it is zeros.
     ///
     /// Errors: `NoMemory`.
-    fn find(&self, loader: &mut Loader, chunk: &ChunkInfo, job: &mut Job, room: usize) -> Result<Found> {
-        let Job { rooms, was_short, .. } = job;
+    fn load(&self, loader: &mut Loader, chunk: &ChunkInfo, batch: &mut Batch, buffer: usize) -> Result<ChunkState> {
+        let Batch { buffers, was_short, .. } = batch;
         if self.zeros.is_some_and(|zeros| zeros.has(chunk, self.required_form)) {
-            return Ok(Found::Zeros);
+            return Ok(ChunkState::Zeros);
         }
-        if rooms.len() == room {
-            push(rooms, Room::default())?;
+        if buffers.len() == buffer {
+            push(buffers, ChunkBuffer::default())?;
         }
-        let loaded = loader.load_unproved(self.source, chunk, self.required_form, &mut rooms[room]);
+        let loaded = loader.load_unproved(self.source, chunk, self.required_form, &mut buffers[buffer]);
         let kept = crew::keep(loaded, was_short)?;
-        Ok(kept.map_or_else(Found::Lost, |()| Found::Data(room)))
+        Ok(kept.map_or_else(ChunkState::Lost, |()| ChunkState::Data(buffer)))
     }
 
     /// Whether nothing behind this is needed.
-    fn ends(&self, found: &Found) -> bool {
-        match found {
-            Found::Lost(error) => self.on_bad.is_none() || !is_bad(error),
-            Found::Unwritable(_) => true,
-            Found::Data(_) | Found::Zeros | Found::Written => false,
+    fn ends(&self, state: &ChunkState) -> bool {
+        match state {
+            ChunkState::Lost(error) => self.on_bad.is_none() || !is_bad(error),
+            ChunkState::Unwritable(_) => true,
+            ChunkState::Data(_) | ChunkState::Zeros | ChunkState::Written => false,
         }
     }
 
-    /// Compares the digests of what is in `rooms`, which was found from place `first` of the job on.
-    fn prove(&self, loader: &Loader, job: &mut Job, first: usize, rooms: Range<usize>) {
-        let Job { rooms: all, found, .. } = job;
-        loader.prove(self.source, &all[rooms.clone()], &mut |place, error| {
-            let room = rooms.start + place;
-            let mut group = found[first..].iter_mut();
-            if let Some(wrong) = group.find(|found| matches!(found, Found::Data(data) if *data == room)) {
-                *wrong = Found::Lost(error);
+    /// Compares the digests of the data in `buffers`, which is that of chunks from number `first` of the batch on.
+    fn prove(&self, loader: &Loader, batch: &mut Batch, first: usize, buffers: Range<usize>) {
+        let Batch { buffers: all, states, .. } = batch;
+        loader.prove(self.source, &all[buffers.clone()], &mut |place, error| {
+            let buffer = buffers.start + place;
+            let mut group = states[first..].iter_mut();
+            if let Some(wrong) = group.find(|state| matches!(state, ChunkState::Data(data) if *data == buffer)) {
+                *wrong = ChunkState::Lost(error);
             }
         });
     }
 
-    /// Writes what was found from place `first` of the job on, if that is for any thread; false if it is not.
-    fn write(&self, job: &mut Job, first: usize) -> Result<bool> {
+    /// Writes the chunks from number `first` of the batch on, if any thread may write; false if not.
+    fn write(&self, batch: &mut Batch, first: usize) -> Result<bool> {
         let Some(region) = self.region else { return Ok(false) };
-        let Job { chunks, rooms, found, .. } = job;
-        for (i, found) in chunks.clone().zip(found).skip(first) {
+        let Batch { chunks, buffers, states, .. } = batch;
+        for (i, state) in chunks.clone().zip(states).skip(first) {
             let chunk = self.chunk(i)?;
-            let written = match found {
-                Found::Data(room) => self.write_piece(region, &chunk, &self.data(&chunk, &rooms[*room])),
-                Found::Zeros => self.write_piece(region, &chunk, &Piece::Zeros(self.wanted_len(&chunk))),
-                Found::Written | Found::Lost(_) | Found::Unwritable(_) => continue,
+            let written = match state {
+                ChunkState::Data(buffer) => self.write_piece(region, &chunk, &self.data(&chunk, &buffers[*buffer])),
+                ChunkState::Zeros => self.write_piece(region, &chunk, &Piece::Zeros(self.wanted_len(&chunk))),
+                ChunkState::Written | ChunkState::Lost(_) | ChunkState::Unwritable(_) => continue,
             };
-            *found = written.map_or_else(Found::Unwritable, |()| Found::Written);
+            *state = written.map_or_else(ChunkState::Unwritable, |()| ChunkState::Written);
         }
         Ok(true)
     }
 
-    /// Gives out what has become of a job, on the caller's thread, and counts it in `written` and `progress`.
+    /// Gives out what has become of a batch, on the caller's thread, and counts it in `written` and `progress`.
     pub(super) fn deliver(
         &self,
         target: &mut Target<'_>,
-        job: &mut Job,
+        batch: &mut Batch,
         written: &mut u64,
         progress: &mut Progress,
     ) -> Result<()> {
-        for (i, found) in job.chunks.clone().zip(job.found.drain(..)) {
+        for (i, state) in batch.chunks.clone().zip(batch.states.drain(..)) {
             let chunk = self.chunk(i)?;
             let len = self.wanted_len(&chunk);
-            let piece = match found {
-                Found::Written => None,
-                Found::Data(room) => Some(self.data(&chunk, &job.rooms[room])),
-                Found::Zeros => Some(Piece::Zeros(len)),
-                Found::Lost(error) => {
+            let piece = match state {
+                ChunkState::Written => None,
+                ChunkState::Data(buffer) => Some(self.data(&chunk, &batch.buffers[buffer])),
+                ChunkState::Zeros => Some(Piece::Zeros(len)),
+                ChunkState::Lost(error) => {
                     judge(error, i, &chunk, self.on_bad)?;
                     Some(Piece::Zeros(len))
                 }
-                Found::Unwritable(error) => return Err(error),
+                ChunkState::Unwritable(error) => return Err(error),
             };
             match (piece, &mut *target) {
                 (None, _) => {}
@@ -284,7 +285,7 @@ impl Work<'_> {
             progress.tick()?;
         }
         if self.region.is_none() {
-            self.rooms.put_back(std::mem::take(&mut job.rooms));
+            self.buffers.put_back(std::mem::take(&mut batch.buffers));
         }
         Ok(())
     }
@@ -298,9 +299,9 @@ impl Work<'_> {
     }
 
     /// What is wanted of a chunk's data.
-    fn data<'a>(&self, chunk: &ChunkInfo, room: &'a Room) -> Piece<'a> {
+    fn data<'a>(&self, chunk: &ChunkInfo, buffer: &'a ChunkBuffer) -> Piece<'a> {
         let (start, end) = self.wanted(chunk);
-        Piece::Data(&room.data()[(start - chunk.start) as usize..(end - chunk.start) as usize])
+        Piece::Data(&buffer.data()[(start - chunk.start) as usize..(end - chunk.start) as usize])
     }
 
     fn wanted(&self, chunk: &ChunkInfo) -> (u64, u64) {
@@ -323,32 +324,32 @@ mod tests {
     use crate::hash::sha256;
     use crate::index::DynamicWriter;
 
-    /// The numbers of chunks in each job of an index of so many chunks of `len` bytes.
-    fn jobs(count: u64, len: u64, threads: usize) -> Vec<usize> {
+    /// The numbers of chunks in each batch of an index of so many chunks of `len` bytes.
+    fn batches(count: u64, len: u64, threads: usize) -> Vec<usize> {
         let mut writer = DynamicWriter::new(0, None).unwrap();
         (1..=count).for_each(|i| writer.add(i * len, &sha256(b"")).unwrap());
         let index = Index::from_bytes(&writer.complete().unwrap().to_bytes(usize::MAX).unwrap(), None).unwrap();
         let mut queue = Queue::new(0..index.count(), threads, false);
-        let mut jobs = Vec::new();
+        let mut batches = Vec::new();
         while !queue.next.is_empty() {
-            let job = queue.take(&index);
-            assert_eq!(job.start, jobs.iter().sum::<usize>());
-            jobs.push(job.len());
+            let batch = queue.take(&index);
+            assert_eq!(batch.start, batches.iter().sum::<usize>());
+            batches.push(batch.len());
         }
         assert!(queue.take(&index).is_empty());
-        jobs
+        batches
     }
 
     #[test]
     fn jobs_are_worth_a_thread_and_fit_into_memory() {
-        assert_eq!(jobs(0, 1, 2), [0; 0]);
-        assert_eq!(jobs(10, 4 << 20, 1), [3, 3, 3, 1]);
-        assert_eq!(jobs(10, 4 << 20, 2), [3, 3, 2, 1, 1], "the end is shared out");
-        assert_eq!(jobs(3, 4 << 20, 8), [1, 1, 1]);
-        assert_eq!(jobs(5, 8 << 20, 1), [2, 2, 1], "16 MiB at most");
-        assert_eq!(jobs(3, 100 << 20, 1), [1, 1, 1], "but one chunk at least");
-        assert_eq!(jobs(40, 64 << 10, 2), [16, 16, 8], "1 MiB at least");
-        assert_eq!(jobs(15, 64 << 10, 8), [15], "and else no thread is started");
-        assert_eq!(jobs(3000, 1, 2), [1024, 1024, 952]);
+        assert_eq!(batches(0, 1, 2), [0; 0]);
+        assert_eq!(batches(10, 4 << 20, 1), [3, 3, 3, 1]);
+        assert_eq!(batches(10, 4 << 20, 2), [3, 3, 2, 1, 1], "the end is shared out");
+        assert_eq!(batches(3, 4 << 20, 8), [1, 1, 1]);
+        assert_eq!(batches(5, 8 << 20, 1), [2, 2, 1], "16 MiB at most");
+        assert_eq!(batches(3, 100 << 20, 1), [1, 1, 1], "but one chunk at least");
+        assert_eq!(batches(40, 64 << 10, 2), [16, 16, 8], "1 MiB at least");
+        assert_eq!(batches(15, 64 << 10, 8), [15], "and else no thread is started");
+        assert_eq!(batches(3000, 1, 2), [1024, 1024, 952]);
     }
 }

@@ -18,8 +18,8 @@ pub const GROUP: usize = 3;
 
 /// Where the data of a chunk is; used again for the next.
 #[derive(Default)]
-pub struct Room {
-    buffer: Vec<u8>,
+pub struct ChunkBuffer {
+    bytes: Vec<u8>,
     /// The data is what is behind this.
     start: usize,
     encrypted: bool,
@@ -27,10 +27,10 @@ pub struct Room {
     digest: Option<Digest>,
 }
 
-impl Room {
+impl ChunkBuffer {
     /// The data.
     pub fn data(&self) -> &[u8] {
-        &self.buffer[self.start..]
+        &self.bytes[self.start..]
     }
 }
 
@@ -85,7 +85,7 @@ impl Loader {
         Ok((data, form.encrypted))
     }
 
-    /// As [`Loader::load`], into `room`, but for the digest, which [`Loader::prove`] compares: until then the data is
+    /// As [`Loader::load`], into `buffer`, but for the digest, which [`Loader::prove`] compares: until then the data is
     /// not to be used.
     ///
     /// Errors: as [`Loader::load`].
@@ -94,7 +94,7 @@ impl Loader {
         source: &dyn ChunkSource,
         chunk: &ChunkInfo,
         required: Option<RequiredForm>,
-        room: &mut Room,
+        buffer: &mut ChunkBuffer,
     ) -> Result<()> {
         let len = blob_len(chunk.len())?;
         let tolerance = self.codec.tolerance();
@@ -102,25 +102,25 @@ impl Loader {
         let blob = source.load_tolerant(&chunk.digest, max_len, tolerance, &mut self.encoded)?;
         let form = blob.form();
         RequiredForm::check(required, form.encrypted)
-            .and_then(|()| self.codec.decode_unproved(blob, len, &mut room.buffer).map(drop))
+            .and_then(|()| self.codec.decode_unproved(blob, len, &mut buffer.bytes).map(drop))
             .map_err(|error| source.locate(&chunk.digest, error))?;
-        (room.start, room.encrypted, room.digest) = (0, form.encrypted, Some(chunk.digest));
+        (buffer.start, buffer.encrypted, buffer.digest) = (0, form.encrypted, Some(chunk.digest));
         if !form.encrypted && !form.compressed {
             // The data of a plain blob is its end.
-            mem::swap(&mut room.buffer, &mut self.encoded);
-            room.start = room.buffer.len() - len;
+            mem::swap(&mut buffer.bytes, &mut self.encoded);
+            buffer.start = buffer.bytes.len() - len;
         }
         Ok(())
     }
 
-    /// Compares the digests of what was loaded into `rooms`, [`GROUP`] of them at a time, and gives the error of each
+    /// Compares the digests of what was loaded into `buffers`, [`GROUP`] of them at a time, and gives the error of each
     /// that is not what it should be to `failed`, with its place among them.
-    pub fn prove(&self, source: &dyn ChunkSource, rooms: &[Room], failed: &mut dyn FnMut(usize, Error)) {
-        for (number, group) in rooms.chunks(GROUP).enumerate() {
+    pub fn prove(&self, source: &dyn ChunkSource, buffers: &[ChunkBuffer], failed: &mut dyn FnMut(usize, Error)) {
+        for (number, group) in buffers.chunks(GROUP).enumerate() {
             for encrypted in [false, true] {
                 let (mut places, mut data, mut count) = ([0; GROUP], [&[][..]; GROUP], 0);
-                for (place, room) in group.iter().enumerate().filter(|(_, room)| room.encrypted == encrypted) {
-                    (places[count], data[count]) = (place, room.data());
+                for (place, buffer) in group.iter().enumerate().filter(|(_, buffer)| buffer.encrypted == encrypted) {
+                    (places[count], data[count]) = (place, buffer.data());
                     count += 1;
                 }
                 let key = self.codec.key().filter(|_| encrypted);
@@ -147,7 +147,7 @@ impl Loader {
     }
 }
 
-impl crew::Desk for Loader {
+impl crew::Workspace for Loader {
     fn shed(&mut self, _: bool) {
         self.codec.shed();
         (self.encoded, self.decoded) = (Vec::new(), Vec::new());

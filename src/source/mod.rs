@@ -16,7 +16,7 @@ mod zeros;
 
 pub use bad::{BadChunk, OnBad, is_bad, judge};
 pub use callback::{CallbackSource, Get};
-pub use load::{GROUP, Loader, Room};
+pub use load::{ChunkBuffer, GROUP, Loader};
 pub use zeros::{Zeros, write_zeros};
 
 use crate::blob::Blob;

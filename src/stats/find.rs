@@ -12,9 +12,9 @@ use crate::progress::Progress;
 use crate::sys;
 use crate::tree::{FoundArchive, Listing, Met, SnapshotInfo, Tree};
 
-/// What the indexes of a directory are found by, and what else counts there.
+/// A directory that has indexes, or something else that counts.
 #[derive(Default)]
-pub(super) struct Place {
+pub(super) struct IndexDir {
     /// Which snapshot the directory is; `None` for any other.
     pub(super) snapshot: Option<usize>,
     /// Its path below the store.
@@ -31,19 +31,19 @@ pub(super) struct Place {
     pub(super) unreadable: u64,
 }
 
-/// All that statistics are made of.
-pub(super) struct Found {
+/// What statistics are made of.
+pub(super) struct Inventory {
     pub(super) groups: Vec<Group>,
     /// Each with the number of its group; group by group, the oldest of each first.
     pub(super) snapshots: Vec<(usize, SnapshotInfo)>,
     /// The snapshots in this order, then the other directories by path.
-    pub(super) places: Vec<Place>,
+    pub(super) dirs: Vec<IndexDir>,
     /// Nothing in the place of a group, a snapshot or what is above them could not be seen.
     pub(super) complete: bool,
 }
 
 /// Looks for everything. Which indexes there are, [`Tree::walk`] says.
-pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Found> {
+pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Inventory> {
     let Listing { found: groups, mut unseen } = tree.groups_below(&Namespace::root())?;
     let mut snapshots = Vec::new();
     for (number, group) in groups.iter().enumerate() {
@@ -59,7 +59,7 @@ pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Found> {
         sys::check_memory()?;
         numbers.insert(info.snapshot.path().into_bytes(), i);
     }
-    let mut finder = Finder { tree, snapshots: numbers, places: Vec::new() };
+    let mut finder = Finder { tree, snapshots: numbers, dirs: Vec::new() };
     progress.stage.phase = PHASE_FIND;
     tree.walk(&mut |dir, met| match met {
         Met::Directory => {
@@ -72,31 +72,31 @@ pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Found> {
         Met::NoDirectory(_) => Ok(()),
         Met::Temporary(_) | Met::Link(_) => Ok(()),
     })?;
-    let mut places = finder.places;
-    places.iter_mut().for_each(|place| place.indexes.sort_unstable());
+    let mut dirs = finder.dirs;
+    dirs.iter_mut().for_each(|dir| dir.indexes.sort_unstable());
     // What is noted for one path is added up, in whatever order.
-    places.sort_unstable_by(|a, b| {
-        let order = |place: &Place| place.snapshot.unwrap_or(usize::MAX);
+    dirs.sort_unstable_by(|a, b| {
+        let order = |dir: &IndexDir| dir.snapshot.unwrap_or(usize::MAX);
         order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path))
     });
-    Ok(Found { groups, snapshots, places, complete: unseen.is_none() })
+    Ok(Inventory { groups, snapshots, dirs, complete: unseen.is_none() })
 }
 
 struct Finder<'a> {
     tree: &'a Tree,
     /// The numbers of the snapshots, by path.
     snapshots: BTreeMap<Vec<u8>, usize>,
-    places: Vec<Place>,
+    dirs: Vec<IndexDir>,
 }
 
 impl Finder<'_> {
     /// What counts for the directory `path`.
-    fn place(&mut self, path: &[u8]) -> Result<&mut Place> {
-        if self.places.last().is_none_or(|last| last.path != path) {
+    fn dir_at(&mut self, path: &[u8]) -> Result<&mut IndexDir> {
+        if self.dirs.last().is_none_or(|last| last.path != path) {
             let snapshot = self.snapshots.get(path).copied();
-            push(&mut self.places, Place { snapshot, path: path.to_vec(), ..Place::default() })?;
+            push(&mut self.dirs, IndexDir { snapshot, path: path.to_vec(), ..IndexDir::default() })?;
         }
-        self.places.last_mut().ok_or_else(|| Error::new(Kind::Internal, "there is no place"))
+        self.dirs.last_mut().ok_or_else(|| Error::new(Kind::Internal, "there is no place"))
     }
 
     fn archive(&mut self, dir: &[u8], file: &FoundArchive<'_>) -> Result<()> {
@@ -107,13 +107,13 @@ impl Finder<'_> {
             Err(error) if may_be_left_out(&error) => return self.left_out(dir, &error),
             Err(error) => return Err(error),
         };
-        let place = self.place(dir)?;
+        let counted = self.dir_at(dir)?;
         if file.kind.index().is_some() {
-            place.index_len = place.index_len.saturating_add(size);
-            push(&mut place.indexes, file.name.to_owned())?;
+            counted.index_len = counted.index_len.saturating_add(size);
+            push(&mut counted.indexes, file.name.to_owned())?;
         } else if file.name.to_bytes() != MANIFEST_NAME.as_bytes() {
-            place.blobs += 1;
-            place.blob_len = place.blob_len.saturating_add(size);
+            counted.blobs += 1;
+            counted.blob_len = counted.blob_len.saturating_add(size);
         }
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Finder<'_> {
     /// Says that something is left out, and counts it for the directory `dir`.
     fn left_out(&mut self, dir: &[u8], error: &Error) -> Result<()> {
         left_out(self.tree, error)?;
-        self.place(dir)?.unreadable += 1;
+        self.dir_at(dir)?.unreadable += 1;
         Ok(())
     }
 }

@@ -13,9 +13,9 @@
 //!   number of indexes, a hundred million 7 GB. Where that is too much, it ends with `NoMemory`; above 2^32 chunks with
 //!   `Limit`. The numbers take some 600 bytes a snapshot.
 
+mod builder;
 mod find;
 mod set;
-mod sums;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -28,9 +28,9 @@ use crate::limits::BLOB_MAX_SIZE;
 use crate::name::Group;
 use crate::progress::{OnProgress, Progress, Stage};
 use crate::tree::{SnapshotInfo, Tree, joined};
-use find::{Place, find, left_out, may_be_left_out};
+use builder::StatsBuilder;
+use find::{IndexDir, find, left_out, may_be_left_out};
 use set::ChunkSet;
-use sums::Sums;
 
 /// Sizes of chunks are counted by powers of two: number `i` counts those from 2^i to 2^(i+1) - 1 bytes, the first also
 /// those of none, the last, as no chunk is larger, those of 2^27.
@@ -186,7 +186,7 @@ pub struct StatsOptions {
 pub fn collect(tree: &Tree, chunks: Option<&Chunks>, options: &StatsOptions) -> Result<Stats> {
     let mut progress = Progress::new(options.progress.clone());
     let found = find(tree, &mut progress)?;
-    let indexes = found.places.iter().map(|place| place.indexes.len() as u64).sum();
+    let indexes = found.dirs.iter().map(|dir| dir.indexes.len() as u64).sum();
     let mut counting = Counting {
         tree,
         files: chunks,
@@ -194,17 +194,17 @@ pub fn collect(tree: &Tree, chunks: Option<&Chunks>, options: &StatsOptions) -> 
         read: 0,
         bytes: 0,
         chunks: ChunkSet::new()?,
-        sums: Sums::new(found.groups, found.snapshots, &found.places, chunks.is_some())?,
+        builder: StatsBuilder::new(found.groups, found.snapshots, &found.dirs, chunks.is_some())?,
         progress,
     };
     if let Some(chunks) = chunks {
         counting.look_at_files(chunks)?;
     }
-    for place in &found.places {
-        counting.count_place(place)?;
+    for dir in &found.dirs {
+        counting.count_dir(dir)?;
     }
     counting.tick(PHASE_INDEXES, counting.read, indexes, counting.bytes)?;
-    let mut stats = counting.sums.finish(counting.chunks.chunks())?;
+    let mut stats = counting.builder.finish(counting.chunks.chunks())?;
     stats.complete = found.complete && stats.total.described.unreadable == 0;
     Ok(stats)
 }
@@ -217,7 +217,7 @@ struct Counting<'a> {
     read: u64,
     bytes: u64,
     chunks: ChunkSet,
-    sums: Sums,
+    builder: StatsBuilder,
     progress: Progress,
 }
 
@@ -234,7 +234,7 @@ impl Counting<'_> {
             files += 1;
             bytes = bytes.saturating_add(entry.stored_size);
             if entry.bad.is_some() || entry.stored_size < BLOB_HEADER_SIZE as u64 {
-                self.sums.add_broken(entry.stored_size);
+                self.builder.add_broken(entry.stored_size);
             } else {
                 let chunk = self.chunks.entry(&entry.digest)?;
                 // In a store of both layouts two files may have it; the first is the one that is read.
@@ -247,17 +247,17 @@ impl Counting<'_> {
         Ok(())
     }
 
-    fn count_place(&mut self, place: &Place) -> Result<()> {
-        self.sums.begin(place);
-        for name in &place.indexes {
+    fn count_dir(&mut self, dir: &IndexDir) -> Result<()> {
+        self.builder.begin(dir);
+        for name in &dir.indexes {
             self.tick(PHASE_INDEXES, self.read, self.indexes, self.bytes)?;
             self.read += 1;
-            match read_index(self.tree, &joined(&place.path, name.to_bytes())) {
+            match read_index(self.tree, &joined(&dir.path, name.to_bytes())) {
                 Ok(Some(index)) => self.count_index(&index)?,
                 // Removed meanwhile.
                 Ok(None) => {}
                 Err(error) if may_be_left_out(&error) => {
-                    self.sums.add_unreadable();
+                    self.builder.add_unreadable();
                     left_out(self.tree, &error)?;
                 }
                 Err(error) => return Err(error),
@@ -267,7 +267,7 @@ impl Counting<'_> {
     }
 
     fn count_index(&mut self, index: &Index) -> Result<()> {
-        self.sums.add_index(index);
+        self.builder.add_index(index);
         self.bytes = self.bytes.saturating_add(index.size());
         for i in 0..index.count() {
             if i % 4096 == 4095 {
@@ -283,7 +283,7 @@ impl Counting<'_> {
                     chunk.stored = files.has(&info.digest)?.map_or(0, file_len);
                 }
             }
-            self.sums.add_chunk(chunk);
+            self.builder.add_chunk(chunk);
         }
         Ok(())
     }

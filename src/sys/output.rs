@@ -136,10 +136,10 @@ impl Output {
     /// `Argument` if a new file would pass for one of those; `Io`.
     pub fn replace(&self, mode: u32) -> Result<TempFile<'_>> {
         self.check_regular()?;
-        let place = self.place()?;
+        let around = self.surroundings()?;
         match self.existing {
-            Some(_) if place.is_own(&self.name) => Err(self.refusal("belongs to a store or to a snapshot")),
-            None if place.in_store && place.is_own(&self.name) => {
+            Some(_) if around.is_own(&self.name) => Err(self.refusal("belongs to a store or to a snapshot")),
+            None if around.in_store && around.is_own(&self.name) => {
                 Err(self.error(Kind::Argument, "would pass for a file that the store has made for itself"))
             }
             _ => TempFile::create_unnamed(&self.dir, &self.name, self.first_mode(mode)),
@@ -163,9 +163,9 @@ impl Output {
         if self.existing.is_none() {
             return Ok(());
         }
-        let place = self.place()?;
+        let around = self.surroundings()?;
         let kept =
-            if has_index_name(&self.name) { place.in_snapshot || place.is_hidden } else { place.is_own(&self.name) };
+            if has_index_name(&self.name) { around.in_snapshot || around.is_hidden } else { around.is_own(&self.name) };
         if kept {
             return Err(self.refusal("belongs to a store or to a snapshot"));
         }
@@ -246,13 +246,13 @@ impl Output {
     }
 
     /// What stores have to do with the place where the file is.
-    fn place(&self) -> Result<Place> {
+    fn surroundings(&self) -> Result<Surroundings> {
         let in_snapshot = self.dir.stat(c"index.json.blob")?.is_some();
         let resolved = self.dir().canonicalize().map_err(|source| Error::io("resolve", self.dir(), &source))?;
         let store = resolved.ancestors().find(|above| above.join(".chunks").is_dir());
         let below = store.and_then(|store| resolved.strip_prefix(store).ok());
         let has_dot = |part: &OsStr| part.as_bytes().starts_with(b".");
-        Ok(Place {
+        Ok(Surroundings {
             in_snapshot,
             in_store: below.is_some(),
             is_hidden: below.is_some_and(|below| below.iter().any(has_dot)),
@@ -262,7 +262,7 @@ impl Output {
 
 /// What a directory is to stores.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Surroundings {
     /// It has a manifest.
     in_snapshot: bool,
     /// It is a store's, or in one.
@@ -271,7 +271,7 @@ struct Place {
     is_hidden: bool,
 }
 
-impl Place {
+impl Surroundings {
     /// Whether `name` is, here, one that stores use for their own files.
     fn is_own(self, name: &CStr) -> bool {
         let bytes = name.to_bytes();

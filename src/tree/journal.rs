@@ -47,9 +47,9 @@ fn read(tree: &Tree, dir: &Path, name: &str, empty: bool, take: &mut Take<'_>) -
     for line in text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         let path = Path::new(OsStr::from_bytes(line));
         match below(tree, path)? {
-            Place::Below(path) => take(path.as_os_str().as_bytes())?,
-            Place::Gone => {}
-            Place::Foreign => {
+            JournalPath::Below(path) => take(path.as_os_str().as_bytes())?,
+            JournalPath::Gone => {}
+            JournalPath::Foreign => {
                 let journal = dir.join(JOURNAL_NAME);
                 let message = format!("{} names {:?}, which is no index of this store", journal.display(), path);
                 tree.base().notice(NoticeLevel::Warning, &message, Some(&journal))?;
@@ -68,7 +68,7 @@ fn lock(tree: &Tree, dir: &Dir) -> Result<Option<Flock>> {
 }
 
 /// Where a line of the journal leads.
-enum Place {
+enum JournalPath {
     /// There, below the store's directory.
     Below(PathBuf),
     Gone,
@@ -78,21 +78,21 @@ enum Place {
 /// The server may know the store's directory by another path, so that links have to be resolved.
 ///
 /// Errors: `Io` where that cannot be seen.
-fn below(tree: &Tree, path: &Path) -> Result<Place> {
+fn below(tree: &Tree, path: &Path) -> Result<JournalPath> {
     let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
     let named = path.file_name().filter(|name| index_kind(name.as_bytes()).is_some());
-    let (Some(name), Some(parent)) = (named, path.parent()) else { return Ok(Place::Foreign) };
+    let (Some(name), Some(parent)) = (named, path.parent()) else { return Ok(JournalPath::Foreign) };
     if let Ok(rest) = path.strip_prefix(tree.base().path())
         && is_plain(rest)
     {
-        return Ok(Place::Below(rest.to_path_buf()));
+        return Ok(JournalPath::Below(rest.to_path_buf()));
     }
     let dir = match sys::resolved(parent) {
-        Err(error) if error.kind() == Kind::NotFound => return Ok(Place::Gone),
+        Err(error) if error.kind() == Kind::NotFound => return Ok(JournalPath::Gone),
         other => other?,
     };
     Ok(match dir.strip_prefix(sys::resolved(tree.base().path())?) {
-        Ok(rest) => Place::Below(rest.join(name)),
-        Err(_) => Place::Foreign,
+        Ok(rest) => JournalPath::Below(rest.join(name)),
+        Err(_) => JournalPath::Foreign,
     })
 }

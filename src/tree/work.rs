@@ -32,7 +32,7 @@ const MAX_REMOVED: u32 = 100;
 pub struct WorkDir {
     /// Where it comes from or goes to.
     parent: Dir,
-    place: Place,
+    hidden: HiddenDir,
     name: CString,
     dir: Dir,
     /// Something may have the name that has to be removed.
@@ -45,19 +45,19 @@ pub struct WorkDir {
 
 /// The hidden directory.
 #[derive(Debug)]
-struct Place {
+struct HiddenDir {
     /// What it lies in; `None` if a removal has found no room for one, and takes place in the tree.
     above: Option<Dir>,
     dir: Dir,
 }
 
-impl Place {
+impl HiddenDir {
     /// Opens the hidden directory in `above`, and makes it if it is missing.
     ///
     /// Errors: `Exists` if something has its name that is no directory; `Io`.
     fn open(tree: &Tree, above: Dir) -> Result<Self> {
         let (dir, _) = above.open_or_make_child(WORK_PLACE, PLACE_MODE, tree.base().owner())?;
-        Ok(Place { above: Some(above), dir })
+        Ok(HiddenDir { above: Some(above), dir })
     }
 
     /// Removes it, if it is empty. It may be somebody else's who is just about to use it: he makes it again.
@@ -73,8 +73,8 @@ impl WorkDir {
     pub(super) fn create(tree: &Tree, snapshot: &Snapshot) -> Result<Self> {
         let path = snapshot.group().path();
         let parent = tree.open_group(snapshot.group())?.ok_or_else(|| tree.missing("group", &path))?;
-        let (place, (name, dir, lock)) = in_a_place(tree, &path, |place| make_locked(tree, place))?;
-        Ok(WorkDir { parent, place, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
+        let (hidden, (name, dir, lock)) = in_hidden_dir(tree, &path, |hidden| make_locked(tree, hidden))?;
+        Ok(WorkDir { parent, hidden, name, dir, is_there: true, _lock: Some(lock), process: ProcessMark::new() })
     }
 
     /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With
@@ -99,11 +99,11 @@ impl WorkDir {
                 Attempt::Missing | Attempt::Replaced => return Ok(None),
             },
         };
-        let (place, out) = move_out(tree, path, &parent, &name)?;
+        let (hidden, out) = move_out(tree, path, &parent, &name)?;
         let mut work =
-            WorkDir { parent, place, name: out, dir, is_there: true, _lock: lock, process: ProcessMark::new() };
+            WorkDir { parent, hidden, name: out, dir, is_there: true, _lock: lock, process: ProcessMark::new() };
         if sync && let Err(error) = work.parent.sync() {
-            work.is_there = work.place.dir.rename_new_into(&work.name, &work.parent, &name).is_err();
+            work.is_there = work.hidden.dir.rename_new_into(&work.name, &work.parent, &name).is_err();
             return Err(error);
         }
         Ok(Some(work))
@@ -116,7 +116,7 @@ impl WorkDir {
 
     /// The path that the directory has now.
     pub fn path(&self) -> PathBuf {
-        self.place.dir.join(&self.name)
+        self.hidden.dir.join(&self.name)
     }
 
     /// Gives the directory the name of `snapshot`, which must be free; with `sync` that is on the disk when this
@@ -125,10 +125,10 @@ impl WorkDir {
     /// Errors: `Exists`, `Io`. If only the sync fails the snapshot is taken back, if that can be done.
     pub fn commit(mut self, snapshot: &Snapshot, sync: bool) -> Result<()> {
         let name = c_name(&snapshot.time_name())?;
-        self.place.dir.rename_new_into(&self.name, &self.parent, &name)?;
+        self.hidden.dir.rename_new_into(&self.name, &self.parent, &name)?;
         self.is_there = false;
         if sync && let Err(error) = self.parent.sync() {
-            self.is_there = self.parent.rename_new_into(&name, &self.place.dir, &self.name).is_ok();
+            self.is_there = self.parent.rename_new_into(&name, &self.hidden.dir, &self.name).is_ok();
             return Err(error);
         }
         Ok(())
@@ -140,7 +140,7 @@ impl WorkDir {
     /// Errors: that of the notice.
     pub(super) fn remove(mut self, tree: &Tree) -> Result<()> {
         self.is_there = false;
-        let Err(error) = self.place.dir.remove_tree(&self.name) else { return Ok(()) };
+        let Err(error) = self.hidden.dir.remove_tree(&self.name) else { return Ok(()) };
         let path = self.path();
         let message = format!("{} stays, until garbage collection can remove it: {}", path.display(), error.message());
         tree.base().notice(NoticeLevel::Warning, &message, Some(&path))
@@ -152,9 +152,9 @@ impl Drop for WorkDir {
         if self.process.is_here() {
             if self.is_there {
                 // What cannot be removed is never taken for a snapshot.
-                let _ = self.place.dir.remove_tree(&self.name);
+                let _ = self.hidden.dir.remove_tree(&self.name);
             }
-            self.place.leave();
+            self.hidden.leave();
         }
     }
 }
@@ -162,14 +162,14 @@ impl Drop for WorkDir {
 /// Does `work` in the hidden directory that is meant for what lies in `path`, below the store: the one in the topmost
 /// directory on the way there that is on the same file system, so that a rename leads from one to the other. Where this
 /// user may not write, the next one down serves.
-fn in_a_place<T>(tree: &Tree, path: &str, mut work: impl FnMut(&Place) -> Result<T>) -> Result<(Place, T)> {
+fn in_hidden_dir<T>(tree: &Tree, path: &str, mut work: impl FnMut(&HiddenDir) -> Result<T>) -> Result<(HiddenDir, T)> {
     let mut attempts = 0;
     let mut candidates = homes(tree, path)?.into_iter().peekable();
     while let Some(above) = candidates.peek() {
         let is_last = attempts + 1 == MAX_REMOVED;
-        let done = Place::open(tree, above.reopen()?).and_then(|place| {
-            let done = work(&place).inspect_err(|_| place.leave())?;
-            Ok((place, done))
+        let done = HiddenDir::open(tree, above.reopen()?).and_then(|hidden| {
+            let done = work(&hidden).inspect_err(|_| hidden.leave())?;
+            Ok((hidden, done))
         });
         match done {
             // Somebody has removed it, because it was empty.
@@ -208,14 +208,14 @@ fn homes(tree: &Tree, path: &str) -> Result<Vec<Dir>> {
 }
 
 /// Makes a directory that has a lock on it.
-fn make_locked(tree: &Tree, place: &Place) -> Result<(CString, Dir, Flock)> {
+fn make_locked(tree: &Tree, hidden: &HiddenDir) -> Result<(CString, Dir, Flock)> {
     loop {
         let name = sys::random_name()?;
-        if !place.dir.make_dir(&name, DIR_MODE, tree.base().owner())? {
+        if !hidden.dir.make_dir(&name, DIR_MODE, tree.base().owner())? {
             continue;
         }
-        let opened = Flock::on_dir(&place.dir, &name, LockMode::Exclusive).and_then(|attempt| {
-            let dir = place.dir.open_child(&name)?;
+        let opened = Flock::on_dir(&hidden.dir, &name, LockMode::Exclusive).and_then(|attempt| {
+            let dir = hidden.dir.open_child(&name)?;
             Ok((attempt, dir))
         });
         match opened {
@@ -223,7 +223,7 @@ fn make_locked(tree: &Tree, place: &Place) -> Result<(CString, Dir, Flock)> {
             // Somebody takes it for a leftover: his clock is far from ours.
             Ok(_) => {}
             Err(error) => {
-                let _ = place.dir.remove_dir(&name);
+                let _ = hidden.dir.remove_dir(&name);
                 return Err(error);
             }
         }
@@ -232,16 +232,16 @@ fn make_locked(tree: &Tree, place: &Place) -> Result<(CString, Dir, Flock)> {
 
 /// Moves `name`, in `parent`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in
 /// `parent` under a name that no listing shows: that it goes is what makes room.
-fn move_out(tree: &Tree, path: &str, parent: &Dir, name: &CStr) -> Result<(Place, CString)> {
-    let moved = in_a_place(tree, path, |place| {
+fn move_out(tree: &Tree, path: &str, parent: &Dir, name: &CStr) -> Result<(HiddenDir, CString)> {
+    let moved = in_hidden_dir(tree, path, |hidden| {
         let out = sys::random_name()?;
-        parent.rename_new_into(name, &place.dir, &out).map(|()| out)
+        parent.rename_new_into(name, &hidden.dir, &out).map(|()| out)
     });
     match moved {
         Err(error) if error.errno().is_some_and(sys::is_full) => {
             let out = sys::temporary_name(name)?;
             parent.rename_new(name, &out)?;
-            Ok((Place { above: None, dir: parent.reopen()? }, out))
+            Ok((HiddenDir { above: None, dir: parent.reopen()? }, out))
         }
         other => other,
     }
@@ -322,7 +322,7 @@ impl Sweeper<'_> {
     fn namespace(&mut self, namespace: &Namespace) -> Result<()> {
         let path = namespace.path();
         self.each_in(&path, |sweeper, dir, name| match name.to_str() {
-            _ if name == WORK_PLACE => sweeper.place(dir),
+            _ if name == WORK_PLACE => sweeper.hidden_dir(dir),
             Ok("ns") => {
                 let Some(dir) = dir.open_child(name)? else { return Ok(()) };
                 dir.names()?.try_for_each(|name| match name?.to_str().map(|name| namespace.join(name)) {
@@ -339,7 +339,7 @@ impl Sweeper<'_> {
     fn groups(&mut self, path: &str) -> Result<()> {
         let path = path.trim_start_matches('/');
         self.each_in(path, |sweeper, dir, name| match name.to_str().map(|id| Group::parse(&format!("{path}/{id}"))) {
-            _ if name == WORK_PLACE => sweeper.place(dir),
+            _ if name == WORK_PLACE => sweeper.hidden_dir(dir),
             Ok(Ok(group)) => sweeper.group(&group),
             _ => Ok(()),
         })
@@ -349,7 +349,7 @@ impl Sweeper<'_> {
         let mut lock = None;
         self.each_in(&group.path(), |sweeper, dir, name| {
             if name == WORK_PLACE {
-                return sweeper.place(dir);
+                return sweeper.hidden_dir(dir);
             }
             if !name.to_str().is_ok_and(is_old_name) {
                 return Ok(());
@@ -376,7 +376,7 @@ impl Sweeper<'_> {
     }
 
     /// Sweeps the hidden directory in `above`.
-    fn place(&mut self, above: &Dir) -> Result<()> {
+    fn hidden_dir(&mut self, above: &Dir) -> Result<()> {
         let Some(dir) = above.open_child(WORK_PLACE)? else { return Ok(()) };
         for name in dir.names()? {
             let name = name?;

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::slice::Iter;
 use std::sync::Arc;
 
-use super::book::Good;
 use super::ends_all;
+use super::known::GoodChunk;
 use crate::blob::{Blob, Codec};
 use crate::chunks::{ChunkVersion, DiskOrder};
 use crate::crew::{self, Pause, Taken};
@@ -56,7 +56,7 @@ pub(super) struct Wanted {
 /// What was found of a chunk.
 #[derive(Debug)]
 pub(super) enum Finding {
-    Good(Good),
+    Good(GoodChunk),
     /// Why, and the file if it was read.
     Bad(Error, Option<ChunkVersion>),
 }
@@ -84,20 +84,20 @@ pub(super) struct Batch {
     pub(super) items: Vec<Item>,
 }
 
-/// What one thread works with.
-pub(super) struct Desk {
+/// The buffers of one thread, used again for each batch.
+pub(super) struct Workspace {
     codec: Codec,
     /// Never shrinks, so that it need not be cleared before it is used, unless it has become too large.
     decoded: Vec<u8>,
 }
 
-impl Desk {
+impl Workspace {
     pub(super) fn new(key: Option<Arc<CryptKey>>) -> Self {
-        Desk { codec: Codec::with_key(key), decoded: Vec::new() }
+        Workspace { codec: Codec::with_key(key), decoded: Vec::new() }
     }
 }
 
-impl crew::Desk for Desk {
+impl crew::Workspace for Workspace {
     fn shed(&mut self, _: bool) {
         self.codec.shed();
         self.decoded = Vec::new();
@@ -174,7 +174,12 @@ impl Checker<'_> {
     }
 
     /// Checks what has been read.
-    pub(super) fn check_batch(&self, desk: &mut Desk, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
+    pub(super) fn check_batch(
+        &self,
+        workspace: &mut Workspace,
+        batch: &mut Batch,
+        pause: &mut Pause<'_>,
+    ) -> Result<()> {
         let Batch { raw, items } = batch;
         let mut left = &mut items[..];
         while !left.is_empty() {
@@ -182,25 +187,25 @@ impl Checker<'_> {
             let len = group_len(left);
             let (group, behind) = mem::take(&mut left).split_at_mut(len);
             left = behind;
-            self.look(desk, raw, group)?;
+            self.look(workspace, raw, group)?;
             for item in group.iter_mut().filter(|item| item.finding.is_none()) {
                 pause()?;
                 item.finding = Some(match &item.read {
                     // There is nothing to be read again.
                     Err(error) if error.kind() == Kind::NotFound => Finding::Bad(error.clone(), None),
-                    _ => self.look_again(&mut desk.codec, &item.wanted)?,
+                    _ => self.look_again(&mut workspace.codec, &item.wanted)?,
                 });
             }
         }
-        if desk.decoded.capacity() > MAX_KEPT {
-            desk.decoded = Vec::new();
+        if workspace.decoded.capacity() > MAX_KEPT {
+            workspace.decoded = Vec::new();
         }
         Ok(())
     }
 
     /// A quick look at a group: finds out which are good.
-    fn look(&self, desk: &mut Desk, raw: &[u8], group: &mut [Item]) -> Result<()> {
-        let Desk { codec, decoded } = desk;
+    fn look(&self, workspace: &mut Workspace, raw: &[u8], group: &mut [Item]) -> Result<()> {
+        let Workspace { codec, decoded } = workspace;
         let blob_of = |item: &Item| {
             let (range, _) = item.read.as_ref().ok()?;
             codec.load(raw.get(range.clone())?).ok()
@@ -229,7 +234,7 @@ impl Checker<'_> {
             match self.look_inside(codec, blob, place)? {
                 Look::Data(data, true) => keyed.push(i, data),
                 Look::Data(data, false) => plain.push(i, data),
-                Look::Sealed => item.finding = Some(Finding::Good(Good { encrypted: true, len: None })),
+                Look::Sealed => item.finding = Some(Finding::Good(GoodChunk { encrypted: true, len: None })),
                 Look::Doubt => {}
             }
         }
@@ -292,14 +297,14 @@ impl Checker<'_> {
 /// Checks the encoded bytes of a chunk, whatever the length of its data.
 ///
 /// Errors: `Format`, `Corrupt`, `Limit`, `Auth`, `NoMemory`.
-pub(super) fn open_slowly(codec: &mut Codec, raw: &[u8], digest: &Digest, opens: bool) -> Result<Good> {
+pub(super) fn open_slowly(codec: &mut Codec, raw: &[u8], digest: &Digest, opens: bool) -> Result<GoodChunk> {
     let blob = codec.load(raw)?;
     let encrypted = blob.form().encrypted;
     if encrypted && !opens {
-        return Ok(Good { encrypted, len: None });
+        return Ok(GoodChunk { encrypted, len: None });
     }
     let data = codec.decode_vec(blob, Some(digest), BLOB_MAX_SIZE)?;
-    Ok(Good { encrypted, len: Some(data.len()) })
+    Ok(GoodChunk { encrypted, len: Some(data.len()) })
 }
 
 /// Whether `error`, of loading a chunk, proves that its file is rotten.
@@ -342,7 +347,7 @@ impl<'a> Messages<'a> {
                 |wanted: &Digest| wanted == digest || key.is_some_and(|key| key.has_other_digest(data, wanted));
             let is_it = |item: &&mut Item| item.wanted.len == data.len() as u64 && is_digest(&item.wanted.digest);
             if let Some(item) = group.get_mut(i).filter(is_it) {
-                item.finding = Some(Finding::Good(Good { encrypted, len: Some(data.len()) }));
+                item.finding = Some(Finding::Good(GoodChunk { encrypted, len: Some(data.len()) }));
             }
         }
         Ok(())

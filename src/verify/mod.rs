@@ -20,10 +20,10 @@
 //!   nothing of the outcome.
 //! - A run that is stopped has noted what it had found; what one that dies had not noted yet is verified again.
 
-mod book;
 mod check;
-mod ledger;
+mod known;
 mod notes;
+mod recorder;
 mod run;
 mod task;
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::book::Hit;
-use super::check::{Batch, Checker, Desk, MAX_AHEAD, Wanted};
-use super::ledger::Ledger;
+use super::check::{Batch, Checker, MAX_AHEAD, Wanted, Workspace};
+use super::known::BadEntry;
 use super::notes::Notes;
+use super::recorder::Recorder;
 use super::{Damage, Done, Outcome, PHASE_CHECK, Scope, Sums, VerifyOptions, ends_all, new_upid};
 use crate::base::NoticeLevel;
 use crate::blob::Codec;
@@ -39,8 +39,8 @@ pub struct Verifier {
     store: Store,
     options: VerifyOptions,
     notes: Notes,
-    desks: Vec<Desk>,
-    ledger: Ledger,
+    workspaces: Vec<Workspace>,
+    recorder: Recorder,
     progress: Progress,
 }
 
@@ -82,8 +82,8 @@ impl Verifier {
         Ok(Verifier {
             store: store.clone(),
             notes: Notes::new(upid),
-            desks: try_collect(std::iter::repeat_with(|| Ok(Desk::new(options.key.clone()))).take(threads))?,
-            ledger: Ledger::new(store, options.read_only, from, key)?,
+            workspaces: try_collect(std::iter::repeat_with(|| Ok(Workspace::new(options.key.clone()))).take(threads))?,
+            recorder: Recorder::new(store, options.read_only, from, key)?,
             progress: Progress::new(options.progress.clone()),
             options,
         })
@@ -91,7 +91,7 @@ impl Verifier {
 
     /// The sums so far.
     pub fn sums(&self) -> Sums {
-        Sums { unnoted: self.notes.lost(), ..self.ledger.sums }
+        Sums { unnoted: self.notes.lost(), ..self.recorder.sums }
     }
 
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
@@ -116,7 +116,7 @@ impl Verifier {
         for snapshot in snapshots {
             let mut tally = Tally::default();
             let outcome = self.snapshot(snapshot, &mut tally)?;
-            let sums = &mut self.ledger.sums;
+            let sums = &mut self.recorder.sums;
             *match outcome {
                 Outcome::Ok => &mut sums.ok,
                 Outcome::Failed => &mut sums.failed,
@@ -159,8 +159,8 @@ impl Verifier {
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
                 // It must not pass for verified; the others are.
                 Err(error) if error.errno().is_some_and(sys::is_denied) && *scope == Scope::Store => {
-                    self.ledger.warn("a group is not verified", error)?;
-                    self.ledger.sums.incomplete = true;
+                    self.recorder.warn("a group is not verified", error)?;
+                    self.recorder.sums.incomplete = true;
                 }
                 Err(error) => return Err(error),
             }
@@ -172,7 +172,7 @@ impl Verifier {
 
     /// What was found. What could not be seen must not pass for verified.
     fn listed<T>(&mut self, listing: Listing<T>) -> Vec<T> {
-        self.ledger.sums.incomplete |= listing.unseen.is_some();
+        self.recorder.sums.incomplete |= listing.unseen.is_some();
         listing.found
     }
 
@@ -232,7 +232,7 @@ impl Verifier {
         let listed: BTreeSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
         let there = match self.store.tree().snapshot_files(snapshot) {
             Ok(there) => there,
-            Err(error) => return self.ledger.warn("what is not listed cannot be told", error),
+            Err(error) => return self.recorder.warn("what is not listed cannot be told", error),
         };
         for file in there {
             if ![MANIFEST_NAME, LOG_NAME].contains(&file.name.as_str()) && !listed.contains(file.name.as_str()) {
@@ -285,8 +285,8 @@ impl Verifier {
             let end = index.count().min(first + WINDOW);
             self.check_chunks(index, first..end, opens)?;
             for chunk in (first..end).filter_map(|i| index.chunk(i)) {
-                if let Some(hit) = self.ledger.book.judge(&chunk, required) {
-                    self.tell_hit(open.snapshot(), tally, &info.filename, chunk, &hit)?;
+                if let Some(bad) = self.recorder.known.check_entry(&chunk, required) {
+                    self.tell_bad_entry(open.snapshot(), tally, &info.filename, chunk, &bad)?;
                 }
             }
             first = end;
@@ -296,26 +296,26 @@ impl Verifier {
 
     /// Checks those of the chunks that have not been.
     fn check_chunks(&mut self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<()> {
-        self.ledger.book.make_room(entries.len())?;
+        self.recorder.known.make_room(entries.len())?;
         let wanted = self.wanted(index, entries, opens)?;
-        let Verifier { store, options, desks, ledger, progress, .. } = self;
-        let checker = Checker { store, key: options.key.as_deref(), opens, threads: desks.len() };
-        let (max_jobs, mut left) = (MAX_AHEAD * desks.len(), wanted.iter());
+        let Verifier { store, options, workspaces, recorder, progress, .. } = self;
+        let checker = Checker { store, key: options.key.as_deref(), opens, threads: workspaces.len() };
+        let (max_jobs, mut left) = (MAX_AHEAD * workspaces.len(), wanted.iter());
         crew::run(
-            desks,
+            workspaces,
             max_jobs,
             progress,
-            |_: &mut Desk, batch: &mut Batch, pause| checker.read_batch(&mut left, batch, pause),
-            |desk, batch, pause| checker.check_batch(desk, batch, pause),
-            &mut |batch, progress| ledger.enter_batch(batch, opens, progress),
+            |_: &mut Workspace, batch: &mut Batch, pause| checker.read_batch(&mut left, batch, pause),
+            |workspace, batch, pause| checker.check_batch(workspace, batch, pause),
+            &mut |batch, progress| recorder.record_batch(batch, opens, progress),
         )
     }
 
     /// The chunks that are to be checked, in the order in which they are to be read.
     fn wanted(&self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<Vec<Wanted>> {
-        let (mut seen, mut wanted) = (HashSet::with_hasher(self.ledger.book.seed()), Vec::new());
+        let (mut seen, mut wanted) = (HashSet::with_hasher(self.recorder.known.seed()), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
-            if self.ledger.book.lacks(&digest, opens) && insert(&mut seen, digest)? {
+            if self.recorder.known.lacks(&digest, opens) && insert(&mut seen, digest)? {
                 // What is wrong with it is found when it is read.
                 let version = match self.options.index_order {
                     true => None,
@@ -331,16 +331,16 @@ impl Verifier {
         Ok(wanted)
     }
 
-    fn tell_hit(
+    fn tell_bad_entry(
         &self,
         snapshot: &Snapshot,
         tally: &mut Tally,
         archive: &str,
         chunk: ChunkInfo,
-        hit: &Hit,
+        bad: &BadEntry,
     ) -> Result<()> {
-        *if hit.repaired { &mut tally.repaired } else { &mut tally.errors } += 1;
-        let Hit { kind, ref message, renamed, repaired } = *hit;
+        *if bad.repaired { &mut tally.repaired } else { &mut tally.errors } += 1;
+        let BadEntry { kind, ref message, renamed, repaired } = *bad;
         let Some(on_damage) = &self.options.on_damage else { return Ok(()) };
         on_damage(&Damage { snapshot, archive, chunk: Some(chunk), kind, message, renamed, repaired })
     }

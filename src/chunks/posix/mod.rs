@@ -64,13 +64,13 @@ struct Inner {
 }
 
 /// `.chunks` of a store that is being opened.
-pub struct Found {
+pub struct FoundChunks {
     dir: Arc<Dir>,
     layout: Layout,
     is_mixed: bool,
 }
 
-impl Found {
+impl FoundChunks {
     /// Looks for `.chunks` in `base`, and for its layout, which is `wanted` while it has none; `None` if it is missing.
     ///
     /// Errors: `Format` if both layouts are there and `mixed` is off, or if it is no directory; `Io`.
@@ -82,7 +82,7 @@ impl Found {
         let Some(dir) = dir else { return Ok(None) };
         let detected = detect(&dir, mixed)?;
         let layout = detected.layout.or(wanted).unwrap_or(Layout::Hex2);
-        Ok(Some(Found { dir: Arc::new(dir), layout, is_mixed: detected.mixed }))
+        Ok(Some(FoundChunks { dir: Arc::new(dir), layout, is_mixed: detected.mixed }))
     }
 
     /// The directory.
@@ -101,8 +101,8 @@ impl Chunks {
     /// Opens what was found in the store `base`; `mixed` as it was looked for.
     ///
     /// Errors: `Io`.
-    pub fn open(base: Base, found: Found, mixed: bool) -> Result<Self> {
-        let Found { dir, layout, is_mixed } = found;
+    pub fn open(base: Base, found: FoundChunks, mixed: bool) -> Result<Self> {
+        let FoundChunks { dir, layout, is_mixed } = found;
         Ok(Chunks(Arc::new(Inner {
             elsewhere: dir.stat_self()?.device != base.dir().stat_self()?.device,
             base,

@@ -1,9 +1,9 @@
-//! What is made of what was found of chunks: it is counted, remembered, and acted on. On the caller's thread.
+//! What was found of chunks is counted, remembered and acted on, on the caller's thread.
 
 use std::sync::Arc;
 
-use super::book::{Bad, Book, Good};
 use super::check::{Batch, Finding, Item, Wanted, is_rot, open_slowly};
+use super::known::{BadChunk, GoodChunk, KnownChunks};
 use super::{Sums, ends_all};
 use crate::base::NoticeLevel;
 use crate::blob::Codec;
@@ -14,12 +14,12 @@ use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::progress::Progress;
 use crate::store::Store;
 
-/// What comes in order.
-pub(super) struct Ledger {
+/// Records what was found of chunks, in order.
+pub(super) struct Recorder {
     pub(super) store: Store,
     pub(super) read_only: bool,
     pub(super) sums: Sums,
-    pub(super) book: Book,
+    pub(super) known: KnownChunks,
     repairs: Option<Repairs>,
 }
 
@@ -30,7 +30,7 @@ struct Repairs {
     raw: Vec<u8>,
 }
 
-impl Ledger {
+impl Recorder {
     pub(super) fn new(
         store: &Store,
         read_only: bool,
@@ -38,38 +38,38 @@ impl Ledger {
         key: Option<Arc<CryptKey>>,
     ) -> Result<Self> {
         let repairs = repair_from.map(|from| Repairs { from, codec: Codec::with_key(key), raw: Vec::new() });
-        let (sums, book) = (Sums::default(), Book::new()?);
-        Ok(Ledger { store: store.clone(), read_only, sums, book, repairs })
+        let (sums, known) = (Sums::default(), KnownChunks::new()?);
+        Ok(Recorder { store: store.clone(), read_only, sums, known, repairs })
     }
 
-    /// Enters the chunks of a batch; `opens`: encrypted ones were opened.
+    /// Records the chunks of a batch; `opens`: encrypted ones were opened.
     ///
     /// Errors: those of the callbacks; what ends a run.
-    pub(super) fn enter_batch(&mut self, batch: &mut Batch, opens: bool, progress: &mut Progress) -> Result<()> {
+    pub(super) fn record_batch(&mut self, batch: &mut Batch, opens: bool, progress: &mut Progress) -> Result<()> {
         for item in batch.items.drain(..) {
-            self.enter(item, opens, progress)?;
+            self.record(item, opens, progress)?;
         }
         Ok(())
     }
 
-    fn enter(&mut self, item: Item, opens: bool, progress: &mut Progress) -> Result<()> {
+    fn record(&mut self, item: Item, opens: bool, progress: &mut Progress) -> Result<()> {
         self.sums.chunks += 1;
         self.sums.bytes = self.sums.bytes.saturating_add(item.wanted.len);
         self.sums.stored_bytes = self.sums.stored_bytes.saturating_add(item.stored_size());
         progress.stage.bytes = self.sums.bytes;
         let Item { wanted, finding, .. } = item;
         match finding.ok_or_else(|| Error::new(Kind::Internal, "a chunk was not checked"))? {
-            Finding::Good(good) => self.book.enter_good(wanted.digest, good),
+            Finding::Good(good) => self.known.add_good(wanted.digest, good),
             Finding::Bad(error, file) => {
                 let bad = self.act_on(&wanted, error, file, opens)?;
-                self.book.enter_bad(wanted.digest, bad)?;
+                self.known.add_bad(wanted.digest, bad)?;
             }
         }
         progress.tick()
     }
 
     /// Sets a rotten chunk aside, and gets another if it can.
-    fn act_on(&mut self, wanted: &Wanted, error: Error, file: Option<ChunkVersion>, opens: bool) -> Result<Bad> {
+    fn act_on(&mut self, wanted: &Wanted, error: Error, file: Option<ChunkVersion>, opens: bool) -> Result<BadChunk> {
         let is_rotten = is_rot(&error);
         *match error.kind() {
             _ if is_rotten => &mut self.sums.bad,
@@ -86,7 +86,7 @@ impl Ledger {
             _ => None,
         };
         self.sums.repaired += u64::from(repaired.is_some());
-        Ok(Bad { error, renamed, repaired })
+        Ok(BadChunk { error, renamed, repaired })
     }
 
     /// Renames the file that is rotten, unless there is another in its place by now.
@@ -101,7 +101,7 @@ impl Ledger {
     }
 
     /// Reads the chunk from the other store, if there is one that has it.
-    fn fetch(&mut self, wanted: &Wanted, opens: bool) -> Result<Option<Good>> {
+    fn fetch(&mut self, wanted: &Wanted, opens: bool) -> Result<Option<GoodChunk>> {
         let Some(Repairs { from, codec, raw }) = &mut self.repairs else { return Ok(None) };
         raw.clear();
         let fetched = from
@@ -116,7 +116,7 @@ impl Ledger {
     }
 
     /// Stores what was fetched.
-    fn replace(&mut self, wanted: &Wanted, good: Good) -> Result<Option<Good>> {
+    fn replace(&mut self, wanted: &Wanted, good: GoodChunk) -> Result<Option<GoodChunk>> {
         let Some(Repairs { codec, raw, .. }) = &mut self.repairs else { return Ok(None) };
         let len = good.len.map_or(wanted.len, |len| len as u64);
         match self.store.chunks().insert_verified(codec, &wanted.digest, len, raw) {

@@ -1,6 +1,6 @@
 //! The numbers, while they are summed up.
 
-use super::find::Place;
+use super::find::IndexDir;
 use super::set::{Chunk, NOBODY, Users};
 use super::{Described, GroupStats, MATRIX_GROUPS, SIZE_CLASSES, SnapshotStats, Stats, Sum, TotalStats};
 use crate::error::{Error, Kind, Result, reserve, try_collect};
@@ -33,7 +33,7 @@ struct Column {
 
 /// The sums. Indexes are added snapshot by snapshot and these group by group, so that of a chunk it takes only the last
 /// that had it to know whether it is new to this one.
-pub(super) struct Sums {
+pub(super) struct StatsBuilder {
     exact: bool,
     groups: Vec<Group>,
     snapshots: Vec<(usize, SnapshotInfo)>,
@@ -75,11 +75,11 @@ fn size_class(size: u32) -> usize {
     (size.max(1).ilog2() as usize).min(SIZE_CLASSES - 1)
 }
 
-impl Sums {
+impl StatsBuilder {
     pub(super) fn new(
         groups: Vec<Group>,
         snapshots: Vec<(usize, SnapshotInfo)>,
-        places: &[Place],
+        dirs: &[IndexDir],
         exact: bool,
     ) -> Result<Self> {
         if snapshots.len() >= NOBODY as usize {
@@ -103,21 +103,21 @@ impl Sums {
             rows[i].group = snapshots[i].0;
         }
         let mut columns = try_collect(std::iter::repeat_n(Ok(Column::default()), groups.len() + 1))?;
-        for (place, group) in largest(&snapshots, places, groups.len())?.into_iter().enumerate() {
+        for (place, group) in largest(&snapshots, dirs, groups.len())?.into_iter().enumerate() {
             columns[group].place = Some(place as u8);
         }
         let row = snapshots.len();
-        Ok(Sums { exact, groups, snapshots, rows, columns, row, broken: (0, 0) })
+        Ok(StatsBuilder { exact, groups, snapshots, rows, columns, row, broken: (0, 0) })
     }
 
-    /// What is added from here on belongs to this place.
-    pub(super) fn begin(&mut self, place: &Place) {
-        self.row = place.snapshot.unwrap_or(self.snapshots.len());
+    /// What is added from here on belongs to this directory.
+    pub(super) fn begin(&mut self, dir: &IndexDir) {
+        self.row = dir.snapshot.unwrap_or(self.snapshots.len());
         self.rows[self.row].described.add(&Described {
-            unreadable: place.unreadable,
+            unreadable: dir.unreadable,
             // A blob that is in no snapshot is nobody's.
-            blobs: if place.snapshot.is_some() { place.blobs } else { 0 },
-            blob_size: if place.snapshot.is_some() { place.blob_len } else { 0 },
+            blobs: if dir.snapshot.is_some() { dir.blobs } else { 0 },
+            blob_size: if dir.snapshot.is_some() { dir.blob_len } else { 0 },
             ..Described::default()
         });
     }
@@ -231,12 +231,12 @@ impl Sums {
 }
 
 /// The groups with the longest indexes, as many as are compared.
-fn largest(snapshots: &[(usize, SnapshotInfo)], places: &[Place], count: usize) -> Result<Vec<usize>> {
+fn largest(snapshots: &[(usize, SnapshotInfo)], dirs: &[IndexDir], count: usize) -> Result<Vec<usize>> {
     let mut lens = try_collect(std::iter::repeat_n(Ok(0_u64), count))?;
-    for place in places {
-        if let Some(snapshot) = place.snapshot {
+    for dir in dirs {
+        if let Some(snapshot) = dir.snapshot {
             let len = &mut lens[snapshots[snapshot].0];
-            *len = len.saturating_add(place.index_len);
+            *len = len.saturating_add(dir.index_len);
         }
     }
     let mut groups = try_collect((0..count).map(Ok))?;

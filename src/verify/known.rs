@@ -1,4 +1,4 @@
-//! What a run knows of chunks.
+//! What a verification has found out about chunks.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::sys::HashSeed;
 
 /// A chunk whose content has its digest, or that is sealed and has a right CRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Good {
+pub(super) struct GoodChunk {
     pub(super) encrypted: bool,
     /// Its plain bytes; `None` if it is sealed and has not been opened.
     pub(super) len: Option<usize>,
 }
 
-impl Good {
+impl GoodChunk {
     /// Compares its length, if that is known, with what an index says.
     ///
     /// Errors: `Corrupt`.
@@ -32,36 +32,36 @@ impl Good {
 
 /// A chunk that cannot be had.
 #[derive(Debug)]
-pub(super) struct Bad {
+pub(super) struct BadChunk {
     pub(super) error: Error,
     /// Its file has been renamed.
     pub(super) renamed: bool,
     /// There is another in its place now.
-    pub(super) repaired: Option<Good>,
+    pub(super) repaired: Option<GoodChunk>,
 }
 
-/// What is wrong with a place in an index.
+/// What is wrong with an entry of an index.
 #[derive(Debug)]
-pub(super) struct Hit {
+pub(super) struct BadEntry {
     pub(super) kind: Kind,
     pub(super) message: String,
     pub(super) renamed: bool,
     pub(super) repaired: bool,
 }
 
-/// What is known, of a bounded number of chunks.
-pub(super) struct Book {
-    good: HashMap<Digest, Good, HashSeed>,
-    bad: HashMap<Digest, Bad, HashSeed>,
+/// What is known of chunks, as many as [`crate::limits`] allows.
+pub(super) struct KnownChunks {
+    good: HashMap<Digest, GoodChunk, HashSeed>,
+    bad: HashMap<Digest, BadChunk, HashSeed>,
 }
 
-impl Book {
+impl KnownChunks {
     /// Nothing is known yet.
     ///
     /// Errors: `Io` without randomness.
     pub(super) fn new() -> Result<Self> {
         let seed = HashSeed::new()?;
-        Ok(Book { good: HashMap::with_hasher(seed.clone()), bad: HashMap::with_hasher(seed) })
+        Ok(KnownChunks { good: HashMap::with_hasher(seed.clone()), bad: HashMap::with_hasher(seed) })
     }
 
     /// What tables of the same chunks may be seeded with.
@@ -69,7 +69,7 @@ impl Book {
         self.good.hasher().clone()
     }
 
-    /// Makes room for `count` chunks more; if there is none, by forgetting. What is entered after this stays until the
+    /// Makes room for `count` chunks more; if there is none, by forgetting. What is added after this stays until the
     /// next call.
     ///
     /// Errors: `NoMemory`.
@@ -84,7 +84,7 @@ impl Book {
         if self.bad.len().saturating_add(count) > max_bad {
             self.bad.clear();
         }
-        self.good.try_reserve(count).map_err(|_| no_memory(count.saturating_mul(size_of::<(Digest, Good)>())))
+        self.good.try_reserve(count).map_err(|_| no_memory(count.saturating_mul(size_of::<(Digest, GoodChunk)>())))
     }
 
     /// Whether a chunk is still to be checked; one that was not opened is, where it can be.
@@ -95,21 +95,21 @@ impl Book {
         }
     }
 
-    pub(super) fn enter_good(&mut self, digest: Digest, good: Good) {
+    pub(super) fn add_good(&mut self, digest: Digest, good: GoodChunk) {
         self.good.insert(digest, good);
     }
 
     /// Errors: `NoMemory`.
-    pub(super) fn enter_bad(&mut self, digest: Digest, bad: Bad) -> Result<()> {
-        self.bad.try_reserve(1).map_err(|_| no_memory(self.bad.len() * size_of::<(Digest, Bad)>()))?;
+    pub(super) fn add_bad(&mut self, digest: Digest, bad: BadChunk) -> Result<()> {
+        self.bad.try_reserve(1).map_err(|_| no_memory(self.bad.len() * size_of::<(Digest, BadChunk)>()))?;
         self.good.remove(&digest);
         self.bad.insert(digest, bad);
         Ok(())
     }
 
     /// What is wrong with `chunk`, as an index lists it, which has been checked.
-    pub(super) fn judge(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> Option<Hit> {
-        let hit = |error: &Error, bad: Option<&Bad>, repaired| Hit {
+    pub(super) fn check_entry(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> Option<BadEntry> {
+        let entry = |error: &Error, bad: Option<&BadChunk>, repaired| BadEntry {
             kind: error.kind(),
             message: error.message().to_owned(),
             renamed: bad.is_some_and(|bad| bad.renamed),
@@ -117,8 +117,8 @@ impl Book {
         };
         let bad = self.bad.get(&chunk.digest);
         let good = match bad {
-            Some(Bad { error, repaired: None, .. }) => return Some(hit(error, bad, false)),
-            Some(Bad { repaired: Some(good), .. }) => Some(good),
+            Some(BadChunk { error, repaired: None, .. }) => return Some(entry(error, bad, false)),
+            Some(BadChunk { repaired: Some(good), .. }) => Some(good),
             None => self.good.get(&chunk.digest),
         };
         let fits = match good {
@@ -126,15 +126,15 @@ impl Book {
             None => Err(Error::new(Kind::Internal, "the chunk has not been checked")),
         };
         match (fits, bad) {
-            (Err(error), _) => Some(hit(&error, bad, false)),
-            (Ok(()), Some(bad)) => Some(hit(&bad.error, Some(bad), true)),
+            (Err(error), _) => Some(entry(&error, bad, false)),
+            (Ok(()), Some(bad)) => Some(entry(&bad.error, Some(bad), true)),
             (Ok(()), None) => None,
         }
     }
 }
 
 /// Compares a good chunk with what an index says of it.
-fn fits(chunk: &ChunkInfo, good: &Good, required: Option<RequiredForm>) -> Result<()> {
+fn fits(chunk: &ChunkInfo, good: &GoodChunk, required: Option<RequiredForm>) -> Result<()> {
     RequiredForm::check(required, good.encrypted)?;
     good.check_len(chunk.len())
 }
@@ -143,8 +143,8 @@ fn fits(chunk: &ChunkInfo, good: &Good, required: Option<RequiredForm>) -> Resul
 mod tests {
     use super::*;
 
-    const PLAIN: Good = Good { encrypted: false, len: Some(5) };
-    const SEALED: Good = Good { encrypted: true, len: None };
+    const PLAIN: GoodChunk = GoodChunk { encrypted: false, len: Some(5) };
+    const SEALED: GoodChunk = GoodChunk { encrypted: true, len: None };
 
     fn digest(i: u8) -> Digest {
         Digest([i; 32])
@@ -154,39 +154,39 @@ mod tests {
         ChunkInfo { start: 7, end: 7 + len, digest: digest(i) }
     }
 
-    fn bad(repaired: Option<Good>) -> Bad {
-        Bad { error: Error::new(Kind::Format, "x"), renamed: true, repaired }
+    fn bad(repaired: Option<GoodChunk>) -> BadChunk {
+        BadChunk { error: Error::new(Kind::Format, "x"), renamed: true, repaired }
     }
 
     #[test]
     fn what_is_known_is_bounded_and_what_is_forgotten_is_wanted_again() {
-        let mut book = Book::new().unwrap();
+        let mut known = KnownChunks::new().unwrap();
         for i in 0..10 {
-            book.make_room_within(1, 4, 2).unwrap();
-            book.enter_good(digest(i), PLAIN);
-            book.enter_bad(digest(100 + i), bad(None)).unwrap();
-            assert!(!book.lacks(&digest(i), false) && !book.lacks(&digest(100 + i), false));
-            assert!(book.good.len() <= 4 && book.bad.len() <= 2);
+            known.make_room_within(1, 4, 2).unwrap();
+            known.add_good(digest(i), PLAIN);
+            known.add_bad(digest(100 + i), bad(None)).unwrap();
+            assert!(!known.lacks(&digest(i), false) && !known.lacks(&digest(100 + i), false));
+            assert!(known.good.len() <= 4 && known.bad.len() <= 2);
         }
-        assert!(book.lacks(&digest(0), false) && book.lacks(&digest(100), false));
-        assert_eq!((book.good.len(), book.bad.len()), (2, 2));
+        assert!(known.lacks(&digest(0), false) && known.lacks(&digest(100), false));
+        assert_eq!((known.good.len(), known.bad.len()), (2, 2));
     }
 
     #[test]
     fn what_is_sealed_is_wanted_again_where_it_can_be_opened() {
-        let mut book = Book::new().unwrap();
-        book.enter_good(digest(1), SEALED);
-        book.enter_good(digest(2), PLAIN);
-        assert!(!book.lacks(&digest(1), false) && book.lacks(&digest(1), true));
-        assert!(!book.lacks(&digest(2), true));
+        let mut known = KnownChunks::new().unwrap();
+        known.add_good(digest(1), SEALED);
+        known.add_good(digest(2), PLAIN);
+        assert!(!known.lacks(&digest(1), false) && known.lacks(&digest(1), true));
+        assert!(!known.lacks(&digest(2), true));
     }
 
     #[test]
     fn length_and_form_are_compared_for_every_index() {
-        let mut book = Book::new().unwrap();
-        book.enter_good(digest(1), PLAIN);
-        book.enter_good(digest(2), SEALED);
-        let kind = |i, len, form| book.judge(&chunk(i, len), form).map(|hit| (hit.kind, hit.repaired));
+        let mut known = KnownChunks::new().unwrap();
+        known.add_good(digest(1), PLAIN);
+        known.add_good(digest(2), SEALED);
+        let kind = |i, len, form| known.check_entry(&chunk(i, len), form).map(|entry| (entry.kind, entry.repaired));
         assert_eq!(kind(1, 5, Some(RequiredForm::Plain)), None);
         assert_eq!(kind(1, 6, Some(RequiredForm::Plain)), Some((Kind::Corrupt, false)));
         assert_eq!(kind(1, 5, Some(RequiredForm::Encrypted)), Some((Kind::CryptMode, false)));
@@ -197,14 +197,17 @@ mod tests {
 
     #[test]
     fn what_was_repaired_must_fit_too() {
-        let mut book = Book::new().unwrap();
-        book.enter_good(digest(1), SEALED);
-        book.enter_bad(digest(1), bad(None)).unwrap();
-        let hit = book.judge(&chunk(1, 5), None).unwrap();
-        assert_eq!((hit.kind, hit.message.as_str(), hit.renamed, hit.repaired), (Kind::Format, "x", true, false));
-        book.enter_bad(digest(1), bad(Some(PLAIN))).unwrap();
-        assert!(book.judge(&chunk(1, 5), None).unwrap().repaired);
-        let hit = book.judge(&chunk(1, 6), None).unwrap();
-        assert_eq!((hit.kind, hit.repaired), (Kind::Corrupt, false));
+        let mut known = KnownChunks::new().unwrap();
+        known.add_good(digest(1), SEALED);
+        known.add_bad(digest(1), bad(None)).unwrap();
+        let entry = known.check_entry(&chunk(1, 5), None).unwrap();
+        assert_eq!(
+            (entry.kind, entry.message.as_str(), entry.renamed, entry.repaired),
+            (Kind::Format, "x", true, false)
+        );
+        known.add_bad(digest(1), bad(Some(PLAIN))).unwrap();
+        assert!(known.check_entry(&chunk(1, 5), None).unwrap().repaired);
+        let entry = known.check_entry(&chunk(1, 6), None).unwrap();
+        assert_eq!((entry.kind, entry.repaired), (Kind::Corrupt, false));
     }
 }

@@ -23,9 +23,9 @@ const MAX_KNOWN_ZEROS: usize = 16;
 /// Chunks that are hashed together.
 const GROUP: usize = 64;
 
-/// What one thread works with. All of it is used again.
+/// The buffers of one thread, used again for each batch.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct Workspace {
     /// What it has read. Never shrinks, so that its end need not be cleared before a read.
     pub(super) buffer: Vec<u8>,
     codec: Codec,
@@ -35,7 +35,7 @@ pub(super) struct Desk {
     is_short: bool,
 }
 
-impl crew::Desk for Desk {
+impl crew::Workspace for Workspace {
     fn shed(&mut self, has_job: bool) {
         self.is_short = true;
         self.codec.shed();
@@ -46,9 +46,9 @@ impl crew::Desk for Desk {
     }
 }
 
-impl Desk {
+impl Workspace {
     /// Gets the memory that storing a chunk of `chunk` bytes takes, and a buffer for `input` bytes, before any of it is
-    /// read. A desk that has been short of memory gets none in advance.
+    /// read. A workspace that has been short of memory gets none in advance.
     ///
     /// Errors: `NoMemory`.
     pub(super) fn furnish(&mut self, input: usize, chunk: usize) -> Result<()> {
@@ -61,8 +61,8 @@ impl Desk {
     }
 }
 
-/// Stores chunks. Any number of threads at once, each with a desk of its own.
-pub(super) struct Keeper {
+/// Stores chunks. Any number of threads at once, each with a workspace of its own.
+pub(super) struct ChunkWriter {
     pub(super) store: Chunks,
     pub(super) key: Option<Arc<CryptKey>>,
     compress: bool,
@@ -72,21 +72,26 @@ pub(super) struct Keeper {
     pub(super) newness: Newness,
 }
 
-impl Keeper {
-    /// A keeper of chunks in `store`, encrypted if there is a key.
+impl ChunkWriter {
+    /// A writer of chunks in `store`, encrypted if there is a key.
     pub(super) fn new(store: Chunks, compress: bool, key: Option<Arc<CryptKey>>) -> Self {
         let zeros = Zeros::new(key.clone());
-        Keeper { store, key, compress, zeros, known_zeros: Mutex::default(), newness: Newness::default() }
+        ChunkWriter { store, key, compress, zeros, known_zeros: Mutex::default(), newness: Newness::default() }
     }
 
-    /// What a thread needs for it.
-    pub(super) fn desk(&self) -> Desk {
-        Desk { codec: Codec::with_key(self.key.clone()), ..Desk::default() }
+    /// The buffers of one of its threads.
+    pub(super) fn workspace(&self) -> Workspace {
+        Workspace { codec: Codec::with_key(self.key.clone()), ..Workspace::default() }
     }
 
     /// Stores the chunks of `batch`, but for those that an earlier call has stored.
-    pub(super) fn store_batch(&self, desk: &mut Desk, batch: &mut Batch<'_>, pause: &mut Pause<'_>) -> Result<()> {
-        let Desk { buffer, codec, encoded, .. } = desk;
+    pub(super) fn store_batch(
+        &self,
+        workspace: &mut Workspace,
+        batch: &mut Batch<'_>,
+        pause: &mut Pause<'_>,
+    ) -> Result<()> {
+        let Workspace { buffer, codec, encoded, .. } = workspace;
         let Batch { data, spans, stored, leftovers, reused } = batch;
         let data = match *data {
             Data::Slice(data) => data,
@@ -96,7 +101,7 @@ impl Keeper {
                 &buffer[..]
             }
         };
-        let mut press = Press { codec, encoded, leftovers, reused };
+        let mut encoding = Encoding { codec, encoded, leftovers, reused };
         for group in spans[stored.len().min(spans.len())..].chunks(GROUP) {
             let chunks = chunks_of(group, data);
             let mut named = self.digests(&chunks)?.into_iter();
@@ -106,9 +111,9 @@ impl Keeper {
                     Some(chunk) => {
                         let digest =
                             named.next().ok_or_else(|| Error::new(Kind::Internal, "a chunk without a name"))?;
-                        self.store_chunk(&digest, chunk, &mut press)?
+                        self.store_chunk(&digest, chunk, &mut encoding)?
                     }
-                    None => self.store_zeros(span.len, &mut press)?,
+                    None => self.store_zeros(span.len, &mut encoding)?,
                 };
                 push(stored, ChunkResult { offset: span.offset, ..found })?;
             }
@@ -129,7 +134,7 @@ impl Keeper {
     }
 
     /// Stores a chunk of `len` zeros. They are looked up in the store once, whichever thread meets them first.
-    fn store_zeros(&self, len: usize, press: &mut Press<'_>) -> Result<ChunkResult> {
+    fn store_zeros(&self, len: usize, encoding: &mut Encoding<'_>) -> Result<ChunkResult> {
         // A panic under the lock leaves what is known as it was.
         let mut known: MutexGuard<'_, Vec<_>> = self.known_zeros.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(zeros) = known.iter().find(|zeros| zeros.size == len as u64) {
@@ -138,14 +143,14 @@ impl Keeper {
         let digest = self.zeros.digest(len);
         let found = match self.touch(&digest, len)? {
             Some(found) => {
-                *press.reused = true;
+                *encoding.reused = true;
                 found
             }
             None => {
                 let mut zeros = Vec::new();
                 reserve(&mut zeros, len)?;
                 zeros.resize(len, 0);
-                self.insert(&digest, &zeros, press)?
+                self.insert(&digest, &zeros, encoding)?
             }
         };
         if known.len() < MAX_KNOWN_ZEROS {
@@ -154,13 +159,13 @@ impl Keeper {
         Ok(found)
     }
 
-    fn store_chunk(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
+    fn store_chunk(&self, digest: &Digest, chunk: &[u8], encoding: &mut Encoding<'_>) -> Result<ChunkResult> {
         match self.touch(digest, chunk.len())? {
             Some(found) => {
-                *press.reused = true;
+                *encoding.reused = true;
                 Ok(found)
             }
-            None => self.insert(digest, chunk, press),
+            None => self.insert(digest, chunk, encoding),
         }
     }
 
@@ -173,8 +178,8 @@ impl Keeper {
         Ok(stored_size.map(found))
     }
 
-    fn insert(&self, digest: &Digest, chunk: &[u8], press: &mut Press<'_>) -> Result<ChunkResult> {
-        let Press { codec, encoded, leftovers, reused } = press;
+    fn insert(&self, digest: &Digest, chunk: &[u8], encoding: &mut Encoding<'_>) -> Result<ChunkResult> {
+        let Encoding { codec, encoded, leftovers, reused } = encoding;
         let room = chunk.len() + ENCRYPTED_BLOB_HEADER_SIZE;
         lengthen(encoded, room, room)?;
         let len = match self.key {
@@ -196,8 +201,8 @@ impl Keeper {
     }
 }
 
-/// What a chunk that is new is encoded with.
-struct Press<'a> {
+/// What a new chunk is encoded with, and what is noted about it.
+struct Encoding<'a> {
     codec: &'a mut Codec,
     encoded: &'a mut Vec<u8>,
     leftovers: &'a mut Vec<(Digest, Leftover)>,
