@@ -505,11 +505,20 @@
 /** Listing flag: the namespace itself and all below it, not only what is right in it. */
 #define PXDS_LIST_RECURSIVE 1
 
+/** Listing flag, of snapshots: with the owner of each group, from a small file. */
+#define PXDS_LIST_OWNERS 2
+
+/** Listing flag, of snapshots: with what their manifests say. Each is read for that. */
+#define PXDS_LIST_MANIFESTS 4
+
 /** pxds_snapshot_entry.flags: it is protected from being removed. */
 #define PXDS_SNAPSHOT_PROTECTED 1
 
 /** pxds_snapshot_entry.flags: it is finished, which is to say that it has a manifest. */
 #define PXDS_SNAPSHOT_FINISHED 2
+
+/** pxds_snapshot_entry.flags: it has a manifest that PXDS_LIST_MANIFESTS asked for and that cannot be read. */
+#define PXDS_SNAPSHOT_UNREADABLE 4
 
 /** A mark: it is kept. */
 #define PXDS_MARK_KEEP 1
@@ -1538,6 +1547,21 @@ typedef struct {
     uint32_t type;
     /** PXDS_SNAPSHOT_... */
     uint32_t flags;
+    /** In a list with PXDS_LIST_OWNERS: who owns its group; NULL if no file says so. */
+    const char *owner;
+    /**
+     * In a list with PXDS_LIST_MANIFESTS, as what follows: the notes, up to a NUL in them; their first line is shown
+     * as the comment. NULL if there are none.
+     */
+    const char *notes;
+    /** Bytes of what its files hold, by the manifest. */
+    uint64_t size;
+    /** How many files the manifest lists. */
+    size_t file_count;
+    /** PXDS_VERIFIED_... */
+    uint32_t verify_state;
+    /** PXDS_CRYPT_..., as all files have it; PXDS_CRYPT_DEFAULT if they differ, or if there are none. */
+    uint32_t crypt_mode;
 } pxds_snapshot_entry;
 
 /** A file of a snapshot: an archive, or the manifest. */
@@ -4386,6 +4410,9 @@ pxds_status pxds_store_groups(const pxds_store *store,
 /**
  * Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
  *
+ * With PXDS_LIST_OWNERS and PXDS_LIST_MANIFESTS the list says more of each. An owner or manifest that cannot be read
+ * is a notice, and the list is then not complete.
+ *
  * For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
@@ -4401,8 +4428,9 @@ pxds_status pxds_store_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in
- * it see pxds_store_namespaces().
+ * Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. `flags`: 0,
+ * PXDS_LIST_OWNERS, PXDS_LIST_MANIFESTS, see pxds_store_snapshots(). For what cannot be seen see
+ * pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
@@ -4412,6 +4440,7 @@ pxds_status pxds_store_snapshots(const pxds_store *store,
  */
 pxds_status pxds_group_snapshots(const pxds_store *store,
                                  const char *group,
+                                 uint32_t flags,
                                  pxds_snapshot_list **out,
                                  pxds_error **err);
 
@@ -4503,8 +4532,8 @@ void pxds_group_list_free(pxds_group_list *list);
 size_t pxds_snapshot_list_count(const pxds_snapshot_list *list);
 
 /**
- * 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for
- * NULL.
+ * 1 if the list has every snapshot there is, and all that was asked for of each; 0 if something could not be seen, of
+ * which there was a notice, and for NULL.
  *
  * Threads: shared.
  * Since: 0.1
@@ -5431,7 +5460,7 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
-#define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0 }
+#define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0, NULL, NULL, 0, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0, 0 }
 #define PXDS_DESTROY_OPTIONS_INIT { sizeof(pxds_destroy_options), 0, 0, NULL, NULL }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }

@@ -365,7 +365,7 @@ fn functions() -> impl IntoIterator<Item = Function> {
             c.must(snapshots(c)), c.may(c.text("")), 0, c.out_handle(pxds_snapshot_list_free), c.err(),
         ) = PXDS_OK;
         pxds_group_snapshots(
-            c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_snapshot_list_free), c.err(),
+            c.must(snapshots(c)), c.must(c.text(GROUP)), 0, c.out_handle(pxds_snapshot_list_free), c.err(),
         ) = PXDS_OK;
         pxds_group_last(
             c.must(snapshots(c)), c.must(c.text(GROUP)), c.out_handle(pxds_buffer_free), c.err(),

@@ -71,35 +71,6 @@ static const char *crypt_mode(uint32_t mode)
 
 /* ---- list --json ---- */
 
-/* The owner of the group that the snapshot before was in, since most follow one of their own. */
-struct owner {
-    char group[1024];
-    pxds_buffer *text; /* NULL: nobody, or it cannot be read */
-    bool unreadable;   /* of any group so far */
-};
-
-static int load_owner(const pxds_store *store, const char *snapshot, struct owner *owner)
-{
-    const size_t len = (size_t)(strrchr(snapshot, '/') - snapshot);
-    pxds_error *err = NULL;
-    pxds_status status;
-
-    if (strncmp(owner->group, snapshot, len) == 0 && owner->group[len] == '\0')
-        return 0;
-    pxds_buffer_free(owner->text);
-    owner->text = NULL;
-    snprintf(owner->group, sizeof owner->group, "%.*s", (int)len, snapshot);
-    status = pxds_group_get_owner(store, owner->group, &owner->text, &err);
-    if (status == PXDS_ERR_NOMEM)
-        return fail(err);
-    if (status < 0 && status != PXDS_ERR_NOT_FOUND) {
-        say("warning: %s", err != NULL ? pxds_error_message(err) : "out of memory");
-        owner->unreadable = true;
-    }
-    pxds_error_free(err);
-    return 0;
-}
-
 static void print_json_buffer(const pxds_buffer *buffer)
 {
     if (buffer != NULL)
@@ -124,7 +95,7 @@ static void print_json_files(pxds_manifest *manifest, uint64_t count)
 }
 
 /* Names and ids need no escapes. */
-static void print_json_row(const struct row *row, const struct owner *owner)
+static void print_json_row(const struct row *row)
 {
     const uint32_t flags = row->entry.flags;
 
@@ -136,7 +107,10 @@ static void print_json_row(const struct row *row, const struct owner *owner)
            flags & PXDS_SNAPSHOT_FINISHED ? "true" : "false");
     print_json_buffer(row->notes);
     fputs(",\"owner\":", stdout);
-    print_json_buffer(owner->text);
+    if (row->entry.owner != NULL)
+        print_json(row->entry.owner, strlen(row->entry.owner));
+    else
+        fputs("null", stdout);
     fputs(",\"files\":", stdout);
     if (row->status >= 0) {
         print_json_files(row->manifest, row->files);
@@ -150,19 +124,17 @@ static void print_json_row(const struct row *row, const struct owner *owner)
 static int list_json(const pxds_store *store, const pxds_snapshot_list *list)
 {
     bool complete = pxds_snapshot_list_is_complete(list);
-    struct owner owner = {"", NULL, false};
     struct row row;
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < pxds_snapshot_list_count(list) && !ferror(stdout); i++) {
-        rc = load_row(store, list, i, &row) || load_owner(store, row.entry.path, &owner);
+        rc = load_row(store, list, i, &row);
         if (rc == 0)
-            print_json_row(&row, &owner);
+            print_json_row(&row);
         complete = complete && row.status >= 0;
         free_row(&row);
     }
-    pxds_buffer_free(owner.text);
-    if (complete && !owner.unreadable)
+    if (complete)
         return rc;
     puts("{\"complete\":false}");
     return rc != 0 ? rc : EXIT_INCOMPLETE;
@@ -228,6 +200,8 @@ static int list_table(const pxds_store *store, const pxds_snapshot_list *list)
 
 int cmd_list(const struct args *args)
 {
+    const bool json = args->option[OPT_JSON].given;
+    const uint32_t flags = PXDS_LIST_RECURSIVE | (json ? PXDS_LIST_OWNERS : 0);
     pxds_store *store = open_tree(args);
     pxds_snapshot_list *list = NULL;
     pxds_error *err = NULL;
@@ -235,10 +209,9 @@ int cmd_list(const struct args *args)
 
     if (store == NULL)
         return 1;
-    if (pxds_store_snapshots(store, args->option[OPT_NS].text, PXDS_LIST_RECURSIVE, &list, &err) <
-        0)
+    if (pxds_store_snapshots(store, args->option[OPT_NS].text, flags, &list, &err) < 0)
         rc = fail(err);
-    else if (args->option[OPT_JSON].given)
+    else if (json)
         rc = list_json(store, list);
     else
         rc = list_table(store, list);

@@ -132,11 +132,7 @@ impl Held {
         out.set(pxds_manifest_file {
             struct_size: size_of::<pxds_manifest_file>(),
             filename: filename.as_ptr(),
-            crypt_mode: match file.crypt_mode {
-                CryptMode::None => PXDS_CRYPT_NONE,
-                CryptMode::Encrypt => PXDS_CRYPT_ENCRYPT,
-                CryptMode::SignOnly => PXDS_CRYPT_SIGN_ONLY,
-            },
+            crypt_mode: crypt_constant(file.crypt_mode),
             reserved: 0,
             size: file.size,
             csum: file.csum.0,
@@ -153,6 +149,22 @@ pub(super) fn crypt_mode(value: u32, has_key: bool) -> Result<CryptMode> {
         PXDS_CRYPT_ENCRYPT => Ok(CryptMode::Encrypt),
         PXDS_CRYPT_SIGN_ONLY => Ok(CryptMode::SignOnly),
         other => Err(Error::new(Kind::Argument, format!("crypt_mode cannot be {other}"))),
+    }
+}
+
+pub(super) fn crypt_constant(mode: CryptMode) -> u32 {
+    match mode {
+        CryptMode::None => PXDS_CRYPT_NONE,
+        CryptMode::Encrypt => PXDS_CRYPT_ENCRYPT,
+        CryptMode::SignOnly => PXDS_CRYPT_SIGN_ONLY,
+    }
+}
+
+pub(super) fn verify_constant(manifest: &Manifest) -> u32 {
+    match manifest.verify_state() {
+        None => PXDS_VERIFIED_NONE,
+        Some(VerifyState { ok: true, .. }) => PXDS_VERIFIED_OK,
+        Some(VerifyState { ok: false, .. }) => PXDS_VERIFIED_FAILED,
     }
 }
 
@@ -268,11 +280,7 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
             time: held.manifest.time(),
             file_count: held.manifest.files().len(),
             id: id.as_ptr(),
-            verify_state: match held.manifest.verify_state() {
-                None => PXDS_VERIFIED_NONE,
-                Some(VerifyState { ok: true, .. }) => PXDS_VERIFIED_OK,
-                Some(VerifyState { ok: false, .. }) => PXDS_VERIFIED_FAILED,
-            },
+            verify_state: verify_constant(&held.manifest),
             reserved: 0,
         });
         Ok(())

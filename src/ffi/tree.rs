@@ -4,23 +4,34 @@ use std::ffi::{CString, c_char};
 use std::mem::size_of;
 
 use super::args::{self, Out, OutStruct, SizeFirst};
+use super::blob::PXDS_CRYPT_DEFAULT;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
+use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, verify_constant};
 use super::name::{archive_constant, constant_of, namespace};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
+use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push, try_collect};
+use crate::manifest::Manifest;
 use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
 use crate::tree::{ArchiveFile, Listing, SnapshotInfo, Tree};
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
 pub const PXDS_LIST_RECURSIVE: u32 = 1;
 
+/// Listing flag, of snapshots: with the owner of each group, from a small file.
+pub const PXDS_LIST_OWNERS: u32 = 2;
+/// Listing flag, of snapshots: with what their manifests say. Each is read for that.
+pub const PXDS_LIST_MANIFESTS: u32 = 4;
+
 /// pxds_snapshot_entry.flags: it is protected from being removed.
 pub const PXDS_SNAPSHOT_PROTECTED: u32 = 1;
 /// pxds_snapshot_entry.flags: it is finished, which is to say that it has a manifest.
 pub const PXDS_SNAPSHOT_FINISHED: u32 = 2;
+/// pxds_snapshot_entry.flags: it has a manifest that PXDS_LIST_MANIFESTS asked for and that cannot be read.
+pub const PXDS_SNAPSHOT_UNREADABLE: u32 = 4;
 
 /// A group in a list.
 #[repr(C)]
@@ -65,6 +76,19 @@ pub struct pxds_snapshot_entry {
     pub r#type: u32,
     /// PXDS_SNAPSHOT_...
     pub flags: u32,
+    /// In a list with PXDS_LIST_OWNERS: who owns its group; NULL if no file says so.
+    pub owner: *const c_char,
+    /// In a list with PXDS_LIST_MANIFESTS, as what follows: the notes, up to a NUL in them; their first line is shown
+    /// as the comment. NULL if there are none.
+    pub notes: *const c_char,
+    /// Bytes of what its files hold, by the manifest.
+    pub size: u64,
+    /// How many files the manifest lists.
+    pub file_count: usize,
+    /// PXDS_VERIFIED_...
+    pub verify_state: u32,
+    /// PXDS_CRYPT_..., as all files have it; PXDS_CRYPT_DEFAULT if they differ, or if there are none.
+    pub crypt_mode: u32,
 }
 
 // SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
@@ -109,10 +133,47 @@ pub struct pxds_group_list {
 
 /// Snapshots, group by group as in a list of groups, the oldest of each first. Shared.
 pub struct pxds_snapshot_list {
-    groups: Shared<Vec<GroupNames>>,
-    /// Each with the number of its group.
-    snapshots: Shared<Vec<(usize, CString, SnapshotInfo)>>,
+    /// Each with its owner, if that is asked for.
+    groups: Shared<Vec<(GroupNames, Option<CString>)>>,
+    snapshots: Shared<Vec<Listed>>,
     complete: bool,
+}
+
+/// A snapshot in a list.
+struct Listed {
+    /// The number of its group.
+    group: usize,
+    path: CString,
+    info: SnapshotInfo,
+    noted: Noted,
+}
+
+/// What a manifest says, if it is asked.
+#[derive(Default)]
+struct Noted {
+    flags: u32,
+    notes: Option<CString>,
+    size: u64,
+    file_count: usize,
+    verify_state: u32,
+    crypt_mode: u32,
+}
+
+impl Noted {
+    fn of(manifest: &Manifest) -> Result<Self> {
+        let files = manifest.files();
+        let mut modes = files.iter().map(|file| file.crypt_mode);
+        let mode = modes.next().filter(|&first| modes.all(|mode| mode == first));
+        let notes = manifest.notes().map(|notes| notes.split('\0').next().unwrap_or_default());
+        Ok(Noted {
+            flags: 0,
+            notes: notes.map(c_string).transpose()?,
+            size: files.iter().fold(0, |sum, file| file.size.saturating_add(sum)),
+            file_count: files.len(),
+            verify_state: verify_constant(manifest),
+            crypt_mode: mode.map_or(PXDS_CRYPT_DEFAULT, crypt_constant),
+        })
+    }
 }
 
 /// Files, by name. Shared.
@@ -179,7 +240,6 @@ pub unsafe extern "C" fn pxds_store_namespaces(
 }
 
 fn groups(tree: &Tree, ns: &Namespace, flags: u32) -> Result<Listing<Group>> {
-    args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
     if flags & PXDS_LIST_RECURSIVE != 0 { tree.groups_below(ns) } else { tree.groups(ns) }
 }
 
@@ -203,6 +263,7 @@ pub unsafe extern "C" fn pxds_store_groups(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
+        args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
         let listing = groups(store.tree(), &ns, flags)?;
         let groups = try_collect(listing.found.iter().map(GroupNames::new))?;
         out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() });
@@ -210,26 +271,67 @@ pub unsafe extern "C" fn pxds_store_groups(
     })
 }
 
-/// The snapshots of the groups of a listing; `list` gives those of one of them.
+/// What has been read of something that a list has; `None`, and a notice, if it cannot be.
+///
+/// Errors: those that the next would meet too; that of the notice.
+fn unless_unreadable<T>(tree: &Tree, read: Result<T>) -> Result<Option<T>> {
+    match read {
+        Err(error) if !error.is_of_the_process() => {
+            tree.base().notice(NoticeLevel::Warning, error.message(), error.path()).map(|()| None)
+        }
+        read => read.map(Some),
+    }
+}
+
+/// What the manifest of a snapshot says; `None` if the snapshot has been removed since it was found.
+fn noted(tree: &Tree, snapshot: &Snapshot) -> Result<Option<Noted>> {
+    let manifest = tree.load_manifest(snapshot);
+    let is_missing = |error: &Error| error.kind() == Kind::NotFound;
+    if manifest.as_ref().is_err_and(is_missing) && tree.open_snapshot(snapshot).is_err_and(|error| is_missing(&error)) {
+        return Ok(None);
+    }
+    let noted = unless_unreadable(tree, manifest.and_then(|manifest| Noted::of(&manifest)))?;
+    Ok(Some(noted.unwrap_or_else(|| Noted { flags: PXDS_SNAPSHOT_UNREADABLE, ..Noted::default() })))
+}
+
+/// The snapshots of the groups of a listing; `list` gives those of one of them. `flags`: what to say of each.
 fn list_snapshots(
+    tree: &Tree,
     groups: Listing<Group>,
+    flags: u32,
     list: impl Fn(&Group) -> Result<Listing<SnapshotInfo>>,
 ) -> Result<pxds_snapshot_list> {
-    let Listing { found: groups, mut unseen } = groups;
-    let mut snapshots = Vec::new();
-    for (number, group) in groups.iter().enumerate() {
-        let listing = list(group)?;
-        unseen = unseen.or(listing.unseen);
+    let mut complete = groups.unseen.is_none();
+    let (mut names, mut snapshots) = (Vec::new(), Vec::new());
+    for group in groups.found {
+        let listing = list(&group)?;
+        complete &= listing.unseen.is_none();
         for info in listing.found {
-            push(&mut snapshots, (number, c_string(info.snapshot.path())?, info))?;
+            let is_read = flags & PXDS_LIST_MANIFESTS != 0 && info.finished;
+            let noted = if is_read { noted(tree, &info.snapshot)? } else { Some(Noted::default()) };
+            let Some(noted) = noted else { continue };
+            complete &= noted.flags == 0;
+            push(&mut snapshots, Listed { group: names.len(), path: c_string(info.snapshot.path())?, info, noted })?;
         }
+        let owner = match flags & PXDS_LIST_OWNERS != 0 {
+            true => unless_unreadable(tree, tree.group_owner(&group).or_else(none_if_missing))?,
+            false => Some(None),
+        };
+        complete &= owner.is_some();
+        push(&mut names, (GroupNames::new(&group)?, owner.flatten().map(c_string).transpose()?))?;
     }
-    let groups = try_collect(groups.iter().map(GroupNames::new))?;
-    let (groups, snapshots) = (Shared::new(groups), Shared::new(snapshots));
-    Ok(pxds_snapshot_list { groups, snapshots, complete: unseen.is_none() })
+    Ok(pxds_snapshot_list { groups: Shared::new(names), snapshots: Shared::new(snapshots), complete })
+}
+
+/// Of what has been removed since it was found there is none.
+fn none_if_missing<T>(error: Error) -> Result<Option<T>> {
+    if error.kind() == Kind::NotFound { Ok(None) } else { Err(error) }
 }
 
 /// Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
+///
+/// With PXDS_LIST_OWNERS and PXDS_LIST_MANIFESTS the list says more of each. An owner or manifest that cannot be read
+/// is a notice, and the list is then not complete.
 ///
 /// For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
 ///
@@ -249,14 +351,16 @@ pub unsafe extern "C" fn pxds_store_snapshots(
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
-        let groups = groups(store.tree(), &ns, flags)?;
-        out.hand_out(list_snapshots(groups, |group| store.tree().snapshots_if_any(group))?);
+        args::flags(flags, PXDS_LIST_RECURSIVE | PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS, "flags")?;
+        let tree = store.tree();
+        out.hand_out(list_snapshots(tree, groups(tree, &ns, flags)?, flags, |group| tree.snapshots_if_any(group))?);
         Ok(())
     })
 }
 
-/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. For what cannot be seen in
-/// it see pxds_store_namespaces().
+/// Lists the snapshots of one group, `[ns/NAME/...]TYPE/ID`; none if the group is not there. `flags`: 0,
+/// PXDS_LIST_OWNERS, PXDS_LIST_MANIFESTS, see pxds_store_snapshots(). For what cannot be seen see
+/// pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO, PXDS_ERR_FORMAT (the group is no directory), PXDS_ERR_CANCELLED (by the
@@ -267,6 +371,7 @@ pub unsafe extern "C" fn pxds_store_snapshots(
 pub unsafe extern "C" fn pxds_group_snapshots(
     store: *const pxds_store,
     group: *const c_char,
+    flags: u32,
     out: *mut *mut pxds_snapshot_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
@@ -274,8 +379,10 @@ pub unsafe extern "C" fn pxds_group_snapshots(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
+        args::flags(flags, PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS, "flags")?;
+        let tree = store.tree();
         let group = Listing { found: vec![Group::parse(group)?], unseen: None };
-        out.hand_out(list_snapshots(group, |group| match store.tree().snapshot_listing(group) {
+        out.hand_out(list_snapshots(tree, group, flags, |group| match tree.snapshot_listing(group) {
             Err(error) if error.kind() == Kind::NotFound => Ok(Listing { found: Vec::new(), unseen: None }),
             listing => listing,
         })?);
@@ -426,8 +533,8 @@ pub unsafe extern "C" fn pxds_snapshot_list_count(list: *const pxds_snapshot_lis
     guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.snapshots.len()))
 }
 
-/// 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for
-/// NULL.
+/// 1 if the list has every snapshot there is, and all that was asked for of each; 0 if something could not be seen, of
+/// which there was a notice, and for NULL.
 ///
 /// Threads: shared.
 /// Since: 0.1
@@ -453,13 +560,23 @@ pub unsafe extern "C" fn pxds_snapshot_list_get(
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some((group, path, info)) = list.snapshots.get(i) else { return Ok(PXDS_NONE) };
+        let Some(Listed { group, path, info, noted }) = list.snapshots.get(i) else { return Ok(PXDS_NONE) };
         let group = list.groups.get(*group).ok_or_else(|| Error::new(Kind::Internal, "a list has lost a group"))?;
+        let (GroupNames { ns, id, .. }, owner) = group;
+        let text = |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        let entry = snapshot_entry(info);
         out.set(pxds_snapshot_entry {
             path: path.as_ptr(),
-            ns: group.ns.as_ptr(),
-            id: group.id.as_ptr(),
-            ..snapshot_entry(info)
+            ns: ns.as_ptr(),
+            id: id.as_ptr(),
+            flags: entry.flags | noted.flags,
+            owner: text(owner),
+            notes: text(&noted.notes),
+            size: noted.size,
+            file_count: noted.file_count,
+            verify_state: noted.verify_state,
+            crypt_mode: noted.crypt_mode,
+            ..entry
         });
         Ok(PXDS_OK)
     })
@@ -477,6 +594,12 @@ pub(super) fn snapshot_entry(info: &SnapshotInfo) -> pxds_snapshot_entry {
         time: info.snapshot.time(),
         r#type: constant_of(info.snapshot.group().kind()),
         flags: flag(info.protected, PXDS_SNAPSHOT_PROTECTED) | flag(info.finished, PXDS_SNAPSHOT_FINISHED),
+        owner: none(),
+        notes: none(),
+        size: 0,
+        file_count: 0,
+        verify_state: PXDS_VERIFIED_NONE,
+        crypt_mode: PXDS_CRYPT_DEFAULT,
     }
 }
 

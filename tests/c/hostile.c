@@ -101,7 +101,7 @@ static void test_paths_that_climb(void)
         IS(PXDS_ERR_ARGUMENT, pxds_group_get_notes(store, path, &buffer, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_set_notes(store, path, "x", &err));
         IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, path, NULL, &result, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_group_snapshots(store, path, &snapshots, &err));
+        IS(PXDS_ERR_ARGUMENT, pxds_group_snapshots(store, path, 0, &snapshots, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_backup_new(store, path, NULL, &backup, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_store_get_full_path(store, path, full, sizeof full, &len, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_store_get_full_path(store, time, full, sizeof full, &len, &err));

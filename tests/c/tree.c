@@ -97,11 +97,91 @@ static void test_lists_that_fail(void)
     for (uint32_t flag = 2; flag != 0; flag <<= 1) {
         IS(PXDS_ERR_ARGUMENT, pxds_store_namespaces(store, "", flag, &namespaces, &err));
         IS(PXDS_ERR_ARGUMENT, pxds_store_groups(store, "", flag, &groups, &err));
-        IS(PXDS_ERR_ARGUMENT, pxds_store_snapshots(store, "", flag, &snapshots, &err));
+        if (flag > PXDS_LIST_MANIFESTS) {
+            IS(PXDS_ERR_ARGUMENT, pxds_store_snapshots(store, "", flag, &snapshots, &err));
+            IS(PXDS_ERR_ARGUMENT, pxds_group_snapshots(store, "host/x", flag, &snapshots, &err));
+        }
     }
-    OK(pxds_group_snapshots(store, "host/x", &snapshots, &err)); /* not there: none */
+    IS(PXDS_ERR_ARGUMENT,
+       pxds_group_snapshots(store, "host/x", PXDS_LIST_RECURSIVE, &snapshots, &err));
+    OK(pxds_group_snapshots(store, "host/x", 0, &snapshots, &err)); /* not there: none */
     EQUAL(0, pxds_snapshot_list_count(snapshots));
     pxds_snapshot_list_free(snapshots);
+    pxds_store_free(store);
+}
+
+static int32_t on_notice(void *user, uint32_t level, const char *message, const char *path)
+{
+    int *notices = user;
+
+    (void)level, (void)message;
+    *notices += path != NULL; /* not of how chunks are cut */
+    return 0;
+}
+
+/* Owners and manifests are read when they are asked for, and only then. */
+static void test_what_a_listing_is_asked_for(void)
+{
+    int notices = 0;
+    pxds_store_options options = PXDS_STORE_OPTIONS_INIT;
+    pxds_snapshot_entry first = PXDS_SNAPSHOT_ENTRY_INIT, second = first, third = first;
+    pxds_store *store = NULL;
+    pxds_snapshot_list *list = NULL;
+    const uint32_t both = PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS;
+
+    pxds_store_free(new_store());
+    options.sync = PXDS_SYNC_NONE, options.notice = on_notice, options.notice_user = &notices;
+    OK(pxds_store_open(in_dir("store"), &options, &store, &err));
+    OK(pxds_group_create(store, "host/x", "me@pbs", &err));
+    make_snapshot(store, "host/x", TIME);
+    make_snapshot(store, "host/x", TIME + 1);
+    need(mkdir(in_dir("store/host/x/2020-06-26T13:56:07Z"), 0755) == 0, "mkdir"); /* unfinished */
+    OK(pxds_snapshot_set_notes(store, "host/x/" TIME_NAME, "title\nmore", &err));
+    OK(pxds_snapshot_set_unprotected(store, "host/x/" TIME_NAME, "verify_state",
+                                     "{\"state\":\"ok\",\"upid\":\"UPID:elsa:00004F37:0039E469:00000000:"
+                                     "5CA78B83:verify::root@pam:\"}",
+                                     &err));
+    write_all(in_dir("store/host/x/" NEXT_NAME "/index.json.blob"), "rot", 3);
+
+    OK(pxds_group_snapshots(store, "host/x", 0, &list, &err));
+    OK(pxds_snapshot_list_get(list, 0, &first, &err));
+    CHECK(first.owner == NULL && first.notes == NULL && first.size == 0 && first.file_count == 0);
+    CHECK(first.verify_state == PXDS_VERIFIED_NONE && first.crypt_mode == PXDS_CRYPT_DEFAULT);
+    OK(pxds_snapshot_list_get(list, 1, &second, &err));
+    CHECK(second.flags == PXDS_SNAPSHOT_FINISHED && pxds_snapshot_list_is_complete(list));
+    pxds_snapshot_list_free(list);
+    EQUAL(0, notices);
+
+    OK(pxds_group_snapshots(store, "host/x", both, &list, &err));
+    EQUAL(3, pxds_snapshot_list_count(list));
+    EQUAL(0, pxds_snapshot_list_is_complete(list));
+    EQUAL(1, notices);
+    OK(pxds_snapshot_list_get(list, 0, &first, &err));
+    OK(pxds_snapshot_list_get(list, 1, &second, &err));
+    OK(pxds_snapshot_list_get(list, 2, &third, &err));
+    CHECK(strcmp(first.owner, "me@pbs") == 0 && strcmp(first.notes, "title\nmore") == 0);
+    CHECK(first.size >= DATA_LEN && first.file_count == 2);
+    EQUAL(PXDS_VERIFIED_OK, first.verify_state);
+    EQUAL(PXDS_CRYPT_NONE, first.crypt_mode);
+    EQUAL(PXDS_SNAPSHOT_FINISHED, first.flags);
+    EQUAL(PXDS_SNAPSHOT_FINISHED | PXDS_SNAPSHOT_UNREADABLE, second.flags);
+    CHECK(second.owner == first.owner && second.notes == NULL && second.file_count == 0);
+    CHECK(third.flags == 0 && third.owner == first.owner && third.file_count == 0);
+    pxds_snapshot_list_free(list);
+
+    OK(pxds_snapshot_unprotect(store, "host/x/" TIME_NAME, &err));
+    write_all(in_dir("store/host/x/owner"), "\xff\n", 2);
+    OK(pxds_store_snapshots(store, NULL, PXDS_LIST_OWNERS, &list, &err));
+    OK(pxds_snapshot_list_get(list, 0, &first, &err));
+    CHECK(first.owner == NULL && first.notes == NULL && !pxds_snapshot_list_is_complete(list));
+    EQUAL(2, notices);
+    pxds_snapshot_list_free(list);
+    need(unlink(in_dir("store/host/x/owner")) == 0, "unlink");
+    OK(pxds_store_snapshots(store, NULL, PXDS_LIST_OWNERS, &list, &err));
+    OK(pxds_snapshot_list_get(list, 0, &first, &err));
+    CHECK(first.owner == NULL && pxds_snapshot_list_is_complete(list));
+    EQUAL(2, notices);
+    pxds_snapshot_list_free(list);
     pxds_store_free(store);
 }
 
@@ -564,6 +644,7 @@ int main(void)
     data = random_data(DATA_LEN, 7);
     RUN(test_lists);
     RUN(test_lists_that_fail);
+    RUN(test_what_a_listing_is_asked_for);
     RUN(test_plain_sizes);
     RUN(test_last_snapshot);
     RUN(test_notices);
