@@ -95,13 +95,14 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
         (
             opt_key(options.key),
             args::opt_text(options.owner, "options.owner")?,
-            args::opt_text(options.notes, "options.notes")?,
+            // Not left to be None: optimised code asks for the length of no text too, which memory checkers tell of.
+            args::opt_text(options.notes, "options.notes")?.unwrap_or_default(),
         )
     };
     Ok(BackupOptions {
         time: args::given(options.flags, PXDS_BACKUP_SET_TIME, options.time, "options.time")?,
         owner: owner.map(str::to_owned),
-        notes: notes.filter(|notes| !notes.is_empty()).map(str::to_owned),
+        notes: (!notes.is_empty()).then(|| notes.to_owned()),
         any_chunk_size: options.flags & PXDS_BACKUP_ANY_CHUNK_SIZE != 0,
         crypt_mode: crypt_mode(options.crypt_mode, key.is_some())?,
         key,

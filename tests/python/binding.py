@@ -66,6 +66,7 @@ class StoreOptions(ctypes.Structure):
         ("notice_user", c_void_p),
         ("store_name", c_char_p),
         ("lock_dir", c_char_p),
+        ("lock_wait_ms", c_uint64),
         ("progress", c_void_p),
         ("progress_user", c_void_p),
     ]
