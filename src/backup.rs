@@ -6,9 +6,10 @@
 //!   that it builds on beside others, in this order.
 //! - The snapshot is made in a hidden directory. The manifest is its last file; then everything is brought to the disk,
 //!   by the store's sync level; then the snapshot gets its name. A crash at any point leaves a whole snapshot, or none.
-//! - Dropped before it is finished, nothing remains but chunks: neither the snapshot, nor a group that was made for it.
-//! - No index is taken that would stop PBS's garbage collection: an empty one, or, unless that is asked for, a fixed
-//!   one with other chunks than of 4 MiB, at which that of versions after 4.2.3 stops.
+//! - A backup that is dropped before it is finished leaves nothing but chunks: neither the snapshot, nor a group that
+//!   was made for it.
+//! - An index that would stop PBS's garbage collection is refused: an empty one and, unless it is asked for, a fixed
+//!   one whose chunks are not of 4 MiB, at which versions after 4.2.3 stop.
 //! - A failure to write ends it; a wrong argument does not.
 
 use std::path::Path;
@@ -32,7 +33,7 @@ use crate::store::Store;
 use crate::sys::{self, CallerFd, LockMode, ProcessMark, Watch, c_name};
 use crate::tree::{FILE_MODE, NewGroup, TreeLock, WorkDir, check_time};
 
-/// Seconds that are waited at most for a time that is after the last snapshot's and not taken: clocks differ a little.
+/// Seconds, at most, until a time comes that is after the last snapshot's and not taken: clocks differ a little.
 const MAX_WAIT: i64 = 5;
 
 /// How often the clock is looked at meanwhile.
@@ -49,7 +50,7 @@ const STEP: usize = 1 << 20;
 /// Gives the next bytes of a stream: fills the start of a buffer, and says how much; 0 bytes are the end.
 pub type Read<'a> = dyn FnMut(&mut [u8]) -> Result<usize> + 'a;
 
-/// What an archive is made of.
+/// The data of an archive.
 enum Input<'a> {
     Fd(CallerFd<'a>),
     Stream(&'a mut Read<'a>),
@@ -58,16 +59,16 @@ enum Input<'a> {
 /// How a snapshot is made.
 #[derive(Debug, Clone, Default)]
 pub struct BackupOptions {
-    /// Its time, in seconds since 1970; by default now, which is waited for for a few seconds if the last snapshot is
-    /// not before it, or one of this time is there.
+    /// Its time, in seconds since 1970; by default now. If the last snapshot is not before that, or has that time, a
+    /// later second is waited for, for a few seconds.
     pub time: Option<i64>,
-    /// Who makes it: a new group will be his, an old one must be. By default `root@pam` for a new one.
+    /// The owner: a new group gets this owner, an old one must have it. By default `root@pam` for a new group.
     pub owner: Option<String>,
     /// Its notes.
     pub notes: Option<String>,
     /// Take fixed indexes with other chunks than of 4 MiB.
     pub any_chunk_size: bool,
-    /// What protects its archives: with anything but [`CryptMode::None`] the manifest is signed too.
+    /// How its archives are protected: with anything but [`CryptMode::None`] the manifest is signed too.
     pub crypt_mode: CryptMode,
     /// The key to encrypt and sign with; not without a mode that needs it.
     pub key: Option<Arc<CryptKey>>,
@@ -83,12 +84,12 @@ pub struct Backup {
     any_chunk_size: bool,
     crypt_mode: CryptMode,
     key: Option<Arc<CryptKey>>,
-    /// What of the chunks that are named may not be on the disk yet.
+    /// Chunks that an index names and that may not be on the disk yet.
     unsynced: Unsynced,
     stats: UploadStats,
     progress: Progress,
     state: State,
-    /// Where it was made: not in a forked child, which may only drop it.
+    /// The process that made it: a forked child may only drop it.
     process: ProcessMark,
     // Let go of in this order.
     work: Option<WorkDir>,
@@ -108,10 +109,10 @@ enum State {
 impl Backup {
     /// Starts a snapshot of `group`.
     ///
-    /// Errors: `Argument` for a time before 1970 or after 9999, or an owner who is none, or not the group's; `State` if
-    /// the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if there is
-    /// another of that time; `Busy`, with the path, if somebody else is writing into the group, removing the snapshot
-    /// before, or collecting garbage; `Io`; that of the callback.
+    /// Errors: `Argument` for a time before 1970 or after 9999, or an owner that is no name of one, or not the group's;
+    /// `State` if the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if
+    /// there is another of that time; `Busy`, with the path, if somebody else is writing into the group, removing the
+    /// snapshot before, or collecting garbage; `Io`; that of the callback.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
         let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, progress } = options;
         check_key(crypt_mode, key.is_some())?;
@@ -173,7 +174,7 @@ impl Backup {
     pub fn add_index(&mut self, name: &str, index: &mut StoredIndex) -> Result<()> {
         self.check_open()?;
         self.check_new(name)?;
-        // Once: of a fixed index it is a hash over all digests.
+        // Asked for once: for a fixed index it hashes all digests.
         let summary = index.summary();
         self.check_index(name, index, &summary)?;
         index.check_ready()?;
@@ -279,7 +280,7 @@ impl Backup {
         self.check_new(name)?;
         let file = sys::open_input(path)?;
         self.add_fd(name, CallerFd::from(&file), stream, image).map_err(|error| {
-            // That of reading knows the number of a descriptor alone.
+            // An error of reading names only the number of the descriptor.
             if error.path().is_none() && error.errno().is_some() { error.of(path) } else { error }
         })
     }
@@ -466,7 +467,7 @@ impl Drop for Backup {
             return;
         }
         self.work = None;
-        // What cannot be removed is harmless: see there.
+        // A lock file that cannot be removed is harmless.
         let _ = self.store.tree().remove_lock_files(&self.snapshot);
         self.lock = None;
         if let Some(group) = self.group.take() {
@@ -475,7 +476,7 @@ impl Drop for Backup {
     }
 }
 
-/// What a backup has from the start.
+/// The parts of a backup that are there from the start.
 struct Started {
     snapshot: Snapshot,
     manifest: Manifest,
@@ -504,7 +505,7 @@ impl Started {
 
 /// The last finished snapshot of a group.
 enum Last {
-    /// There is none, or its verification has failed: then it counts for nothing.
+    /// There is none, or its verification has failed, and it is not used.
     None,
     /// A new one comes after it, but cannot build on it.
     Unreadable(Snapshot),
@@ -529,7 +530,7 @@ impl Last {
         Ok(Last::None)
     }
 
-    /// What the time of a new one must be after.
+    /// The time that a new one must be after.
     fn snapshot(&self) -> Option<&Snapshot> {
         match self {
             Last::None => None,
@@ -537,7 +538,7 @@ impl Last {
         }
     }
 
-    /// Holds what can be built on; nothing, if somebody has removed it meanwhile.
+    /// Holds the snapshot that can be built on; nothing if it has been removed meanwhile.
     fn hold(self, store: &Store) -> Result<Option<(Snapshot, TreeLock)>> {
         let Last::Good(last) = self else { return Ok(None) };
         match store.tree().lock_snapshot(&last, LockMode::Shared) {
@@ -573,7 +574,7 @@ fn of_time(store: &Store, group: &Group, time: i64, last: Option<&Snapshot>) -> 
 }
 
 /// A new snapshot of now. While the last one is not before that, or there is one already, the next second is waited
-/// for: a time ahead of the clock would be in the way of whoever goes by his.
+/// for: a snapshot of the future would be in the way of programs whose clock is right.
 fn of_now(store: &Store, group: &Group, last: Option<&Snapshot>, progress: &mut Progress) -> Result<Snapshot> {
     let next = last.map_or(1, |last| last.time() + 1);
     let begin = sys::now();
@@ -607,7 +608,7 @@ fn taken(store: &Store, snapshot: &Snapshot) -> Error {
     Error::at(Kind::Exists, &store.path().join(snapshot.path()), "exists already")
 }
 
-/// All that `read` gives, which is the content of `fd` if there is one: then it is not read before it has something.
+/// Everything that `read` gives. With `fd`, which it reads from, it is called only when there is input.
 fn read_whole(name: &str, fd: Option<CallerFd<'_>>, read: &mut Read<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     loop {

@@ -5,11 +5,11 @@
 //! - Each thread takes a job, does it, and takes the next. The caller's thread is one of them, and it alone delivers.
 //! - A thread is started when those that there are have work and there is more. All have ended when [`run`] returns,
 //!   whatever has happened.
-//! - The first failure stops all: nothing more is taken, and whoever works learns of it at the next pause. A failure to
-//!   take a job is the end of the jobs instead: those before it are done and delivered first.
+//! - The first failure stops all: nothing more is taken, and threads at work learn of it at the next pause. A failure
+//!   to take a job is the end of the jobs instead: those before it are done and delivered first.
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that slow deliveries bound the memory.
-//! - Whoever watches the progress is told while nothing is ready too: at each pause of the caller's thread, and when
-//!   that has waited until it is due.
+//! - The progress is told while nothing is ready too: at each pause of the caller's thread, and when that thread has
+//!   waited until a report is due.
 //! - Where memory runs out, fewer threads work. A thread that had none begins its job again when all others rest; from
 //!   then on the caller's thread alone takes jobs. A job has failed if the second attempt fails.
 
@@ -25,7 +25,7 @@ use crate::limits::MAX_THREADS;
 use crate::progress::Progress;
 use crate::sys::{self, SignalsBlocked};
 
-/// Bytes of a thread's stack. Unless it is said, std asks the environment.
+/// Bytes of a thread's stack. If it is not given, std asks the environment.
 const STACK_SIZE: usize = 2 << 20;
 
 /// How long a thread that waits for memory waits before its next pause.
@@ -56,7 +56,7 @@ pub fn keep<T>(result: Result<T>, was_short: &mut bool) -> Result<Result<T>> {
     }
 }
 
-/// What taking a job has come to.
+/// The result of taking a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// There is no memory for the next job. It is still to be taken, and asked for once more.
@@ -138,7 +138,7 @@ where
     })
 }
 
-/// What the caller's thread serves beside the work.
+/// What the caller's thread does besides the work: it tells the progress, and delivers.
 struct Receiver<'a, J> {
     progress: &'a mut Progress,
     deliver: &'a mut Deliver<'a, J>,
@@ -181,7 +181,7 @@ enum Phase {
 struct State<'env, D, J, T> {
     /// `None` while somebody takes.
     take: Option<T>,
-    /// Those of threads that have not been started.
+    /// Workspaces of threads that have not been started.
     workspaces: IterMut<'env, D>,
     /// Threads that have been started and have no job yet.
     idle_helpers: usize,
@@ -317,7 +317,7 @@ where
             drop(state);
             self.clear(&mut worker, false);
         } else {
-            // What is on it stays for the next run.
+            // Its memory stays for the next run.
             state.used -= usize::from(worker.is_used);
         }
     }
@@ -412,13 +412,13 @@ where
         }
     }
 
-    /// Waits until nobody else uses a workspace. From then on none but those that wait here begins.
+    /// Waits until no other workspace has memory. From then on only threads that wait here begin a job.
     fn await_memory(&self, worker: &mut Worker<'_, D>, pause: &mut Pause<'_>) -> Result<()> {
         let mut state = self.state();
         state.is_lean = true;
         state.short += 1;
         self.changed.notify_all();
-        // What has been done has memory until it is delivered.
+        // A finished job has memory until it is delivered.
         while state.used > 0 || matches!(state.done.front(), Some(Some(_))) {
             (state, _) = self.wait_at_most(state, Some(PATIENCE));
             drop(state);

@@ -2,8 +2,8 @@
 //! (docs/format.md, 2.7 and 3.1 to 3.4).
 //!
 //! The ciphers and hashes are those of well-kept crates; nothing here is our own but their arrangement. Secrets are
-//! zeroed when they are dropped, and neither errors nor `Debug` show them. Whatever works with one does so in
-//! [`without_traces`], so that the last of a key is gone with its last user.
+//! zeroed when they are dropped, and neither errors nor `Debug` show them. All work with secrets runs in
+//! [`without_traces`], so that no trace of a key is left after its last use.
 
 use std::fmt;
 
@@ -36,11 +36,11 @@ const SHORT_IV_SIZE: usize = 12;
 /// Bytes of a block of HMAC-SHA256.
 const HMAC_BLOCK_SIZE: usize = 64;
 
-/// What the second key is derived with.
+/// The salt that the second key is derived with.
 const ID_KEY_SALT: &[u8] = b"_id_key";
 const ID_KEY_ROUNDS: u32 = 10;
 
-/// What the fingerprint is of, beside the key.
+/// The input of the fingerprint besides the key.
 const FINGERPRINT_INPUT: &[u8] = b"Proxmox Backup Encryption Key Fingerprint";
 
 /// A secret of [`KEY_SIZE`] bytes.
@@ -87,7 +87,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// What of another program's making a key reads beside what PBS writes (docs/format.md, 2.4 and 2.7).
+/// Forms of another program that a key reads besides PBS's own (docs/format.md, 2.4 and 2.7).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Tolerance {
     /// Ivs of 12 bytes with zeros behind them, and digests that were made with the second key of that program.
@@ -97,7 +97,7 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
-    /// What either reads.
+    /// All that either of the two reads.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Tolerance { short_iv: self.short_iv || other.short_iv, long_header: self.long_header || other.long_header }
@@ -106,13 +106,13 @@ impl Tolerance {
 
 /// An encryption key, and what is derived from it.
 pub struct CryptKey {
-    /// In one place from the start: what moves leaves itself behind.
+    /// Boxed from the start: a value that moves leaves a copy behind.
     secrets: Box<Secrets>,
     fingerprint: Fingerprint,
     tolerance: Tolerance,
 }
 
-/// What is zeroed when the key is dropped.
+/// The secrets, zeroed when the key is dropped.
 struct Secrets {
     key: Secret,
     id_key: Secret,
@@ -140,7 +140,7 @@ impl CryptKey {
         })
     }
 
-    /// The same key, which reads what `tolerance` says too. What it writes is the same.
+    /// The same key, which also reads the forms of `tolerance`. Its output is the same.
     #[must_use]
     pub fn tolerant(&self, tolerance: Tolerance) -> Self {
         without_traces(|| {
@@ -153,7 +153,7 @@ impl CryptKey {
         })
     }
 
-    /// What it reads beside what PBS writes.
+    /// Forms that it reads besides PBS's own.
     pub fn tolerance(&self) -> Tolerance {
         self.tolerance
     }
@@ -188,7 +188,7 @@ impl CryptKey {
         &self.secrets.key
     }
 
-    /// What tells it from other keys.
+    /// The fingerprint, which tells it from other keys.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
@@ -200,7 +200,7 @@ impl CryptKey {
         self.finish_digest(&hasher)
     }
 
-    /// As [`CryptKey::digest`], of data that has been hashed so far.
+    /// As [`CryptKey::digest`], for data that `hashed` has taken.
     pub fn finish_digest(&self, hashed: &Hasher) -> Digest {
         without_traces(|| {
             let mut hasher = hashed.clone();
@@ -248,7 +248,7 @@ impl CryptKey {
         Ok((iv, tag.into()))
     }
 
-    /// Decrypts `data` into `out`, which has the same length, after checking the tag. What fails leaves nothing of the
+    /// Decrypts `data` into `out`, which has the same length, after checking the tag. A failure leaves nothing of the
     /// data in `out`.
     ///
     /// Errors: `Auth` if the tag does not match: another key, or damage.
@@ -346,7 +346,7 @@ mod tests {
         assert!(tolerant.has_other_digest(DATA, &digest) && tolerant.has_other_fingerprint(&fingerprint));
         assert!(!tolerant.has_other_digest(DATA, &key.digest(DATA)));
         assert!(!tolerant.has_other_fingerprint(key.fingerprint()));
-        // What it writes, and is called, is the same.
+        // Its output and its fingerprint are the same.
         assert_eq!((tolerant.digest(DATA), tolerant.fingerprint()), (key.digest(DATA), key.fingerprint()));
         for strict in
             [key.tolerant(Tolerance { short_iv: false, long_header: true }), tolerant.tolerant(Tolerance::default())]

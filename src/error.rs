@@ -4,12 +4,12 @@
 //!
 //! - A fallible function returns [`Result`]. It never panics on input and never downgrades a failure to a value.
 //! - The [`Kind`] says what the caller can do about it; missing, damaged, wrong key and no key are different kinds.
-//! - The message says what was being done and what was found. The path, the digest, the offset and the errno
-//!   are fields too, so that a caller need not parse text. Whoever knows one of them adds it; the innermost
-//!   value of a field stays.
+//! - The message says what was being done and what was found. The path, the digest, the offset and the errno are fields
+//!   too, so that a caller need not parse text. Each layer adds those that it knows; the innermost value of a field
+//!   stays.
 //! - Context is added outward with [`Error::context`], and reads `outer: inner: cause`.
-//! - Messages hold no secrets, and nothing that a terminal obeys: names of files come from whoever may write into a
-//!   store. What is a control character, or not UTF-8, is escaped. The path is a field as it is.
+//! - Messages hold no secrets, and nothing that a terminal obeys, since anybody who may write into a store chooses
+//!   names of files there. Control characters and bytes that are not UTF-8 are escaped. The path in its field is not.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::digest::Digest;
 /// The result of everything that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, in terms of what the caller can do about it.
+/// The kind of an error: what the caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// The caller passed something that can never work.
@@ -148,7 +148,7 @@ impl Error {
         self.context(path.display()).with_path(path)
     }
 
-    /// Changes the kind, where the place knows better than the errno.
+    /// Changes the kind, where the caller knows better than the errno.
     #[must_use]
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.0.kind = kind;
@@ -177,12 +177,12 @@ impl Error {
         self
     }
 
-    /// What the caller can do about it.
+    /// The kind: what the caller can do about it.
     pub fn kind(&self) -> Kind {
         self.0.kind
     }
 
-    /// What happened, outermost context first.
+    /// The message, outermost context first.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -197,7 +197,7 @@ impl Error {
         self.0.errno == Some(libc::EIO)
     }
 
-    /// Whether the process, or the whole system, has run out of something that the next call will want too.
+    /// Whether the process, or the whole system, has run out of something that the next call needs too.
     pub fn is_of_the_process(&self) -> bool {
         self.0.kind == Kind::NoMemory || matches!(self.0.errno, Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
     }
@@ -217,7 +217,7 @@ impl Error {
         self.0.offset
     }
 
-    /// What the callback that stopped the call returned; 0 if none did.
+    /// The value of the callback that stopped the call; 0 if none did.
     pub fn callback_value(&self) -> i32 {
         self.0.callback_value
     }
@@ -272,7 +272,7 @@ fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// That `text`, which came from outside, is no `what`.
+/// The error that `text`, which came from outside, is no `what`.
 pub(crate) fn refuse(what: &str, text: &str, why: &str) -> Error {
     // A name can be as long as its sender likes; an error need not be.
     let shown: String = text.chars().take(80).collect();
@@ -335,7 +335,7 @@ pub(crate) fn insert<T: Eq + Hash, S: BuildHasher>(set: &mut HashSet<T, S>, item
     Ok(set.insert(item))
 }
 
-/// That `bytes` could not be had.
+/// The error that `bytes` could not be allocated.
 pub(crate) fn no_memory(bytes: usize) -> Error {
     Error::new(Kind::NoMemory, format!("cannot allocate {bytes} bytes"))
 }

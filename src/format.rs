@@ -107,9 +107,9 @@ impl BlobHeader {
 pub struct EncryptedBlobHeader {
     /// Magic and CRC, as in an unencrypted blob.
     pub start: BlobHeader,
-    /// What the cipher began with.
+    /// The iv of the cipher.
     pub iv: [u8; 16],
-    /// What authenticates the payload.
+    /// The tag that authenticates the payload.
     pub tag: [u8; 16],
 }
 

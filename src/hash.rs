@@ -17,10 +17,10 @@ use crate::digest::{DIGEST_SIZE, Digest};
 use crate::error::{Error, Kind, Result};
 use crate::simd::sha256::{Block, LANES, ShaNi, State};
 
-/// What is hashed at a time.
+/// Bytes that are hashed at a time.
 const BLOCK_SIZE: usize = size_of::<Block>();
 
-/// What follows the message in its last block: a bit and the length, in bits.
+/// Bytes that follow the message in its last block: a bit and the length, in bits.
 const MIN_PADDING: usize = 1 + size_of::<u64>();
 
 /// Blocks that end a message: the rest of its data, the suffix, and the padding.
@@ -132,7 +132,7 @@ fn interleave(sha: ShaNi, all: Messages<'_>, out: &mut [Digest]) {
     }
 }
 
-/// What is to be hashed: messages, each followed by the suffix and padding.
+/// The input: messages, each followed by the suffix and padding.
 #[derive(Clone, Copy)]
 struct Messages<'a> {
     messages: &'a [&'a [u8]],
@@ -182,7 +182,7 @@ impl<'a> Messages<'a> {
 
 /// A stretch of the row, on its way.
 struct Lane<'a> {
-    /// What of it is to be taken up yet.
+    /// The part of it that is still to be hashed.
     row: Range<u64>,
     /// The message that it goes on with, and where in the row that starts.
     next: usize,
@@ -206,7 +206,7 @@ impl<'a> Lane<'a> {
         if self.body.is_empty() { &self.tail[self.tail_range.clone()] } else { self.body }
     }
 
-    /// So many of them are done.
+    /// Drops the first `done` blocks.
     fn advance(&mut self, done: usize) {
         if !self.body.is_empty() {
             self.body = &self.body[done..];
@@ -215,7 +215,7 @@ impl<'a> Lane<'a> {
         }
     }
 
-    /// Writes the state of a message that is done, or done as far as it is in this lane, where its digest belongs.
+    /// Writes the state of a message that is done, or done as far as it is in this lane, to the place of its digest.
     fn put_down(&mut self, state: &State, out: &mut [Digest]) {
         if self.blocks().is_empty()
             && let Some(message) = self.current.take()
@@ -253,7 +253,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// What [`Lane::put_down`] has written.
+/// The state that [`Lane::put_down`] has written.
 fn state_of(digest: &Digest) -> State {
     const { assert!(size_of::<State>() == DIGEST_SIZE) };
     let (words, _) = digest.0.as_chunks();

@@ -12,8 +12,8 @@ use crate::limits::{JSON_MAX_SIZE, JSON_MAX_VALUES};
 /// Arrays and objects within each other, the outermost counted: as many as [`parse`] accepts.
 pub const MAX_DEPTH: usize = 127;
 
-/// Bytes that a value takes in a tree, at most: an object of one member has a node with room for eleven. What is in
-/// strings comes on top of that, and is copied while it grows.
+/// Bytes that a value takes in a tree, at most: an object of one member has a node with room for eleven. The bytes of
+/// strings come on top of that, and are copied while they grow.
 const VALUE_SIZE: usize = 768;
 
 /// Values and bytes of JSON that is read without asking for memory before, as that of nearly every snapshot.
@@ -39,8 +39,8 @@ pub fn parse(text: &[u8]) -> Result<Value> {
             format!("the JSON may have more than the {JSON_MAX_VALUES} values that are read"),
         ));
     }
-    // The parser cannot be told that there is no memory: it is asked for before, as much as the tree can take. What is
-    // set aside for small things is enough for a small tree.
+    // The parser cannot handle a lack of memory, so as much as the tree can take is asked for before. The memory that
+    // is set aside for small things is enough for a small tree.
     if values > SMALL_TREE || text.len() > SMALL_TEXT {
         reserve(&mut Vec::<u8>::new(), values * VALUE_SIZE + 3 * text.len())?;
     }
@@ -136,7 +136,7 @@ impl Formatter for Canonical {
     }
 }
 
-/// Memory that takes so many bytes and no more.
+/// A writer to memory that takes so many bytes and no more.
 struct Bounded {
     bytes: Vec<u8>,
     max_len: usize,

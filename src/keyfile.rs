@@ -27,7 +27,7 @@ const MODE: u32 = 0o600;
 
 const SALT_SIZE: usize = 32;
 
-/// What PBS derives with, for new files.
+/// The parameters that PBS uses for new files.
 const SCRYPT: (u64, u64, u64) = (65536, 8, 1);
 const PBKDF2_ROUNDS: u64 = 65535;
 
@@ -51,7 +51,7 @@ enum Derivation {
     Pbkdf2 { rounds: u64, salt: Vec<u8> },
 }
 
-/// What a key file holds. The key in it is zeroed when this is dropped.
+/// The content of a key file. The key in it is zeroed when this is dropped.
 #[derive(Clone)]
 pub struct KeyFile {
     derivation: Derivation,
@@ -169,7 +169,7 @@ impl KeyFile {
         Error::new(Kind::Password, format!("the password is wrong, or the file is damaged{hint}"))
     }
 
-    /// What protects it.
+    /// How the key is protected.
     pub fn kdf(&self) -> Kdf {
         match self.derivation {
             Derivation::None => Kdf::None,
@@ -193,7 +193,7 @@ impl KeyFile {
         self.fingerprint.as_ref()
     }
 
-    /// What reminds of the password.
+    /// The hint that reminds of the password.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
     }

@@ -38,7 +38,7 @@ pub type OnProgress = Callback<dyn Fn(&Stage) -> Result<()> + Send + Sync>;
 pub struct Progress {
     /// Where the work is.
     pub stage: Stage,
-    /// What was told last, and when.
+    /// The last report, and its time.
     told: Option<(Stage, Instant)>,
     on_progress: Option<OnProgress>,
 }
@@ -54,7 +54,7 @@ impl Progress {
         self.on_progress.is_some()
     }
 
-    /// How long until it may tell again; `None` if there is nobody to tell.
+    /// How long until the next report may come; `None` without a callback.
     pub fn due_in(&self) -> Option<Duration> {
         let rest = |(_, at): (Stage, Instant)| INTERVAL.saturating_sub(at.elapsed());
         self.is_watched().then(|| self.told.map_or(Duration::ZERO, rest))

@@ -10,7 +10,7 @@ use crate::zone::Zone;
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-/// What the decision is made of.
+/// A snapshot, as the decision needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The snapshot's time, in seconds since 1970.
@@ -46,7 +46,7 @@ impl Mark {
     }
 }
 
-/// How many snapshots are kept, by what they are told apart. 0 is none by this.
+/// How many snapshots are kept by each rule. A rule of 0 keeps none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
     /// The newest ones.
@@ -64,7 +64,7 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// Whether anything is said at all. If not, everything is kept.
+    /// Whether any rule is set. If not, everything is kept.
     pub fn keeps_something(&self) -> bool {
         *self != Keep::default()
     }
@@ -82,7 +82,7 @@ impl Keep {
     }
 }
 
-/// Of the snapshots in one of these a single one counts.
+/// A period of time, in which one snapshot counts.
 #[derive(Clone, Copy)]
 enum Period {
     Second,
@@ -94,7 +94,7 @@ enum Period {
 }
 
 impl Period {
-    /// The number of the one that `time` is in, which the clocks call `local`.
+    /// The number of the period that `time` is in; `local` is the same as local time.
     fn number(self, time: i64, local: i64) -> i64 {
         let day = local.div_euclid(DAY);
         match self {

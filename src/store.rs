@@ -19,8 +19,8 @@ use crate::progress::{OnProgress, Progress};
 use crate::sys::{self, Dir, Owner};
 use crate::tree::{Tree, TreeLocks};
 
-/// Modes of a store's own directory, less the umask: what lies below it, some of which anybody may read, is out of
-/// reach, or in reach as PBS has it.
+/// Modes of a store's own directory, less the umask. Some files below it are readable for anybody: the first mode keeps
+/// others out, the second, which is PBS's, lets them in.
 const PRIVATE_MODE: u32 = 0o700;
 const SHARED_MODE: u32 = 0o755;
 
@@ -31,7 +31,7 @@ pub struct StoreOptions {
     pub layout: Option<Layout>,
     /// When chunks are brought to the disk.
     pub sync: SyncLevel,
-    /// Who owns new files and directories. By default the owner of `.chunks`, if root makes them.
+    /// The owner of new files and directories. By default the owner of `.chunks`, if root makes them.
     pub owner: Option<Owner>,
     /// Accept a store with both layouts: write four digits, read either.
     pub mixed: bool,
@@ -43,7 +43,7 @@ pub struct StoreOptions {
     pub read_only: Option<ReadOnly>,
     /// It is no cache of a store in S3, whatever it looks like.
     pub not_s3_cache: bool,
-    /// What groups and snapshots are locked with.
+    /// The form of the locks of groups and snapshots.
     pub tree_locks: TreeLocks,
     /// Takes notices.
     pub notice: Option<Notice>,
@@ -146,7 +146,7 @@ impl Store {
         &self.tree
     }
 
-    /// What chunks and tree share.
+    /// The base that chunks and tree share.
     pub fn base(&self) -> &Base {
         self.tree.base()
     }
@@ -192,7 +192,7 @@ fn make_dir(path: &Path, options: &StoreOptions) -> Result<Dir> {
     Ok(base)
 }
 
-/// What chunks and tree of the store in `dir` share; `owner` is that of what is there.
+/// The base that chunks and tree of the store in `dir` share; `owner` is that of the files in it.
 fn base_of(dir: Arc<Dir>, owner: Owner, cache_sign: CacheSign, options: &StoreOptions) -> Base {
     Base::new(
         dir,

@@ -24,10 +24,10 @@ impl Zone {
         Zone(TimeZone::utc())
     }
 
-    /// Reads what names a zone: `Europe/Vienna`, or any other name of the IANA database that is built in, spelled as
+    /// Reads the name of a zone: `Europe/Vienna`, or any other name of the IANA database that is built in, spelled as
     /// there; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, `/etc/localtime`.
     ///
-    /// Errors: `Argument` if it is none; of a file `NotFound`, `Limit`, `Io`, and `Format` if it is no TZif file.
+    /// Errors: `Argument` if it is no zone; of a file `NotFound`, `Limit`, `Io`, and `Format` if it is no TZif file.
     pub fn parse(text: &str) -> Result<Self> {
         if text.starts_with('/') {
             return Self::load(Path::new(text));
@@ -56,7 +56,7 @@ impl Zone {
         zone.map(Zone).map_err(|error| Error::new(Kind::Format, format!("it is no time zone: {error}")))
     }
 
-    /// What the clocks show at `time`, both in seconds since 1970. It is not unique where they are set back.
+    /// The local time at `time`, both in seconds since 1970. It is not unique where clocks are set back.
     ///
     /// Errors: `Argument` for a time that is ages away.
     pub fn local(&self, time: i64) -> Result<i64> {
@@ -95,7 +95,7 @@ mod tests {
     use crate::calendar::{format_time, parse_time};
     use crate::testing::Scratch;
 
-    /// What the clocks show, written as if it were UTC.
+    /// The local time, written as if it were UTC.
     fn local(zone: &str, time: &str) -> String {
         format_time(Zone::parse(zone).unwrap().local(parse_time(time).unwrap()).unwrap()).unwrap()
     }

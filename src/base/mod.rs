@@ -36,7 +36,7 @@ pub enum NoticeLevel {
     Warning,
 }
 
-/// Takes what deserves a word but is no failure: level, message, path. An error stops the call.
+/// Takes notices, which are no failures: level, message, path. An error stops the call.
 pub type Notice = Callback<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()> + Send + Sync>;
 
 /// Whether it seems to be the cache of a store in S3, and why; looked for at the first change.
@@ -56,11 +56,11 @@ pub const PHASE_CREATE: u32 = 0;
 /// [`Stage::phase`](crate::progress::Stage) while a lock is waited for: units are milliseconds.
 pub const PHASE_LOCK: u32 = 1;
 
-/// What is to be known of a store's directory before anything in it is.
+/// The facts about a store's directory that are needed before anything in it is opened.
 pub struct BaseOptions {
     /// When what is written is brought to the disk.
     pub sync: SyncLevel,
-    /// Who owns new files and directories, if that needs saying.
+    /// The owner of new files and directories, if it is not the process's own.
     pub owner: Option<Owner>,
     /// Change nothing in the store, and refuse whatever would.
     pub read_only: Option<ReadOnly>,
@@ -128,7 +128,7 @@ impl Base {
         self.0.sync
     }
 
-    /// Who must own new files below the store, if that needs saying.
+    /// The owner of new files below the store, if it is not the process's own.
     pub fn owner(&self) -> Option<Owner> {
         self.0.owner
     }
@@ -140,7 +140,7 @@ impl Base {
         self.wait_for_brief_lock(0, attempt)
     }
 
-    /// As [`Base::wait_for_lock`], of a lock that nobody holds for long: it is waited for `least_ms` at least.
+    /// As [`Base::wait_for_lock`], for a lock that is held for moments only: the wait is at least `least_ms`.
     ///
     /// Errors: as there.
     pub fn wait_for_brief_lock<T>(&self, least_ms: u64, attempt: impl FnMut() -> Result<T>) -> Result<T> {
@@ -158,8 +158,7 @@ impl Base {
         }
     }
 
-    /// Says what deserves a word. The message names the path too, if it is about one; it is escaped as those of errors
-    /// are.
+    /// Gives a notice. The message names the path too, if there is one, and is escaped as in errors.
     pub fn notice(&self, level: NoticeLevel, message: &str, path: Option<&Path>) -> Result<()> {
         match &self.0.notice {
             Some(notice) => {
@@ -181,7 +180,7 @@ impl Base {
         self.sync_by(|| self.dir().sync_filesystem())
     }
 
-    /// Syncs what has been written without a word about its success, and remembers a failure.
+    /// Runs `sync`, and remembers a failure: later syncs would not tell of the data that was lost.
     pub fn sync_by(&self, sync: impl FnOnce() -> Result<()>) -> Result<()> {
         if self.0.sync_failed.load(Ordering::Relaxed) {
             let why = "an earlier sync has failed, and chunks may be lost";

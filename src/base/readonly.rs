@@ -1,7 +1,7 @@
 //! A store that is opened for reading only (docs/format.md, 5.11).
 //!
-//! Whatever changes a store asks [`Base::check_writable`] first. Most need not do so themselves: the process lock, the
-//! exclusive locks of groups and snapshots, and those of manifests, are for writers, and nobody gets them.
+//! Every change of a store asks [`Base::check_writable`] first. Most callers need not do so themselves: the process
+//! lock, the exclusive locks of groups and snapshots, and those of manifests are for writers, and are refused.
 
 use super::Base;
 use crate::error::{Error, Kind, Result};
@@ -9,9 +9,9 @@ use crate::error::{Error, Kind, Result};
 /// Why a store is opened for reading only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOnly {
-    /// Whoever opens it wants it so.
+    /// The caller asked for it.
     Wanted,
-    /// It is the local cache of a store in S3: what is missing in it is there.
+    /// It is the local cache of a store in S3: chunks that are missing in it are in the bucket.
     S3Cache,
 }
 

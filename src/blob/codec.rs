@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result, reserve};
 use crate::format::{BLOB_CRC_OFFSET, BLOB_HEADER_SIZE, BlobForm, ENCRYPTED_BLOB_HEADER_SIZE};
 use crate::limits::{BLOB_MAX_SIZE, blob_len};
 
-/// What PBS compresses with.
+/// The level that PBS compresses with.
 const ZSTD_LEVEL: i32 = 1;
 
 /// Encodes and decodes blobs, one at a time.
@@ -21,19 +21,19 @@ pub struct Codec {
     compressor: Option<CCtx<'static>>,
     decompressor: Option<DCtx<'static>>,
     key: Option<Arc<CryptKey>>,
-    /// Of blobs for which there is no key; with one it is the key's.
+    /// The forms that are read without a key; a key has its own.
     tolerance: Tolerance,
     /// The compressed data of encrypted blobs; re-used.
     opened: Vec<u8>,
 }
 
-/// What is in the envelope of a blob.
+/// The content of a blob's envelope.
 enum Inside<'a> {
     /// The data.
     Data(&'a [u8]),
     /// The data, compressed.
     Frames(&'a [u8]),
-    /// So many bytes of data, encrypted. They are decrypted to where they are wanted.
+    /// So many bytes of encrypted data that is not compressed.
     Sealed(usize),
 }
 
@@ -56,7 +56,7 @@ impl Codec {
         self
     }
 
-    /// What it reads beside what PBS writes.
+    /// Forms that it reads besides PBS's own.
     pub fn tolerance(&self) -> Tolerance {
         self.key.as_ref().map_or(self.tolerance, |key| key.tolerance())
     }
@@ -280,7 +280,7 @@ impl Codec {
                     Inside::Data(_) => Err(Error::new(Kind::Internal, "a sealed blob turned out to be plain")),
                     Inside::Sealed(found) if found != len => Err(wrong_len(&found.to_string())),
                     Inside::Sealed(_) => {
-                        // What is there already need not be cleared.
+                        // Old content need not be cleared.
                         let missing = len.saturating_sub(scratch.len());
                         reserve(scratch, missing)?;
                         scratch.resize(len, 0);
@@ -302,7 +302,8 @@ impl Codec {
         Ok(data)
     }
 
-    /// Checks that an unencrypted blob decodes to `size` bytes of the digest `digest`. Encrypted ones pass unseen.
+    /// Checks that an unencrypted blob decodes to `size` bytes of the digest `digest`. An encrypted blob passes
+    /// unchecked.
     ///
     /// Errors: `Corrupt`, `NoMemory`; `Limit` if `size` is above [`BLOB_MAX_SIZE`].
     pub fn verify_unencrypted(&mut self, blob: Blob<'_>, size: u64, digest: &Digest) -> Result<()> {
@@ -374,7 +375,7 @@ fn write_header(header: &mut [u8], compressed: bool, encrypted: bool, payload: &
     header[BLOB_CRC_OFFSET..BLOB_HEADER_SIZE].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
 }
 
-/// What `encode` puts into the room for `data` and a header.
+/// The output of `encode`, in a buffer that fits `data` and a header.
 fn into_vec(data: &[u8], header_size: usize, encode: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<Vec<u8>> {
     blob_len(data.len() as u64)?;
     let mut out = Vec::new();

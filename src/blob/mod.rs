@@ -1,9 +1,8 @@
 //! Blobs: the envelope of every chunk and of every `*.blob` file (docs/format.md, 2).
 //!
-//! [`Blob`] looks at encoded bytes without decoding them. [`Codec`] encodes and decodes, into slices of the
-//! caller, with zstd contexts that are made once. Decoding is one shot into a buffer of known size, so that no
-//! input can make it expand further. What is encrypted needs the codec's key, and its tag is checked before anything is
-//! decompressed.
+//! [`Blob`] looks at encoded bytes without decoding them. [`Codec`] encodes and decodes, into slices of the caller,
+//! with zstd contexts that are made once. Decoding is one shot into a buffer of known size, so that no input can make
+//! it expand further. Encrypted data needs the codec's key, and its tag is checked before anything is decompressed.
 
 mod codec;
 
@@ -108,7 +107,7 @@ impl<'a> Blob<'a> {
         u32::from_le_bytes(field(self.raw, BLOB_CRC_OFFSET))
     }
 
-    /// What is behind the header.
+    /// The bytes behind the header.
     pub fn payload(&self) -> &'a [u8] {
         &self.raw[self.header_size..]
     }
@@ -130,8 +129,8 @@ impl<'a> Blob<'a> {
     }
 
     /// A size that the decoded data of a blob cannot exceed, found without decoding it: exact for data that is not
-    /// compressed and for frames that state their size, and never above [`BLOB_MAX_SIZE`]. What is compressed and
-    /// encrypted does not show its size.
+    /// compressed and for frames that state their size, and never above [`BLOB_MAX_SIZE`]. Data that is compressed and
+    /// then encrypted does not show its size.
     ///
     /// Errors: `Corrupt`; `Limit` above [`BLOB_MAX_SIZE`].
     pub fn decoded_bound(&self) -> Result<usize> {
@@ -334,7 +333,7 @@ mod tests {
             update_crc(&mut raw).unwrap();
             let blob = Blob::load(&raw).unwrap();
             assert_eq!(codec.decode_vec(blob, None, 1000).unwrap_err().kind(), Kind::Key);
-            // What is compressed below the encryption does not show its size.
+            // Compressed data below the encryption does not show its size.
             assert_eq!(blob.decoded_bound().unwrap(), if compressed { BLOB_MAX_SIZE } else { 56 });
             codec.verify_unencrypted(blob, 1, &sha256(b"")).unwrap();
         }

@@ -25,7 +25,7 @@ pub const DEFAULT_AVG: u64 = 4 << 20;
 /// Parameters of content-defined chunking. Sizes are in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// What chunks of random data measure on average.
+    /// The average size of chunks of random data.
     pub avg: u64,
     /// No chunk but the last is smaller.
     pub min: u64,
@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn all_forms_equal_the_specification() {
         let mut data = noise(100_000, 5);
-        // What follows a run is as what follows the start of a chunk, and a pattern repeats its hashes.
+        // Data behind a run is cut as behind the start of a chunk, and a pattern repeats its hashes.
         data[20_000..30_000].fill(7);
         data.copy_within(10_000..10_700, 40_000);
         let pattern: Vec<u8> = data[..96].iter().copied().cycle().take(5000).collect();

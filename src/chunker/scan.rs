@@ -92,7 +92,7 @@ impl Finder {
     pub(super) fn first(self, data: &[u8], from: usize, rule: Rule) -> Option<usize> {
         match self {
             Finder::Plain => plain(data, from, rule),
-            // What is behind a find in its block would be rolled over in vain, chunk after chunk.
+            // The rest of a block behind a cut would be hashed for nothing, chunk after chunk.
             Finder::Portable if rule.is_dense() => plain(data, from, rule),
             Finder::Portable => portable::first(data, from, rule),
             Finder::Avx512(vbmi) => {

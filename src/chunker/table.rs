@@ -5,7 +5,7 @@ use crate::simd::cuts::Planes;
 /// [`TABLE`] for the vector form of the search.
 pub(super) static PLANES: Planes = Planes::new(&TABLE);
 
-/// What each byte value adds to the hash. Every bit is set in exactly half of the entries.
+/// The number that each byte value adds to the hash. Every bit is set in exactly half of the entries.
 pub(super) static TABLE: [u32; 256] = [
     0x458be752, 0xc10748cc, 0xfbbcdbb8, 0x6ded5b68, 0xb10a82b5, 0x20d75648, 0xdfc5665f, 0xa8428801, 0x7ebf5191,
     0x841135c7, 0x65cc53b3, 0x280a597c, 0x16f60255, 0xc78cbc3e, 0x294415f5, 0xb938d494, 0xec85c4e6, 0xb7d33edc,

@@ -1,9 +1,9 @@
-//! What an insert does about what has the chunk's name: the table of docs/format.md, 5.4, on plain values.
+//! What an insert does about the file that has the chunk's name: the table of docs/format.md, 5.4, on plain values.
 
 use crate::error::Kind;
 use crate::format::{BLOB_HEADER_SIZE, BlobForm};
 
-/// What has the chunk's name.
+/// The file that has the chunk's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Old {
     /// It is a regular file.
@@ -12,7 +12,7 @@ pub struct Old {
     pub size: u64,
 }
 
-/// What is to be stored.
+/// The chunk that is to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct New {
     /// Its length.
@@ -21,14 +21,14 @@ pub struct New {
     pub form: Option<BlobForm>,
 }
 
-/// What is to be done.
+/// What the insert has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The old one stays, and is touched.
     Keep,
     /// The new one takes its place; a blob only if its CRC is right.
     Replace,
-    /// It is no chunk but what a crash has left: as if it were not there.
+    /// The old one is too short to be a chunk, as a crash leaves it, and counts as missing.
     Ignore,
     /// Both cannot be right, or nothing can be stored under this name.
     Refuse(Kind, &'static str),
@@ -39,7 +39,7 @@ pub fn judge(old: Old, form: Option<BlobForm>, new: New) -> Verdict {
     judge_by_size(old, new).unwrap_or_else(|| judge_by_form(old, form, new))
 }
 
-/// The rows for which nobody has to read the magic of the old one; `None` if it decides.
+/// The verdict where the magic of the old file does not matter; `None` if it must be read first.
 pub fn judge_by_size(old: Old, new: New) -> Option<Verdict> {
     let is_encrypted = new.form.is_some_and(|form| form.encrypted);
     if !old.is_file {

@@ -2,11 +2,12 @@
 //!
 //! # Contract
 //!
-//! - Any number of threads and processes may insert, touch and load at once. A chunk is written under a temporary
-//!   name that nobody shares and renamed, so it is seen whole or not at all.
+//! - Any number of threads and processes may insert, touch and load at once. A chunk is written under a temporary name
+//!   of its own and then renamed, so it is seen whole or not at all.
 //! - Inserting, and whatever else changes a chunk's file, is serialised per digest within one [`Chunks`].
-//! - A chunk that is re-used is touched. Whoever builds an index from chunks holds a [`SharedLock`] from before the
-//!   first insert until the index is in place, or a garbage collection of another process may take them.
+//! - A chunk that is re-used is touched. A program that builds an index from chunks holds a [`SharedLock`] from before
+//!   the first insert until the index is in place. Without the lock, a garbage collection of another process may remove
+//!   the chunks.
 //! - Blobs are not decoded here; their structure and CRC are checked.
 
 pub mod judge;

@@ -1,4 +1,4 @@
-//! What a collection would do, without doing it.
+//! A collection that changes nothing, and says what one would do.
 //!
 //! Nothing is touched, so what is in use is kept in memory instead: no more than [`MAX_DIGESTS`] at a time. In a store
 //! with more the digests are taken in ranges, and the indexes are read once for each.
@@ -103,7 +103,7 @@ fn run_with(store: &Store, options: &GcOptions, max: usize, progress: &mut Progr
     Ok(status)
 }
 
-/// What is referred to from the digest `from` on, as far as there is room, and the temporary files that were met. The
+/// The chunks that indexes name from the digest `from` on, as many as fit, and the temporary files that were met. The
 /// first range counts the indexes.
 fn read_range(
     store: &Store,
@@ -196,7 +196,7 @@ fn count_file(
     let is_live = || -> Result<bool> {
         let (is_plain, is_needed) =
             (file.bad.is_none() && !file.misplaced, referenced.digests.contains_key(&file.digest));
-        // What has its place is marked. Of a chunk that is missing all that there is stays.
+        // A chunk in its place would be marked. If the chunk is missing, every other file of its digest stays.
         Ok(is_needed && (is_plain || !store.chunks().has_file(&file.digest)?))
     };
     status.count(file, usage, if is_live()? { Class::InUse } else { class });

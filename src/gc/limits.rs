@@ -1,4 +1,4 @@
-//! From which last use on a chunk stays. A use is a touch: the time of the last access.
+//! The last use from which on a chunk stays. A use is a touch: the time of the last access.
 
 use super::GcOptions;
 use crate::chunks::Chunks;
@@ -8,27 +8,27 @@ use crate::chunks::Usage;
 /// kernel's clock for files is coarse.
 const CLOCK_GAP: i64 = 300;
 
-/// What the time of a last use means.
+/// What the time of a chunk's last use means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// What was touched before may go.
+    /// Chunks that were last touched before this may be removed.
     min_use: i64,
-    /// What has been touched since is in use, or was when the oldest writer began.
+    /// Chunks that were touched after this are in use, or were when the oldest writer began.
     oldest: i64,
-    /// The latest that the clock has said. Nobody has touched anything after that.
+    /// The latest time that the clock has shown. No touch is later.
     latest: i64,
 }
 
-/// What its last use says of a chunk.
+/// What the time of its last use says of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
     /// It is in use, as far as is known.
     InUse,
-    /// It is not, and not old enough to go.
+    /// It is not in use, and not old enough to be removed.
     Pending,
-    /// It is not, and its last use lies in the future: it is not old enough until that has come.
+    /// It is not in use, and its last use lies in the future: it is not old enough until after that.
     Future,
-    /// It goes.
+    /// It is removed.
     Garbage,
 }
 
@@ -42,7 +42,7 @@ impl Limits {
 
     pub(super) fn new(start: i64, oldest: i64, cutoff_minutes: u32) -> Self {
         let mut min_use = start.saturating_sub(i64::from(cutoff_minutes) * 60);
-        // At the same second too: the writer's first touch may bear the one before.
+        // Equal seconds count too: the writer's first touch may have the time of the second before.
         if oldest <= min_use {
             min_use = oldest.saturating_sub(CLOCK_GAP);
         }
@@ -56,8 +56,8 @@ impl Limits {
         self.latest = self.latest.max(now);
     }
 
-    /// The class, after a look at the clock if it is garbage or of the future: whoever touched it before that look, by
-    /// a clock that has been set back, is heeded.
+    /// The class. For garbage and the future the clock is looked at first, so that a touch by a clock that has been set
+    /// back counts.
     pub(super) fn class_now(&mut self, last_use: i64, options: &GcOptions) -> Class {
         if matches!(self.class(last_use), Class::Garbage | Class::Future) {
             self.see((options.clock)());
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(limits.class(START - 2 * 86_400 - 301), Class::Garbage);
         limits.see(START + 10);
         assert_eq!(limits.class(START - 2 * 86_400), Class::InUse);
-        // What was touched before it was set back is not of the future.
+        // A time before the clock was set back is not in the future.
         let latest = START + 86_400 * 365;
         assert_eq!((limits.class(latest + 300), limits.class(latest + 301)), (Class::InUse, Class::Future));
     }

@@ -1,4 +1,4 @@
-//! What is known to be needed when chunks are removed. It outranks access times: those are what the file system says.
+//! The chunks that are known to be needed. They stay whatever access time the file system gives.
 
 use super::seen::Seen;
 use crate::chunks::FoundFile;
@@ -19,8 +19,8 @@ impl Live {
         Live { seen: Seen::new(remembered), missing: Missing::new(MAX_MISSING) }
     }
 
-    /// Brings near what [`Live::insert`] looks at for these digests: that takes longer than all else, and no longer for
-    /// many at once than for one.
+    /// Prefetches the memory that [`Live::insert`] reads for these digests: that takes most of the time, and for many
+    /// at once no more than for one.
     pub(super) fn prepare(&self, digests: &[Digest]) {
         self.seen.prepare(digests);
     }

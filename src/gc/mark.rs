@@ -25,7 +25,7 @@ struct Marker<'a> {
     progress: &'a mut Progress,
 }
 
-/// What marking has brought.
+/// The result of marking.
 pub(super) struct Marked {
     pub(super) status: GcStatus,
     pub(super) live: Live,
@@ -97,7 +97,7 @@ pub(super) fn tell_of_missing(store: &Store, digest: &Digest, path: &Path) -> Re
     store.base().notice(NoticeLevel::Warning, &message, Some(path))
 }
 
-/// What has ended the marking has kept everything.
+/// An error that ends the marking has kept everything.
 pub(super) fn nothing_removed(error: Error) -> Error {
     match error.kind() {
         crate::error::Kind::Cancelled => error,

@@ -5,10 +5,12 @@
 //! - Mark: every chunk of every index is touched, so that its access time is new. Sweep: what has not been touched for
 //!   longer than the cut-off, nor since the oldest writer began, is removed.
 //! - Nothing is removed before all is marked: an index that cannot be read or has lost entries, a directory that cannot
-//!   be listed, and what is no directory in the place of one, end the collection. What has vanished twice is no matter.
-//! - What is known to be needed stays, whatever the file system says of its access time.
-//! - What crashes have left goes too, by its exact name and once it is as old: among the chunks, in the tree beside
-//!   owners, notes, files of snapshots and `.gc-status`, and where snapshots are made and removed, if nobody holds it.
+//!   be listed, or something else in the place of a directory ends the collection. A file that has vanished twice does
+//!   not.
+//! - A chunk that is known to be needed stays, whatever access time the file system gives.
+//! - Files that crashes have left are removed too, by their exact names and once they are as old: among the chunks, in
+//!   the tree beside owners, notes, files of snapshots and `.gc-status`, and where snapshots are made and removed,
+//!   unless they are locked.
 //! - Stopping at any place, by an error, a callback or a crash, loses nothing and leaves nothing behind; the next
 //!   collection starts anew.
 //! - Only indexes below the store's directory count, by name `*.didx` and `*.fidx`, not below a hidden name. Links are
@@ -34,7 +36,7 @@
 //! | **dry run** | | | | | | it only reads | it only reads |
 //! | **conversion** | | | | | | | process lock |
 //!
-//! Nobody waits for the process lock, so that it takes part in no deadlock. The mutexes are held for one file at a
+//! No operation waits for the process lock, so it cannot be part of a deadlock. The mutexes are held for one file at a
 //! time.
 
 mod csum;
@@ -135,8 +137,8 @@ impl GcOptions {
 /// Removes the chunks of `store` that no index refers to.
 ///
 /// Errors: `Argument` for options that cannot be; `Busy`, naming `.lock`, while another process or handle writes or
-/// collects; `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for an
-/// index that is none; `Limit` for directories that are too deep; `Io`; those of the callbacks.
+/// collects; `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for a
+/// file that is no index; `Limit` for directories that are too deep; `Io`; those of the callbacks.
 pub fn collect(store: &Store, options: &GcOptions) -> Result<GcStatus> {
     options.check()?;
     let mut progress = Progress::new(options.progress.clone());

@@ -41,7 +41,7 @@ impl Seen {
         self.put(digest)
     }
 
-    /// Reads the places of `digests`, none of which waits for another.
+    /// Reads the places of `digests`, so that the reads overlap.
     pub(super) fn prepare(&self, digests: &[Digest]) {
         let Some(mask) = self.slots.len().checked_sub(1) else { return };
         let read = digests.iter().fold(0, |read, digest| read ^ self.slots[start(digest) & mask][0]);

@@ -1,4 +1,4 @@
-//! What a collection has found, and the file that says so (docs/format.md, 11.5).
+//! The counts of a collection, and the file that keeps them (docs/format.md, 11.5).
 
 use std::ffi::CStr;
 
@@ -14,12 +14,12 @@ const STATUS_NAME: &CStr = c".gc-status";
 /// Bytes of that file; it has some three hundred.
 const STATUS_MAX_SIZE: usize = 64 << 10;
 
-/// What a collection has found and done.
+/// The counts of what a collection has found and done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcStatus {
     /// Indexes.
     pub index_file_count: u64,
-    /// Bytes that they describe, what several have counted for each.
+    /// Bytes that they describe; data in several counts for each.
     pub index_data_bytes: u64,
     /// Bytes of the files of chunks in use.
     pub disk_bytes: u64,
@@ -104,8 +104,8 @@ impl GcStatus {
     }
 }
 
-/// What the last successful collection of `store`, by this library or PBS, has noted in `.gc-status`: `None` if there
-/// is no such file, or none that can be read.
+/// The counts that the last successful collection of `store`, by this library or PBS, has left in `.gc-status`; `None`
+/// if that file is missing or cannot be read.
 ///
 /// Errors: `NoMemory`; `Io` if the process can open no more files.
 pub fn read_status(tree: &Tree) -> Result<Option<GcStatus>> {

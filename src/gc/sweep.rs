@@ -41,7 +41,7 @@ pub(super) fn run(
                 }
                 progress.tick()?;
             }
-            // What crashed inserts have left.
+            // The files that crashed inserts have left.
             for name in &dir.temporaries {
                 let swept = dir.sweep_temporary(name, |usage| limits.is_garbage(usage, options))?;
                 count_removed(store, swept, status)?;
@@ -52,8 +52,7 @@ pub(super) fn run(
     progress.tick()
 }
 
-/// A chunk that was missing and is there: somebody has stored it meanwhile, or the file system does not say the same
-/// twice.
+/// A chunk that was missing and is there: it has been stored meanwhile, or the file system does not say the same twice.
 fn tell_of_found(store: &Store, live: &Live, file: &FoundFile) -> Result<()> {
     if file.bad.is_some() || !live.was_missing(&file.digest) {
         return Ok(());
@@ -62,7 +61,7 @@ fn tell_of_found(store: &Store, live: &Live, file: &FoundFile) -> Result<()> {
     store.base().notice(NoticeLevel::Warning, &message, None)
 }
 
-/// Says until when chunks stay that nothing refers to, because they were touched in what is still the future.
+/// Tells until when chunks without a reference stay whose last touch lies in the future.
 pub(super) fn tell_of_future(store: &Store, status: &GcStatus) -> Result<()> {
     let GcStatus { future_files, future_bytes, future_until, .. } = *status;
     if future_files == 0 {
@@ -89,7 +88,7 @@ pub(super) fn list(store: &Store, id: ChunkDirId) -> Result<Option<ChunkDir<'_>>
     }
 }
 
-/// The usage of a file that there is, whatever became of it.
+/// The usage of a file that was kept or removed.
 fn looked_at(store: &Store, swept: Swept) -> Result<Option<Usage>> {
     match swept {
         Swept::Passed => Ok(None),
@@ -110,9 +109,9 @@ fn count_removed(store: &Store, swept: Swept, status: &mut GcStatus) -> Result<(
     Ok(())
 }
 
-/// Removes what crashes have left beside owners, notes, files of snapshots and `.gc-status`; `paths` are below the
-/// store's directory. Who writes such a file renames it in a moment, or holds the process lock, so that a stale one is
-/// nobody's. One that cannot be removed does no harm.
+/// Removes temporary files that crashes have left beside owners, notes, files of snapshots and `.gc-status`; `paths`
+/// are below the store's directory. A writer renames such a file within a moment, or holds the process lock, so a stale
+/// one has no writer. One that cannot be removed does no harm.
 pub(super) fn temporaries_of_the_tree(
     store: &Store,
     paths: &[Vec<u8>],
@@ -127,8 +126,8 @@ pub(super) fn temporaries_of_the_tree(
     Ok(())
 }
 
-/// Sweeps what crashed backups and removals have left. Who is at work holds it, so that a stale one that is free is
-/// nobody's.
+/// Removes directories that crashed backups and removals have left. A backup or removal locks its directory, so a stale
+/// one that is not locked has no owner.
 pub(super) fn work(
     store: &Store,
     sweep: Sweep,
@@ -187,8 +186,8 @@ mod tests {
         serde_json::from_value(vectors["sweep"].take()).unwrap()
     }
 
-    /// What is expected where it is not PBS's: changes of the counters, the files that go and PBS keeps, and those that
-    /// stay and PBS removes, by their lengths.
+    /// Where the result differs from PBS's: changes of the counters, the files that are removed and PBS keeps, and
+    /// those that stay and PBS removes, by their lengths.
     fn exception(name: &str) -> (Value, &'static [u64], &'static [u64]) {
         match name {
             // The newer formula of the cut-off: one more is older than it.

@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::sys;
 use crate::tree::{Listing, Met, SnapshotInfo, joined};
 
-/// Attempts to see the newest snapshot of a group while somebody removes it; the last holds the group.
+/// Attempts to see the newest snapshot of a group while newest ones are removed; the last attempt locks the group.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// An index that is open.
@@ -38,7 +38,7 @@ pub(super) struct IndexPlace {
 /// Takes one index after the other.
 pub(super) type Visit<'a> = dyn FnMut(OpenIndex) -> Result<()> + 'a;
 
-/// What a walk has met beside the indexes of snapshots.
+/// The files that a walk has met besides the indexes of snapshots.
 pub(super) struct Strays {
     /// Indexes that lie where no snapshot is.
     pub(super) indexes: u64,
@@ -70,7 +70,7 @@ pub(super) fn visit_one(store: &Store, path: &[u8], visit: &mut Visit<'_>) -> Re
     Indexes { store, known: BTreeMap::new(), visit }.index(path).map(drop)
 }
 
-/// A link may lead to indexes, and they would not be heeded: that is worth a word.
+/// A link may lead to indexes, which are not followed: each brings a notice.
 fn tell_of_link(store: &Store, path: &Path) -> Result<()> {
     let message = format!("{} is a link, which garbage collection does not follow", path.display());
     store.base().notice(NoticeLevel::Warning, &message, Some(path))
@@ -80,7 +80,7 @@ fn aborted(error: Error) -> Error {
     error.context("not all indexes can be found, so nothing is removed")
 }
 
-/// What is met beside indexes.
+/// The files that are met besides indexes.
 #[derive(Default)]
 struct Others {
     /// Temporary files; paths below the store's directory.

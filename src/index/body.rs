@@ -15,7 +15,7 @@ const MODE: u32 = 0o644;
 /// Mode of an index file until it is whole.
 const TEMP_MODE: u32 = 0o600;
 
-/// What the file of a complete index has. It can be had again from its writer, the same each time.
+/// The content of the file of a complete index. Its writer gives it again, the same each time.
 pub struct Body<'a> {
     pub(super) header: IndexHeader,
     pub(super) entries: Entries<'a>,

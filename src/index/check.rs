@@ -1,6 +1,5 @@
-//! What is looked at in the entries of an index (docs/format.md, 6.4), a piece at a time: before there is memory for
-//! the next piece, the last one has been found good. A file that is nothing but a length, a hole, costs no more than
-//! that.
+//! The checks of an index's entries (docs/format.md, 6.4), a piece at a time: memory for the next piece is asked for
+//! after the last one has been found good. A file that is one long hole costs no more than the first piece.
 
 use super::IndexKind;
 use crate::error::{Error, Kind, Result};
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(Index::from_bytes(&dynamic(&[7], 0), None).unwrap().count(), 1);
     }
 
-    /// What is refused of a file that is long and takes no room, is refused before its length costs anything.
+    /// A long file that is all hole is refused before its length costs anything.
     #[test]
     fn holes_are_not_read_to_their_end() {
         let scratch = Scratch::new();

@@ -14,14 +14,14 @@ use crate::sys;
 /// Digests that are given at once: so many looks at a large table can be under way together.
 const DIGESTS_AT_ONCE: usize = 32;
 
-/// What an index turned out to be.
+/// The facts about an index that has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IndexRead {
     /// Bytes that it describes.
     pub size: u64,
     /// The csum of its entries.
     pub csum: Digest,
-    /// That which is in its header.
+    /// The csum in its header.
     pub header_csum: Digest,
 }
 
@@ -101,7 +101,7 @@ mod tests {
         bytes
     }
 
-    /// What it gives, and what it refuses, is what opening the index gives and refuses.
+    /// It gives and refuses the same as opening the index does.
     #[test]
     fn as_opening_does() {
         let many: Vec<u64> = (0..2 * ENTRIES_AT_ONCE as u64 + 3).collect();

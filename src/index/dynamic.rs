@@ -15,9 +15,9 @@ pub struct DynamicIndex {
     header: IndexHeader,
     /// As on disk; the ends have been checked.
     entries: Vec<u8>,
-    /// The hash of the entries, once somebody has asked.
+    /// The hash of the entries, once it has been asked for.
     csum: OnceLock<Digest>,
-    /// What it was read from, if that was a file.
+    /// The file that it was read from, if there was one.
     pub(super) file: Option<FileId>,
     pub(super) terms: Terms,
 }

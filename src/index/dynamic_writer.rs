@@ -51,7 +51,7 @@ impl DynamicWriter {
     /// can only be freed; `State` after that, or when the index is finished.
     pub fn add(&mut self, end: u64, digest: &Digest) -> Result<()> {
         self.state.check_open()?;
-        // What fails below leaves the writer failed.
+        // A failure below leaves the writer failed.
         self.state = State::Failed;
         if end <= self.size || end > INDEX_MAX_SIZE || end - self.size > BLOB_MAX_SIZE as u64 {
             return Err(Error::new(Kind::Argument, format!("a chunk cannot reach from {} to {end}", self.size))
@@ -68,7 +68,7 @@ impl DynamicWriter {
         Ok(())
     }
 
-    /// What there is so far.
+    /// Header, count and size so far.
     pub fn summary(&self) -> Summary {
         let header = IndexHeader {
             magic: MAGIC_DYNAMIC_INDEX,

@@ -16,9 +16,9 @@ pub struct FixedIndex {
     header: IndexHeader,
     /// As on disk; as many as the header's sizes ask for.
     digests: Vec<u8>,
-    /// The hash of the digests, once somebody has asked.
+    /// The hash of the digests, once it has been asked for.
     csum: OnceLock<Digest>,
-    /// What it was read from, if that was a file.
+    /// The file that it was read from, if there was one.
     pub(super) file: Option<FileId>,
     pub(super) terms: Terms,
 }

@@ -211,7 +211,7 @@ impl FixedWriter {
         Ok(shared.min(self.count()))
     }
 
-    /// What there is so far.
+    /// Header, count and size so far.
     pub fn summary(&self) -> Summary {
         let header = IndexHeader {
             magic: MAGIC_FIXED_INDEX,

@@ -127,7 +127,7 @@ impl Index {
         self
     }
 
-    /// What is known of it from elsewhere.
+    /// The terms that are known from elsewhere.
     pub fn terms(&self) -> Terms {
         match self {
             Index::Dynamic(index) => index.terms,

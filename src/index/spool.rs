@@ -10,10 +10,10 @@ use crate::sys::{self, Dir, TempFile};
 /// Bytes kept in memory before they move to the file.
 const MEMORY: usize = 1 << 20;
 
-/// What is appended is kept in memory up to a mebibyte if there is a directory to spill into, else all of it.
+/// Keeps up to a mebibyte in memory if there is a directory to spill into, and everything if there is none.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
-    /// What the file does not have yet.
+    /// The bytes that are not in the file yet.
     memory: Vec<u8>,
     spilled: Option<File>,
     spilled_len: u64,

@@ -1,19 +1,19 @@
-//! What is known of an index beside what it says itself.
+//! Facts about an index that are not in it.
 
 use crate::error::{Error, Kind, Result};
 
-/// What a manifest vouches for of an index; nothing, of one that comes from elsewhere.
+/// The facts that a manifest vouches for; none for an index that comes from elsewhere.
 ///
-/// An index carries its terms, so that nobody who takes chunks by it can pass them over.
+/// An index carries its terms, so that no code that takes chunks by it can pass them over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Its csum has been compared with something better than its header.
     pub vouched: bool,
-    /// What every chunk must be.
+    /// The form that every chunk must have.
     pub required_form: Option<RequiredForm>,
 }
 
-/// What every chunk of an index must be (docs/format.md, 9.3).
+/// The form that every chunk of an index must have (docs/format.md, 9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RequiredForm {
     /// Encrypted.

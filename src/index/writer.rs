@@ -1,4 +1,4 @@
-//! What writers of both kinds have in common.
+//! The common part of the writers of both kinds.
 
 use super::{Body, DynamicWriter, FixedWriter, IndexKind};
 use crate::digest::Digest;
@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::IndexHeader;
 use crate::sys;
 
-/// What a writer has so far.
+/// Header, count and size of the index that a writer has so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Summary {
     /// The header as it would be written now.
@@ -34,7 +34,7 @@ impl IndexWriter {
         }
     }
 
-    /// What it has so far.
+    /// Header, count and size so far.
     pub fn summary(&self) -> Summary {
         match self {
             IndexWriter::Dynamic(writer) => writer.summary(),

@@ -40,21 +40,21 @@ pub(super) enum Data<'a> {
     File(CallerFd<'a>, u64),
 }
 
-/// Whole chunks, and later what has become of them.
+/// Whole chunks, and later the results of storing them.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     pub(super) data: Data<'a>,
     pub(super) spans: Vec<Span>,
     /// Of each span, when it is stored.
     pub(super) stored: Vec<ChunkResult>,
-    /// Files that were no chunks and have been replaced.
+    /// Files that were too short to be chunks and have been replaced.
     pub(super) leftovers: Vec<(Digest, Leftover)>,
     /// Some of the chunks were there.
     pub(super) reused: bool,
 }
 
 impl<'a> Batch<'a> {
-    /// Makes it one of chunks that are still to be named.
+    /// Empties it, for new chunks in `data`.
     pub(super) fn reset(&mut self, data: Data<'a>) {
         self.data = data;
         self.spans.clear();

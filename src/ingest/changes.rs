@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 
-/// A caller's word on what has changed.
+/// What has changed, as the caller says.
 #[derive(Debug, Clone)]
 pub enum Changes<'a> {
     /// Bit i, from the lowest of the first byte on, is for the `granularity` bytes from i · `granularity` on; a set one

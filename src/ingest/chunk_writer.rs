@@ -1,4 +1,4 @@
-//! Batches into the store, and what one thread does with them.
+//! Stores the chunks of batches, on several threads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -26,7 +26,7 @@ const GROUP: usize = 64;
 /// The buffers of one thread, used again for each batch.
 #[derive(Default)]
 pub(super) struct Workspace {
-    /// What it has read. Never shrinks, so that its end need not be cleared before a read.
+    /// The bytes of a batch that it has read. Never shrinks, so that its end need not be cleared before a read.
     pub(super) buffer: Vec<u8>,
     codec: Codec,
     /// As long as the largest encoded chunk so far.
@@ -84,7 +84,7 @@ impl ChunkWriter {
         Workspace { codec: Codec::with_key(self.key.clone()), ..Workspace::default() }
     }
 
-    /// Stores the chunks of `batch`, but for those that an earlier call has stored.
+    /// Stores the chunks of `batch` that no earlier call has stored.
     pub(super) fn store_batch(
         &self,
         workspace: &mut Workspace,
@@ -121,7 +121,7 @@ impl ChunkWriter {
         Ok(())
     }
 
-    /// The digests of those that are there, one after the other.
+    /// The digests of the chunks that are not `None`, one after the other.
     fn digests(&self, chunks: &[Option<&[u8]>; GROUP]) -> Result<[Digest; GROUP]> {
         let (mut messages, mut count): ([&[u8]; GROUP], _) = ([&[]; GROUP], 0);
         for chunk in chunks.iter().flatten() {
@@ -133,7 +133,8 @@ impl ChunkWriter {
         Ok(digests)
     }
 
-    /// Stores a chunk of `len` zeros. They are looked up in the store once, whichever thread meets them first.
+    /// Stores a chunk of `len` zeros. Zeros of one length are looked up in the store once, by the first thread that
+    /// meets them.
     fn store_zeros(&self, len: usize, encoding: &mut Encoding<'_>) -> Result<ChunkResult> {
         // A panic under the lock leaves what is known as it was.
         let mut known: MutexGuard<'_, Vec<_>> = self.known_zeros.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,7 +170,8 @@ impl ChunkWriter {
         }
     }
 
-    /// Touches a chunk of `len` bytes that the store has. What is too short for an encrypted blob is none.
+    /// Touches a chunk of `len` bytes if the store has it. With a key, a file that is too short for an encrypted blob
+    /// does not count.
     pub(super) fn touch(&self, digest: &Digest, len: usize) -> Result<Option<ChunkResult>> {
         let min = if self.key.is_some() { ENCRYPTED_BLOB_HEADER_SIZE as u64 } else { 0 };
         let stored_size = self.store.touch_if_present(digest)?.filter(|&stored_size| stored_size >= min);
@@ -186,7 +188,7 @@ impl ChunkWriter {
             Some(_) => codec.seal(chunk, self.compress, encoded)?,
             None => codec.encode(chunk, self.compress, encoded)?,
         };
-        // Before it is there: who begins again would take it for one that was.
+        // Memory is checked before the insert: a second attempt would take the chunk for an old one.
         sys::check_memory()?;
         let (inserted, leftover) = self.store.insert_for_index(digest, &encoded[..len])?;
         let Inserted { existed, stored_size } = inserted;
@@ -201,7 +203,7 @@ impl ChunkWriter {
     }
 }
 
-/// What a new chunk is encoded with, and what is noted about it.
+/// The buffers that a new chunk is encoded with, and the notes about it.
 struct Encoding<'a> {
     codec: &'a mut Codec,
     encoded: &'a mut Vec<u8>,
@@ -215,7 +217,7 @@ fn chunks_of<'a>(spans: &[Span], data: &'a [u8]) -> [Option<&'a [u8]>; GROUP] {
     for (chunk, span) in chunks.iter_mut().zip(spans) {
         if !span.hole {
             let bytes = &data[span.start..][..span.len];
-            // Zeros are told faster than they are hashed; other data ends the look at its first byte.
+            // Comparing with zero is faster than hashing; for most other data the first bytes decide.
             *chunk = (!is_zero(bytes)).then_some(bytes);
         }
     }

@@ -33,7 +33,7 @@ const MAX_AHEAD: usize = 4;
 pub struct CopyOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
-    /// What encrypted chunks are proved with. Without it those are copied by structure and CRC.
+    /// The key that encrypted chunks are proved with. Without it their structure and CRC are checked.
     pub key: Option<Arc<CryptKey>>,
     /// Told of each chunk, in order; an error stops the copy.
     pub on_chunk: Option<OnChunk>,
@@ -88,8 +88,8 @@ pub fn copy_chunks(
     recorder.take_index()
 }
 
-/// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; whoever calls holds the target as a writer
-/// until an index names the chunk. A file that is too short to be a chunk is replaced.
+/// Copies the chunk `digest` to `target`, as [`copy_chunks`] copies each; the caller holds the target as a writer until
+/// an index names the chunk. A file that is too short to be a chunk is replaced.
 ///
 /// Errors: as [`copy_chunks`].
 pub fn copy_chunk(
@@ -122,7 +122,7 @@ fn writer_for(index: &Index, target: &Chunks) -> Result<IndexWriter> {
     })
 }
 
-/// Touches the chunk if the target has it. What is too short for its magic is none.
+/// Touches the chunk if the target has it. A file that is too short for its magic does not count.
 fn touch(target: &Chunks, digest: &Digest) -> Result<Option<u64>> {
     let Some(size) = target.touch_if_present(digest)? else { return Ok(None) };
     let too_short = size < ENCRYPTED_BLOB_HEADER_SIZE as u64
@@ -155,7 +155,7 @@ impl crew::Workspace for Workspace {
     }
 }
 
-/// Some chunks that follow one another, and what has become of them, as far as it went.
+/// Some chunks that follow one another, and the results of copying them.
 #[derive(Default)]
 struct Batch {
     chunks: Range<usize>,
@@ -170,7 +170,7 @@ struct CopyRun<'a> {
     index: &'a Index,
     target: &'a Chunks,
     required_form: Option<RequiredForm>,
-    /// Something has failed: what comes behind it is not needed.
+    /// A chunk has failed: those behind it are not needed.
     ended: AtomicBool,
 }
 
@@ -196,7 +196,7 @@ impl CopyRun<'_> {
         }
     }
 
-    /// Copies the chunks of a batch. What fails is in the batch: what comes before it is to be entered first.
+    /// Copies the chunks of a batch. A failure is kept in the batch: the chunks before it are recorded first.
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may go on.
     fn run(&self, workspace: &mut Workspace, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
@@ -241,7 +241,7 @@ impl CopyRun<'_> {
         Ok(result(inserted))
     }
 
-    /// Enters what was copied into the index, on the caller's thread.
+    /// Records the chunks that were copied, on the caller's thread.
     fn deliver(&self, recorder: &mut Recorder, batch: &mut Batch, progress: &mut Progress) -> Result<()> {
         for (digest, leftover) in batch.leftovers.drain(..) {
             self.target.notice_leftover(&digest, Some(leftover))?;

@@ -96,7 +96,7 @@ pub(super) struct FdInput<'a, 'b> {
     pub(super) done: u64,
     /// Bytes that are still to come, if that is known.
     pub(super) rest: Option<u64>,
-    /// What the next call has to say.
+    /// The error that the next call returns.
     pub(super) failure: Option<Error>,
     /// Memory has run out: from then on only what is needed is asked for.
     pub(super) is_short: bool,
@@ -140,7 +140,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
                 // The batch is smaller then.
                 Err(error) if error.kind() == Kind::NoMemory && start > 0 => break,
                 Err(error) if start == 0 => return Err(error),
-                // What was read before comes first.
+                // The chunks that were read before come first.
                 Err(error) => {
                     self.failure = Some(error);
                     break;

@@ -1,4 +1,4 @@
-//! What turns whole chunks into entries of an index.
+//! Turns whole chunks into entries of an index.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const MAX_AHEAD: usize = 4;
 
 /// Where batches come from.
 pub(super) trait Input<'a> {
-    /// Bytes of the buffer without which [`Input::take`] cannot be sure of a chunk.
+    /// Bytes of the buffer that [`Input::take`] needs to be sure of a chunk.
     fn room(&self) -> usize {
         0
     }
@@ -41,7 +41,7 @@ pub struct ChunkResult {
     pub size: u64,
     /// Length of its file in the store.
     pub stored_size: u64,
-    /// The store had it already.
+    /// The store had the chunk already.
     pub existed: bool,
 }
 
@@ -140,12 +140,12 @@ impl Engine {
         self.recorder.stats
     }
 
-    /// Whether there is somebody to be told how far it is.
+    /// Whether progress is told to anybody.
     pub(super) fn is_watched(&self) -> bool {
         self.progress.is_watched()
     }
 
-    /// Tells how far it is, if that is due; for where nothing is stored for a while.
+    /// Tells the progress, if that is due; called where nothing is stored for a while.
     pub(super) fn tick(&mut self) -> Result<()> {
         self.recorder.tell(&mut self.progress)
     }
@@ -194,7 +194,7 @@ impl Engine {
 
     /// Takes the chunk of `size` bytes at `offset` from an earlier index, if the store has it; else nothing is done.
     pub(super) fn reuse_chunk(&mut self, offset: u64, size: usize, digest: &Digest) -> Result<bool> {
-        // Of the form that is wanted, that is.
+        // A chunk of the other form does not count.
         let encrypted = self.chunk_writer.key.is_some();
         if self.chunk_writer.store.stored_form(digest)?.is_none_or(|form| form.encrypted != encrypted) {
             return Ok(false);
@@ -249,7 +249,7 @@ impl Recorder {
     /// Records a chunk that is in the store.
     fn record(&mut self, chunk: &ChunkResult, progress: &mut Progress) -> Result<()> {
         let index = self.index()?;
-        // Given a second time it has been counted, or there were more than there are.
+        // A chunk that is given for the same place again counts once: else more would be done than there are.
         let is_counted = index.writer.has_chunk_at(chunk.offset);
         index.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
@@ -263,7 +263,7 @@ impl Recorder {
         self.tell(progress)
     }
 
-    /// Tells how far it is, if that is due.
+    /// Tells the progress, if that is due.
     fn tell(&self, progress: &mut Progress) -> Result<()> {
         if !progress.is_watched() {
             return Ok(());

@@ -2,10 +2,10 @@
 //!
 //! # Contract
 //!
-//! - A chunk has no digest until it is stored, found to be a hole, or taken from an earlier index. What is read, from a
-//!   stream or by position, is for the chunks that have none.
+//! - A chunk has no digest until it is stored, found to be a hole, or taken from an earlier index. Data that is read,
+//!   from a stream or by position, is used only for chunks that have none.
 //! - Chunks are stored on several threads, and indexed and reported on the caller's, as they come; an image that is
-//!   read is read in ascending order. What comes in small pieces is gathered until there is work for all threads.
+//!   read is read in ascending order. Small pieces are gathered until there is work for all threads.
 //! - Zeros are looked up in the store once for the length of a chunk, and once for that of a short last one.
 //! - Memory: for each thread a batch (four chunks, or 2 MiB) and two chunks, and 33 bytes a chunk for the index; twice
 //!   the latter if the size is not known.
@@ -51,7 +51,7 @@ pub struct ImageOptions {
     pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
-    /// That a file has changed while it was read is a failure, and not a notice.
+    /// A file that has changed while it was read is a failure, and not a notice.
     pub strict: bool,
 }
 
@@ -75,7 +75,7 @@ impl Default for ImageOptions {
 pub struct Image {
     engine: Engine,
     chunk_size: u64,
-    /// What has come of the stream from `start` on.
+    /// The bytes of the stream from `start` on.
     pending: Pending,
     /// Where a chunk begins.
     start: u64,
@@ -115,8 +115,8 @@ impl Image {
         Ok(Image { engine, chunk_size, pending, start: 0, batch_size, store, strict, state })
     }
 
-    /// Takes the next bytes. Those of chunks that have a digest are passed over. Small pieces are gathered first: what
-    /// was taken is stored at the latest when the image is finished.
+    /// Takes the next bytes. Bytes of chunks that have a digest are passed over. Small pieces are gathered first, and
+    /// stored at the latest when the image is finished.
     ///
     /// Errors: `Argument` beyond the size of the image; `Cancelled` when the callback says so; those of the store;
     /// `State` after any of them.
@@ -125,7 +125,7 @@ impl Image {
     }
 
     /// Takes what `read` gives until it gives 0 bytes, as [`Image::write`] does. `read` fills the start of a buffer and
-    /// says how much; it is called on this thread. What it has given before it fails is stored.
+    /// says how much; it is called on this thread. Data that it has given before it fails is stored.
     ///
     /// Errors: as [`Image::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
@@ -139,7 +139,7 @@ impl Image {
     pub fn write_at(&mut self, offset: u64, data: &[u8]) -> Result<()> {
         self.run(Image::flush)?;
         let len = data.len() as u64;
-        // No chunk ends where the addition would.
+        // If the addition saturates, no chunk ends there.
         self.index()?.check_chunk(offset.saturating_add(len), len)?;
         self.run(|image| image.engine.store_one(offset, data))
     }
@@ -173,7 +173,7 @@ impl Image {
     }
 
     /// Takes from `earlier` the digests of the chunks that are the same range of bytes there and that `changes` does
-    /// not touch, where the store has them. Those that it does not have stay to be read.
+    /// not touch, if the store has them. Chunks that it does not have are still to be read.
     ///
     /// Errors: `Argument` if it is no fixed index of the same chunk size, or the changes cannot be, and `Corrupt` if
     /// its csum is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of
@@ -194,7 +194,7 @@ impl Image {
         self.run(|image| image.reuse_chunks(fixed, shared, &mut |start, end| changes.touch(start, end)))
     }
 
-    /// Sums over what has been stored so far. What was taken from an earlier index counts as a duplicate.
+    /// Sums over what has been stored so far. A chunk that was taken from an earlier index counts as a duplicate.
     pub fn stats(&self) -> IngestStats {
         self.engine.stats()
     }
@@ -236,7 +236,7 @@ impl Image {
         self.start + self.pending.len() as u64
     }
 
-    /// How many bytes of the image are still to come; of one that grows, no end of them.
+    /// How many bytes of the image are still to come; unbounded for one that grows.
     fn room(&mut self) -> Result<usize> {
         let at = self.at();
         let writer = self.index()?;
@@ -348,7 +348,7 @@ impl Image {
         }
     }
 
-    /// Tells how far it is, if there is somebody to tell, until there is something to read.
+    /// Tells the progress, if there is a callback, until there is input.
     fn await_input(&mut self, fd: Option<CallerFd<'_>>) -> Result<()> {
         match fd.filter(|_| self.engine.is_watched()) {
             Some(fd) => fd.await_input(&mut || self.engine.tick()),
@@ -382,7 +382,7 @@ impl Image {
         if !grows && at < size { Err(ends_early(at, size)) } else { Ok(()) }
     }
 
-    /// The rest of a stream whose length nobody knew is the last chunk.
+    /// The rest of a stream of unknown length is the last chunk.
     fn put_last(&mut self) -> Result<()> {
         if self.pending.len() > 0 && !self.passes_over()? {
             self.engine.store_one(self.start, self.pending.bytes())?;

@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::ChunkResult;
 use crate::digest::Digest;
 
-/// Makes the first of equal chunks in the stream the new one, whichever of them a thread has stored. Knows only the
-/// chunks that are under way.
+/// Makes the first of equal chunks in the stream the new one, also if a thread has stored a later one first. It has
+/// only chunks that are under way.
 #[derive(Default)]
 pub(super) struct Newness(Mutex<Sets>);
 

@@ -22,7 +22,7 @@ pub(super) enum Source<'a> {
 /// Chunks of an image.
 pub(super) struct SpanInput<'a> {
     source: Source<'a>,
-    /// Those that are wanted, by number.
+    /// The chunks that are wanted, by number.
     wanted: IntoIter<Range<usize>>,
     next: Range<usize>,
     /// How many are left.
@@ -70,7 +70,7 @@ impl<'a> Input<'a> for SpanInput<'a> {
             Source::File(fd, _) => Data::File(*fd, self.end),
         });
         let too_large = || Error::new(Kind::Internal, "a chunk beyond memory");
-        // What is left is shared out evenly at the end.
+        // At the end, the chunks that are left are shared out evenly.
         let most = self.left.div_ceil(2 * self.threads).min(MAX_SPANS);
         let mut filled = 0;
         while filled < self.batch_size && batch.spans.len() < most {

@@ -18,12 +18,12 @@ use crate::sys::{Dir, FileId, Output, Owner};
 pub struct StoredIndex {
     pub(super) writer: IndexWriter,
     store: Chunks,
-    /// What of the chunks that it names may not be on the disk yet.
+    /// Chunks that it names and that may not be on the disk yet.
     unsynced: Unsynced,
     pub(super) stats: IngestStats,
     /// The key that its chunks are encrypted with.
     key: Option<Fingerprint>,
-    /// Whether `key` says it: of copied chunks it may not be known.
+    /// Whether `key` is known: for copied chunks it may not be.
     pub(super) form_known: bool,
     /// The files that were read for it, in whose place it is not saved.
     inputs: Vec<FileId>,
@@ -76,7 +76,7 @@ impl StoredIndex {
         self.unsynced.is_reused()
     }
 
-    /// What of its chunks may not be on the disk yet: see [`Chunks::sync_before_index`].
+    /// Chunks that it names and that may not be on the disk yet: see [`Chunks::sync_before_index`].
     pub fn unsynced(&self) -> &Unsynced {
         &self.unsynced
     }
@@ -118,7 +118,7 @@ impl StoredIndex {
         Ok(())
     }
 
-    /// What it has so far.
+    /// The index so far.
     pub fn summary(&self) -> Summary {
         self.writer.summary()
     }
@@ -168,7 +168,7 @@ impl StoredIndex {
         self.writer.complete()?.save_in(dir, name, sync, owner)
     }
 
-    /// Hands on to `lock`, of the same store, since when the chunks are held.
+    /// Passes the begin of its hold on the chunks on to `lock`, of the same store.
     pub fn hand_over(&self, lock: &SharedLock) {
         if let Some(own) = &self.lock {
             lock.take_over(own);

@@ -1,9 +1,9 @@
 //! Streams, cut by their content.
 //!
-//! Chunks are stored on several threads, and indexed and reported in stream order on the caller's. What comes in small
-//! pieces is gathered until there is work for all of them. Memory, however long the stream: for each thread a batch
-//! (four to eight average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. After a callback's wish
-//! to stop, the index of what was stored can be had.
+//! Chunks are stored on several threads, and indexed and reported in stream order on the caller's. Small pieces are
+//! gathered until there is work for all threads. Memory, however long the stream: for each thread a batch (four to
+//! eight average chunks, or 2 MiB) and two chunks, and 1 MiB of the index's entries. When a callback has stopped the
+//! stream, the index of the stored chunks is available.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub struct IngestOptions {
     pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
-    /// That a file has changed while it was read is a failure, and not a notice.
+    /// A file that has changed while it was read is a failure, and not a notice.
     pub strict: bool,
 }
 
@@ -111,8 +111,8 @@ impl Ingest {
         Ok(Ingest { engine, chunker, pending, scanned: 0, offset: 0, pace, store: store.clone(), strict, state })
     }
 
-    /// Takes the next bytes of the stream. Small pieces are gathered first: what was taken is stored at the latest when
-    /// the stream is finished.
+    /// Takes the next bytes of the stream. Small pieces are gathered first, and stored at the latest when the stream is
+    /// finished.
     ///
     /// Errors: `Cancelled` when the callback says so; those of the store; `State` after any of them.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
@@ -120,7 +120,7 @@ impl Ingest {
     }
 
     /// Takes what `read` gives until it gives 0 bytes. `read` fills the start of a buffer and says how much; it is
-    /// called on this thread. What it has given before it fails is stored.
+    /// called on this thread. Data that it has given before it fails is stored.
     ///
     /// Errors: as [`Ingest::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
@@ -136,7 +136,7 @@ impl Ingest {
         })
     }
 
-    /// Takes what can be read from `fd`, to its end. What it has given before it fails is stored.
+    /// Takes what can be read from `fd`, to its end. Data that it has given before it fails is stored.
     ///
     /// A regular file that has changed meanwhile brings a notice, or is an error.
     ///
@@ -260,7 +260,7 @@ impl Ingest {
         Ok(())
     }
 
-    /// Sees to it that what is read next is not gathered beyond the bound.
+    /// Makes room for the next read within the bound on gathered bytes.
     fn make_room(&mut self) -> Result<()> {
         if self.pending.len() + READ_STEP > self.most_pending() { self.flush() } else { Ok(()) }
     }
@@ -279,7 +279,7 @@ impl Ingest {
     }
 }
 
-/// Says what PBS would make of an unusual configuration (docs/format.md, 4.2).
+/// Warns of a configuration that is unusual for PBS (docs/format.md, 4.2).
 fn warn_about(config: &Config, store: &Chunks) -> Result<()> {
     let (level, what) = if config.max > PBS_MAX_CHUNK {
         (NoticeLevel::Warning, "its server takes no chunks above 16 MiB")

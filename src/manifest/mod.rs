@@ -1,8 +1,8 @@
 //! The manifest of a snapshot: which archives it has, and what is noted about it (docs/format.md, 8).
 //!
-//! What was read is kept as it was, with typed access on top, so that members that nobody here knows survive a change.
-//! There are two parts. The *protected* one is what a signature covers. The *unprotected* one holds notes and results
-//! of checks, and may change at any time.
+//! The JSON that was read is kept as it was, with typed access on top, so that unknown members survive a change. There
+//! are two parts. A signature covers the *protected* one. The *unprotected* one holds notes and results of checks, and
+//! may change at any time.
 
 mod signature;
 mod unprotected;
@@ -46,7 +46,7 @@ impl Serialize for Part<'_> {
 /// The file of a snapshot's manifest.
 pub const MANIFEST_NAME: &str = "index.json.blob";
 
-/// What protects an archive.
+/// How an archive is protected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CryptMode {
     /// Nothing.
@@ -86,7 +86,7 @@ impl CryptMode {
 pub struct FileInfo {
     /// Its name, `root.pxar.didx`. In a manifest that was read it can be anything.
     pub filename: String,
-    /// What protects it.
+    /// How it is protected.
     pub crypt_mode: CryptMode,
     /// Of an index the bytes that it describes; of a blob those of its file.
     pub size: u64,
@@ -95,7 +95,7 @@ pub struct FileInfo {
 }
 
 impl FileInfo {
-    /// What is known of the index that is listed so.
+    /// The terms of the index that is listed so.
     pub fn terms(&self) -> Terms {
         let required_form = match self.crypt_mode.has_encrypted_chunks() {
             true => RequiredForm::Encrypted,
@@ -244,9 +244,9 @@ impl Manifest {
         json::pretty(&members, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
     }
 
-    /// What a signature is made of: the canonical JSON of the protected part.
+    /// The input of a signature: the canonical JSON of the protected part.
     ///
-    /// Errors: `Format` if a member that nobody here knows holds null; `Limit`, `NoMemory`.
+    /// Errors: `Format` if an unknown member holds null; `Limit`, `NoMemory`.
     pub fn canonical(&self) -> Result<Vec<u8>> {
         json::canonical(&self.protected, JSON_MAX_SIZE).map_err(|error| error.context("manifest"))
     }
@@ -275,7 +275,7 @@ impl Manifest {
         format!("{}/{}/{time}", self.kind.as_str(), self.id.escape_debug())
     }
 
-    /// What was backed up.
+    /// The type: what was backed up.
     pub fn kind(&self) -> BackupType {
         self.kind
     }
@@ -290,7 +290,7 @@ impl Manifest {
         self.time
     }
 
-    /// The signature as it is written; `None` if there is none.
+    /// The signature as it is written; `None` without one.
     pub fn signature(&self) -> Option<&str> {
         self.signature.as_deref()
     }

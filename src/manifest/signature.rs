@@ -7,10 +7,10 @@ use crate::crypt::{CryptKey, Fingerprint};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 
-/// What is known of a signature.
+/// The result of checking a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signature {
-    /// There is none.
+    /// The manifest has no signature.
     Missing,
     /// It is right: whoever has the key has signed the protected part as it is.
     Valid,
@@ -19,7 +19,7 @@ pub enum Signature {
 impl Manifest {
     /// Signs the protected part with `key`, and notes the fingerprint of that.
     ///
-    /// Errors: `Format` if a member that nobody here knows holds null; `Limit`, `NoMemory`.
+    /// Errors: `Format` if an unknown member holds null; `Limit`, `NoMemory`.
     pub fn sign(&mut self, key: &CryptKey) -> Result<()> {
         let signature = Digest(key.auth_tag(&self.canonical()?));
         self.signature = Some(signature.to_string());
@@ -27,17 +27,17 @@ impl Manifest {
         Ok(())
     }
 
-    /// Checks the signature with `key`, over all that was read, known or not. That of a program whose blobs the key
-    /// tolerates counts as missing.
+    /// Checks the signature with `key`, over all that was read, known or not. The signature of a program whose blobs
+    /// the key tolerates counts as missing.
     ///
     /// Errors: `KeyMismatch` if the manifest is signed with another key; `Auth` if the signature is wrong; `Format` if
-    /// it covers what cannot be signed, or the noted fingerprint is none.
+    /// it covers something that cannot be signed, or the fingerprint cannot be parsed.
     pub fn verify(&self, key: &CryptKey) -> Result<Signature> {
         let Some(signature) = &self.signature else { return Ok(Signature::Missing) };
         if let Some(noted) = self.noted_fingerprint()? {
             check_same(&noted, key)?;
             if key.has_other_fingerprint(&noted) {
-                // By the program that has made it, in a form that nobody else knows.
+                // The program that made it has signed it in a form of its own.
                 return Ok(Signature::Missing);
             }
         }
@@ -50,7 +50,7 @@ impl Manifest {
         Ok(Signature::Valid)
     }
 
-    /// What may have made a signature wrong without any ill will.
+    /// A cause of a wrong signature other than an attack.
     fn excuse(&self) -> &'static str {
         match self.files.iter().all(|file| file.crypt_mode == CryptMode::None) {
             true => {

@@ -8,7 +8,7 @@ use super::Manifest;
 use crate::error::{Error, Kind, Result, copy_text};
 use crate::json;
 
-/// What a server counted while the snapshot was uploaded, over all its indexes.
+/// The counts of a server during the upload of the snapshot, over all its indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct UploadStats {
     /// Chunks.
@@ -36,7 +36,7 @@ impl VerifyState {
         is_upid(&upid).then_some(VerifyState { ok, upid })
     }
 
-    /// When the task began, in seconds since 1970; `None` if the UPID is none.
+    /// When the task began, in seconds since 1970; `None` if the text is no UPID.
     pub fn started(&self) -> Option<i64> {
         let time = self.upid.split(':').nth(5).filter(|_| is_upid(&self.upid))?;
         i64::from_str_radix(time, 16).ok()
@@ -84,7 +84,7 @@ impl Manifest {
         self.unprotected.get("key-fingerprint")?.as_str()
     }
 
-    /// What a server counted during the upload.
+    /// The counts of a server during the upload.
     pub fn upload_stats(&self) -> Option<UploadStats> {
         let stats = self.unprotected.get("chunk_upload_stats")?;
         let number = |name| stats.get(name)?.as_u64();

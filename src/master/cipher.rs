@@ -1,7 +1,7 @@
 //! RSA with the padding of PKCS#1 v1.5, and the PEM texts of its keys.
 //!
-//! The crate `rsa` is not constant time where a private key is at work (RUSTSEC-2023-0071). That asks for an attacker
-//! who can time many decryptions of his choice; here one is done by hand, by somebody who holds the key.
+//! The crate `rsa` is not constant time where a private key is at work (RUSTSEC-2023-0071). An attack needs the times
+//! of many decryptions of the attacker's choice; here a person who holds the key does one.
 
 use getrandom::SysRng;
 use rsa::pkcs1::{self, RsaPrivateKeyRef, RsaPublicKeyRef, UintRef};
@@ -111,7 +111,7 @@ fn private_key_of_info(der: &[u8]) -> Result<RsaPrivateKey> {
 fn private_key_of_parts(der: &[u8]) -> Result<RsaPrivateKey> {
     let parts = RsaPrivateKeyRef::from_der(der).map_err(|_| no_private_key())?;
     check_size(&parts.modulus)?;
-    // What is wrong with the numbers is not said: they are secret.
+    // The message does not say what is wrong with the numbers: they are secret.
     parts.try_into().map_err(|_| format_error("the private key is broken"))
 }
 
@@ -169,7 +169,7 @@ fn wrong_password() -> Error {
     Error::new(Kind::Password, "the password of the master key is wrong, or its PEM is damaged")
 }
 
-/// What can be a PEM. White space at its end, as editors leave it, is cut off.
+/// Checks that a text can be a PEM. White space at its end, as editors leave it, is cut off.
 fn pem_text(pem: &[u8]) -> Result<&str> {
     if pem.len() > MASTER_PEM_MAX_SIZE {
         let message = format!("master key: {} bytes are more than the {MASTER_PEM_MAX_SIZE} of a PEM", pem.len());

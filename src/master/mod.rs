@@ -1,7 +1,7 @@
 //! Master keys: a copy of a snapshot's key that whoever holds the master key can recover (docs/format.md, 3.6).
 //!
-//! What needs RSA is in [`cipher`]. Without the Cargo feature `master-key` nothing of that is compiled or linked, and
-//! sealing and recovering are `Unsupported`.
+//! The part that needs RSA is in [`cipher`]. Without the Cargo feature `master-key` it is neither compiled nor linked,
+//! and sealing and recovering are `Unsupported`.
 
 use std::borrow::Cow;
 
@@ -37,7 +37,7 @@ mod cipher {
 /// never encrypted with the key that it holds.
 pub const SEALED_KEY_NAME: &str = "rsa-encrypted.key.blob";
 
-/// Bytes of a sealed key: as many as the modulus of the master key has. What is shorter cannot hold a key file.
+/// Bytes of a sealed key: as many as the modulus of the master key has. A shorter one cannot hold a key file.
 const SEALED_MIN_SIZE: usize = 256;
 const SEALED_MAX_SIZE: usize = MASTER_KEY_MAX_BITS / 8;
 
@@ -54,12 +54,12 @@ pub fn seal(key: &CryptKey, created: i64, public_pem: &[u8]) -> Result<Vec<u8>> 
 /// comes out has no password of its own.
 ///
 /// Errors: `KeyMismatch` if `sealed` is for another master key, or damaged; `Format` if `private_pem` is no PEM of a
-/// private RSA key; `Limit` if that, or trying its password, would cost too much; `Password` if it needs one and there
-/// is none, or a wrong one; `Unsupported`, also for an old kind of password; `Corrupt`, `Key` for a damaged or
+/// private RSA key; `Limit` if that, or trying its password, would cost too much; `Password` if a password is needed,
+/// and it is missing or wrong; `Unsupported`, also for an old kind of password; `Corrupt`, `Key` for a damaged or
 /// encrypted blob; `Io` if the system has no random bytes; `NoMemory`.
 pub fn recover(sealed: &[u8], private_pem: &[u8], password: Option<&[u8]>) -> Result<KeyFile> {
     let text = cipher::decrypt(private_pem, password, &content(sealed)?)?;
-    // Decrypting with the wrong key fails nowhere else: it gives noise. What is wrong with that says nothing.
+    // Decrypting with the wrong key does not fail before this: it gives noise, and the message need not say more.
     KeyFile::parse(&text).map_err(|_| not_for_this_key("what comes out is no key file"))
 }
 

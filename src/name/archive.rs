@@ -4,7 +4,7 @@ use super::{NAME_MAX, check_component};
 use crate::error::{Result, refuse};
 use crate::format::IndexKind;
 
-/// What an archive is, by its extension.
+/// The kind of an archive, by its extension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// A dynamic index, `.didx`.

@@ -1,7 +1,7 @@
 //! Names of namespaces, groups, snapshots and archives, and the one place that turns them into paths
 //! (docs/format.md, 7.1 to 7.3 and 7.8).
 //!
-//! Whoever holds one of these types holds a checked name: no path built from it leaves the store.
+//! A value of one of these types is a checked name: no path built from it leaves the store.
 
 mod archive;
 mod lock_file;
@@ -24,7 +24,7 @@ pub const NAMESPACE_MAX_DEPTH: usize = 7;
 /// Bytes of the longest namespace, `a/b/c`; each component counts one more for its separator.
 pub const NAMESPACE_MAX_LEN: usize = 256;
 
-/// What was backed up. Ordered as PBS sorts it.
+/// The type of a group: what was backed up. Ordered as PBS sorts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum BackupType {
     /// A container.
@@ -252,7 +252,7 @@ impl Group {
         format!("{}/{}", self.kind, self.id)
     }
 
-    /// What ids are sorted by. That numbers of equal value differ in length makes the order total.
+    /// The key that ids are sorted by. It includes the length, since numbers of equal value can differ in it.
     fn id_order(&self) -> (bool, u64, usize, &str) {
         match self.id.parse::<u64>() {
             Ok(number) => (false, number, self.id.len(), ""),

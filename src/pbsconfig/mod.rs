@@ -1,4 +1,4 @@
-//! What Proxmox Backup Server is told about a store by its file `datastore.cfg` (docs/format.md, 7.10).
+//! The configuration of a store in Proxmox Backup Server's file `datastore.cfg` (docs/format.md, 7.10).
 //!
 //! # Contract
 //!
@@ -25,7 +25,7 @@ const DATASTORE: &str = "datastore";
 /// Where PBS mounts the stores that have a device of their own, each under its name.
 const MOUNT_DIR: &str = "/mnt/datastore";
 
-/// What is configured of a store.
+/// The configuration of a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PbsStore {
     /// Its name.
@@ -34,7 +34,7 @@ pub struct PbsStore {
     pub read_only: Option<String>,
     /// It is the local cache of a store in S3.
     pub is_s3: bool,
-    /// What is configured of how it is used.
+    /// The configured tuning.
     pub tuning: Tuning,
     /// The other stores: names and directories.
     others: Vec<(String, PathBuf)>,
@@ -63,8 +63,8 @@ impl PbsStore {
     /// Reads what the configuration file `config` says of the store in the directory `store`; `None` if it does not
     /// know it.
     ///
-    /// Errors: `Busy` if the store is in a maintenance mode in which nobody may use it; `Unsupported` for a mode, or a
-    /// backend, that is not known; `Format`, with the line; `Limit` for a file that is too long; `NotFound`, `Io`.
+    /// Errors: `Busy` if the store is in a maintenance mode that allows no use; `Unsupported` for a mode, or a backend,
+    /// that is not known; `Format`, with the line; `Limit` for a file that is too long; `NotFound`, `Io`.
     pub fn read(config: &Path, store: &Path) -> Result<Option<Self>> {
         let (file, size) = sys::open_regular(config)?;
         let text = sys::read_bounded(&file, size, PBS_CONFIG_MAX_SIZE);

@@ -7,8 +7,8 @@ use crate::error::{Error, Kind, Result};
 /// Most parts of a value: PBS knows a dozen.
 const MAX_PROPERTIES: usize = 64;
 
-/// Bytes of a line, at most: a path has up to 4095, and whatever else PBS writes less. What is kept of a line, and what
-/// is said of it, is so short that it need not be reserved first.
+/// Bytes of a line, at most: a path has up to 4095, and everything else that PBS writes is shorter. The parts of a line
+/// that are kept or put into messages are so short that they need not be reserved first.
 const MAX_LINE: usize = 5 << 10;
 
 /// A key and its value, and where they are.

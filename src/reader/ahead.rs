@@ -42,7 +42,7 @@ impl Steps {
     }
 }
 
-/// What a read wants of one chunk.
+/// The part of one chunk that a read wants.
 pub(super) struct Part<'a> {
     pub(super) number: usize,
     pub(super) chunk: ChunkInfo,
@@ -99,7 +99,7 @@ impl Reader {
     pub(super) fn worth_spreading(&self, first: usize, within: u64, len: usize) -> Option<usize> {
         let chunk = |i| self.index.chunk(i);
         let end_of_read = chunk(first)?.start.saturating_add(within).saturating_add(len as u64);
-        // The chunk behind the read, without a look at those in between where there is none.
+        // The number of the chunk behind the read. Where the read ends in its first chunk, no search is needed.
         let next = match chunk(first)?.end {
             end if end >= end_of_read => first + 1,
             _ => self.index.chunk_from_offset(end_of_read - 1)?.0 + 1,
@@ -134,8 +134,8 @@ impl Reader {
 
     /// Reads `parts`, and loads the chunks behind them as far as `end`, on several threads.
     ///
-    /// Errors: the first in the order of the parts. What fails ahead of them is not known of: it is tried again when
-    /// its turn comes.
+    /// Errors: the first in the order of the parts. A failure ahead of the parts is dropped: the chunk is loaded again
+    /// when its turn comes.
     pub(super) fn spread(&self, mut parts: Parts<'_>, end: usize) -> Result<()> {
         let ended = AtomicBool::new(false);
         crew::run(
@@ -161,7 +161,7 @@ impl Reader {
                     ended.store(true, Ordering::Relaxed);
                 }
                 if let Some(chunk) = job.ahead.filter(|chunk| !chunk.is_empty() && !self.is_zeros(chunk)) {
-                    // Whoever wants it will learn what is wrong with it.
+                    // The read that wants it will report the failure.
                     let _ = self.load(&chunk);
                 }
                 Ok(())

@@ -12,14 +12,14 @@ use crate::error::{Error, Kind, Result};
 use crate::index::RequiredForm;
 use crate::sys::HashSeed;
 
-/// What an entry takes besides its data, somewhat rounded up.
+/// Bytes that an entry takes besides its data, rounded up.
 const ENTRY: usize = 256;
 
 /// A chunk as it was decoded and checked.
 #[derive(Debug)]
 pub(super) struct Decoded {
     pub(super) data: Vec<u8>,
-    /// The key, if it was encrypted. Only who has that key may see it.
+    /// The key, if it was encrypted. Only readers with that key may see it.
     pub(super) opened_with: Option<Fingerprint>,
 }
 
@@ -30,17 +30,17 @@ impl Decoded {
     }
 }
 
-/// What is asked for. Only equal questions have one answer: that another source fails, or that another index claims
-/// another length, must not become this reader's failure.
+/// The key of an entry. Requests share an entry only if all of this is equal: a failure of another source, or another
+/// length in another index, must not become this reader's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Question {
     pub(super) digest: Digest,
     pub(super) len: u64,
     pub(super) required: Option<RequiredForm>,
     pub(super) key: Option<Fingerprint>,
-    /// What the key reads beside what PBS writes. A chunk that was opened so is shown to all who have the key.
+    /// Forms that the key reads besides PBS's own. All readers that have the key share the chunk.
     pub(super) tolerance: Tolerance,
-    /// The address of the source, which lives as long as somebody asks.
+    /// The address of the source, which lives as long as a request.
     pub(super) source: usize,
 }
 
@@ -57,7 +57,7 @@ struct State {
     flights: HashMap<Question, Arc<Flight>, HashSeed>,
 }
 
-/// A load that is under way, and whoever waits for it.
+/// A load that is under way, and the requests that wait for it.
 #[derive(Default)]
 struct Flight {
     outcome: Mutex<Option<Result<Arc<Decoded>>>>,
@@ -85,7 +85,7 @@ impl Cache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes that chunks which nobody has asked for yet may take.
+    /// Bytes for chunks that were loaded ahead and not asked for yet, at most.
     pub(super) fn max_ahead(&self) -> usize {
         self.max_bytes / 2
     }
@@ -100,9 +100,9 @@ impl Cache {
         self.state().chunks.get(digest).cloned()
     }
 
-    /// The chunk, from here or else by `load`. One of all who ask the same runs it; the others wait, and get what it
-    /// gets, the error too. Besides, a buffer that nobody needs any more, if there is one. A load that finds no memory
-    /// gets that of all chunks, and runs again.
+    /// The chunk, from the cache or else by `load`, and a buffer that is no longer needed, if there is one. Of several
+    /// equal requests one runs `load`; the others wait for its result, an error too. If memory runs out, all chunks are
+    /// dropped and `load` runs again.
     ///
     /// No lock is held while `load` runs.
     pub(super) fn get_or_load(

@@ -2,9 +2,9 @@
 //!
 //! # Contract
 //!
-//! - What is read has been checked as a restore checks it, whether it was loaded for this call or kept by a [`Cache`].
-//!   A cache knows of a chunk only what was proved of its digest; form and length are compared for each reader.
-//! - A chunk is loaded once for all who want it at the same time, and no lock is held meanwhile.
+//! - Data is checked as a restore checks it, whether it was loaded for this call or kept by a [`Cache`]. A cache knows
+//!   of a chunk only what was proved of its digest; form and length are compared for each reader.
+//! - A chunk is loaded once for all requests at the same time, and no lock is held meanwhile.
 //! - Chunks of zeros are neither loaded nor kept. Zeros that stand for a bad chunk are not kept.
 //! - A read of several chunks loads them side by side, and one that goes on where others have been the next ones too,
 //!   if the cache has room for them. No thread outlives the call; `on_bad` is called on the caller's, in order.
@@ -39,7 +39,7 @@ const MAX_IDLE: usize = 16;
 pub struct ReaderOptions {
     /// Do not compare the csum in the header of the index with its entries.
     pub any_csum: bool,
-    /// What opens encrypted chunks.
+    /// The key for encrypted chunks.
     pub key: Option<Arc<CryptKey>>,
     /// Read bad chunks as zeros, after telling, each time; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
@@ -106,8 +106,8 @@ impl Reader {
     /// Fills `out` with the bytes from `offset` on, as far as the file has them, and gives how many these are: 0 at the
     /// end and behind it.
     ///
-    /// Errors: those of [`Loader::load`], with the chunk's digest and its offset in the file. What `out` has then means
-    /// nothing.
+    /// Errors: those of [`Loader::load`], with the chunk's digest and its offset in the file. The content of `out` is
+    /// then undefined.
     pub fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
         let Some((first, within)) = self.index.chunk_from_offset(offset) else { return Ok(0) };
         let room = usize::try_from(self.size() - offset).map_or(out.len(), |left| left.min(out.len()));

@@ -49,9 +49,9 @@ pub struct RestoreOptions {
     pub sparse: bool,
     /// Whether a file that is written by its path is brought to the disk: unless this is [`SyncLevel::None`].
     pub sync: SyncLevel,
-    /// What opens encrypted chunks.
+    /// The key for encrypted chunks.
     pub key: Option<Arc<CryptKey>>,
-    /// Put zeros in the place of chunks that cannot be had, after telling; by default such a chunk is a failure.
+    /// Put zeros in the place of chunks that cannot be loaded, after telling; by default such a chunk is a failure.
     pub on_bad: Option<OnBad>,
     /// Told how far a restore is: `done` and `total` count its chunks, `bytes` what has been given out.
     pub progress: Option<OnProgress>,
@@ -146,7 +146,7 @@ impl Restorer {
 
     /// As [`Restorer::restore`], for `length` bytes from `offset`, or fewer if the file ends before.
     ///
-    /// No bytes are always there: then nothing is looked at.
+    /// A range of no bytes is always there: nothing is looked at for it.
     ///
     /// Errors: as [`Restorer::restore`]; `Argument` if `offset` is not in the file.
     pub fn restore_range(&mut self, index: &Index, offset: u64, length: u64, sink: &mut Sink<'_>) -> Result<()> {
@@ -182,7 +182,7 @@ impl Restorer {
         self.write_file(index, None, path)
     }
 
-    /// As [`Restorer::restore_range`], to a file of nothing else, as [`Restorer::restore_file`] writes it.
+    /// As [`Restorer::restore_range`], to a file that has nothing else, as [`Restorer::restore_file`] writes it.
     ///
     /// Errors: as both.
     pub fn restore_range_file(&mut self, index: &Index, offset: u64, length: u64, path: &Path) -> Result<()> {
@@ -247,7 +247,7 @@ impl Restorer {
             },
             ended: AtomicBool::new(false),
         };
-        // A source that is the caller's gets no question before the answer to the one before has been used.
+        // A source for the caller's thread alone is asked for the next chunk only after the last one has been used.
         let mut queue = Queue::new(part.chunks.clone(), loaders.len(), !source.is_for_any_thread());
         let max_jobs = MAX_AHEAD * loaders.len();
         crew::run(

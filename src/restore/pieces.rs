@@ -46,12 +46,12 @@ pub(super) enum Target<'a> {
 pub(super) struct Batch {
     chunks: Range<usize>,
     buffers: Vec<ChunkBuffer>,
-    /// Of each chunk, as far as it was looked at: what comes behind a failure that ends the restore is not.
+    /// The states of the chunks; none behind a failure that ends the restore.
     states: Vec<ChunkState>,
     was_short: bool,
 }
 
-/// What has become of a chunk.
+/// The state of a chunk.
 enum ChunkState {
     /// Its data is in this buffer, and still to be written.
     Data(usize),
@@ -106,7 +106,7 @@ impl Queue {
     /// Takes the chunks of the next batch.
     fn take(&mut self, index: &Index) -> Range<usize> {
         let first = self.next.start;
-        // What is left is shared out evenly at the end.
+        // At the end, the chunks that are left are shared out evenly.
         let wanted = self.next.len().div_ceil(self.threads).min(GROUP);
         let mut size = 0_u64;
         while let Some(chunk) = self.next.clone().next().and_then(|i| index.chunk(i)) {
@@ -130,12 +130,12 @@ pub(super) struct RestoreRun<'a> {
     pub(super) part: &'a Part,
     pub(super) required_form: Option<RequiredForm>,
     pub(super) on_bad: Option<&'a OnBad>,
-    /// What knows zeros, if they need not be loaded.
+    /// Tells chunks of zeros, if these need not be loaded.
     pub(super) zeros: Option<&'a Zeros>,
     pub(super) buffers: &'a IdleBuffers,
     /// `None`: the caller's thread writes.
     pub(super) region: Option<&'a Region<'a>>,
-    /// Something has failed for good: what comes behind it is not needed.
+    /// A failure has ended the restore: the chunks behind it are not needed.
     pub(super) ended: AtomicBool,
 }
 
@@ -152,8 +152,8 @@ impl RestoreRun<'_> {
         }
     }
 
-    /// Loads, checks and decodes the chunks of a batch, and writes them if that is for any thread. What fails is in the
-    /// batch: what comes before it is to be given out first.
+    /// Loads, checks and decodes the chunks of a batch, and writes them if any thread may write. A failure is kept in
+    /// the batch: the chunks before it are given out first.
     ///
     /// Errors: those of `pause`; `NoMemory`, after which it may begin again.
     pub(super) fn run(&self, loader: &mut Loader, batch: &mut Batch, pause: &mut Pause<'_>) -> Result<()> {
@@ -253,7 +253,7 @@ impl RestoreRun<'_> {
         Ok(true)
     }
 
-    /// Gives out what has become of a batch, on the caller's thread, and counts it in `written` and `progress`.
+    /// Gives out the chunks of a batch, on the caller's thread, and counts them in `written` and `progress`.
     pub(super) fn deliver(
         &self,
         target: &mut Target<'_>,
@@ -298,7 +298,7 @@ impl RestoreRun<'_> {
         }
     }
 
-    /// What is wanted of a chunk's data.
+    /// The part of a chunk's data that is wanted.
     fn data<'a>(&self, chunk: &ChunkInfo, buffer: &'a ChunkBuffer) -> Piece<'a> {
         let (start, end) = self.wanted(chunk);
         Piece::Data(&buffer.data()[(start - chunk.start) as usize..(end - chunk.start) as usize])

@@ -82,7 +82,7 @@ mod x86 {
     const GROUP: usize = 16;
     const BLOCK: usize = 256;
 
-    /// What a block needs of those before it.
+    /// The values that a block needs from those before it.
     struct State {
         /// The table's values, of which the last four lanes are yet to leave.
         entered: [__m512i; 16],

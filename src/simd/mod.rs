@@ -1,4 +1,4 @@
-//! What a processor has beyond the portable code: forms of the inner loops that are chosen at run time.
+//! Forms of the inner loops for features of processors, chosen at run time.
 //!
 //! Each takes slices and tables alone and has a portable twin in the module that uses it, whose results it equals.
 

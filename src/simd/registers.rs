@@ -1,7 +1,7 @@
 //! Clearing the vector registers.
 //!
-//! What is in them after work on a key gets into memory later: the loader stores them all when it binds a function, and
-//! the system when it delivers a signal.
+//! Their content after work on a key gets into memory later: the loader stores all registers when it binds a function,
+//! and the system when it delivers a signal.
 
 /// Fills every vector register with zeros.
 pub(crate) fn clear() {
@@ -84,7 +84,7 @@ mod x86 {
     mod tests {
         use super::*;
 
-        /// What is in registers 1 and 14.
+        /// The content of registers 1 and 14.
         fn look() -> [u64; 4] {
             let mut found = [1; 4];
             // SAFETY: it stores the registers into the array.

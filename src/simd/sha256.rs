@@ -3,7 +3,7 @@
 //! `sha256rnds2` does two of the 64 rounds of a block, and needs the result of the one before: a single message waits
 //! four cycles for each (Zen 4), while the processor could begin others. Interleaved, the blocks of other messages do.
 
-/// What is hashed at a time.
+/// Bytes that are hashed at a time.
 pub type Block = [u8; 64];
 
 /// The hash of the blocks so far: the eight words `a` to `h`.

@@ -1,10 +1,10 @@
-//! Which failures are the chunk's own, and what is made of them.
+//! Which failures are the chunk's own, and whether to go on after one.
 
 use crate::callback::Callback;
 use crate::error::{Error, Kind, Result};
 use crate::index::ChunkInfo;
 
-/// A chunk whose data cannot be had.
+/// A chunk that cannot be loaded.
 #[derive(Debug, Clone, Copy)]
 pub struct BadChunk<'a> {
     /// Its number in the index, from 0.

@@ -13,7 +13,7 @@ pub type Get = dyn Fn(&Digest, &mut [u8]) -> Result<usize> + Send + Sync;
 /// Room that the first question offers: most chunks of a small average fit.
 const FIRST_ROOM: usize = 256 << 10;
 
-/// Chunks that a callback gives. Nothing that it says is believed.
+/// Chunks that a callback gives. Nothing that it gives is trusted.
 pub struct CallbackSource {
     get: Box<Get>,
     is_for_any_thread: bool,

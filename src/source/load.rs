@@ -16,14 +16,14 @@ use crate::limits::{blob_len, max_encoded_len};
 /// Chunks that are proved together, at most: as many as are hashed side by side.
 pub const GROUP: usize = 3;
 
-/// Where the data of a chunk is; used again for the next.
+/// The data of a chunk, in memory that is used again for the next.
 #[derive(Default)]
 pub struct ChunkBuffer {
     bytes: Vec<u8>,
     /// The data is what is behind this.
     start: usize,
     encrypted: bool,
-    /// What the data's digest should be.
+    /// The digest that the data should have.
     digest: Option<Digest>,
 }
 
@@ -85,8 +85,8 @@ impl Loader {
         Ok((data, form.encrypted))
     }
 
-    /// As [`Loader::load`], into `buffer`, but for the digest, which [`Loader::prove`] compares: until then the data is
-    /// not to be used.
+    /// As [`Loader::load`], into `buffer`, without comparing the digest: the data must not be used before
+    /// [`Loader::prove`] has done that.
     ///
     /// Errors: as [`Loader::load`].
     pub fn load_unproved(

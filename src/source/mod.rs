@@ -1,4 +1,4 @@
-//! Where chunks come from, and what stands between a source and whoever uses its data (docs/format.md, 9.3, 9.5).
+//! Sources of chunks, and the checks between a source and the users of its data (docs/format.md, 9.3, 9.5).
 //!
 //! # Contract
 //!

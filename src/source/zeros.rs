@@ -16,8 +16,8 @@ const STEP: usize = 4096;
 
 /// The digests of zeros of every length.
 ///
-/// In a dynamic index nearly every chunk has a length of its own. So it is not digests that are remembered but states
-/// of the hash on the way, up to the greatest length that was asked for.
+/// In a dynamic index nearly every chunk has a length of its own. So states of the hash on the way are remembered, up
+/// to the greatest length that was asked for, and not digests.
 #[derive(Default)]
 pub struct Zeros {
     /// The key that encrypted zeros have their names from.
@@ -32,7 +32,7 @@ impl Zeros {
         Zeros { key, states: RwLock::default() }
     }
 
-    /// Whether `chunk`, of the form that is required, is by its digest nothing but zeros, if any.
+    /// Whether `chunk`, of the form that is `required` if there is one, is zeros by its digest.
     pub fn has(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> bool {
         let Ok(len) = blob_len(chunk.len()) else { return false };
         let hashed = self.hashed(len);

@@ -8,7 +8,7 @@ use crate::index::Index;
 use crate::name::Group;
 use crate::tree::SnapshotInfo;
 
-/// What is counted for one snapshot, or for all indexes that are in none.
+/// The counts of one snapshot, or of all indexes outside snapshots.
 #[derive(Clone)]
 struct Row {
     group: usize,
@@ -21,7 +21,7 @@ struct Row {
     sizes: [u64; SIZE_CLASSES],
 }
 
-/// What is counted for one group, or for all that is in none.
+/// The counts of one group, or of all that is in none.
 #[derive(Clone, Default)]
 struct Column {
     described: Described,
@@ -31,8 +31,8 @@ struct Column {
     place: Option<u8>,
 }
 
-/// The sums. Indexes are added snapshot by snapshot and these group by group, so that of a chunk it takes only the last
-/// that had it to know whether it is new to this one.
+/// The sums. Indexes are added snapshot by snapshot, and snapshots group by group, so that the last snapshot that had a
+/// chunk tells whether the chunk is new to this one.
 pub(super) struct StatsBuilder {
     exact: bool,
     groups: Vec<Group>,
@@ -62,7 +62,7 @@ impl Sum {
 impl Described {
     fn add(&mut self, other: &Described) {
         self.indexes += other.indexes;
-        // What headers say need not be there.
+        // Headers may say more than there is.
         self.logical_size = self.logical_size.saturating_add(other.logical_size);
         self.references += other.references;
         self.blobs += other.blobs;
@@ -110,12 +110,12 @@ impl StatsBuilder {
         Ok(StatsBuilder { exact, groups, snapshots, rows, columns, row, broken: (0, 0) })
     }
 
-    /// What is added from here on belongs to this directory.
+    /// Begins a directory: what is added next belongs to it.
     pub(super) fn begin(&mut self, dir: &IndexDir) {
         self.row = dir.snapshot.unwrap_or(self.snapshots.len());
         self.rows[self.row].described.add(&Described {
             unreadable: dir.unreadable,
-            // A blob that is in no snapshot is nobody's.
+            // A blob outside snapshots does not count.
             blobs: if dir.snapshot.is_some() { dir.blobs } else { 0 },
             blob_size: if dir.snapshot.is_some() { dir.blob_len } else { 0 },
             ..Described::default()

@@ -31,14 +31,14 @@ pub(super) struct IndexDir {
     pub(super) unreadable: u64,
 }
 
-/// What statistics are made of.
+/// The groups, snapshots and directories that statistics count.
 pub(super) struct Inventory {
     pub(super) groups: Vec<Group>,
     /// Each with the number of its group; group by group, the oldest of each first.
     pub(super) snapshots: Vec<(usize, SnapshotInfo)>,
     /// The snapshots in this order, then the other directories by path.
     pub(super) dirs: Vec<IndexDir>,
-    /// Nothing in the place of a group, a snapshot or what is above them could not be seen.
+    /// Everything in the place of a group, a snapshot or a directory above these could be seen.
     pub(super) complete: bool,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn find(tree: &Tree, progress: &mut Progress) -> Result<Inventory> {
     })?;
     let mut dirs = finder.dirs;
     dirs.iter_mut().for_each(|dir| dir.indexes.sort_unstable());
-    // What is noted for one path is added up, in whatever order.
+    // Entries of one path are added up, in any order.
     dirs.sort_unstable_by(|a, b| {
         let order = |dir: &IndexDir| dir.snapshot.unwrap_or(usize::MAX);
         order(a).cmp(&order(b)).then_with(|| a.path.cmp(&b.path))
@@ -90,7 +90,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// What counts for the directory `path`.
+    /// The entry of the directory `path`.
     fn dir_at(&mut self, path: &[u8]) -> Result<&mut IndexDir> {
         if self.dirs.last().is_none_or(|last| last.path != path) {
             let snapshot = self.snapshots.get(path).copied();

@@ -3,8 +3,8 @@
 //! # Contract
 //!
 //! - The indexes alone say what is described, how it is cut, and what is shared. What the chunks take on the disk,
-//!   which of them are missing, and which nobody needs is looked up when it is asked for: one stat for each file of a
-//!   chunk.
+//!   which of them are missing, and which no index needs is looked up only when it is asked for: one stat for each file
+//!   of a chunk.
 //! - Nothing is locked: what comes or goes meanwhile is counted or not. A backup that is under way has no index yet, so
 //!   that its chunks count as unreferenced.
 //! - An index that cannot be read brings a notice and is counted as such; it is in no other number.
@@ -33,7 +33,7 @@ use find::{IndexDir, find, left_out, may_be_left_out};
 use set::ChunkSet;
 
 /// Sizes of chunks are counted by powers of two: number `i` counts those from 2^i to 2^(i+1) - 1 bytes, the first also
-/// those of none, the last, as no chunk is larger, those of 2^27.
+/// those of no bytes, the last only those of 2^27, since no chunk is larger.
 pub const SIZE_CLASSES: usize = BLOB_MAX_SIZE.ilog2() as usize + 1;
 
 /// How many groups are compared with one another; where there are more, those with the longest indexes.
@@ -48,7 +48,7 @@ pub struct Sum {
     pub size: u64,
     /// Bytes of their files; 0 if these were not looked at.
     pub stored_size: u64,
-    /// How many of them are not in the store; 0 if nobody has looked.
+    /// How many of them are not in the store; 0 if the files were not looked at.
     pub missing_chunks: u64,
     /// Bytes of the data of those.
     pub missing_size: u64,
@@ -59,7 +59,7 @@ pub fn dedup_factor(logical_size: u64, stored_size: u64) -> f64 {
     if stored_size == 0 { 1.0 } else { logical_size as f64 / stored_size as f64 }
 }
 
-/// What indexes and blobs say by themselves, whatever they share.
+/// The sums over indexes and blobs, whatever chunks they share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Described {
     /// Indexes.
@@ -83,13 +83,13 @@ pub struct SnapshotStats {
     pub info: SnapshotInfo,
     /// The number of its group.
     pub group: usize,
-    /// What it describes.
+    /// The data that it describes.
     pub described: Described,
     /// Its chunks.
     pub used: Sum,
-    /// Those that nothing else has.
+    /// The chunks that nothing else has.
     pub own: Sum,
-    /// Those that no older snapshot of the store has.
+    /// The chunks that no older snapshot of the store has.
     pub new: Sum,
     /// How many of its chunks are of each class of size.
     pub sizes: [u64; SIZE_CLASSES],
@@ -104,26 +104,26 @@ pub struct GroupStats {
     pub snapshots: u64,
     /// Times of its oldest and its newest, if it has any.
     pub times: Option<(i64, i64)>,
-    /// What they describe.
+    /// The data that they describe.
     pub described: Described,
     /// The chunks of all of them.
     pub used: Sum,
-    /// Those that nothing else has.
+    /// The chunks that nothing else has.
     pub own: Sum,
 }
 
 /// The numbers of the whole store.
 #[derive(Debug, Clone, Default)]
 pub struct TotalStats {
-    /// What all indexes describe, those outside of snapshots too.
+    /// The data that all indexes describe, those outside of snapshots too.
     pub described: Described,
-    /// What those outside of snapshots do.
+    /// The data that indexes outside of snapshots describe.
     pub others: Described,
     /// The chunks of all.
     pub used: Sum,
-    /// Those that several snapshots have.
+    /// The chunks that several snapshots have.
     pub shared: Sum,
-    /// Those that several groups have.
+    /// The chunks that several groups have.
     pub across_groups: Sum,
     /// How many chunks are of each class of size.
     pub sizes: [u64; SIZE_CLASSES],
@@ -131,7 +131,7 @@ pub struct TotalStats {
     pub size_bytes: [u64; SIZE_CLASSES],
     /// Chunks in the store that no index names, and bytes of their files.
     pub unreferenced: (u64, u64),
-    /// Files in the place of chunks that are none, set aside as bad or too short, and their bytes.
+    /// Files in the place of chunks that are set aside as bad or too short to be chunks, and their bytes.
     pub broken: (u64, u64),
 }
 

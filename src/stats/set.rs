@@ -9,10 +9,10 @@ use crate::sys::HashSeed;
 /// No snapshot.
 pub(super) const NOBODY: u32 = u32::MAX;
 
-/// Who has a chunk.
+/// How many snapshots have a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Users {
-    /// One snapshot, or nobody.
+    /// One snapshot at most.
     One,
     /// Several snapshots of one group.
     Snapshots,
@@ -20,14 +20,14 @@ pub(super) enum Users {
     Groups,
 }
 
-/// What is known of a chunk. Its 60 bytes are most of what statistics need.
+/// The counts of a chunk. Its 60 bytes are most of the memory that statistics need.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunk {
     pub(super) digest: Digest,
     /// Bytes of its data, by the first index that has it.
     pub(super) size: u32,
-    /// Bytes of its file; 0 if there is none, or if nobody has looked. A longer one than fits is no chunk that can be
-    /// read.
+    /// Bytes of its file; 0 if it is missing, or was not looked at. A file that is too long for this cannot be read as
+    /// a chunk.
     pub(super) stored: u32,
     /// The snapshot that had it first, by time; [`NOBODY`] if no index has it.
     pub(super) first: u32,
@@ -58,7 +58,7 @@ impl ChunkSet {
         &self.chunks
     }
 
-    /// The chunk of this name; one that nobody has, if it was not there.
+    /// The chunk of this name; a new one without users if it was not there.
     ///
     /// Errors: `NoMemory`; `Limit` for more chunks than 32 bits count.
     pub(super) fn entry(&mut self, digest: &Digest) -> Result<&mut Chunk> {

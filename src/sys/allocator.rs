@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use super::reserve::Reserve;
 use super::{secret, set_aside};
 
-/// The allocator of all Rust code in the library. What the host and zstd allocate does not pass through it.
+/// The allocator of all Rust code in the library. Allocations of the host and of zstd do not pass through it.
 struct Allocator;
 
 #[global_allocator]
@@ -84,7 +84,7 @@ fn spare(layout: Layout) -> *mut u8 {
 ///
 /// # Safety
 ///
-/// It has `size` bytes, which nobody uses any more.
+/// It has `size` bytes, which are no longer in use.
 unsafe fn wipe(block: *mut u8, size: usize) {
     // SAFETY: the caller's; bytes that were never written may be taken for any, as they are only written.
     unsafe { slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), size) }.zeroize();

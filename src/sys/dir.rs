@@ -1,8 +1,7 @@
 //! An open directory and what is done below it.
 //!
-//! Whatever lies below a store is opened by [`open_at`], which follows no link, and a file only by
-//! [`Dir::checked_file`] after that, which takes nothing but a regular one. What a caller has named is opened by
-//! [`open_named`].
+//! Everything below a store is opened by [`open_at`], which follows no link. A file also passes [`Dir::checked_file`],
+//! which takes only a regular one. Paths that a caller has named are opened by [`open_named`].
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -22,7 +21,7 @@ pub struct Dir {
     path: PathBuf,
 }
 
-/// What sort of file a name stands for.
+/// The kind of file that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -36,7 +35,7 @@ pub enum FileKind {
 /// The facts of a file that matter here.
 #[derive(Debug, Clone, Copy)]
 pub struct Stat {
-    /// What sort of file it is.
+    /// Its kind.
     pub kind: FileKind,
     /// It is a symbolic link that was not followed.
     pub is_link: bool,
@@ -48,7 +47,7 @@ pub struct Stat {
     pub mtime: i64,
     /// Permission bits.
     pub mode: u32,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
     /// The file system that it is in.
     pub device: u64,
@@ -115,7 +114,7 @@ impl Dir {
         Ok(Dir { fd, path: path.to_path_buf() })
     }
 
-    /// Opens the directory `name` itself; `None` if there is none.
+    /// Opens the directory `name` itself; `None` if it is missing.
     ///
     /// Errors: `Format` if it is a link, or no directory; `Io`.
     pub fn open_dir(&self, name: &CStr) -> Result<Option<Self>> {
@@ -193,7 +192,7 @@ impl Dir {
         self.stat_with(name, 0)
     }
 
-    /// The facts of `name` itself; `None` if it is not there, for want of a directory in its path also.
+    /// The facts of `name` itself; `None` if it, or a directory in its path, is missing.
     pub fn lstat(&self, name: &CStr) -> Result<Option<Stat>> {
         match self.stat_with(name, libc::AT_SYMLINK_NOFOLLOW) {
             Err(error) if error.errno() == Some(libc::ENOTDIR) => Ok(None),
@@ -320,7 +319,7 @@ impl Dir {
         self.unlink_with(name, libc::AT_REMOVEDIR)
     }
 
-    /// Removes the directory `name` if it is empty; false if it is not. None is as good.
+    /// Removes the directory `name` if it is empty; false if it is not, and true if it is missing.
     pub fn remove_empty_dir(&self, name: &CStr) -> Result<bool> {
         match self.remove_dir(name) {
             Err(error) if error.errno().is_some_and(|errno| [libc::ENOTEMPTY, libc::EEXIST].contains(&errno)) => {
@@ -363,8 +362,8 @@ impl Dir {
         checked_regular(file.into(), &|| self.join(name))
     }
 
-    /// The error of doing `action` to `name`, where a regular file belongs: `Format` if it says that there is none, but
-    /// something else.
+    /// The error of doing `action` to `name`, where a regular file belongs: `Format` if the error means that something
+    /// else is there.
     pub(super) fn file_error(&self, action: &str, name: &CStr, source: &io::Error) -> Error {
         match source.raw_os_error() {
             Some(libc::ELOOP | libc::ENXIO | libc::EISDIR) => not_regular(&self.join(name)),
@@ -469,7 +468,7 @@ pub(super) fn stat_fd(fd: &impl AsFd) -> io::Result<Stat> {
     fstat(fd).map(|raw| Stat::from_raw(&raw))
 }
 
-/// What the system says of an open file.
+/// The facts that the system gives about an open file.
 pub(super) fn fstat(fd: &impl AsFd) -> io::Result<libc::stat> {
     let mut raw = MaybeUninit::uninit();
     // SAFETY: `raw` has room for the structure.
@@ -492,7 +491,7 @@ pub(super) fn is_root() -> bool {
 }
 
 impl Owner {
-    /// Whom new files below a directory of this owner must be given to: root's files would shut the owner out.
+    /// The owner that new files below a directory of this owner must get: files of root would shut the owner out.
     pub fn for_new_files(self) -> Option<Owner> {
         let own = Owner { uid: 0, gid: 0 };
         (is_root() && self != own).then_some(self)

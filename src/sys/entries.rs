@@ -11,7 +11,7 @@ use super::reserve;
 use crate::error::{Error, Result};
 
 impl Dir {
-    /// What is in the directory, in no order, without `.` and `..`.
+    /// The entries of the directory, in no order, without `.` and `..`.
     pub fn entries(&self) -> Result<DirEntries> {
         let error = |source: io::Error| Error::io("list", self.path(), &source);
         // Opened anew: a copy of the descriptor would share its position with other listings.
@@ -33,7 +33,7 @@ impl Dir {
         self.entries().map(DirNames)
     }
 
-    /// What sort of file `entry` is, a link being none of its target's; `None` if it is gone.
+    /// The kind of the file `entry`, of a link itself and not of its target; `None` if it is gone.
     pub fn kind_of(&self, entry: &DirEntry) -> Result<Option<FileKind>> {
         match entry.kind {
             Some(kind) => Ok(Some(kind)),
@@ -49,11 +49,11 @@ pub struct DirEntry {
     pub name: CString,
     /// Its number in the file system.
     pub inode: u64,
-    /// What sort of file it is, links not followed, where the file system says so; see [`Dir::kind_of`].
+    /// Its kind, links not followed, where the file system says so; see [`Dir::kind_of`].
     kind: Option<FileKind>,
 }
 
-/// What is in a directory; see [`Dir::entries`].
+/// The entries of a directory; see [`Dir::entries`].
 #[derive(Debug)]
 pub struct DirEntries {
     stream: NonNull<libc::DIR>,

@@ -45,9 +45,9 @@ impl CallerFd<'_> {
             .map_err(|source| Error::os("read", &format!("from descriptor {fd}"), &source))
     }
 
-    /// Waits until there is something to read, or an end or an error, and calls `pause` meanwhile, once at least: what
-    /// always has a little must not hold it up. A regular file always has, and what cannot be read at all says so when
-    /// it is.
+    /// Waits until there is something to read, or an end or an error, and calls `pause` meanwhile, once at least, so
+    /// that a steady trickle of input does not hold it up. A regular file always has input, and a descriptor that
+    /// cannot be read fails when it is read.
     ///
     /// Errors: those of `pause`.
     pub fn await_input(&self, pause: &mut dyn FnMut() -> Result<()>) -> Result<()> {

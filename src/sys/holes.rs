@@ -11,7 +11,7 @@ use crate::error::Result;
 /// Asking moves the descriptor; it is put back at the end.
 #[derive(Debug)]
 pub struct Holes<'a> {
-    /// `None`: the file system does not tell, and there are none.
+    /// `None` if the file system does not tell: then no holes are known.
     position: Option<Position<'a>>,
     fd: CallerFd<'a>,
     /// The extent that was asked for last, if it is a hole, else empty.

@@ -62,7 +62,7 @@ impl LockFile {
         Ok(LockFile { file, refused })
     }
 
-    /// Whether `name` is still this file: a lock on one that has been removed keeps nobody out.
+    /// Whether `name` is still this file: a lock on a removed file keeps no other process out.
     pub fn is_still(&self, dir: &Dir, name: &CStr) -> Result<bool> {
         has_name(self.file.as_fd(), dir, name)
     }
@@ -110,19 +110,19 @@ fn open_existing(dir: &Dir, name: &CStr) -> io::Result<(File, Option<i32>)> {
     }
 }
 
-/// A file or directory that is locked. Dropping it lets go, but for a forked child, which shares the parent's lock.
+/// A file or directory that is locked. Dropping it unlocks, except in a forked child, which shares the parent's lock.
 #[derive(Debug)]
 pub struct Flock {
     fd: OwnedFd,
     process: ProcessMark,
 }
 
-/// That somebody else holds the lock on what is at `path`.
+/// The error that another process holds the lock on the file at `path`.
 pub fn busy(path: &Path) -> Error {
     Error::at(Kind::Busy, path, "is locked: another program is using it")
 }
 
-/// What came of an attempt to take a lock.
+/// The result of an attempt to take a lock.
 #[derive(Debug)]
 pub enum Attempt {
     /// It is held.
@@ -131,7 +131,7 @@ pub enum Attempt {
     Held,
     /// There is nothing of that name.
     Missing,
-    /// What was locked has no longer the name: it was removed, or replaced by another.
+    /// The file that was locked no longer has the name: it was removed, or replaced by another.
     Replaced,
 }
 
@@ -162,15 +162,15 @@ impl Flock {
             give_to(&file, owner).map_err(|source| dir.error("change the owner of", name, &source))?;
         }
         if stat.mode != LOCK_FILE_MODE {
-            // The umask has taken from it. Somebody else's file is as he wants it.
-            // SAFETY: plain call on an owned descriptor.
+            // The umask has taken from it. A file of another owner keeps its mode. SAFETY: plain call on an owned
+            // descriptor.
             let _ = retry(|| unsafe { libc::fchmod(file.as_raw_fd(), LOCK_FILE_MODE) });
         }
         Self::take(dir, name, file.into(), mode)
     }
 
-    /// Locks `fd`, which was opened as `name` in `dir`, and looks whether the name still stands for it: a lock on what
-    /// has been removed or replaced keeps nobody out.
+    /// Locks `fd`, which was opened as `name` in `dir`, and checks that the name still stands for it: a lock on a file
+    /// that has been removed or replaced keeps no other process out.
     fn take(dir: &Dir, name: &CStr, fd: OwnedFd, mode: LockMode) -> Result<Attempt> {
         let operation = match mode {
             LockMode::Shared => libc::LOCK_SH,
@@ -193,8 +193,8 @@ impl Flock {
 impl Drop for Flock {
     fn drop(&mut self) {
         if self.process.is_here() {
-            // Closing would do, but for a child that has inherited the descriptor.
-            // SAFETY: plain call on an owned descriptor; what it could not unlock is unlocked by closing.
+            // Closing is not enough if a child process has inherited the descriptor. SAFETY: plain call on an owned
+            // descriptor; if it fails, closing unlocks.
             unsafe { libc::flock(self.fd.as_raw_fd(), libc::LOCK_UN) };
         }
     }

@@ -18,7 +18,7 @@ const MAX_LINKS: usize = 40;
 /// Permissions of a file's group.
 const GROUP_BITS: u32 = 0o070;
 
-/// What a path for output leads to.
+/// The target of a path for output.
 #[derive(Debug)]
 pub enum Destination {
     /// A descriptor of this process, named as /dev/stdout, /dev/fd/N or /proc/self/fd/N.
@@ -95,7 +95,7 @@ impl Output {
         }
     }
 
-    /// What a link below /proc stands for, which need not have a path: a pipe, say.
+    /// The target of a link below /proc, which need not have a path: a pipe, say.
     fn of_other_process(dir: Dir, name: CString, path: &Path) -> Result<Self> {
         match dir.stat(&name)? {
             Some(stat) if stat.kind == FileKind::Other => Ok(Output { dir, name, existing: Some(stat) }),
@@ -202,8 +202,8 @@ impl Output {
         Error::at(kind, &self.path(), why)
     }
 
-    /// The mode of a file that is to have `mode` if it is new: what replaces another is nobody else's until it has the
-    /// other's permissions.
+    /// The mode of a file that is to have `mode` if it is new. A file that replaces another is its owner's alone until
+    /// it gets the other's permissions.
     fn first_mode(&self, mode: u32) -> u32 {
         if self.existing.is_some() { mode & 0o600 } else { mode }
     }
@@ -219,14 +219,14 @@ impl Output {
     }
 
     /// Gives `file`, if it replaces another, the permissions of that, of those in `allowed`, and its owner and group as
-    /// far as this process may; but neither set-user-id nor the like: the content is not what they were given to. False
-    /// if it is new.
+    /// far as this process may; but neither set-user-id nor the like, which were given to the old content. False if it
+    /// is new.
     pub fn keep_permissions(&self, file: &TempFile<'_>, allowed: u32) -> Result<bool> {
         let Some(Stat { owner, mode, .. }) = self.existing else { return Ok(false) };
         let mode = mode & 0o777 & allowed;
         let result = match owner.for_new_files() {
             None if !file.take_group(owner)? => {
-                // Nobody of the group that it has instead may do more than everybody.
+                // The group that it has instead may do no more than everybody.
                 file.set_owner_and_mode(None, mode & !GROUP_BITS | mode & (mode << 3) & GROUP_BITS)
             }
             owner => file.set_owner_and_mode(owner, mode),
@@ -245,7 +245,7 @@ impl Output {
         Ok(InPlace { file, path, is_block_device: self.existing.is_some_and(|stat| stat.block_device.is_some()) })
     }
 
-    /// What stores have to do with the place where the file is.
+    /// What the directory of the file is to stores.
     fn surroundings(&self) -> Result<Surroundings> {
         let in_snapshot = self.dir.stat(c"index.json.blob")?.is_some();
         let resolved = self.dir().canonicalize().map_err(|source| Error::io("resolve", self.dir(), &source))?;
@@ -335,7 +335,7 @@ fn own_descriptor(parent: &Path, name: &CStr) -> Option<RawFd> {
     matches!(parts[..], [b"fd"] | [b"task", _, b"fd"]).then_some(number)
 }
 
-/// What the link `name` leads to; `None` if it is one of /proc, which need not lead to a path.
+/// The target of the link `name`; `None` for a link of /proc, which need not lead to a path.
 fn read_link(dir: &Dir, name: &CStr) -> Result<Option<PathBuf>> {
     let mut raw = MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: `raw` has room for the structure.

@@ -70,7 +70,7 @@ impl Drop for ProcessMark {
     }
 }
 
-/// The name of this machine; empty if it cannot be had.
+/// The name of this machine; empty if it is not known.
 pub fn host_name() -> String {
     let mut name = [0_u8; 256];
     // SAFETY: `name` is writable for its length, whose last byte stays zero.
@@ -82,7 +82,7 @@ pub fn host_name() -> String {
 /// Bytes of `/proc/self/stat`, at most: fifty numbers and the name of a program.
 const STAT_LEN: usize = 4096;
 
-/// When this process was started, in the system's ticks since it was; 0 if that cannot be had.
+/// When this process was started, in ticks since the system was; 0 if that is not known.
 pub fn process_start() -> u64 {
     // The name of the program, in brackets, may hold anything; the number is the twentieth behind it.
     let mut stat = Vec::new();

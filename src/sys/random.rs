@@ -20,10 +20,10 @@ pub fn random<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// What a hash table is seeded with, so that nobody can choose keys that collide: digests come from files that anybody
-/// may have written.
+/// The seed of a hash table, so that keys that collide cannot be chosen: digests come from files that anybody may have
+/// written.
 ///
-/// That of std panics where the kernel gives no randomness.
+/// The one of std panics where the kernel gives no randomness.
 #[derive(Debug, Clone)]
 pub struct HashSeed(DefaultHasher);
 

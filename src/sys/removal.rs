@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result, push};
 /// Bytes of a path above which messages name the directory that it leads through.
 const PATH_MAX: usize = 4096;
 
-/// What has been removed.
+/// The counts of what has been removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Files, links and the like.
@@ -32,7 +32,7 @@ impl Removed {
     }
 }
 
-/// What decides whether an entry of a directory can be removed.
+/// The facts that decide whether an entry of a directory can be removed.
 struct Traits {
     is_dir: bool,
     /// Something is mounted there, or a part of the file system of its own begins.
@@ -164,7 +164,7 @@ impl Dir {
             match self.lstat(&name)? {
                 Some(stat) if stat.kind == FileKind::Dir => {
                     self.check_entry(&name)?;
-                    // An empty one goes even where it could not be moved for want of permission.
+                    // An empty directory can be removed even where permissions do not allow moving it.
                     if !self.remove_empty_dir(&name)? {
                         self.rename_new_into(&name, top, &random_name()?)?;
                     }

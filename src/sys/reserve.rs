@@ -1,9 +1,9 @@
 //! Memory for small things while the system has none.
 //!
-//! Whatever grows with data, with a listing or with a size that is read from outside is reserved first, and an error if
-//! there is no memory. What is small and of a fixed size (a path, a handle, an error) is not: Rust ends the process
-//! when such an allocation fails. So these come out of memory that is set aside here when the system refuses, and the
-//! thread is told at its next step, [`check_memory`], which ends the call before the reserve does.
+//! Memory that grows with data, with a listing or with a size that is read from outside is reserved first, and a lack
+//! of it is an error. Small values of a fixed size (a path, a handle, an error) are not reserved, and Rust ends the
+//! process when such an allocation fails. So when the system refuses, they come out of memory that is set aside here,
+//! and the thread is told at its next step, [`check_memory`], which ends the call before the reserve is used up.
 
 use std::alloc::Layout;
 use std::cell::{Cell, UnsafeCell};
@@ -18,7 +18,7 @@ const SIZE: usize = 1 << 20;
 /// Bytes of the largest block: more can only be something that grows.
 pub(super) const MAX_BLOCK: usize = 32 << 10;
 
-/// What is given out is a number of these.
+/// The reserve is given out in units of this size.
 const GRANULE: usize = 64;
 const GRANULES: usize = SIZE / GRANULE;
 
@@ -36,8 +36,8 @@ thread_local! {
     static IS_TOLD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread still gets memory from the system. A call asks at each of its steps that can fail; whoever has
-/// been told that there is none may finish: it is not told again soon.
+/// Whether this thread still gets memory from the system. A call asks at each of its steps that can fail. A thread that
+/// has been told that there is none may finish its call: it is not told again soon.
 ///
 /// Errors: `NoMemory`.
 pub fn check_memory() -> Result<()> {

@@ -1,9 +1,9 @@
-//! Work on secrets, of which nothing is left in memory but what it gives back.
+//! Work on secrets that leaves nothing in memory but its result.
 //!
 //! Ciphers, hashes and parsers keep copies wherever the compiler and they see fit: in frames that they have left, in
-//! buffers that have grown, in vector registers that somebody stores later. None of them can be asked to clean up
-//! behind itself, so all of it is cleaned here: what such work frees is overwritten by the
-//! [allocator](super::allocator), and then the stack below it and the vector registers.
+//! buffers that have grown, in vector registers that are stored to memory later. None of them cleans up behind itself,
+//! so it is done here: the [allocator](super::allocator) overwrites what such work frees, and then the stack below it
+//! and the vector registers are overwritten.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -29,7 +29,7 @@ thread_local! {
 
 /// Does `work`, and leaves no trace of it on the stack, on the heap or in the vector registers, also when it panics.
 ///
-/// What it gives back passes through registers and the caller's frame: a secret in it must be behind a pointer, and be
+/// The result passes through registers and the caller's frame: a secret in it must be behind a pointer, and be
 /// overwritten when it is dropped.
 pub fn without_traces<T>(work: impl FnOnce() -> T) -> T {
     let _traces = Traces::begin();
@@ -102,7 +102,8 @@ mod tests {
     fn depth() -> usize {
         let area = MaybeUninit::<[u8; PAINTED]>::uninit();
         let bytes = black_box(&area).as_ptr().cast::<u8>();
-        // SAFETY: within the array. What is read is whatever calls before have left there, which is the point.
+        // SAFETY: within the array. The bytes that are read are those that earlier calls have left there, which is the
+        // point.
         let is_painted = |at: &usize| unsafe { bytes.add(*at).read_volatile() } == PAINT;
         let is_written = |at: &usize| (*at..at + BLOCK).filter(is_painted).count() < BLOCK - 2 * size_of::<usize>();
         PAINTED - (0..PAINTED).step_by(BLOCK).find(is_written).unwrap_or(PAINTED)

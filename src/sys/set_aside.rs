@@ -14,14 +14,14 @@ use crate::error::{Result, no_memory};
 
 thread_local! {
     /// Blocks that are set aside for this thread, and their layouts; NULL for one that is not needed, or no longer
-    /// there. Whoever one is handed out to frees it as any other block of the system's.
+    /// there. Its receiver frees it as any other block of the system's.
     static BLOCKS: [Cell<(*mut u8, Layout)>; 2] = const { [const { Cell::new(NONE) }; 2] };
 }
 
 const NONE: (*mut u8, Layout) = (null_mut(), Layout::new::<()>());
 
-/// As [`without_traces`], for work that takes vectors of just so many bytes, each once. What is small comes out of the
-/// reserve, and is not set aside.
+/// As [`without_traces`], for work that takes vectors of just so many bytes, each once. Small blocks come out of the
+/// reserve, and are not set aside.
 ///
 /// Errors: `NoMemory`, before the work.
 pub fn without_traces_in<T>(sizes: [usize; 2], work: impl FnOnce() -> T) -> Result<T> {
@@ -53,7 +53,7 @@ impl Drop for SetAside {
         for (i, before) in self.0.into_iter().enumerate() {
             let (block, layout) = BLOCKS.with(|blocks| blocks[i].replace(before));
             if !block.is_null() {
-                // SAFETY: it is from `new`, and nobody has been given it.
+                // SAFETY: it is from `new`, and has not been handed out.
                 unsafe { System.dealloc(block, layout) }
             }
         }

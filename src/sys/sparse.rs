@@ -26,8 +26,8 @@ enum RegionFile<'a> {
 }
 
 impl<'a> Region<'a> {
-    /// What lies from where `fd` stands, if it is a regular file that may be written anywhere: not one that is opened
-    /// for appending. `holes`: see [`Region::write_zeros_at`].
+    /// The region from where `fd` stands, if it is a regular file that may be written anywhere, which one opened for
+    /// appending may not. `holes`: see [`Region::write_zeros_at`].
     pub fn of(fd: CallerFd<'a>, holes: bool) -> Result<Option<Self>> {
         let look = |source: io::Error| fd.error("look at", &source);
         // SAFETY: plain call on an open descriptor.
@@ -59,8 +59,8 @@ impl<'a> Region<'a> {
     /// Makes the `len` bytes at `offset` zeros. Beyond the old end of the file they take no room: there may be any
     /// number of them. With `holes` they take none before it either, where there can be holes.
     ///
-    /// What lies beyond the old end of the file becomes zeros only by [`Region::finish`], or by what is written behind
-    /// it: nothing here changes the length, which would cut off what another thread has just written.
+    /// Zeros beyond the old end of the file appear only with [`Region::finish`], or with a write behind them: changing
+    /// the length here could cut off what another thread has just written.
     ///
     /// Errors: `Io`.
     pub fn write_zeros_at(&self, offset: u64, len: u64) -> Result<()> {
@@ -152,7 +152,7 @@ fn write_all_at(fd: BorrowedFd<'_>, mut data: &[u8], mut at: i64) -> io::Result<
     Ok(())
 }
 
-/// Bytes of a regular file; `None` if it is none.
+/// Bytes of a regular file; `None` for any other.
 fn file_len(fd: &impl AsFd) -> io::Result<Option<i64>> {
     let stat = stat_fd(fd)?;
     Ok((stat.kind == FileKind::File).then_some(stat.size as i64))
@@ -224,7 +224,7 @@ mod tests {
         region.finish(14).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"\x07\x07ab\0\0\0\0\0\0last\0\0");
         assert_eq!((&file).stream_position().unwrap(), 16);
-        // What was longer stays.
+        // A longer file keeps its length.
         region.finish(3).unwrap();
         assert_eq!((file.metadata().unwrap().len(), (&file).stream_position().unwrap()), (16, 5));
     }

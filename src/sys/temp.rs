@@ -10,12 +10,12 @@ use super::dir::{Dir, FileKind, Owner, give_to, stat_at, stat_fd};
 use super::{random, retry, without_signals, write_all};
 use crate::error::{Error, Kind, Result};
 
-/// What separates the stem of a temporary name from its random end.
+/// Separates the stem of a temporary name from its random end.
 const INFIX: &[u8] = b".tmp_";
 const RANDOM_LEN: usize = 6;
 const NAME_MAX: usize = 255;
 
-/// What the random end is made of. PBS's is letters and digits alone.
+/// The characters of the random end. PBS uses letters and digits alone.
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 
 /// A file under a temporary name beside its target, or under none; removed when it is dropped without
@@ -27,7 +27,8 @@ const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 pub struct TempFile<'a> {
     dir: &'a Dir,
     file: File,
-    /// What is to be removed when this is dropped; `None` as long as the file has no name, and once it has its own.
+    /// The temporary name, removed when this is dropped; `None` as long as the file has no name, and once it has its
+    /// own.
     name: Option<CString>,
     target: &'a CStr,
 }
@@ -203,14 +204,14 @@ impl<'a> TempFile<'a> {
         };
         let Err(error) = dir.lstat(self.named()?).and_then(check) else { return Ok(()) };
         if let Err(source) = dir.exchange(self.named()?, target) {
-            // What was there before is not removed.
+            // A file that was there before is not removed.
             self.name = None;
             return Err(dir.error("give its old content back to", target, &source).context(error));
         }
         Err(error)
     }
 
-    /// The end where the file system cannot let two files change places: what fails last cannot be undone.
+    /// The end where the file system cannot exchange two files: the last step cannot be undone.
     fn commit_without_exchange(&mut self, parent: Option<Dir>) -> Result<()> {
         let (dir, target) = (self.dir, self.target);
         dir.rename(self.named()?, target)?;
@@ -252,7 +253,7 @@ fn is_unknown(source: &io::Error) -> bool {
     matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP))
 }
 
-/// A random name beside `target` that nothing takes for anything: see [`TempFile`].
+/// A random name beside `target` that no program uses otherwise: see [`TempFile`].
 pub fn temporary_name(target: &CStr) -> Result<CString> {
     let target = target.to_bytes();
     let base = target.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);

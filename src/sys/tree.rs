@@ -8,7 +8,7 @@ use super::temp::TempFile;
 use crate::error::{Error, Kind, Result};
 
 impl Dir {
-    /// Opens the directory `name`; `None` if there is none, or a link or another file has the name.
+    /// Opens the directory `name`; `None` if it is missing, or a link or another file has the name.
     pub fn open_child(&self, name: &CStr) -> Result<Option<Dir>> {
         let none = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP];
         match open_at(self.raw(), name, libc::O_RDONLY | libc::O_DIRECTORY, 0) {

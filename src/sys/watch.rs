@@ -25,10 +25,10 @@ pub struct Watch<'a> {
     before: Option<Facts>,
 }
 
-/// What has happened to a file.
+/// A change of a file.
 #[derive(Debug)]
 pub struct Change {
-    /// What it is called, if that can be found out.
+    /// Its path, if that can be found out.
     pub path: Option<PathBuf>,
     /// In words, the file among them.
     pub message: String,
@@ -40,7 +40,7 @@ impl<'a> Watch<'a> {
         Ok(Watch { fd, before: facts(fd)? })
     }
 
-    /// What has happened to the file since; `None` if nothing has.
+    /// The change of the file since the start; `None` if it is unchanged.
     pub fn change(&self) -> Result<Option<Change>> {
         let (Some(before), Some(now)) = (self.before, facts(self.fd)?) else { return Ok(None) };
         if before == now {

@@ -1,4 +1,4 @@
-//! A change of a manifest in two steps, between which whoever changes many can bring all of them to the disk at once.
+//! A change of a manifest in two steps. A caller that changes many brings all of them to the disk at once in between.
 
 use std::ffi::CString;
 
@@ -45,8 +45,8 @@ impl Tree {
 }
 
 impl ManifestDraft {
-    /// Takes the manifest's place, under its lock. If that is not the one any more which it was made of, it is the new
-    /// one that `change` changes.
+    /// Takes the manifest's place, under its lock. If the manifest has been replaced since the draft was made, `change`
+    /// changes the new one.
     ///
     /// Errors: those of [`Tree::update_manifest`].
     pub fn take_place(mut self, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
@@ -67,7 +67,7 @@ impl ManifestDraft {
 impl Drop for ManifestDraft {
     fn drop(&mut self) {
         let Some(name) = &self.name else { return };
-        // One that cannot be removed is never taken for anything else, and garbage collection takes it.
+        // A draft that cannot be removed is never taken for anything else, and garbage collection removes it.
         let _ = self.tree.open_snapshot(&self.snapshot).and_then(|dir| dir.unlink(name));
     }
 }

@@ -1,4 +1,4 @@
-//! What a Proxmox Backup Server that shares the store has moved meanwhile (docs/format.md, 11.7).
+//! Indexes that a Proxmox Backup Server that shares the store has moved meanwhile (docs/format.md, 11.7).
 
 use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;

@@ -1,4 +1,4 @@
-//! What is in the tree (docs/format.md, 7.3 to 7.5).
+//! Listings of the tree (docs/format.md, 7.3 to 7.5).
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -33,12 +33,12 @@ pub struct ArchiveFile {
     pub size: u64,
 }
 
-/// What a look around has found.
+/// The result of a listing.
 #[derive(Debug)]
 pub struct Listing<T> {
-    /// What there is.
+    /// The entries.
     pub found: Vec<T>,
-    /// Why that may not be all: the first thing that could not be seen. There has been a notice for each.
+    /// Why there may be more: the error of the first entry that could not be seen. There has been a notice for each.
     pub unseen: Option<Error>,
 }
 
@@ -198,7 +198,7 @@ impl Tree {
         Ok((dir, listing))
     }
 
-    /// What there is to say of one snapshot.
+    /// The facts about one snapshot.
     ///
     /// Errors: `NotFound`, `Io`.
     pub fn snapshot_info(&self, snapshot: &Snapshot) -> Result<SnapshotInfo> {
@@ -263,8 +263,8 @@ impl Tree {
         self.open_place(&path)?.ok_or_else(|| self.missing("namespace", &path))
     }
 
-    /// As [`Tree::each_dir`] in the directory `name` of `parent`, which may be missing. That it cannot be listed is
-    /// something that could not be seen.
+    /// As [`Tree::each_dir`] in the directory `name` of `parent`, which may be missing. A directory that cannot be
+    /// listed is something that could not be seen.
     fn each_dir_in<T>(
         &self,
         parent: &Dir,
@@ -280,9 +280,9 @@ impl Tree {
         listed.or_else(|error| listing.pass_over(self, &parent.join(name), error))
     }
 
-    /// Adds what `parse` makes of the name of each directory in `dir`, if anything. What it refuses is skipped with a
-    /// notice. What is neither directory nor file, and has a name that a directory might have, is something that could
-    /// not be seen.
+    /// Adds what `parse` makes of the name of each directory in `dir`, if anything. A name that it refuses is skipped
+    /// with a notice. An entry that is neither directory nor file, and has a name that a directory might have, is
+    /// something that could not be seen.
     ///
     /// Errors: `Io`; that of the notice.
     fn each_dir<T>(
@@ -310,7 +310,7 @@ impl Tree {
                 (Some(FileKind::Dir), Ok(Some(item))) => push(&mut listing.found, item)?,
                 (Some(FileKind::Dir), Ok(None)) => {}
                 (Some(FileKind::Dir), Err(why)) => self.skipped(&dir.join(&entry.name), &why)?,
-                // An index hides nothing, wherever it lies.
+                // Nothing can lie behind an index.
                 (Some(FileKind::File), _) if index_kind(entry.name.to_bytes()).is_some() => {}
                 (Some(_), Ok(Some(_))) => match self.no_directory_in(dir, &entry.name) {
                     Ok(()) => {}
@@ -323,7 +323,7 @@ impl Tree {
         Ok(())
     }
 
-    /// What is said of something in the place of a directory that is none. A file is a notice: nothing can lie behind
+    /// Tells of an entry that is no directory and has the name of one. A file is a notice only: nothing can lie behind
     /// it.
     ///
     /// Errors: `Format` for a link or a special file; `Io`; that of the notice.
@@ -345,7 +345,8 @@ fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo
     let time = snapshot.time_name();
     let stat = |name: &str| group.lstat(&c_name(name)?);
     let protected = stat(&format!("{time}/{PROTECTED_NAME}"))?.is_some();
-    // Whatever it is: what is taken for unfinished is pruned, and a link may lead to a manifest that PBS reads.
+    // Any kind of file counts: a snapshot that seems unfinished is pruned, and a link may lead to a manifest that PBS
+    // reads.
     let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some();
     // One that has just been removed looks as if it were unfinished.
     let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);

@@ -14,7 +14,7 @@ use crate::tree::TreeLocks;
 /// How long the lock of a manifest is waited for.
 const MANIFEST_WAIT_MS: u64 = 5000;
 
-/// Attempts to lock what others keep replacing.
+/// Attempts to lock a file that others keep replacing.
 const MAX_REPLACED: u32 = 100;
 
 /// Mode of the directories of lock files, less the umask.
@@ -54,7 +54,7 @@ impl Tree {
         self.base().wait_for_lock(|| self.try_lock_group(group))
     }
 
-    /// As [`Tree::lock_group`], for what can as well be left: never waits.
+    /// As [`Tree::lock_group`], for work that can be left out: never waits.
     pub(super) fn try_lock_group(&self, group: &Group) -> Result<TreeLock> {
         self.base().check_writable()?;
         let path = group.path();
@@ -97,8 +97,8 @@ impl Tree {
         self.base().wait_for_brief_lock(MANIFEST_WAIT_MS, || self.lock_now(&target, LockMode::Exclusive))
     }
 
-    /// Removes the lock files of a snapshot that is gone, if it had any. Who holds one holds it in vain from then on,
-    /// so the caller holds the snapshot, or its group.
+    /// Removes the lock files of a snapshot that is gone, if it had any. A lock on a removed file keeps no other
+    /// process out, so the caller holds the snapshot, or its group.
     pub fn remove_lock_files(&self, snapshot: &Snapshot) -> Result<()> {
         for target in [self.manifest_target(snapshot)?, self.snapshot_target(snapshot)?] {
             let (Target::File { below, name }, TreeLocks::Files { dir, .. }) = (target, self.locks()) else {

@@ -19,7 +19,7 @@ const NOTES_NAME: &CStr = c"notes";
 /// Bytes of the longest file `owner` that is read: a name has 255 at most.
 const OWNER_MAX_SIZE: usize = 4096;
 
-/// Who owns a group that is made without saying: PBS's superuser.
+/// The owner of a group that is made without naming one: PBS's superuser.
 const DEFAULT_OWNER: &str = "root@pam";
 
 /// Attempts to make and lock a group that others keep removing.
@@ -50,7 +50,7 @@ impl NewGroup {
         WorkDir::create(tree, snapshot)
     }
 
-    /// Takes back what was made, as far as nobody else has put something in.
+    /// Removes the directories that were made, unless another process has put something in.
     pub fn undo(self) {
         let NewGroup { lock, made, is_new } = self;
         if is_new
@@ -65,7 +65,7 @@ impl NewGroup {
     }
 }
 
-/// Whether nobody has put anything into a group but its owner; what cannot be listed may hold anything.
+/// Whether a group has nothing but the file of its owner; one that cannot be listed may hold anything.
 fn has_only_owner(group: &Dir) -> bool {
     let is_owner = |name: Result<CString>| name.is_ok_and(|name| name.as_c_str() == OWNER_NAME);
     group.names().is_ok_and(|mut names| names.all(is_owner))
@@ -85,7 +85,7 @@ pub struct DestroyOptions {
     pub progress: Option<OnProgress>,
 }
 
-/// What a removal found.
+/// The result of a removal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Destroyed {
     /// Snapshots that were removed.
@@ -110,7 +110,8 @@ impl Tree {
 
     /// Makes a group, and the namespaces above it, if they are not there, and holds it.
     ///
-    /// A new group belongs to `owner`, `root@pam` by default; one that is there must: to him, or to a token of his.
+    /// A new group belongs to `owner`, `root@pam` by default. One that is there must belong to the same owner, or to a
+    /// token of it.
     ///
     /// Errors: `Argument` for no owner's name, or if it belongs to somebody else; `Busy`, with the path; `Exists` if
     /// something that is no directory is in the way; `Io`.
@@ -122,10 +123,10 @@ impl Tree {
             let held = self.make_dirs_of(group, &mut made).and_then(|is_new| Ok((is_new, self.lock_group(group)?)));
             let (is_new, lock) = match held {
                 Ok(held) => held,
-                // Somebody has removed it before it was locked.
+                // Another process has removed it before it was locked.
                 Err(error) if error.kind() == Kind::NotFound => continue,
                 Err(error) => {
-                    // Who was faster to lock it may not have put anything in yet.
+                    // A process that was faster to lock it may not have put anything in yet.
                     if error.kind() != Kind::Busy {
                         remove_empty(&made);
                     }
@@ -201,9 +202,9 @@ impl Tree {
         Ok(())
     }
 
-    /// Who owns a group; `None` if no file says so.
+    /// The owner of a group; `None` if no file names one.
     ///
-    /// Errors: `NotFound` for the group; `Format`, with the path, if the file is not text, or names nobody; `Limit`,
+    /// Errors: `NotFound` for the group; `Format`, with the path, if the file is not text, or names no owner; `Limit`,
     /// `Io`.
     pub fn group_owner(&self, group: &Group) -> Result<Option<String>> {
         let text = self.read_text(group, OWNER_NAME, OWNER_MAX_SIZE)?;
@@ -228,7 +229,7 @@ impl Tree {
         self.write_text(group, OWNER_NAME, &format!("{owner}\n"))
     }
 
-    /// The notes of a group; empty if there are none.
+    /// The notes of a group; empty if it has none.
     ///
     /// Errors: `NotFound` for the group; `Format` if they are not text; `Limit`, `Io`.
     pub fn group_notes(&self, group: &Group) -> Result<String> {
@@ -317,7 +318,7 @@ impl Tree {
 
     /// Removes a snapshot. Its chunks stay for garbage collection.
     ///
-    /// It goes whole, or an error says why it stays. Files that cannot be removed once it is out of sight bring a
+    /// It is removed whole, or stays with an error. Files that cannot be removed once it is out of sight bring a
     /// notice.
     ///
     /// Errors: `NotFound`; `Protected`; `Busy`, with the path, also of a mount in it; `Io`; that of the notice.
@@ -343,13 +344,13 @@ impl Tree {
         let (group, time, is_held) = (snapshot.group().path(), snapshot.time_name(), lock.is_on_directory());
         let doomed = WorkDir::take_out(self, &group, &time, is_held, self.syncs())?;
         let doomed = doomed.ok_or_else(|| self.missing("snapshot", &snapshot.path()))?;
-        // It is gone, whatever comes now. Lock files that stay are made again by the next who locks.
+        // From here on it is gone. A lock file that stays is used by the next lock.
         let _ = self.remove_lock_files(snapshot);
         doomed.remove(self).map(|()| true)
     }
 
-    /// As [`Tree::lock_manifest`]; `None` where the manifest itself is what is locked, and is no file: nobody can
-    /// then.
+    /// As [`Tree::lock_manifest`]; `None` where the manifest itself is to be locked, and is no file, so that it cannot
+    /// be.
     fn lock_manifest_if_any(&self, snapshot: &Snapshot) -> Result<Option<TreeLock>> {
         let manifest = self.base().path().join(snapshot.path()).join(MANIFEST_NAME);
         match self.lock_manifest(snapshot) {
@@ -358,8 +359,7 @@ impl Tree {
         }
     }
 
-    /// How many directories of a group are no snapshots, for want of a name, and protected all the same. Each is a
-    /// notice.
+    /// How many directories of a group are protected and have no name of a snapshot. Each is a notice.
     fn protected_strays(&self, group: &Group) -> Result<u64> {
         let Some(dir) = self.open_group(group)? else { return Ok(0) };
         let marker = c_name(PROTECTED_NAME)?;
@@ -377,8 +377,8 @@ impl Tree {
         Ok(count)
     }
 
-    /// Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes
-    /// with the group, unless it is a directory with the mark of a protected one.
+    /// Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no
+    /// snapshots are removed with the group, unless one is a directory that is marked as protected.
     ///
     /// `destroyed` counts what has been done, also when it fails.
     ///
@@ -405,15 +405,15 @@ impl Tree {
         progress.tick()?;
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
-        // As a whole: without its owner it would be of no use to PBS, if that came upon it half removed.
+        // It is moved as a whole: PBS could not use a half-removed group without its owner.
         match WorkDir::take_out(self, parent, id, lock.is_on_directory(), self.syncs())? {
             Some(doomed) => doomed.remove(self),
             None => Ok(()),
         }
     }
 
-    /// Looks whether all that is to go of a group can be removed, before anything is; see [`Dir::check_removable`]. If
-    /// the group `stays` that is what is not protected.
+    /// Checks that everything that is to be removed of a group can be, before anything is; see
+    /// [`Dir::check_removable`]. If the group `stays`, that is everything that is not protected.
     fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool) -> Result<()> {
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/') else { return Ok(()) };
@@ -440,7 +440,7 @@ pub fn check_time(time: i64) -> Result<()> {
     }
 }
 
-/// Whether `owner` may use what belongs to `current`: it is his, or a token's of his.
+/// Whether `owner` may use a group of `current`: both are the same, or `current` is a token of `owner`.
 fn is_owned_by(current: &str, owner: &str) -> bool {
     match current.strip_prefix(owner) {
         Some(rest) => rest.is_empty() || (rest.starts_with('!') && !owner.contains('!')),

@@ -4,11 +4,12 @@
 //!
 //! - A path is built from checked names alone ([`crate::name`]), and walked without following links: nothing here reads
 //!   or writes outside the store's directory.
-//! - A listing never fails for a name that is none: it is skipped, with a notice if a directory has it. What cannot be
-//!   seen, or is no directory in the place of one, is a notice, and the listing says that it is not whole.
+//! - A listing never fails for an invalid name: the entry is skipped, with a notice if it is a directory. A directory
+//!   that cannot be read, and something else in the place of a directory, is a notice, and the listing says that it is
+//!   not whole.
 //! - A snapshot appears and disappears whole, by one rename: it is made, and removed, in a hidden directory outside the
 //!   tree.
-//! - What is mounted below a snapshot or group is not removed with it, and neither is the snapshot then.
+//! - A snapshot or group with a mount below it is not removed.
 //! - Protected snapshots are never removed.
 //!
 //! # Locks
@@ -65,7 +66,7 @@ const DIR_MODE: u32 = 0o755;
 /// Mode of the tree's files, whatever the umask.
 pub const FILE_MODE: u32 = 0o644;
 
-/// What groups and snapshots are locked with (docs/format.md, 7.8).
+/// The form of the locks of groups and snapshots (docs/format.md, 7.8).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum TreeLocks {
     /// Their own directories, as PBS did before 3.3.5.
@@ -89,22 +90,22 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// That of the store `base`.
+    /// The tree of the store `base`.
     pub fn new(base: Base, locks: TreeLocks) -> Self {
         Tree { base, locks: Arc::new(locks), codec: Arc::default() }
     }
 
-    /// What it shares with the rest of the store.
+    /// The base that it shares with the rest of the store.
     pub fn base(&self) -> &Base {
         &self.base
     }
 
-    /// What groups and snapshots are locked with.
+    /// The form of the locks of groups and snapshots.
     pub fn locks(&self) -> &TreeLocks {
         &self.locks
     }
 
-    /// Lends a codec for one small blob: making one costs more than decoding a manifest. Whoever finds it lent
+    /// Lends a codec for one small blob: making one costs more than decoding a manifest. A caller that finds it lent
     /// gets one of its own.
     fn with_codec<T>(&self, work: impl FnOnce(&mut Codec) -> T) -> T {
         match self.codec.try_lock() {
@@ -124,7 +125,7 @@ impl Tree {
         self.base().reopen()?.open_below(&snapshot.path())?.ok_or_else(|| self.missing("snapshot", &snapshot.path()))
     }
 
-    /// The file `name` right in the store's directory, of at most `max_len` bytes; `None` if there is none.
+    /// The file `name` right in the store's directory, of at most `max_len` bytes; `None` if it is missing.
     ///
     /// Errors: `Limit`, `Format`, `Io`.
     pub fn read_base_file(&self, name: &CStr, max_len: usize) -> Result<Option<Vec<u8>>> {

@@ -7,10 +7,10 @@ use crate::error::{Error, Kind, Result};
 use crate::name::Namespace;
 use crate::sys::{Dir, c_name};
 
-/// What may be in the directory of a namespace.
+/// The entries that the directory of a namespace may have.
 const PLACES: [&CStr; 4] = [c"ns", c"ct", c"host", c"vm"];
 
-/// Attempts to make what others keep removing.
+/// Attempts to make a directory that others keep removing.
 const MAX_REMOVED: u32 = 100;
 
 impl Tree {
@@ -23,7 +23,7 @@ impl Tree {
         let path = namespace.path();
         for _ in 0..MAX_REMOVED {
             match self.make_namespace(&path) {
-                // Somebody has removed what was to hold it.
+                // Another process has removed the directory above it.
                 Err(error) if error.kind() == Kind::NotFound => {}
                 other => return other,
             }
@@ -43,7 +43,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Removes a namespace that has neither groups nor namespaces. Nothing needs to be held: who is about to put
+    /// Removes a namespace that has neither groups nor namespaces. No lock is needed: a process that is about to put
     /// something in makes it again.
     ///
     /// Errors: `Argument` for the root; `NotFound`; `Exists`, with the path, of what is in it; those of

@@ -19,13 +19,13 @@ use crate::master::SEALED_KEY_NAME;
 use crate::name::{ArchiveKind, Snapshot, check_file};
 use crate::sys::{self, Dir, LockMode, Stat, c_name};
 
-/// A snapshot that is being read. It is held beside other readers, so that nobody removes it.
+/// A snapshot that is being read. A shared lock keeps it from being removed.
 pub struct OpenSnapshot {
     tree: Tree,
     snapshot: Snapshot,
     dir: Dir,
     manifest: Option<Manifest>,
-    /// There is a manifest, which counts as none.
+    /// The manifest cannot be used, and counts as missing.
     is_damaged: bool,
     signature: Option<Signature>,
     options: OpenOptions,
@@ -36,25 +36,25 @@ pub struct OpenSnapshot {
 pub struct Archive {
     /// The index. If the manifest lists it, its csum and size are those of the manifest.
     pub index: Index,
-    /// What the manifest says of it; `None` if it does not list it.
+    /// Its entry in the manifest; `None` if it is not listed.
     pub listed: Option<FileInfo>,
 }
 
 /// How a snapshot is opened.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// What encrypted blobs are read with, and what the manifest must be signed with.
+    /// The key for encrypted blobs, and for the signature that the manifest must have.
     pub key: Option<Arc<CryptKey>>,
-    /// With a key: give also what no signature covers. A wrong signature, one of another key, or the signed manifest of
-    /// another snapshot is refused all the same.
+    /// With a key: give also data that no signature covers. A wrong signature, one of another key, or the signed
+    /// manifest of another snapshot is refused all the same.
     pub allow_unsigned: bool,
     /// A manifest that cannot be read counts as none, and a file that is not what it lists as not listed, each with a
-    /// notice. With a key that takes `allow_unsigned` too, since nothing vouches for what is given.
+    /// notice. With a key this needs `allow_unsigned` too, since nothing vouches for the data.
     pub salvage: bool,
 }
 
 impl OpenOptions {
-    /// Whether nobody asks for more than that a file be there.
+    /// Whether files need only be there, and are not checked.
     fn takes_what_is_there(&self) -> bool {
         self.key.is_none() || self.allow_unsigned
     }
@@ -68,9 +68,9 @@ impl OpenSnapshot {
 
     /// Opens `snapshot`, finished or not. Without a key a manifest that is another snapshot's brings a notice.
     ///
-    /// Errors: with a key `KeyMismatch` if the manifest is signed with another, `Auth` if its signature is wrong, if
-    /// there is none, or if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path, while it is made
-    /// or removed; those of [`Tree::load_manifest`]; that of the notice.
+    /// Errors: with a key `KeyMismatch` if the manifest is signed with another, `Auth` if its signature is wrong or
+    /// missing, or if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path, while it is made or
+    /// removed; those of [`Tree::load_manifest`]; that of the notice.
     pub fn open_with(tree: &Tree, snapshot: &Snapshot, options: OpenOptions) -> Result<Self> {
         let lock = tree.lock_snapshot(snapshot, LockMode::Shared)?;
         let dir = tree.open_snapshot(snapshot)?;
@@ -97,7 +97,7 @@ impl OpenSnapshot {
         Ok(open)
     }
 
-    /// What the key says of a manifest of this snapshot.
+    /// Checks a manifest of this snapshot with the key.
     fn vouch(&self, manifest: Option<&Manifest>) -> Result<Option<Signature>> {
         let Some(key) = &self.options.key else {
             return match manifest.filter(|manifest| !manifest.is_of(&self.snapshot)) {
@@ -143,7 +143,7 @@ impl OpenSnapshot {
         self.manifest.as_ref()
     }
 
-    /// What the key says of the manifest's signature; `None` without a key or a manifest.
+    /// The result of checking the manifest's signature; `None` without a key or a manifest.
     pub fn signature(&self) -> Option<Signature> {
         self.signature
     }
@@ -221,7 +221,7 @@ impl OpenSnapshot {
         })
     }
 
-    /// Compares a file with what the manifest says of it; without a word there, says so.
+    /// Compares a file with its entry in the manifest; a missing entry brings a notice.
     ///
     /// Errors: `Corrupt` if they differ; `Auth` if a key is given and nothing vouches for the file; that of the notice.
     fn check_listed(&self, name: &str, facts: impl FnOnce() -> (Digest, u64)) -> Result<Option<FileInfo>> {
@@ -250,7 +250,7 @@ impl OpenSnapshot {
     }
 }
 
-/// Whether `error`, of reading a manifest, is about what stands there, and not about who reads.
+/// Whether `error`, of reading a manifest, is about its content, and not about the reader.
 fn is_damage(error: &Error) -> bool {
     matches!(error.kind(), Kind::Format | Kind::Corrupt | Kind::Limit | Kind::Key) || error.is_of_the_device()
 }
@@ -276,7 +276,7 @@ impl Tree {
 
     /// Writes the manifest of a snapshot that was made by hand, which finishes it, or replaces it.
     ///
-    /// What it lists, the chunks too, is brought to the disk first, by `sync`.
+    /// The files that it lists, and their chunks, are brought to the disk first, by `sync`.
     ///
     /// Errors: `Argument` if it is the manifest of another snapshot; `NotFound`; `Busy`, with the path; `Io`.
     pub fn store_manifest(

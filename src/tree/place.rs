@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{BackupType, check_id};
 use crate::sys::{Dir, FileKind, c_name};
 
-/// What a directory is, by its path below the store alone.
+/// The kind of a directory, by its path below the store alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// A namespace; the store's own directory is that of the root.
@@ -26,7 +26,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// That of the directory `name` in a directory of this place.
+    /// The place of the directory `name` in a directory of this place.
     pub fn child(self, name: &[u8]) -> Place {
         let Ok(name) = std::str::from_utf8(name) else { return Place::Other };
         match self {
@@ -40,9 +40,10 @@ impl Place {
     }
 }
 
-/// What has the place of a directory of the tree and is none: `None` if `name` has gone, or is a directory after all.
+/// The error that `name` has the place of a directory of the tree and is none; `None` if it has gone, or is a directory
+/// after all.
 ///
-/// Behind it there may be snapshots, on another disk for example, that nobody sees.
+/// Behind it there may be snapshots that are not seen, on another disk for example.
 pub fn no_directory(dir: &Dir, name: &CStr) -> Result<Option<Error>> {
     let Some(stat) = dir.lstat(name)?.filter(|stat| stat.kind != FileKind::Dir) else { return Ok(None) };
     let what = match stat.kind {

@@ -15,9 +15,9 @@ use crate::zone::Zone;
 /// How a group is pruned.
 #[derive(Debug, Clone, Default)]
 pub struct PruneOptions {
-    /// What is kept.
+    /// The rules by which snapshots are kept.
     pub keep: Keep,
-    /// Whose clocks say what the periods of `keep` are.
+    /// The zone whose local time the periods of `keep` are in.
     pub zone: Zone,
     /// Only say what would be removed.
     pub dry_run: bool,
@@ -25,12 +25,12 @@ pub struct PruneOptions {
     pub progress: Option<OnProgress>,
 }
 
-/// What became of a snapshot.
+/// The result for a snapshot.
 #[derive(Debug)]
 pub struct Pruned {
     /// The snapshot, as it was listed.
     pub info: SnapshotInfo,
-    /// What was decided; of one that was protected or finished in the meantime, why it was kept after all.
+    /// The decision; for one that was protected or finished in the meantime, why it was kept after all.
     pub mark: Mark,
     /// It is gone because of this call.
     pub removed: bool,
@@ -38,12 +38,12 @@ pub struct Pruned {
     pub error: Option<Error>,
 }
 
-/// What a removal came to.
+/// The result of a removal.
 enum Removal {
     Removed,
     /// Somebody else was faster.
     Gone,
-    /// It is not what it was when that was decided.
+    /// It has changed since the decision.
     Kept(Mark),
 }
 
@@ -52,8 +52,9 @@ impl Tree {
     /// newest first.
     ///
     /// A snapshot that cannot be removed, because it is in use for example, brings a notice, and the others still go.
-    /// The group is not locked, so that a backup may be running in it: each snapshot is, and looked at again before it
-    /// goes. What crashes of older versions have left in the group goes too, if nobody holds it.
+    /// The group is not locked, so that a backup may be running in it: each snapshot is, and is looked at again before
+    /// it is removed. Directories that crashes of older versions have left in the group are removed too, unless they
+    /// are locked.
     ///
     /// Errors: `NotFound` if the group is not there; `Io` when it is listed; those of the callbacks.
     pub fn prune_group(&self, group: &Group, options: &PruneOptions) -> Result<Vec<Pruned>> {
@@ -98,12 +99,12 @@ impl Tree {
         Ok(pruned)
     }
 
-    /// Removes what crashes of older versions have left in the group, if nobody holds it.
+    /// Removes directories that crashes of older versions have left in the group, unless they are locked.
     ///
     /// Errors: that of the notice.
     fn remove_what_crashes_left(&self, group: &Group) -> Result<()> {
         let found = self.open_group(group).and_then(|dir| dir.as_ref().map_or(Ok(Vec::new()), old_names));
-        // Held for as short as can be: a backup that begins meanwhile is refused.
+        // Held as briefly as possible: a backup that begins meanwhile is refused.
         let held = match found {
             Ok(names) if names.is_empty() => return Ok(()),
             found => found.and_then(|_| self.try_lock_group(group)),

@@ -7,15 +7,15 @@
 //! - Hidden names are passed over, with all that is below them. But right in a snapshot an archive may have one: a
 //!   manifest can list it.
 //! - Links are not followed. One that has a place of the tree, or the name of an index, falls under the rules below.
-//! - What has vanished since it was listed is passed over.
-//! - *Unseen* is what may be an index, or have some below it, and cannot be looked at: a directory that cannot be
-//!   opened or listed, one below [`MAX_DEPTH`] others, and what has the name of an index and is neither a regular file
-//!   nor a directory. PBS follows a link there.
-//! - What is no directory and has the place of one in the tree (7.4) is told of apart: listings tell of it too.
-//! - `lost+found` right in the store's directory may be closed: only root looks in there, and nobody puts an index
-//!   there.
+//! - An entry that has vanished since it was listed is passed over.
+//! - *Unseen* is an entry that may be an index, or have indexes below it, and cannot be looked at: a directory that
+//!   cannot be opened or listed, one below [`MAX_DEPTH`] others, and an entry that has the name of an index and is
+//!   neither a regular file nor a directory. PBS follows a link there.
+//! - An entry that is no directory and has the place of one in the tree (7.4) is told of apart: listings tell of it
+//!   too.
+//! - `lost+found` right in the store's directory may be closed: only root can look in there, and it has no indexes.
 //!
-//! What it means that something is unseen is for the caller to say. Whatever else fails ends the walk.
+//! The caller decides what an unseen entry means. Any other failure ends the walk.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -32,28 +32,29 @@ use crate::sys::{self, Dir, FileKind};
 /// Directories below one another, the store's own among them. An open file is held for each.
 const MAX_DEPTH: usize = 128;
 
-/// What the names of files end with that PBS is pulling from another store.
+/// The ends of the names of files that PBS is pulling from another store.
 const PULLED: [&[u8]; 2] = [b".tmp", b".tmpdec"];
 
-/// What a walk meets.
+/// An entry that a walk meets.
 pub enum Met<'a> {
     /// A directory, before what is in it.
     Directory,
     /// An index, or a blob right in a snapshot.
     Archive(FoundArchive<'a>),
-    /// What was to replace an owner, notes, a file of a snapshot or `.gc-status`.
+    /// A temporary file that was to replace an owner, notes, a file of a snapshot or `.gc-status`.
     Temporary(&'a CStr),
     /// A link that leads out of the tree, at this path: no listing tells of it.
     Link(PathBuf),
-    /// What is no directory in a place of the tree.
+    /// An entry that is no directory and has the place of one.
     NoDirectory(Error),
-    /// What may be an index, or have some below it, and cannot be seen: the directory that is told of, or one in it.
+    /// An entry that may be an index, or have indexes below it, and cannot be seen: the directory that is told of, or
+    /// an entry in it.
     Unseen(Error),
 }
 
 /// An archive that a walk meets.
 pub struct FoundArchive<'a> {
-    /// What it is.
+    /// Its kind.
     pub kind: ArchiveKind,
     /// Its name in the directory.
     pub name: &'a CStr,
@@ -187,7 +188,7 @@ impl Level {
                     Ok(None) => {}
                     Err(error) => unseen(on_met, &self.path, error)?,
                 },
-                // What has been listed is gone into.
+                // The directories that have been listed are still gone into.
                 Err(error) => {
                     unseen(on_met, &self.path, error)?;
                     break;
@@ -198,7 +199,7 @@ impl Level {
         Ok(self)
     }
 
-    /// What there is to tell of `name`, which is no directory.
+    /// What to tell of `name`, which is no directory.
     fn file<'a>(&'a self, kind: FileKind, name: &'a CStr) -> Result<Option<Met<'a>>> {
         let in_snapshot = self.place == Place::Snapshot;
         let archive = ArchiveKind::of_bytes(name.to_bytes())
@@ -223,8 +224,8 @@ impl Level {
         })
     }
 
-    /// Whether `name` is one under which this library or PBS writes what is then renamed to the owner or the notes of a
-    /// group, a file of a snapshot, or the store's `.gc-status`.
+    /// Whether `name` is a temporary name by which this library or PBS writes the owner or the notes of a group, a file
+    /// of a snapshot, or the store's `.gc-status`.
     fn is_temporary(&self, name: &CStr) -> bool {
         let is_one_of = |stems: &[&CStr]| stems.iter().any(|stem| sys::is_temporary_name(name, stem));
         match self.place {

@@ -18,16 +18,16 @@ use crate::sys::{self, Attempt, Dir, FileKind, Flock, LockMode, ProcessMark, Rem
 /// The hidden directory that work directories lie in.
 pub(super) const WORK_PLACE: &CStr = c".pxds-tmp";
 
-/// Mode of the hidden directory: what is in the making is nobody else's business.
+/// Mode of the hidden directory: unfinished snapshots are for its owner alone.
 const PLACE_MODE: u32 = 0o700;
 
-/// Attempts to use a hidden directory that others, who see it empty, keep removing.
+/// Attempts to use a hidden directory that others find empty and keep removing.
 const MAX_REMOVED: u32 = 100;
 
 /// The directory of a snapshot in the making, or of what is on its way out, where no listing shows it; dropped before
 /// it is committed it is removed with all that is in it.
 ///
-/// What a crash leaves is removed by garbage collection.
+/// Garbage collection removes one that a crash has left.
 #[derive(Debug)]
 pub struct WorkDir {
     /// Where it comes from or goes to.
@@ -39,14 +39,14 @@ pub struct WorkDir {
     is_there: bool,
     /// `None` if the caller holds a lock on the directory itself.
     _lock: Option<Flock>,
-    /// Where it was made: a forked child must not remove it.
+    /// The process that made it: a forked child must not remove it.
     process: ProcessMark,
 }
 
 /// The hidden directory.
 #[derive(Debug)]
 struct HiddenDir {
-    /// What it lies in; `None` if a removal has found no room for one, and takes place in the tree.
+    /// The directory that it is in; `None` if a removal has found no space for one, and takes place in the tree.
     above: Option<Dir>,
     dir: Dir,
 }
@@ -60,7 +60,7 @@ impl HiddenDir {
         Ok(HiddenDir { above: Some(above), dir })
     }
 
-    /// Removes it, if it is empty. It may be somebody else's who is just about to use it: he makes it again.
+    /// Removes it, if it is empty. Another process may be about to use it, and makes it again.
     fn leave(&self) {
         if let Some(above) = &self.above {
             let _ = above.remove_empty_dir(WORK_PLACE);
@@ -80,8 +80,8 @@ impl WorkDir {
     /// Takes the directory `name` out of `parent`, a path below the store, to be removed when this is dropped. With
     /// `sync` it has lost its name on the disk when this returns.
     ///
-    /// The caller holds its lock; `is_held` says whether that is one on the directory itself. What would keep it from
-    /// being removed is looked for before.
+    /// The caller holds its lock; `is_held` says whether that is one on the directory itself. It is checked before that
+    /// everything in it can be removed.
     ///
     /// `None` if it is not there.
     ///
@@ -151,7 +151,7 @@ impl Drop for WorkDir {
     fn drop(&mut self) {
         if self.process.is_here() {
             if self.is_there {
-                // What cannot be removed is never taken for a snapshot.
+                // A directory that cannot be removed is never taken for a snapshot.
                 let _ = self.hidden.dir.remove_tree(&self.name);
             }
             self.hidden.leave();
@@ -172,7 +172,7 @@ fn in_hidden_dir<T>(tree: &Tree, path: &str, mut work: impl FnMut(&HiddenDir) ->
             Ok((hidden, done))
         });
         match done {
-            // Somebody has removed it, because it was empty.
+            // Another process has removed it, because it was empty.
             Err(error) if error.kind() == Kind::NotFound && !is_last => attempts += 1,
             Err(error) if error.errno().is_some_and(sys::is_denied) => {
                 candidates.next();
@@ -186,8 +186,8 @@ fn in_hidden_dir<T>(tree: &Tree, path: &str, mut work: impl FnMut(&HiddenDir) ->
     Err(tree.missing("directory", path))
 }
 
-/// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are not among
-/// them: PBS takes whatever is in one for a namespace.
+/// The directories on the way to `path` that are on its file system, the topmost first. Those named `ns` are left out:
+/// PBS takes every directory in one for a namespace.
 fn homes(tree: &Tree, path: &str) -> Result<Vec<Dir>> {
     let mut dir = tree.base().reopen()?;
     let mut homes = vec![dir.reopen()?];
@@ -220,7 +220,7 @@ fn make_locked(tree: &Tree, hidden: &HiddenDir) -> Result<(CString, Dir, Flock)>
         });
         match opened {
             Ok((Attempt::Taken(lock), Some(dir))) => return Ok((name, dir, lock)),
-            // Somebody takes it for a leftover: his clock is far from ours.
+            // Another process has taken it for a leftover: the clocks are far apart.
             Ok(_) => {}
             Err(error) => {
                 let _ = hidden.dir.remove_dir(&name);
@@ -231,7 +231,7 @@ fn make_locked(tree: &Tree, hidden: &HiddenDir) -> Result<(CString, Dir, Flock)>
 }
 
 /// Moves `name`, in `parent`, out of sight. On a full disk, where there is no room for a hidden directory, it stays in
-/// `parent` under a name that no listing shows: that it goes is what makes room.
+/// `parent` under a name that no listing shows: removing it makes room.
 fn move_out(tree: &Tree, path: &str, parent: &Dir, name: &CStr) -> Result<(HiddenDir, CString)> {
     let moved = in_hidden_dir(tree, path, |hidden| {
         let out = sys::random_name()?;
@@ -260,7 +260,7 @@ pub(super) fn is_old_name(name: &str) -> bool {
     }
 }
 
-/// What becomes of what crashes have left.
+/// Removes what crashes have left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sweep {
     /// It is removed.
@@ -270,11 +270,11 @@ pub enum Sweep {
 }
 
 impl Tree {
-    /// Removes what crashes have left in the hidden directories and, under old names, in groups, if nobody holds it and
-    /// `is_stale` agrees to when it was last changed, in seconds since 1970; gives what that was. Who makes something
-    /// there holds it.
+    /// Removes directories that crashes have left in the hidden directories and, under old names, in groups, unless
+    /// they are locked; gives the counts. `is_stale` decides by the time of the last change, in seconds since 1970. A
+    /// directory in use is locked.
     ///
-    /// What cannot be removed, or looked into, brings a notice.
+    /// One that cannot be removed, or looked into, brings a notice.
     ///
     /// Errors: that of the notice.
     pub fn sweep_work(&self, sweep: Sweep, is_stale: &mut dyn FnMut(i64) -> bool) -> Result<Removed> {
@@ -283,8 +283,8 @@ impl Tree {
         Ok(sweeper.sum)
     }
 
-    /// Removes what crashes of older versions have left in a group, whose lock the caller holds. What cannot be removed
-    /// brings a notice.
+    /// Removes directories that crashes of older versions have left in a group, whose lock the caller holds. One that
+    /// cannot be removed brings a notice.
     ///
     /// Errors: that of the notice.
     pub(super) fn sweep_held_group(&self, group: &Group) -> Result<()> {
@@ -300,7 +300,7 @@ impl Tree {
         }
     }
 
-    /// Says that something stays; a path below the store may be given without that of the store.
+    /// Tells of something that stays; a path below the store may be given without that of the store.
     pub(super) fn tell_of_leftover(&self, path: &Path, error: &Error) -> Result<()> {
         if error.kind() == Kind::Cancelled {
             return Err(error.clone());
@@ -354,7 +354,7 @@ impl Sweeper<'_> {
             if !name.to_str().is_ok_and(is_old_name) {
                 return Ok(());
             }
-            // Whoever makes something under such a name holds the group.
+            // A process that makes a directory under such a name holds the group.
             if sweeper.sweep == Sweep::Remove && lock.is_none() {
                 match sweeper.tree.try_lock_group(group) {
                     Err(error) if [Kind::Busy, Kind::NotFound].contains(&error.kind()) => return Ok(()),
@@ -365,7 +365,7 @@ impl Sweeper<'_> {
         })
     }
 
-    /// Gives `visit` all names in the directory `path` below the store. What fails brings a notice.
+    /// Gives `visit` all names in the directory `path` below the store. A failure brings a notice.
     fn each_in(&mut self, path: &str, mut visit: impl FnMut(&mut Self, &Dir, &CStr) -> Result<()>) -> Result<()> {
         let tree = self.tree;
         let visited = tree.base().reopen().and_then(|base| {
@@ -390,10 +390,10 @@ impl Sweeper<'_> {
         }
     }
 
-    /// Sweeps `name`, if nobody holds it. What cannot be removed brings a notice.
+    /// Removes `name`, unless it is locked. A directory that cannot be removed brings a notice.
     fn entry(&mut self, dir: &Dir, name: &CStr) -> Result<()> {
         let swept = dir.lstat(name).and_then(|stat| {
-            // Who lists a directory sets its access time: that says nothing.
+            // Listing a directory sets its access time, so that time says nothing.
             let Some(stat) = stat.filter(|stat| (self.is_stale)(stat.mtime)) else { return Ok(Removed::default()) };
             let _lock = match stat.kind {
                 FileKind::Dir => match Flock::on_dir(dir, name, LockMode::Exclusive)? {

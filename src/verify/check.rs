@@ -1,7 +1,7 @@
 //! Reading and checking chunks, on several threads.
 //!
-//! One thread at a time reads, a few chunks ahead; the others check what has been read. What does not come out well at
-//! once is read again, on the thread that has it, and looked at more slowly.
+//! One thread at a time reads, a few chunks ahead; the others check what has been read. A chunk that is not found good
+//! at once is read again, on the thread that has it, and checked more slowly.
 
 use std::mem;
 use std::ops::Range;
@@ -53,7 +53,7 @@ pub(super) struct Wanted {
     pub(super) number: usize,
 }
 
-/// What was found of a chunk.
+/// The result of checking a chunk.
 #[derive(Debug)]
 pub(super) enum Finding {
     Good(GoodChunk),
@@ -64,7 +64,7 @@ pub(super) enum Finding {
 /// A chunk in a batch.
 pub(super) struct Item {
     pub(super) wanted: Wanted,
-    /// Where in the batch its file is, or why it could not be read.
+    /// The range of its file in the batch, or why it could not be read.
     read: Result<(Range<usize>, ChunkVersion)>,
     /// `None` until it is known.
     pub(super) finding: Option<Finding>,
@@ -113,7 +113,7 @@ pub(super) struct Checker<'a> {
     pub(super) threads: usize,
 }
 
-/// What a quick look at a blob gives.
+/// The result of a quick look at a blob.
 enum Look<'a> {
     /// Data that is to be hashed; of an encrypted chunk, or not.
     Data(&'a [u8], bool),
@@ -137,7 +137,7 @@ impl Checker<'_> {
         if raw.capacity() > MAX_KEPT {
             *raw = Vec::new();
         }
-        // What is left is shared out evenly at the end.
+        // At the end, the chunks that are left are shared out evenly.
         let most = left.len().div_ceil(2 * self.threads).min(MAX_ITEMS);
         let bytes = left.as_slice().iter().take(most).fold(0_u64, |sum, wanted| sum.saturating_add(wanted.len));
         if raw.capacity() <= SMALL && bytes > SMALL as u64 {
@@ -277,7 +277,7 @@ impl Checker<'_> {
             Ok(file) => file,
             Err(error) if ends_all(&error) => return Err(error),
             Err(error) => {
-                // What cannot be read for its form alone, being too long or no file, has been seen all the same.
+                // The bad file is known all the same if it is too long, or no regular file.
                 let file =
                     if is_rot(&error) { self.store.chunks().chunk_version(digest).unwrap_or_default() } else { None };
                 return Ok(Finding::Bad(error, file));

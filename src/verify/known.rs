@@ -30,7 +30,7 @@ impl GoodChunk {
     }
 }
 
-/// A chunk that cannot be had.
+/// A chunk that is missing, bad, or cannot be read.
 #[derive(Debug)]
 pub(super) struct BadChunk {
     pub(super) error: Error,
@@ -40,7 +40,7 @@ pub(super) struct BadChunk {
     pub(super) repaired: Option<GoodChunk>,
 }
 
-/// What is wrong with an entry of an index.
+/// An entry of an index that fails.
 #[derive(Debug)]
 pub(super) struct BadEntry {
     pub(super) kind: Kind,
@@ -49,7 +49,7 @@ pub(super) struct BadEntry {
     pub(super) repaired: bool,
 }
 
-/// What is known of chunks, as many as [`crate::limits`] allows.
+/// The chunks that have been checked, as many as [`crate::limits`] allows.
 pub(super) struct KnownChunks {
     good: HashMap<Digest, GoodChunk, HashSeed>,
     bad: HashMap<Digest, BadChunk, HashSeed>,
@@ -64,13 +64,13 @@ impl KnownChunks {
         Ok(KnownChunks { good: HashMap::with_hasher(seed.clone()), bad: HashMap::with_hasher(seed) })
     }
 
-    /// What tables of the same chunks may be seeded with.
+    /// The seed for other tables of the same chunks.
     pub(super) fn seed(&self) -> HashSeed {
         self.good.hasher().clone()
     }
 
-    /// Makes room for `count` chunks more; if there is none, by forgetting. What is added after this stays until the
-    /// next call.
+    /// Makes room for `count` more chunks, by forgetting others if need be. Chunks that are added after this stay until
+    /// the next call.
     ///
     /// Errors: `NoMemory`.
     pub(super) fn make_room(&mut self, count: usize) -> Result<()> {
@@ -87,7 +87,7 @@ impl KnownChunks {
         self.good.try_reserve(count).map_err(|_| no_memory(count.saturating_mul(size_of::<(Digest, GoodChunk)>())))
     }
 
-    /// Whether a chunk is still to be checked; one that was not opened is, where it can be.
+    /// Whether a chunk is still to be checked. With `opens` that includes one that was not opened.
     pub(super) fn lacks(&self, digest: &Digest, opens: bool) -> bool {
         match self.good.get(digest) {
             Some(good) => opens && good.len.is_none(),
@@ -107,7 +107,7 @@ impl KnownChunks {
         Ok(())
     }
 
-    /// What is wrong with `chunk`, as an index lists it, which has been checked.
+    /// Compares `chunk`, as an index lists it, with the result of its check; `None` if all is well.
     pub(super) fn check_entry(&self, chunk: &ChunkInfo, required: Option<RequiredForm>) -> Option<BadEntry> {
         let entry = |error: &Error, bad: Option<&BadChunk>, repaired| BadEntry {
             kind: error.kind(),

@@ -2,23 +2,23 @@
 //!
 //! # Contract
 //!
-//! - Each chunk is read and checked once in a run, however many indexes name it; what is asked of it beside its
-//!   content, its length and whether it is encrypted, is compared for every index.
-//! - A chunk that fails is read again, from the disk, before that is believed. What is rotten is renamed, so that the
-//!   next backup stores it anew; what is missing, or cannot be read, stays as it is.
-//! - As with PBS a chunk is bad, too, if it has another length than the index says that has named it first.
+//! - Each chunk is read and checked once in a run, however many indexes name it; its length and whether it is encrypted
+//!   are compared for every index.
+//! - A chunk that fails is read again, from the disk, before it counts as bad. A rotten chunk is renamed, so that the
+//!   next backup stores it anew; one that is missing, or cannot be read, is left as it is.
+//! - As with PBS, a chunk is also bad if its length is not that in the first index that names it.
 //! - Encrypted chunks are decrypted with a key that is known to be theirs, by the signature or the fingerprint in the
-//!   manifest. Without one their CRC has to do, and if a key was given the snapshot is told of as one that it does not
-//!   vouch for.
+//!   manifest. Without one only their CRC is checked, and if a key was given the snapshot is told of as one that the
+//!   key does not vouch for.
 //! - The outcome is the same for any number of threads. Callbacks and all changes of the store happen on the caller's.
 //! - Memory: one index; for each thread some 120 MB of chunks at most, or eight times that where chunks are as large as
-//!   they
-//!   can be; and what is known of chunks, which is bounded by [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and
-//!   [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD). What does not fit is forgotten, and checked again when it is
-//!   met.
+//!   they can be; and what is known of chunks, which is bounded by
+//!   [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD).
+//!   Chunks that do not fit are forgotten, and checked again when they are met.
 //! - Outcomes are noted together, up to a minute later. One that cannot be noted is told and counted, and changes
 //!   nothing of the outcome.
-//! - A run that is stopped has noted what it had found; what one that dies had not noted yet is verified again.
+//! - A run that is stopped has noted what it had found; snapshots that a crashed run had not noted yet are verified
+//!   again.
 
 mod check;
 mod known;
@@ -56,7 +56,7 @@ pub struct VerifyOptions {
     pub skip_days: Option<u64>,
     /// 0 for as many as there are processors.
     pub threads: usize,
-    /// What encrypted chunks and blobs are decrypted with, and what manifests must be signed with.
+    /// The key for encrypted chunks and blobs, and for the signatures that manifests must have.
     pub key: Option<Arc<CryptKey>>,
     /// With a key: take a snapshot that is not signed for as good as one that is.
     pub allow_unsigned: bool,
@@ -72,7 +72,7 @@ pub struct VerifyOptions {
     pub progress: Option<OnProgress>,
 }
 
-/// What is verified.
+/// The snapshots that are verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// All snapshots but those of the groups `host/benchmark`, as PBS does.
@@ -95,7 +95,7 @@ impl Scope {
     }
 }
 
-/// What was found to be wrong, or was until it was repaired.
+/// Damage that was found, repaired or not.
 #[derive(Debug)]
 pub struct Damage<'a> {
     /// Where.
@@ -104,7 +104,7 @@ pub struct Damage<'a> {
     pub archive: &'a str,
     /// The chunk that is hit, of an index.
     pub chunk: Option<ChunkInfo>,
-    /// What a failed load would have said.
+    /// The kind of error that a load would give.
     pub kind: Kind,
     /// Why.
     pub message: &'a str,
@@ -124,7 +124,7 @@ pub enum Outcome {
     /// All that could be checked was well, or has been repaired, and the key that is given does not vouch for it: it is
     /// not signed, or with another key, which alone could tell more.
     Unvouched,
-    /// It has no manifest, so that there is nothing to compare it with, and nobody is making it.
+    /// It has no manifest, so that there is nothing to compare it with, and it is not being made.
     Unfinished,
     /// It was not looked at: somebody is making or removing it.
     Busy,
@@ -180,7 +180,7 @@ pub struct Sums {
     pub repaired: u64,
     /// Snapshots whose outcome could not be noted.
     pub unnoted: u64,
-    /// Something could not be seen, and may have snapshots that are in no sum. There was a notice for each.
+    /// Something could not be seen, and may have snapshots that are not counted. There was a notice for each.
     pub incomplete: bool,
 }
 

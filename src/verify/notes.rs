@@ -1,8 +1,8 @@
 //! Noting outcomes in manifests (docs/format.md, 10.5), many at a time.
 //!
-//! A note that is lost costs a verification of what is good, which is not worth a sync for each snapshot. But a crash
-//! must leave the old manifest or the new one, whole. So the new ones of many snapshots are written beside the old
-//! ones, brought to the disk by one sync of the file system, and then take their places.
+//! A note that is lost costs one more verification, which is not worth a sync for each snapshot. But a crash must leave
+//! the old manifest or the new one, whole. So the new ones of many snapshots are written beside the old ones, brought
+//! to the disk by one sync of the file system, and then take their places.
 
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ impl Notes {
         Ok(())
     }
 
-    /// Counts what could not be noted, unless its snapshot has been removed meanwhile.
+    /// Counts an outcome that could not be noted, unless its snapshot has been removed meanwhile.
     fn lose(&mut self, error: Error) -> Result<()> {
         if ends_all(&error) {
             return Err(error);

@@ -1,4 +1,4 @@
-//! What was found of chunks is counted, remembered and acted on, on the caller's thread.
+//! Counts, remembers and acts on the results of checks, on the caller's thread.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::limits::BLOB_MAX_ENCODED_SIZE;
 use crate::progress::Progress;
 use crate::store::Store;
 
-/// Records what was found of chunks, in order.
+/// Records the results of checks, in order.
 pub(super) struct Recorder {
     pub(super) store: Store,
     pub(super) read_only: bool,
@@ -76,7 +76,7 @@ impl Recorder {
             Kind::NotFound => &mut self.sums.missing,
             _ => &mut self.sums.unreadable,
         } += 1;
-        // First the other one, then the change: what is there may serve a better program.
+        // The other copy is read before anything is changed: another program may still use the bad one.
         let other = self.fetch(wanted, opens)?;
         let renamed = is_rotten && !self.read_only && self.set_aside(wanted, file)?;
         self.sums.renamed += u64::from(renamed);
@@ -125,7 +125,7 @@ impl Recorder {
         }
     }
 
-    /// Says what has failed and is no reason to stop.
+    /// Gives a notice of a failure that does not stop the run.
     ///
     /// Errors: `error`, if it is one; that of the notice.
     pub(super) fn warn(&self, what: &str, error: Error) -> Result<()> {

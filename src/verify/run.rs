@@ -31,7 +31,7 @@ const SECONDS_OF_DAY: i64 = 86400;
 /// The group of PBS's benchmark, in any namespace.
 const BENCHMARK: (BackupType, &str) = (BackupType::Host, "benchmark");
 
-/// What a client leaves beside what the manifest lists.
+/// The log that a client leaves besides the files in the manifest.
 const LOG_NAME: &str = "client.log.blob";
 
 /// A run of verification.
@@ -44,7 +44,7 @@ pub struct Verifier {
     progress: Progress,
 }
 
-/// What was found in one snapshot.
+/// The counts of one snapshot.
 #[derive(Default)]
 struct Tally {
     errors: u64,
@@ -53,19 +53,19 @@ struct Tally {
     unvouched: Option<String>,
 }
 
-/// What the key that is given is to a snapshot.
+/// What the given key proves about a snapshot.
 #[derive(Default)]
 struct Standing {
-    /// It is the one that it was made with: only then does a failure to decrypt prove anything.
+    /// The key is the one that the snapshot was made with: only then does a failure to decrypt prove anything.
     opens: bool,
-    /// Why it does not vouch for it, if it does not.
+    /// Why the key does not vouch for the snapshot, if it does not.
     unvouched: Option<String>,
 }
 
 impl Verifier {
     /// A run on `store`.
     ///
-    /// Errors: `Argument` for too many threads, for a UPID that is none, or if it is to repair and to change nothing.
+    /// Errors: `Argument` for too many threads, for a bad UPID, or if it is to repair and to change nothing.
     pub fn new(store: &Store, options: VerifyOptions) -> Result<Self> {
         if options.read_only && options.repair_from.is_some() {
             return Err(Error::new(Kind::Argument, "a verification that changes nothing cannot repair"));
@@ -94,8 +94,7 @@ impl Verifier {
         Sums { unnoted: self.notes.lost(), ..self.recorder.sums }
     }
 
-    /// Verifies what is in `scope`: group by group, of each the newest snapshot first. That something is damaged is no
-    /// failure of this.
+    /// Verifies what is in `scope`: group by group, of each the newest snapshot first. Damage is no error of this call.
     ///
     /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but what cannot be seen of a
     /// whole store only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and of the
@@ -103,7 +102,7 @@ impl Verifier {
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
         let verified = self.verify(&snapshots);
-        // However it has ended, what has been found out is noted.
+        // Outcomes are noted after a failure too.
         let noted = self.notes.write(&self.store);
         verified.and(noted)?;
         self.notes.tell_lost(&self.store)
@@ -157,7 +156,7 @@ impl Verifier {
                 }
                 // Removed since it was found.
                 Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
-                // It must not pass for verified; the others are.
+                // It must not count as verified; the others are verified.
                 Err(error) if error.errno().is_some_and(sys::is_denied) && *scope == Scope::Store => {
                     self.recorder.warn("a group is not verified", error)?;
                     self.recorder.sums.incomplete = true;
@@ -170,7 +169,7 @@ impl Verifier {
         Ok(snapshots)
     }
 
-    /// What was found. What could not be seen must not pass for verified.
+    /// The snapshots that were found. One that could not be seen must not count as verified.
     fn listed<T>(&mut self, listing: Listing<T>) -> Vec<T> {
         self.recorder.sums.incomplete |= listing.unseen.is_some();
         listing.found
@@ -244,7 +243,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// What the key that is given says of a manifest.
+    /// Checks a manifest with the given key.
     ///
     /// Errors: `Auth` if the signature is wrong, or that of another snapshot's manifest; `Format`.
     fn standing(&self, snapshot: &Snapshot, manifest: &Manifest) -> Result<Standing> {
@@ -294,7 +293,7 @@ impl Verifier {
         Ok(())
     }
 
-    /// Checks those of the chunks that have not been.
+    /// Checks the chunks that have not been checked.
     fn check_chunks(&mut self, index: &Index, entries: std::ops::Range<usize>, opens: bool) -> Result<()> {
         self.recorder.known.make_room(entries.len())?;
         let wanted = self.wanted(index, entries, opens)?;
@@ -316,7 +315,7 @@ impl Verifier {
         let (mut seen, mut wanted) = (HashSet::with_hasher(self.recorder.known.seed()), Vec::new());
         for ChunkInfo { start, end, digest } in entries.filter_map(|i| index.chunk(i)) {
             if self.recorder.known.lacks(&digest, opens) && insert(&mut seen, digest)? {
-                // What is wrong with it is found when it is read.
+                // A failure is found again when the chunk is read.
                 let version = match self.options.index_order {
                     true => None,
                     false => self.store.chunks().chunk_version(&digest).ok().flatten(),
@@ -326,7 +325,7 @@ impl Verifier {
                 push(&mut wanted, Wanted { digest, len: end - start, order, number })?;
             }
         }
-        // What nothing is known of stays in the order of the index.
+        // Chunks without a known order stay in the order of the index.
         wanted.sort_unstable_by_key(|wanted| (wanted.order, wanted.number));
         Ok(wanted)
     }

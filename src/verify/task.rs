@@ -2,7 +2,7 @@
 
 use crate::sys;
 
-/// Who is said to have verified: PBS's superuser.
+/// The user in the UPID: PBS's superuser.
 const USER: &str = "root@pam";
 
 /// A task of this process that has begun now, as PBS writes it (docs/format.md, 10.5).

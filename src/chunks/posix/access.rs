@@ -19,7 +19,7 @@ pub(super) fn is_chunk(stat: &Stat) -> bool {
     stat.kind == FileKind::File && stat.size >= BLOB_HEADER_SIZE as u64
 }
 
-/// Tells what is stored of a chunk from other bytes that take its place.
+/// A version of a chunk's file, to tell it from another that takes its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkVersion {
     device: u64,
@@ -41,7 +41,7 @@ impl ChunkVersion {
         self.size
     }
 
-    /// What has near numbers in a file system lies near, as a rule, on a disk too.
+    /// Files with near inode numbers are, as a rule, near each other on a disk too.
     pub fn order(&self) -> DiskOrder {
         DiskOrder(self.inode)
     }
@@ -53,7 +53,7 @@ impl Chunks {
         self.path_of(&ChunkName::new(self.0.layout, digest))
     }
 
-    /// The length of the file of chunk `digest`, or `None`. A file that is too short for a blob is none.
+    /// The length of the file of chunk `digest`; `None` if it is missing, or too short for a blob.
     pub fn has(&self, digest: &Digest) -> Result<Option<u64>> {
         Ok(self.find(digest)?.map(|(_, stat)| stat.size))
     }
@@ -169,12 +169,12 @@ impl Chunks {
     }
 
     /// Renames the file of chunk `digest` to a bad-chunk name and gives the number in it; `None` if there is no such
-    /// chunk; an empty file is none. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
+    /// chunk, or its file is empty. The lowest free number of 0 to 9 is taken; if all are, the ninth is overwritten.
     pub fn mark_bad(&self, digest: &Digest) -> Result<Option<u8>> {
         self.mark_bad_if(digest, |_| true)
     }
 
-    /// As [`Chunks::mark_bad`], if `is_it` knows the version: somebody may have put a good one in its place.
+    /// As [`Chunks::mark_bad`], if `is_it` accepts the version: a good chunk may have taken its place.
     pub fn mark_bad_if(&self, digest: &Digest, is_it: impl FnOnce(&ChunkVersion) -> bool) -> Result<Option<u8>> {
         self.base().check_writable()?;
         let _one_at_a_time = self.stripe(digest);
@@ -206,8 +206,8 @@ impl Chunks {
         Ok(None)
     }
 
-    /// Opens the file that holds the chunk, or else what has its name and any bytes. An empty file is none: it is what
-    /// a crash has left, or, in the cache of a store in S3, stands for a chunk that is in the bucket.
+    /// Opens the file that holds the chunk, or else the file that has its name and is not empty. An empty file does not
+    /// count: a crash has left it, or, in the cache of a store in S3, it stands for a chunk that is in the bucket.
     fn open_chunk(&self, digest: &Digest) -> Result<Option<(ChunkName, File, Stat)>> {
         let mut leftover = None;
         for layout in self.layouts() {

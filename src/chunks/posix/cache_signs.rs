@@ -1,8 +1,9 @@
-//! Telling the local cache of a store in S3 from a store, where nobody has said which it is (docs/format.md, 7.9).
+//! Tells the local cache of a store in S3 from a store, where the caller has not said which it is (docs/format.md,
+//! 7.9).
 //!
 //! In such a cache an empty file stands for a chunk that is in the bucket. A crash leaves empty files too, but of
-//! chunks that no finished snapshot needs yet, unless nothing was synced. So what counts is empty files of chunks that
-//! finished snapshots name, and several of them. The look is bounded, whatever the size of the store, and is taken
+//! chunks that no finished snapshot needs yet, unless nothing was synced. So only empty files of chunks that finished
+//! snapshots name count, and only several of them. The look is bounded, whatever the size of the store, and is taken
 //! once, before the first change: readers pay nothing.
 
 use std::fs::File;
@@ -23,10 +24,10 @@ const MAX_OF_DIR: usize = 8;
 const MAX_CHUNKS: usize = 256;
 const MAX_OF_INDEX: u64 = 64;
 
-/// So many empty files are a sign.
+/// The number of empty files that is a sign.
 const ENOUGH: usize = 3;
 
-/// What a finished snapshot has. Lower layers know nothing of it but this name.
+/// The manifest of a finished snapshot. This layer knows only its name.
 const MANIFEST_NAME: &str = "index.json.blob";
 
 /// Why the store in `base` seems to be the cache of a store in S3, if it does.
@@ -34,7 +35,7 @@ pub(super) fn sign(base: &Dir, chunks: &Dir) -> Option<&'static str> {
     Look { base, chunks, dirs: Vec::new(), listed: 0, seen: Vec::new(), empty: 0 }.sign()
 }
 
-/// A look at some chunks of some snapshots. What cannot be looked at is no sign.
+/// Looks at some chunks of some snapshots. One that cannot be looked at is no sign.
 struct Look<'a> {
     base: &'a Dir,
     chunks: &'a Dir,

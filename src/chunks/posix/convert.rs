@@ -14,8 +14,8 @@ use crate::error::{Error, Kind, Result};
 use crate::progress::{OnProgress, Progress, Stage};
 use crate::sys::{Dir, FileKind};
 
-/// Passes over the directories until they are empty. Another is needed only if somebody puts files into them meanwhile,
-/// or if the file system skips some while others go.
+/// Passes over the directories, at most, until they are empty. One is enough unless files are added meanwhile, or the
+/// file system skips some while others are moved.
 const MAX_PASSES: u32 = 10;
 
 /// [`Stage::phase`]: looking at what there is; units are directories.
@@ -36,7 +36,7 @@ pub struct ConvertOptions {
     pub progress: Option<OnProgress>,
 }
 
-/// What a conversion has done, or would do.
+/// The counts of what a conversion has done, or would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Converted {
     /// Files that were moved.
@@ -250,8 +250,8 @@ impl<'a> Conversion<'a> {
         Ok(is_good == is_from)
     }
 
-    /// Gives a file that another stands in the way of the first free name of a bad copy, in the new layout. What is no
-    /// chunk, but what a crash has left, is removed.
+    /// Renames a file whose place is taken to the first free name of a bad copy, in the new layout. A file that is too
+    /// short to be a chunk, as a crash leaves it, is removed.
     fn set_aside(&mut self, digest: &Digest, file: &CStr) -> Result<()> {
         let stat = self.dir.lstat(file)?;
         if stat.is_some_and(|stat| stat.kind == FileKind::File && !is_chunk(&stat)) {

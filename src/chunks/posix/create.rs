@@ -14,7 +14,7 @@ use crate::sys::{self, Dir, LockFile, Owner, TempFile};
 pub struct CreateOptions {
     /// How the chunks are spread.
     pub layout: Layout,
-    /// Who owns what is made, if that needs saying.
+    /// The owner of new files and directories, if it is not the process's own.
     pub owner: Option<Owner>,
     /// Whether it is to be on the disk.
     pub sync: bool,
@@ -103,8 +103,8 @@ impl<'a> NewChunkDirs<'a> {
         }
     }
 
-    /// Whether the file system keeps access times: without that no garbage could be collected. The probe is nobody
-    /// else's, unlike `.lock`: others may be making the store too.
+    /// Whether the file system keeps access times: without that no garbage could be collected. The probe is a file of
+    /// this call alone, unlike `.lock`: others may be making the store too.
     fn probe_atime(&self) -> Result<()> {
         let Some(chunks) = self.open()? else { return Ok(()) };
         match chunks.make_file(c"probe", 0o600, None) {
@@ -143,7 +143,7 @@ impl Drop for NewChunkDirs<'_> {
         if self.committed {
             return;
         }
-        // What cannot be removed stays under a name that nothing looks at.
+        // A file that cannot be removed stays under a name that nothing looks at.
         if let (Some((layout, made)), Ok(Some(chunks))) = (self.made, self.open()) {
             if let Some(zeros) = &self.zeros {
                 let _ = chunks.unlink(zeros.as_c_str());

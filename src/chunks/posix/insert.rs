@@ -24,7 +24,7 @@ pub struct InsertOptions {
     pub raw: bool,
 }
 
-/// What an insert found and left.
+/// The result of an insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inserted {
     /// The chunk was there and stays; it has been touched.
@@ -49,7 +49,7 @@ pub struct Leftover(u64);
 impl Chunks {
     /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
     ///
-    /// That the two belong together is not checked; see [`Chunks::insert_verified`].
+    /// Whether the digest is that of the data is not checked; see [`Chunks::insert_verified`].
     ///
     /// Errors: `Format` if `blob` is no blob, or too short for one; `Limit` if it is too long; `Exists` if something
     /// that is not a file has the name; `CryptMode` and `Corrupt` if the chunk that is there and `blob` cannot both be
@@ -68,8 +68,8 @@ impl Chunks {
     }
 
     /// As [`Chunks::insert`], and leaves two things to the caller. The chunk's name is on the disk only after
-    /// [`Chunks::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And it is for the caller to
-    /// tell of a leftover, by [`Chunks::notice_leftover`]: on another thread, say.
+    /// [`Chunks::sync_before_index`], with the chunk in its [`Unsynced`](super::Unsynced). And the caller tells of a
+    /// leftover, by [`Chunks::notice_leftover`], on another thread perhaps.
     pub fn insert_for_index(&self, digest: &Digest, blob: &[u8]) -> Result<(Inserted, Option<Leftover>)> {
         check_len(digest, blob)?;
         let form = Blob::parse(blob).map_err(|error| error.with_digest(digest))?.form();
@@ -106,7 +106,7 @@ impl Chunks {
         Ok(inserted)
     }
 
-    /// Does `insert` while nobody else changes the chunk.
+    /// Runs `insert` while no other thread of this store changes the chunk.
     fn under_stripe<T>(&self, digest: &Digest, insert: impl FnOnce() -> Result<T>) -> Result<T> {
         self.base().check_writable()?;
         let _one_at_a_time = self.stripe(digest);
@@ -157,7 +157,7 @@ impl Chunks {
                 Verdict::Keep => {}
                 Verdict::Replace => {
                     if form.is_some() {
-                        // If it is damaged, what is there is the better one.
+                        // A damaged blob must not replace the old one.
                         Blob::load(blob)?;
                     }
                     break;
@@ -169,7 +169,7 @@ impl Chunks {
         Ok((self.write_chunk(digest, blob, names)?, leftover))
     }
 
-    /// What is to be done about a file that is there. Its magic is read where that decides.
+    /// The verdict on a file that is there. Its magic is read where the verdict depends on it.
     fn judge(&self, name: &ChunkName, stat: &Stat, new: New) -> Result<Verdict> {
         let old = Old { is_file: stat.kind == FileKind::File, size: stat.size };
         match judge_by_size(old, new) {
@@ -216,8 +216,8 @@ impl Chunks {
         Ok(Inserted { existed: false, stored_size: blob.len() as u64 })
     }
 
-    /// Opens the directory that the chunk's file belongs into, after making it if it is missing. What is made in it is
-    /// made there, wherever its name leads by then.
+    /// Opens the directory that the chunk's file belongs into, after making it if it is missing. New files are made in
+    /// the directory that was opened, even if its name has changed meanwhile.
     fn open_its_dir(&self, name: &ChunkName, names: Names) -> Result<Dir> {
         let (chunks, (layout, number)) = (self.dir(), name.dir());
         let dir_name = layout.dir_name(number);
@@ -225,7 +225,7 @@ impl Chunks {
             return Ok(dir);
         }
         if names == Names::Later {
-            // Before there is a directory that somebody else may find.
+            // Set before the directory is there, since another thread may use it at once.
             self.0.unsynced_dir.store(true, Ordering::SeqCst);
         }
         let made = chunks.make_dir(dir_name.as_c_str(), CHUNK_DIR_MODE, self.base().owner())?;

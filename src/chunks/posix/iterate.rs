@@ -52,7 +52,7 @@ impl ChunkDirId {
 
 /// The chunks of a store and their bad copies, directory by directory.
 ///
-/// What comes or goes meanwhile is seen or not; nothing is seen half-written. An error ends it.
+/// Chunks that come or go meanwhile are seen or not; none is seen half-written. An error ends it.
 pub struct ChunkIter {
     chunks: Chunks,
     dirs: vec::IntoIter<ChunkDirId>,
@@ -92,7 +92,7 @@ impl ChunkIter {
                 for name in names {
                     let name = name?;
                     let Some((digest, bad)) = parse_file_name(name.to_bytes()) else { continue };
-                    // A chunk in another's directory cannot be found by its name, so it is none.
+                    // A chunk in the wrong directory cannot be found by its name, so it does not count.
                     if !id.is_of(&digest) {
                         continue;
                     }

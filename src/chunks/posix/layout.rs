@@ -44,7 +44,7 @@ impl Layout {
         name
     }
 
-    /// The number of the directory `name`; `None` if it is none of this layout's.
+    /// The number of the directory `name`; `None` if this layout has no such directory.
     pub(super) fn dir_number(self, name: &[u8]) -> Option<u32> {
         if name.len() != self.digits() || !name.iter().all(|&digit| is_lower_hex(digit)) {
             return None;
@@ -142,7 +142,7 @@ pub(super) fn parse_file_name(name: &[u8]) -> Option<(Digest, Option<u8>)> {
     Some((Digest::from_hex(hex).ok()?, bad))
 }
 
-/// Which directories of chunks have been looked at, and are none but directories.
+/// The directories of chunks that have been looked at, and found to be directories.
 #[derive(Debug)]
 pub(super) struct KnownDirs {
     /// A bit for each of [`Layout::Hex2`].
@@ -152,7 +152,7 @@ pub(super) struct KnownDirs {
 }
 
 impl KnownDirs {
-    /// None is known, of a store that `writes` in this layout.
+    /// No directory is known yet, in a store that `writes` in this layout.
     pub(super) fn new(writes: Layout) -> Self {
         let mut hex4 = Vec::new();
         let words = Layout::Hex4.dir_count() as usize / 64;
@@ -183,7 +183,7 @@ impl KnownDirs {
     }
 }
 
-/// What a `.chunks` directory turns out to have.
+/// The layouts that a `.chunks` directory has.
 #[derive(Default)]
 pub(super) struct Detected {
     /// The layout to write; `None` in an empty directory.

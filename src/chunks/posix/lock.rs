@@ -12,7 +12,7 @@ use super::Chunks;
 use crate::error::{Error, Kind, Result};
 use crate::sys::{self, LockFile, LockMode, ProcessMark};
 
-/// Who holds the lock through one open store.
+/// The holders of the lock through one open store.
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     holders: Mutex<Holders>,
@@ -44,7 +44,7 @@ pub struct SharedLock {
     ticket: u64,
 }
 
-/// The hold on the store of garbage collection, or a conversion. Dropping it lets go.
+/// The hold of a garbage collection, or of a conversion, on the store. Dropping it lets go.
 #[derive(Debug)]
 pub struct ExclusiveLock {
     chunks: Chunks,
@@ -122,12 +122,12 @@ impl Chunks {
         Error::at(Kind::Busy, &path, "is locked: another program is writing or collecting garbage")
     }
 
-    /// Brings the file's lock down to what the holders left need, and closes the file if that is nothing. A failure
-    /// here holds too much for too long, never too little.
+    /// Lowers the file's lock to what the remaining holders need, and closes the file if none remain. After a failure
+    /// too much is held, never too little.
     fn settle(&self, holders: &mut Holders) {
         let Some(file) = holders.file.as_ref().filter(|_| !holders.exclusive) else { return };
         if holders.shared.is_empty() {
-            // Closing would do, but for a child that has inherited the file.
+            // Closing the file is not enough if a child process has inherited it.
             let _ = file.unlock();
             holders.file = None;
         } else {
@@ -137,8 +137,8 @@ impl Chunks {
 }
 
 impl SharedLock {
-    /// Counts from now on as having begun when `other`, of the same open store, did, if that was before: for one who
-    /// takes over what `other` has written.
+    /// Takes the begin of `other`, of the same open store, if that is earlier: for a holder that takes over the chunks
+    /// of `other`.
     pub fn take_over(&self, other: &SharedLock) {
         let mut holders = self.chunks.0.locks.holders();
         if let Some(&began) = holders.shared.get(&other.ticket)

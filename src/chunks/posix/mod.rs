@@ -1,7 +1,7 @@
 //! Chunks in a directory: where each has its file, and how these are made, found, touched, moved and removed.
 //!
-//! What becomes of a chunk is decided elsewhere: whether it is replaced, by [`judge`](super::judge); whether it is
-//! removed, by who sweeps.
+//! Decisions are made elsewhere: [`judge`](super::judge) says whether a chunk is replaced; the caller of a sweep says
+//! whether it is removed.
 
 mod access;
 mod cache_signs;
@@ -90,7 +90,7 @@ impl FoundChunks {
         &self.dir
     }
 
-    /// What looks for signs that the store in `base` is the cache of one in S3. PBS gives every store four digits.
+    /// The search for signs that the store in `base` is the cache of one in S3. PBS gives every store four digits.
     pub fn cache_sign(&self, base: &Arc<Dir>) -> CacheSign {
         let (base, chunks, layout) = (base.clone(), self.dir.clone(), self.layout);
         Box::new(move || if layout == Layout::Hex4 { cache_signs::sign(&base, &chunks) } else { None })
@@ -117,7 +117,7 @@ impl Chunks {
         })))
     }
 
-    /// What they share with the rest of the store.
+    /// The base that they share with the rest of the store.
     pub fn base(&self) -> &Base {
         &self.0.base
     }

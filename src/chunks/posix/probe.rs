@@ -22,19 +22,19 @@ const ZERO_CHUNK_DIGEST: Digest = Digest([
 /// Seconds that the clock of the file system may be behind the system's: those of a server on the network may.
 const MAX_LAG: i64 = 60;
 
-/// How often it is tried before the file system is to blame.
+/// Attempts before the file system counts as one that does not keep access times.
 const ATTEMPTS: u32 = 3;
 
-/// How far the probe's access time is set back before the touch. So little, that it does no harm if the touch never
-/// comes.
+/// How far the probe's access time is set back before the touch. It is so little that it does no harm if the touch
+/// never comes.
 const STEP_BACK: i64 = 2;
 
 impl Chunks {
     /// Finds out whether a touch sets the access time to now, and gives how many seconds the file system's clock is
     /// behind.
     ///
-    /// The probe is the chunk of zeros, else any chunk, else `.lock`. A disk that is full says nothing, and fails
-    /// nothing.
+    /// The probe is the chunk of zeros, else any chunk, else `.lock`. No file is written, so a full disk is no
+    /// obstacle.
     ///
     /// Errors: `Unsupported`, saying what the file system has done; `Io`, `NotFound`.
     pub fn probe_atime(&self) -> Result<i64> {
@@ -45,7 +45,7 @@ impl Chunks {
         };
         if let Some((name, digest)) = chunk {
             let _one_at_a_time = self.stripe(&digest);
-            // What nobody refers to must not live for being probed, but that of PBS does.
+            // A chunk that no index names must not stay because it is probed; only PBS's own probe chunk does.
             return probe(self.dir(), name.as_c_str(), digest != ZERO_CHUNK_DIGEST);
         }
         probe(self.base().dir(), c".lock", false)
@@ -81,7 +81,7 @@ pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
         let set = sys::now() - STEP_BACK;
         let found = touch_from(dir, name, set);
         if restore {
-            // It lives for a day longer if this fails.
+            // If this fails, the chunk stays for a day longer.
             let _ = dir.set_atime(name, before.atime);
         }
         match found {

@@ -36,11 +36,11 @@ pub struct ChunkDir<'a> {
     id: ChunkDirId,
     /// Its files, by inode: near the order that they have on the disk, which is what reading their facts cold costs.
     pub files: Vec<FoundFile>,
-    /// What inserts that are under way, or that a crash has ended, have there.
+    /// Temporary files of inserts that are under way, or that a crash has ended.
     pub temporaries: Vec<CString>,
 }
 
-/// What decides whether a file may go.
+/// The facts that decide whether a file may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Its length.
@@ -50,18 +50,18 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Whoever needs a chunk touches it.
+    /// Every program that needs a chunk touches it.
     fn of_chunk(stat: &Stat) -> Self {
         Usage { size: stat.size, last_use: stat.atime }
     }
 
-    /// Who writes a temporary file does not touch it.
+    /// The writer of a temporary file does not touch it.
     fn of_temporary(stat: &Stat) -> Self {
         Usage { size: stat.size, last_use: stat.atime.max(stat.mtime) }
     }
 }
 
-/// What came of a look at a file.
+/// The result of looking at a file.
 #[derive(Debug)]
 pub enum Swept {
     /// It is gone, or no regular file.
@@ -111,8 +111,8 @@ fn is_temporary(id: ChunkDirId, name: &CStr) -> bool {
 }
 
 impl ChunkDir<'_> {
-    /// Looks at `file`, and removes it if `is_garbage` says so. Nobody touches, replaces or renames the chunk between
-    /// the two through this open store.
+    /// Looks at `file`, and removes it if `is_garbage` says so. Between the two, the chunk is not touched, replaced or
+    /// renamed through this open store.
     ///
     /// Errors: `Io` if it cannot be removed.
     pub fn sweep(&self, file: &FoundFile, is_garbage: impl FnOnce(Usage) -> bool) -> Result<Swept> {

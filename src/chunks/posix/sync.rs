@@ -11,10 +11,10 @@ use crate::progress::Progress;
 /// One bit for each directory of [`Layout::Hex4`](super::Layout::Hex4), the layout that has more.
 const DIRS_SIZE: usize = (1 << 16) / 8;
 
-/// What an index names and may not be on the disk yet.
+/// Chunks that an index names and that may not be on the disk yet.
 #[derive(Debug, Default)]
 pub struct Unsynced {
-    /// Chunks that others have written, who may not have synced them.
+    /// Chunks that others have written, and may not have synced.
     reused: bool,
     /// The directories of the other chunks, by the first two bytes of the digests; empty before the first. Only the
     /// names are missing, not the data.
@@ -128,7 +128,7 @@ impl Chunks {
             progress.stage.done += 1;
         }
         progress.tick()?;
-        // Whoever has made them may not have synced the names of the directories themselves.
+        // The process that made them may not have synced the names of the directories themselves.
         if progress.stage.total > 0 { self.base().sync_by(|| self.dir().sync()) } else { Ok(()) }
     }
 
