@@ -328,7 +328,7 @@
 
 /**
  * pxds_store_options.flags: make the directory of a new store with mode 0755, as Proxmox Backup Server does, and not
- * 0700. What lies below has the server's modes either way: others may read owners, notes and small files there.
+ * 0700. Files below it have the server's modes either way: other users may read owners, notes and small files there.
  */
 #define PXDS_STORE_SHARED 16
 
@@ -360,7 +360,7 @@
 
 /**
  * Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
- * they begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
+ * they begin with the magic of an encrypted one: a shorter file is no chunk for any other call.
  */
 #define PXDS_INSERT_RAW 1
 
@@ -429,7 +429,7 @@
 /** pxds_ingest_options.flags: `uuid` is given. */
 #define PXDS_INGEST_SET_UUID 8
 
-/** pxds_image_new() size: it is not known, and is what comes. */
+/** pxds_image_new() size: not known; the image ends where its data does. */
 #define PXDS_SIZE_UNKNOWN UINT64_MAX
 
 /** pxds_image_options.flags: store chunks uncompressed. */
@@ -481,13 +481,13 @@
 /** Most bytes of a JSON text, such as a manifest: 4 MiB. */
 #define PXDS_JSON_MAX_SIZE 4194304
 
-/** pxds_manifest_info.flags: there is a signature, which nobody has checked. */
+/** pxds_manifest_info.flags: there is a signature, which has not been checked. */
 #define PXDS_MANIFEST_SIGNED 1
 
-/** Signature: nobody has checked it, for want of a key or a manifest. */
+/** Signature: not checked, without a key or a manifest. */
 #define PXDS_SIGNATURE_UNCHECKED 0
 
-/** Signature: there is none. */
+/** Signature: the manifest has none. */
 #define PXDS_SIGNATURE_MISSING 1
 
 /** Signature: it is right. */
@@ -620,8 +620,8 @@
 #define PXDS_OUTCOME_UNVOUCHED 6
 
 /**
- * How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
- * or its manifest is lost.
+ * How a snapshot came out: not looked at, because it has no manifest and is not being made. It was never finished, or
+ * its manifest is lost.
  */
 #define PXDS_OUTCOME_UNFINISHED 7
 
@@ -650,16 +650,16 @@
 #define PXDS_STATS_SIZE_CLASSES 28
 
 /**
- * Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
- * manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
- * another snapshot are refused all the same.
+ * Opening flag, with a key: give also data that no signature covers: of a snapshot that is not signed, or has no
+ * manifest, and of files that its manifest does not list. A wrong signature, that of another key, and the signed
+ * manifest of another snapshot are refused all the same.
  */
 #define PXDS_OPEN_ALLOW_UNSIGNED 1
 
 /**
  * Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
- * that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
- * PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+ * that is not listed: both then bring a notice and no failure, and an index counts by its own header. With a key this
+ * needs PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for the data.
  */
 #define PXDS_OPEN_SALVAGE 2
 
@@ -688,9 +688,10 @@
  * A snapshot in the making. Exclusive.
  *
  * Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
- * store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
- * after a crash, nothing remains but what garbage collection takes. It holds the store's process lock, its
- * group alone, and the last snapshot of that against removal.
+ * store's sync level, or not at all. A failure ends it, unless an argument was wrong. A backup that is freed before it
+ * is finished, or ended by a crash, leaves only what garbage collection removes. A backup holds the store's process
+ * lock, an exclusive lock on its group, and a shared one on the group's last snapshot, which keeps it from being
+ * removed.
  */
 typedef struct pxds_backup pxds_backup;
 
@@ -717,10 +718,10 @@ typedef struct pxds_chunk_iter pxds_chunk_iter;
 typedef struct pxds_chunker pxds_chunker;
 
 /**
- * What went wrong, in detail. Immutable; any thread may read it.
+ * The details of a failure. Immutable; any thread may read it.
  *
- * Every function that can fail, but for those on errors, takes `pxds_error **err` as its last argument. It may be
- * NULL. Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
+ * Every function that can fail, except those on errors, takes `pxds_error **err` as its last argument. It may be NULL.
+ * Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
  */
 typedef struct pxds_error pxds_error;
 
@@ -735,9 +736,9 @@ typedef struct pxds_group_list pxds_group_list;
  *
  * Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given
  * to pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
- * pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). What
- * comes in a stream or is read from a file is for the chunks that have none so far: a stream passes over the others,
- * and a file is not read there. Then call pxds_image_finish(). Zeros cost next to nothing.
+ * pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). A
+ * stream or a file gives bytes to the chunks that have none so far: a stream passes over the others, and a file is not
+ * read there. Then call pxds_image_finish(). Zeros cost next to nothing.
  *
  * It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image;
  * up to twice as many of these while its size is not known. After a failure it takes no more, unless the function says
@@ -769,9 +770,9 @@ typedef struct pxds_ingest pxds_ingest;
 /**
  * An encryption key. Shared.
  *
- * What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what
- * was derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector
- * registers. So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
+ * An object that uses a key keeps it, so that the handle can be freed at any time. When its last user is gone, its
+ * bytes and everything derived from them have been overwritten wherever the library had them: on the heap, on stacks,
+ * in vector registers. Passwords have been when a call returns. The caller overwrites its own copies.
  */
 typedef struct pxds_key pxds_key;
 
@@ -786,7 +787,7 @@ typedef struct pxds_keyfile pxds_keyfile;
 typedef struct pxds_lock pxds_lock;
 
 /**
- * What a snapshot holds, and what is noted about it. Exclusive.
+ * The files of a snapshot, and the notes about it. Exclusive.
  *
  * Members that this version does not know are kept and written again. A signature covers all but the notes and other
  * members of the unprotected part.
@@ -796,7 +797,7 @@ typedef struct pxds_manifest pxds_manifest;
 /** Namespaces. Shared. */
 typedef struct pxds_namespace_list pxds_namespace_list;
 
-/** What became of the snapshots of a group, the newest first. Shared. */
+/** The results for the snapshots of a group, the newest first. Shared. */
 typedef struct pxds_prune_list pxds_prune_list;
 
 /**
@@ -820,7 +821,7 @@ typedef struct pxds_restorer pxds_restorer;
 /**
  * A snapshot that is being read. Shared.
  *
- * While it is open nobody removes it.
+ * It cannot be removed while it is open.
  */
 typedef struct pxds_snapshot pxds_snapshot;
 
@@ -845,7 +846,7 @@ typedef struct pxds_stats pxds_stats;
 typedef struct pxds_store pxds_store;
 
 /**
- * What a function returns: zero is success, positive an ordinary outcome, negative a failure.
+ * The result of a function: zero is success, positive an ordinary outcome, negative a failure.
  *
  * The values are permanent. They are never an errno.
  */
@@ -894,11 +895,11 @@ typedef struct {
      * only the password changes. Otherwise it is now.
      */
     int64_t created;
-    /** What reminds of the password, 1 to 64 characters; may be NULL. */
+    /** A hint that reminds of the password, 1 to 64 characters; may be NULL. */
     const char *hint;
 } pxds_keyfile_options;
 
-/** What a key file says of itself. */
+/** The facts about a key file. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_KEYFILE_INFO_INIT. */
     size_t struct_size;
@@ -910,7 +911,7 @@ typedef struct {
     int64_t created;
     /** When the file was made. */
     int64_t modified;
-    /** What reminds of the password, or NULL. The key file's. */
+    /** The hint that reminds of the password, or NULL. The key file's. */
     const char *hint;
     /** The fingerprint that the file states. Only pxds_keyfile_unlock() verifies it. */
     uint8_t fingerprint[32];
@@ -924,7 +925,7 @@ typedef struct {
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
-    /** What encrypted blobs are opened with, and with PXDS_ENCODE_ENCRYPT made with; may be NULL. */
+    /** The key that encrypted blobs are opened with and, with PXDS_ENCODE_ENCRYPT, made with; may be NULL. */
     const pxds_key *key;
 } pxds_blob_codec_options;
 
@@ -968,9 +969,9 @@ typedef struct {
     uint32_t crc;
     /** 0. */
     uint32_t reserved;
-    /** What the cipher began with. */
+    /** The iv of the cipher. */
     uint8_t iv[16];
-    /** What authenticates the payload. */
+    /** The tag that authenticates the payload. */
     uint8_t tag[16];
 } pxds_blob_encrypted_header;
 
@@ -1001,7 +1002,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_CHUNKER_CONFIG_INIT. */
     size_t struct_size;
-    /** What chunks of random data measure on average. */
+    /** The average size of chunks of random data. */
     uint64_t avg;
     /** No chunk but the last is smaller. */
     uint64_t min;
@@ -1014,8 +1015,8 @@ typedef struct {
 } pxds_chunker_config;
 
 /**
- * Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message();
- * `path` has its bytes, and may be NULL.
+ * Takes notices, which are no failures. `message` names the path too, escaped as in pxds_error_message(); `path` has
+ * its bytes, and may be NULL.
  *
  * A result other than 0 stops the call with PXDS_ERR_CANCELLED.
  */
@@ -1067,8 +1068,8 @@ typedef struct {
     /** Handed to `notice`. */
     void *notice_user;
     /**
-     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.3.5 on that
-     * locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+     * The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. Versions from 3.3.5
+     * on lock groups and snapshots by files in `lock_dir`, older ones by the directories themselves, as NULL does. See
      * docs/format.md, 7.8.
      */
     const char *store_name;
@@ -1076,8 +1077,8 @@ typedef struct {
     const char *lock_dir;
     /**
      * Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
-     * call that takes one does so. 0: a lock that cannot be had at once is PXDS_ERR_BUSY; only that of a manifest is
-     * waited for in any case, for 5 seconds.
+     * call that takes one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited
+     * for in any case, for 5 seconds.
      */
     uint64_t lock_wait_ms;
     /**
@@ -1090,7 +1091,7 @@ typedef struct {
     void *progress_user;
 } pxds_store_options;
 
-/** What an insert found and left. */
+/** The result of an insert. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_INSERT_RESULT_INIT. */
     size_t struct_size;
@@ -1132,7 +1133,7 @@ typedef struct {
     void *progress_user;
 } pxds_convert_options;
 
-/** What a conversion has done, or would do. */
+/** The counts of what a conversion has done, or would do. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_CONVERT_RESULT_INIT. */
     size_t struct_size;
@@ -1149,7 +1150,7 @@ typedef struct {
     uint64_t set_aside;
 } pxds_convert_result;
 
-/** What an index says of itself. */
+/** The header of an index, and its size. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_INDEX_INFO_INIT. */
     size_t struct_size;
@@ -1229,7 +1230,7 @@ typedef struct {
     int64_t ctime;
     /** With PXDS_INGEST_SET_UUID: the index's uuid. Otherwise it is random. */
     uint8_t uuid[16];
-    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
+    /** The key that chunks are encrypted with; it changes their digests too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /** Is told of each chunk; NULL for none. Valid while the ingest lives. */
     pxds_ingest_chunk_fn on_chunk;
@@ -1287,7 +1288,7 @@ typedef struct {
     int64_t ctime;
     /** With PXDS_IMAGE_SET_UUID: the index's uuid. Otherwise it is random. */
     uint8_t uuid[16];
-    /** What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile. */
+    /** The key that chunks are encrypted with; it changes their digests too. May be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /** Is told of each chunk; NULL for none. Valid while the image lives. */
     pxds_ingest_chunk_fn on_chunk;
@@ -1354,8 +1355,8 @@ typedef struct {
      */
     uint32_t threads;
     /**
-     * What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not
-     * compared.
+     * The key that encrypted chunks are proved with. NULL: only their structure and CRC are checked, and not their
+     * digests.
      */
     const pxds_key *key;
     /** Is told of each chunk, in order, after the store has it; NULL for none. */
@@ -1368,7 +1369,7 @@ typedef struct {
     void *progress_user;
 } pxds_copy_options;
 
-/** A chunk whose data cannot be had, and that zeros stand for. */
+/** A chunk that cannot be loaded, and that zeros stand for. */
 typedef struct {
     /** Bytes of this structure. */
     size_t struct_size;
@@ -1384,7 +1385,7 @@ typedef struct {
     pxds_status status;
     /** 0. */
     uint32_t reserved;
-    /** What a failed call would have said. */
+    /** The status that the call would have failed with. */
     const char *message;
 } pxds_bad_chunk;
 
@@ -1408,20 +1409,21 @@ typedef struct {
      * may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
      */
     uint32_t threads;
-    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    /** The key for encrypted chunks; may be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /**
      * Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
      * be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
-     * is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+     * is set. A failure that is not the chunk's own fails the call in any case. Valid while the restorer lives.
      */
     pxds_bad_chunk_fn on_bad;
     /** Handed to `on_bad`. */
     void *on_bad_user;
     /**
      * Is told how far a call is; NULL for none. There is one phase; units are the chunks that the call needs, bytes
-     * those that have been written, as `written` counts them. A result other than 0 stops the call and is, for what
-     * was written, as any failure. Nobody is told while an output takes nothing. Valid while the restorer lives.
+     * those that have been written, as `written` counts them. A result other than 0 stops the call; for the bytes
+     * written it is as any failure. The callback is not called while an output takes nothing. Valid while the restorer
+     * lives.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */
@@ -1455,7 +1457,7 @@ typedef struct {
      * A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
      */
     const pxds_cache *cache;
-    /** What encrypted chunks are opened with; may be NULL. It can be freed meanwhile. */
+    /** The key for encrypted chunks; may be NULL. It can be freed meanwhile. */
     const pxds_key *key;
     /**
      * Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
@@ -1467,7 +1469,7 @@ typedef struct {
     void *on_bad_user;
 } pxds_reader_options;
 
-/** What a manifest says of its snapshot. */
+/** The facts about a snapshot in its manifest. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_MANIFEST_INFO_INIT. */
     size_t struct_size;
@@ -1594,7 +1596,7 @@ typedef struct {
     void *progress_user;
 } pxds_destroy_options;
 
-/** What the removal of a group found. */
+/** The result of removing a group. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT. */
     size_t struct_size;
@@ -1615,10 +1617,10 @@ typedef struct {
 } pxds_prune_row;
 
 /**
- * What is kept. If all counts are 0 everything is.
+ * The rules by which snapshots are kept. If all counts are 0, everything is kept.
  *
  * The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in
- * which an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+ * which an earlier one keeps a snapshot already. Snapshots that are protected or not finished use up no count.
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT. */
@@ -1640,8 +1642,8 @@ typedef struct {
     /** Years. */
     uint64_t keep_yearly;
     /**
-     * Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built
-     * in, `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+     * The time zone in which hours, days and so on begin; NULL is UTC. A name of the IANA database that is built in,
+     * `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
      * `/etc/localtime`. The environment is not looked at.
      */
     const char *zone;
@@ -1654,7 +1656,7 @@ typedef struct {
     void *progress_user;
 } pxds_prune_options;
 
-/** What became of a snapshot. */
+/** The result for a snapshot. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_PRUNE_ENTRY_INIT. */
     size_t struct_size;
@@ -1672,8 +1674,8 @@ typedef struct {
      */
     uint32_t mark;
     /**
-     * PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that
-     * failed, such as PXDS_ERR_BUSY.
+     * PXDS_OK: its mark holds. For one that is to be removed also PXDS_NONE, if another process was faster, or the
+     * failure, such as PXDS_ERR_BUSY.
      */
     pxds_status status;
     /** 0. */
@@ -1703,8 +1705,8 @@ typedef struct {
 } pxds_gc_options;
 
 /**
- * What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication
- * see pxds_dedup_factor().
+ * The counts of what a garbage collection has found and done, made as Proxmox Backup Server does. For the factor of
+ * deduplication see pxds_dedup_factor().
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_GC_STATUS_INIT. */
@@ -1744,10 +1746,7 @@ typedef struct {
     uint64_t removed_temporaries;
     /** Bytes of these. */
     uint64_t removed_temporary_bytes;
-    /**
-     * Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once,
-     * say.
-     */
+    /** Pending files whose last access lies in the future, because the clock was wrong once, for example. */
     uint64_t future_files;
     /** Bytes of these. */
     uint64_t future_bytes;
@@ -1758,10 +1757,7 @@ typedef struct {
     int64_t future_until;
 } pxds_gc_status;
 
-/**
- * What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed
- * at.
- */
+/** Damage: a file of a snapshot, or an entry of an index, one for each entry that names a bad chunk. */
 typedef struct {
     /** Bytes of this structure. */
     size_t struct_size;
@@ -1769,7 +1765,7 @@ typedef struct {
     const char *snapshot;
     /** The file: an index, a blob, or `index.json.blob`. */
     const char *archive;
-    /** What a failed call would have said. */
+    /** The status that a failed call would have returned. */
     const char *message;
     /** Where the chunk begins in the file that the index describes. */
     uint64_t offset;
@@ -1830,7 +1826,7 @@ typedef struct {
     const pxds_key *key;
     /** Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first. */
     const pxds_store *repair_from;
-    /** What the outcome is noted with: the UPID of a task as PBS writes it. NULL: one of this process and time. */
+    /** The task in the noted outcome: a UPID as PBS writes it. NULL: one of this process and time. */
     const char *upid;
     /** Is told of damage; may be NULL, as the others. */
     pxds_verify_damage_fn on_damage;
@@ -1877,8 +1873,8 @@ typedef struct {
     /** Snapshots that came out as PXDS_OUTCOME_UNFINISHED; they are not among `skipped`. */
     uint64_t unfinished;
     /**
-     * Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
-     * That changes nothing of the outcome.
+     * Snapshots whose outcome could not be noted, for lack of space for example; a notice of the store's says why. The
+     * outcome stays the same.
      */
     uint64_t unnoted;
     /** PXDS_RESULT_INCOMPLETE. */
@@ -1887,7 +1883,7 @@ typedef struct {
     uint32_t reserved;
 } pxds_verify_result;
 
-/** What is counted. */
+/** A sum over chunks. */
 typedef struct {
     /** Bytes of this structure; set by PXDS_STATS_OPTIONS_INIT. */
     size_t struct_size;
@@ -1901,7 +1897,7 @@ typedef struct {
     void *progress_user;
 } pxds_stats_options;
 
-/** What indexes and blobs say by themselves, whatever they share. */
+/** Sums over indexes and blobs, whatever chunks they share. */
 typedef struct {
     /** Indexes that were read. */
     uint64_t indexes;
@@ -1923,11 +1919,14 @@ typedef struct {
     uint64_t chunks;
     /** Bytes of their data. */
     uint64_t bytes;
-    /** Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows. */
+    /**
+     * Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as the next two fields
+     * are.
+     */
     uint64_t stored_bytes;
     /** How many of them the store lacks. */
     uint64_t missing_chunks;
-    /** Bytes of the data of these. What was compressed to `stored_bytes` is `bytes` less this. */
+    /** Bytes of the data of these. The data that was compressed to `stored_bytes` has `bytes` less this. */
     uint64_t missing_bytes;
 } pxds_stats_sum;
 
@@ -1939,28 +1938,28 @@ typedef struct {
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
-    /** What all indexes describe, those that are in no snapshot too. */
+    /** The data that all indexes describe, those in no snapshot too. */
     pxds_stats_described described;
-    /** What those that are in no snapshot do. */
+    /** The data that indexes in no snapshot describe. */
     pxds_stats_described others;
     /** All chunks that indexes name. */
     pxds_stats_sum used;
-    /** Those that more than one snapshot has. All indexes that are in none count as one. */
+    /** The chunks that more than one snapshot has. All indexes in no snapshot count as one. */
     pxds_stats_sum shared;
-    /** Those that more than one group has. */
+    /** The chunks that more than one group has. */
     pxds_stats_sum across_groups;
     /** How many chunks are in each class of sizes. */
     uint64_t sizes[PXDS_STATS_SIZE_CLASSES];
     /** Bytes of the data of these. */
     uint64_t size_bytes[PXDS_STATS_SIZE_CLASSES];
     /**
-     * With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, but for
-     * those of backups that are under way, and those that only an index that could not be read names.
+     * With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, except
+     * those of backups that are under way, and those of indexes that could not be read.
      */
     uint64_t unreferenced_chunks;
     /** Bytes of their files. */
     uint64_t unreferenced_bytes;
-    /** With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one. */
+    /** With PXDS_STATS_EXACT: files set aside as bad chunks, and files that are too short to be chunks. */
     uint64_t broken_files;
     /** Their bytes. */
     uint64_t broken_bytes;
@@ -1978,11 +1977,11 @@ typedef struct {
     int64_t oldest;
     /** See `oldest`. */
     int64_t newest;
-    /** What they describe. */
+    /** The data that they describe. */
     pxds_stats_described described;
     /** Their chunks. */
     pxds_stats_sum used;
-    /** Those that nothing outside of the group has. */
+    /** The chunks that nothing outside of the group has. */
     pxds_stats_sum own;
 } pxds_stats_group;
 
@@ -2000,15 +1999,15 @@ typedef struct {
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
-    /** What it describes. */
+    /** The data that it describes. */
     pxds_stats_described described;
     /** Its chunks. */
     pxds_stats_sum used;
-    /** Those that nothing else has: what its removal would leave to garbage collection. */
+    /** The chunks that nothing else has: those that garbage collection could remove without it. */
     pxds_stats_sum own;
     /**
-     * Those that no older snapshot of the store has. Summed over all snapshots, and what only indexes that are in none
-     * have, this gives all chunks.
+     * The chunks that no older snapshot of the store has. The sum over all snapshots, with the chunks that only
+     * indexes in no snapshot have, is all chunks.
      */
     pxds_stats_sum new_data;
     /** How many of its chunks are in each class of sizes. */
@@ -2028,11 +2027,11 @@ typedef struct {
      * snapshot is not before that, or one of this time is there, pxds_backup_new() waits, for a few seconds at most.
      */
     int64_t time;
-    /** Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
+    /** The owner, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL. */
     const char *owner;
     /** The snapshot's notes; the first line is shown as its comment. May be NULL. */
     const char *notes;
-    /** What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile. */
+    /** The key that the snapshot is encrypted and signed with; NULL with PXDS_CRYPT_NONE. It can be freed meanwhile. */
     const pxds_key *key;
     /**
      * PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed, which is the default with a key;
@@ -2056,7 +2055,7 @@ typedef struct {
 /** A chunk ends here. */
 #define PXDS_CUT 1
 
-/** There is none, or no more, where that is ordinary. */
+/** There is nothing, or nothing more, where that is ordinary. */
 #define PXDS_NONE 2
 
 /** An argument can never work: NULL, an unknown flag, a value out of range. */
@@ -2148,7 +2147,7 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for a number that is none.
+ * The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for any other number.
  *
  * Owns: the string is the library's and lasts for ever.
  * Threads: any.
@@ -2157,8 +2156,8 @@ extern "C" {
 const char *pxds_status_name(pxds_status status);
 
 /**
- * Words for a status, in English and such as "not found", where there is no error object; "unknown status" for a
- * number that is none. What pxds_error_message() says is more.
+ * Words for a status, in English and such as "not found", where there is no error object; "unknown status" for any
+ * other number. pxds_error_message() says more.
  *
  * Owns: the string is the library's and lasts for ever.
  * Threads: any.
@@ -2200,9 +2199,11 @@ uint32_t pxds_abi_version(void);
 pxds_status pxds_error_status(const pxds_error *error);
 
 /**
- * What happened, outermost circumstance first, with path, offset, digest and the system's words where they are known.
+ * The message: what happened, the outermost context first, with path, offset, digest and the system's words where they
+ * are known.
  *
- * It may be printed as it is: what a terminal would obey, or is not UTF-8, in the name of a file say, is escaped.
+ * It may be printed as it is: control characters and bytes that are not UTF-8, in the name of a file for example, are
+ * escaped.
  *
  * Never NULL; "" for NULL.
  *
@@ -2250,7 +2251,7 @@ pxds_status pxds_error_get_digest(const pxds_error *error, uint8_t *digest);
 pxds_status pxds_error_get_offset(const pxds_error *error, uint64_t *offset);
 
 /**
- * What the callback that stopped the call returned; 0 if none did.
+ * The value of the callback that stopped the call; 0 if none did.
  *
  * Threads: any.
  * Since: 0.1
@@ -2266,7 +2267,7 @@ int32_t pxds_error_callback_value(const pxds_error *error);
 void pxds_error_free(pxds_error *error);
 
 /**
- * The first byte. Never NULL, but for NULL; not to be read if the length is 0.
+ * The first byte, which must not be read if the length is 0. NULL only for NULL.
  *
  * Owns: the bytes are the buffer's.
  * Threads: any.
@@ -2331,7 +2332,7 @@ pxds_status pxds_digest_format(const uint8_t *digest, char *hex, size_t hex_capa
 pxds_status pxds_digest_parse(const char *hex, uint8_t *digest, pxds_error **err);
 
 /**
- * The name of a type: "vm", "ct" or "host"; "unknown" for a number that is none.
+ * The name of a type: "vm", "ct" or "host"; "unknown" for any other number.
  *
  * Owns: the string is the library's and lasts for ever.
  * Threads: any.
@@ -2476,10 +2477,9 @@ pxds_status pxds_key_random(pxds_key **out, pxds_error **err);
  * Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_CODEC_SHORT_IV,
  * PXDS_CODEC_LONG_HEADER, or both.
  *
- * It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
- * snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's
- * manifests cannot be checked: a manifest that names the key as that package does counts as unsigned. See
- * docs/format.md, 2.7.
+ * Use it in place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
+ * or a codec. Its output is that of Proxmox Backup Server. The signatures of that package's manifests cannot be
+ * checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
  *
  * Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
  * Errors: PXDS_ERR_ARGUMENT.
@@ -2579,7 +2579,7 @@ pxds_status pxds_keyfile_load(const char *path, pxds_keyfile **out, pxds_error *
 pxds_status pxds_keyfile_parse(const void *text, size_t text_len, pxds_keyfile **out, pxds_error **err);
 
 /**
- * Writes what a key file says of itself to `*info`.
+ * Writes the facts about a key file to `*info`.
  *
  * Owns: the hint is the key file's.
  * Errors: PXDS_ERR_ARGUMENT.
@@ -2591,7 +2591,7 @@ pxds_status pxds_keyfile_get_info(const pxds_keyfile *keyfile, pxds_keyfile_info
 /**
  * Takes the key out. For PXDS_KDF_NONE the password is not looked at, and may be NULL.
  *
- * What it costs is bounded: scrypt may take 1025 MiB, PBKDF2 some ten seconds.
+ * Its cost is bounded: scrypt may take 1025 MiB, PBKDF2 some ten seconds.
  *
  * Owns: the caller owns `*out` and frees it with pxds_key_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PASSWORD (wrong, or under 5 bytes), PXDS_ERR_LIMIT (it would cost too much),
@@ -2639,9 +2639,9 @@ void pxds_keyfile_free(pxds_keyfile *keyfile);
 /**
  * Seals `key` for the holder of a master key, whose public half is the PEM at `public_pem`, "BEGIN PUBLIC KEY".
  *
- * `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes
- * into snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server
- * have 4096.
+ * `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now.
+ * pxds_backup_add_sealed_key() puts the result into a snapshot. RSA with 2128 bits or more is needed; keys of Proxmox
+ * Backup Server have 4096.
  *
  * Master keys are part of a build with the Cargo feature `master-key`; without it this is PXDS_ERR_UNSUPPORTED, and a
  * key can still be sealed by other means: docs/format.md, 3.6.
@@ -2667,8 +2667,8 @@ pxds_status pxds_master_seal(const pxds_key *key,
  * PEM; NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out
  * and verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
  *
- * RSA is not constant time here: not for a service that opens what strangers send. What a password may cost is bounded
- * as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
+ * RSA is not constant time here: do not use it in a service that opens keys from strangers. The cost of a password is
+ * bounded as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
  *
  * Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_KEY_MISMATCH (sealed for another master key, or damaged), PXDS_ERR_PASSWORD
@@ -2706,7 +2706,7 @@ pxds_status pxds_blob_codec_new(const pxds_blob_codec_options *options, pxds_blo
 void pxds_blob_codec_free(pxds_blob_codec *codec);
 
 /**
- * Bytes that are enough for the blob of `data_len` bytes, whatever its form; 0 if that many are too many.
+ * Bytes that are enough for the blob of `data_len` bytes, whatever its form; 0 if `data_len` is too large.
  *
  * Threads: any.
  * Since: 0.1
@@ -2839,7 +2839,7 @@ pxds_status pxds_blob_update_crc(void *blob, size_t blob_len, pxds_error **err);
 /**
  * Checks that an unencrypted blob decodes to `size` bytes of the digest at `digest`. The CRC is not compared.
  *
- * An encrypted blob passes unseen: its digest cannot be told without the key.
+ * An encrypted blob passes unchecked: its digest cannot be computed without the key.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
  * Threads: exclusive.
@@ -2973,9 +2973,9 @@ pxds_status pxds_chunker_new_fixed(uint64_t chunk_size, pxds_chunker **out, pxds
  * Takes the next bytes of the stream, up to the end of the current chunk.
  *
  * Returns PXDS_CUT if a chunk ends after the first `*used` bytes, at least 1: call again with what follows them.
- * Returns PXDS_OK if no chunk ends here, with `*used` = `data_len`: call again with what comes next. What is behind
- * the last cut at the end of the stream, if anything, is the last chunk. The cuts do not depend on how the stream is
- * split into calls.
+ * Returns PXDS_OK if no chunk ends here, with `*used` = `data_len`: call again with what comes next. At the end of the
+ * stream the bytes behind the last cut, if any, are the last chunk. The cuts do not depend on how the stream is split
+ * into calls.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: exclusive.
@@ -3096,7 +3096,7 @@ pxds_status pxds_store_open_or_create(const char *path,
                                       pxds_error **err);
 
 /**
- * Frees a store. NULL is fine. What was made from it keeps what it needs.
+ * Frees a store. NULL is fine. Objects that were made from it stay valid.
  *
  * Threads: any, but no other call may be using the handle.
  * Since: 0.1
@@ -3149,9 +3149,9 @@ pxds_status pxds_store_get_chunk_path(const pxds_store *store,
 /**
  * Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
  *
- * Whether the two belong together is not checked: see pxds_store_insert_verified(). What happens if the chunk is there
- * is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
- * the first insert until an index names the chunks. `result` may be NULL.
+ * Whether the digest is that of the data is not checked: see pxds_store_insert_verified(). If the chunk is there, the
+ * table of docs/format.md, 5.4, says what happens. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(),
+ * from before the first insert until an index names the chunks. `result` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
  * PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be
@@ -3208,8 +3208,8 @@ pxds_status pxds_store_load(const pxds_store *store,
 /**
  * Tells whether the store has the chunk `digest`: PXDS_OK, or PXDS_NONE.
  *
- * A file that is too short for a blob, what a crash may leave, is no chunk. `stored_size`, which may be NULL, gets the
- * length of the file.
+ * A file that is too short for a blob, as a crash may leave it, is no chunk. `stored_size`, which may be NULL, gets
+ * the length of the file.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
  * Threads: shared.
@@ -3242,7 +3242,7 @@ pxds_status pxds_store_mark_bad(const pxds_store *store, const uint8_t *digest, 
 /**
  * Starts going through all chunks and their bad copies, directory by directory, in no order within one.
  *
- * Temporary and foreign files are passed over. What comes or goes meanwhile is seen or not.
+ * Temporary and foreign files are passed over. Chunks that come or go meanwhile are seen or not.
  *
  * Owns: the caller owns `*out` and frees it with pxds_chunk_iter_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
@@ -3271,10 +3271,11 @@ void pxds_chunk_iter_free(pxds_chunk_iter *iter);
 /**
  * Brings the store at `path` into `layout`, PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4, in place, by renames.
  *
- * No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED
- * opens, and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they
- * find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made
- * that PBS wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
+ * No chunk is lost, however it ends. A conversion that was stopped leaves a store of both layouts, which only
+ * PXDS_STORE_MIXED opens, and the next call goes on with it. It locks the store exclusively. Handles that are open
+ * have the old layout: they find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4
+ * all directories are made that PBS wants, also of a store that has this layout and lacks some. See docs/format.md,
+ * 5.10.
  *
  * `opening`, of which the layout is not looked at, `options` and `result` may be NULL.
  *
@@ -3317,7 +3318,7 @@ pxds_status pxds_index_open(const char *path, uint32_t kind, pxds_index **out, p
 pxds_status pxds_index_parse(const void *data, size_t data_len, uint32_t kind, pxds_index **out, pxds_error **err);
 
 /**
- * Writes what the index says of itself to `*info`.
+ * Writes the header and the size of an index to `*info`.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
@@ -3464,7 +3465,8 @@ pxds_status pxds_index_writer_set(pxds_index_writer *writer, uint64_t number, co
 /**
  * Takes the digests of `earlier`, a fixed index of the same chunk size, for the chunks that both have.
  *
- * What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
+ * Chunks that have changed since are set after that. If the image has another size now, a short last chunk is not
+ * shared.
  *
  * Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also for another chunk size.
  * Threads: exclusive for the writer, shared for the index.
@@ -3496,7 +3498,7 @@ pxds_status pxds_index_writer_finish(pxds_index_writer *writer, size_t max_len, 
 
 /**
  * Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that
- * belongs to a snapshot. For callers who would rather know before the work than behind it.
+ * belongs to a snapshot. For callers that want to know before the work.
  *
  * Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
  * PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.
@@ -3549,8 +3551,8 @@ pxds_status pxds_store_lock(const pxds_store *store, uint32_t mode, pxds_lock **
 /**
  * Locks a group, `[ns/NAME/...]TYPE/ID`, alone.
  *
- * A backup does that by itself, and so does removing the group. What is locked, a directory or a file, is chosen by
- * pxds_store_options.store_name; see docs/format.md, 7.8.
+ * A backup does that by itself, and so does removing the group. pxds_store_options.store_name says what is locked, a
+ * directory or a file; see docs/format.md, 7.8.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and
@@ -3695,7 +3697,7 @@ pxds_status pxds_image_new(const pxds_store *store,
 pxds_status pxds_image_write(pxds_image *image, const void *data, size_t data_len, pxds_error **err);
 
 /**
- * Takes the chunk at `offset`, whole: for a caller who is handed only what has changed.
+ * Takes the chunk at `offset`, whole: for a caller that gets only the chunks that have changed.
  *
  * Chunks come in any order, and the last one for a place counts, whatever there was before. Only the one at the end of
  * the image is short; a short one ends an image of unknown size. Where the stream stands does not change.
@@ -3724,8 +3726,8 @@ pxds_status pxds_image_read(pxds_image *image, pxds_read_fn read, void *user, px
  *
  * A regular file or block device is the image from its first byte on, wherever the descriptor stands. Its holes are
  * zeros and are not read. Its length is the size of the image if that is not known; if it is, a longer file is read
- * only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it
- * was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
+ * only so far. Bytes that are appended meanwhile are not seen. Looking for holes moves the descriptor, which is put
+ * back before the call returns: its position must not be used meanwhile. Anything else is a stream, which is read to
  * its end.
  *
  * The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than
@@ -3846,7 +3848,7 @@ pxds_status pxds_source_get(const pxds_source *source,
                             pxds_error **err);
 
 /**
- * Frees a source. NULL is fine. What was made from it goes on.
+ * Frees a source. NULL is fine. Objects that were made from it stay valid.
  *
  * Threads: any, but no other call may be using the handle.
  * Since: 0.1
@@ -3927,8 +3929,8 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
  * written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
  * file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
- * what was written, also by a failure; of what comes behind that some may have been written then. A block device that
- * has not room for all is found out before anything is written.
+ * `written` bytes, after a failure too; some bytes behind those may then have been written. A block device that is too
+ * small is refused before anything is written.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a
  * chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or
@@ -4057,7 +4059,7 @@ void pxds_restorer_free(pxds_restorer *restorer);
 /**
  * Makes a cache of at most `max_bytes` of memory, or of one chunk if that alone has more.
  *
- * Readers with different sources may use it: a chunk is kept by its digest, of which it has been proved to be.
+ * Readers with different sources may use it: a chunk is kept by its digest, which has been compared with its data.
  *
  * Owns: the caller owns `*out` and frees it with pxds_cache_free().
  * Errors: PXDS_ERR_ARGUMENT.
@@ -4113,8 +4115,8 @@ uint64_t pxds_reader_size(const pxds_reader *reader);
 /**
  * Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
  *
- * `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data`
- * has means nothing.
+ * `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and the content of
+ * `data` is undefined.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
  * PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has
@@ -4195,7 +4197,7 @@ pxds_status pxds_manifest_parse(const void *data, size_t data_len, pxds_manifest
 /**
  * Gives the JSON text of the manifest, at most PXDS_JSON_MAX_SIZE bytes.
  *
- * A signed manifest that was read is written as it was, but for white space, order and the unprotected part.
+ * A signed manifest that was read is written as it was, except white space, order and the unprotected part.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
@@ -4250,10 +4252,9 @@ pxds_status pxds_manifest_find_file(pxds_manifest *manifest,
 /**
  * Adds a file behind the others.
  *
- * Errors: PXDS_ERR_ARGUMENT (also if the name is none of pxds_archive_check()), PXDS_ERR_EXISTS (there is one of this
- * name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
- * Threads: exclusive.
- * Since: 0.1
+ * Errors: PXDS_ERR_ARGUMENT (also if pxds_archive_check() refuses the name), PXDS_ERR_EXISTS (there is one of this
+ * name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold). Threads: exclusive. Since:
+ * 0.1
  */
 pxds_status pxds_manifest_add_file(pxds_manifest *manifest, const pxds_manifest_file *file, pxds_error **err);
 
@@ -4374,9 +4375,10 @@ void pxds_manifest_free(pxds_manifest *manifest);
 /**
  * Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
  *
- * `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
- * What cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be
- * listed or opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
+ * `ns` is `a/b`; "" or NULL for the root. A directory with an invalid name is skipped, with a notice of the store's.
+ * An entry that cannot be seen is passed over with a notice, and the list then says that it is not complete: a
+ * directory that cannot be listed or opened, for lack of descriptors too, and something else, a link for example, in
+ * the place of a directory.
  *
  * Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -4393,7 +4395,7 @@ pxds_status pxds_store_namespaces(const pxds_store *store,
 /**
  * Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
  *
- * For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
+ * For `ns`, invalid names and entries that cannot be seen, see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_group_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -4413,7 +4415,7 @@ pxds_status pxds_store_groups(const pxds_store *store,
  * With PXDS_LIST_OWNERS and PXDS_LIST_MANIFESTS the list says more of each. An owner or manifest that cannot be read
  * is a notice, and the list is then not complete.
  *
- * For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
+ * For `ns`, invalid names and entries that cannot be seen, see pxds_store_namespaces().
  *
  * Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -4631,7 +4633,7 @@ pxds_status pxds_store_get_full_path(const pxds_store *store,
  * Makes a group, and the namespaces above it, if they are not there.
  *
  * A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
- * belong to `owner`, or to a token of his; NULL takes any.
+ * belong to `owner`, or to a token of that user; NULL takes any.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
  * (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
@@ -4642,8 +4644,8 @@ pxds_status pxds_store_get_full_path(const pxds_store *store,
 pxds_status pxds_group_create(const pxds_store *store, const char *group, const char *owner, pxds_error **err);
 
 /**
- * Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text: what functions on
- * snapshots take. Returns PXDS_NONE if there is none, or no such group.
+ * Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text, which functions
+ * on snapshots take. Returns PXDS_NONE if there is none, or no such group.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
@@ -4656,11 +4658,9 @@ pxds_status pxds_group_last(const pxds_store *store, const char *group, pxds_buf
 /**
  * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
  *
- * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names
- * nobody); PXDS_ERR_LIMIT, PXDS_ERR_IO.
- * Threads: shared.
- * Since: 0.1
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
+ * PXDS_ERR_FORMAT, with the path (the file is no text, or names no owner); PXDS_ERR_LIMIT, PXDS_ERR_IO. Threads:
+ * shared. Since: 0.1
  */
 pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
 
@@ -4675,7 +4675,7 @@ pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxd
 pxds_status pxds_group_set_owner(const pxds_store *store, const char *group, const char *owner, pxds_error **err);
 
 /**
- * Gives the notes of a group, as a text; an empty one if there are none.
+ * Gives the notes of a group, as a text; empty if it has none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -4695,8 +4695,8 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, const char *notes, pxds_error **err);
 
 /**
- * Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes with
- * the group, unless it is a directory with the mark of a protected one, which is a notice.
+ * Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no snapshots
+ * are removed with the group, except a directory that is marked as protected, which brings a notice.
  *
  * `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
  * garbage collection.
@@ -4717,10 +4717,10 @@ pxds_status pxds_group_destroy(const pxds_store *store,
 
 /**
  * Decides which of `count` snapshots are kept, and writes PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
- * to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
+ * to `marks`, in the order of `rows`, which may be any. Of rows of one time the earlier one counts as newer.
  *
- * The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
- * arguments has a say, and no file is touched, unless the zone is one.
+ * The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. The result depends
+ * on the arguments alone, and no file is read, unless the zone is one.
  *
  * Errors: PXDS_ERR_ARGUMENT (also an unknown zone, or a time outside the years 0000 to 9999); of a zone that is a file
  * PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -4734,8 +4734,8 @@ pxds_status pxds_prune_mark(const pxds_prune_row *rows,
                             pxds_error **err);
 
 /**
- * The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that
- * is none.
+ * The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for any other
+ * number.
  *
  * Owns: the string is the library's and lasts for ever.
  * Threads: any.
@@ -4747,11 +4747,11 @@ const char *pxds_prune_mark_name(uint32_t mark);
  * Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options`
  * may be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
  *
- * The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
- * said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
+ * The list has every snapshot that was there. A snapshot that could not be removed, because it is in use for example,
+ * has its error there and brings a notice; it is no failure of this call. The chunks stay for garbage collection.
  *
- * The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
- * What crashes of older versions have left in the group goes too, if nobody holds it.
+ * The group is not locked: a backup may be running in it. Each snapshot that is to be removed is locked, and looked at
+ * again. Directories that crashes of older versions have left in the group are removed too, unless they are locked.
  *
  * Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
  * Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file),
@@ -4793,7 +4793,7 @@ pxds_status pxds_prune_list_get(const pxds_prune_list *list, size_t i, pxds_prun
 void pxds_prune_list_free(pxds_prune_list *list);
 
 /**
- * Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has
+ * Collects garbage: removes the chunks that no index below the store's directory refers to, and that have not been
  * touched lately.
  *
  * It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or
@@ -4804,15 +4804,15 @@ void pxds_prune_list_free(pxds_prune_list *list);
  * it, by its progress or otherwise, loses nothing.
  *
  * Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
- * listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
- * name of an index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that
- * in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be
- * needed, is not removed whatever its access time.
+ * listed; if something else, a link for example, has the place of a directory of the tree (docs/format.md, 7.4), or
+ * something that is no file has the name of an index; if an index cannot be read, or its entries have neither the csum
+ * in its header nor that in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). A chunk that was
+ * missing once, or is known to be needed, is not removed whatever its access time.
  *
  * Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that
  * Proxmox Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through
  * the same handle writers may go on. Whether the file system keeps access times is tried out first. At the end
- * `.gc-status` is written, if there is room on the disk, without which all else does. See docs/format.md, 11.
+ * `.gc-status` is written, if there is room on the disk; nothing else needs any. See docs/format.md, 11.
  *
  * It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150
  * bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
@@ -4834,8 +4834,8 @@ pxds_status pxds_store_gc(const pxds_store *store,
                           pxds_error **err);
 
 /**
- * Writes what the last garbage collection that was successful has noted, this library's or Proxmox Backup Server's, to
- * `*status`. Returns PXDS_NONE if there is no note, or none that can be read.
+ * Writes the counts that the last successful garbage collection, of this library or of Proxmox Backup Server, has
+ * noted to `*status`. Returns PXDS_NONE if the note is missing or cannot be read.
  *
  * The note is the file `.gc-status`. From strange_indexes on the fields are not in it, and 0.
  *
@@ -4851,25 +4851,23 @@ pxds_status pxds_store_get_gc_status(const pxds_store *store, pxds_gc_status *st
  *
  * Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again,
  * and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
- * many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
- * something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends;
- * so do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
+ * many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. Damage
+ * is no failure of this call: `result->failed` counts it, and is written however the call ends; `unvouched` and
+ * `unfinished` count other snapshots that were not found good. See docs/format.md, 10.
  *
- * Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
- * are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
+ * Each snapshot is locked against removal while it is checked; in a whole store the groups `host/benchmark` are left
+ * out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
  *
- * Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made
- * chunks of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB
- * in chunks of 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again
- * where it is named again.
+ * Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that with the largest
+ * chunks, of 128 MiB; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of 4 MiB,
+ * and the reasons of 131,072 bad ones, 40 MB. Chunks that do not fit are forgotten, and checked again where they are
+ * named again.
  *
- * Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
- * PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
- * listed, which of a whole store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
- * PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
- * PXDS_VERIFY_READ_ONLY.
- * Threads: shared.
- * Since: 0.1
+ * Errors: PXDS_ERR_ARGUMENT (also a bad UPID, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND (the
+ * group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a whole
+ * store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY. Threads:
+ * shared. Since: 0.1
  */
 pxds_status pxds_store_verify(const pxds_store *store,
                               const char *path,
@@ -4895,12 +4893,10 @@ pxds_status pxds_store_verify(const pxds_store *store,
  *
  * Nothing else in the library reads this file, or any other that it was not given. See docs/format.md, 7.10.
  *
- * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a
+ * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is the name of another store, or of none); PXDS_ERR_BUSY (a
  * maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
  * see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
- * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
- * Threads: any.
- * Since: 0.1
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback). Threads: any. Since: 0.1
  */
 pxds_status pxds_pbs_config_read(const char *config,
                                  const char *store,
@@ -4916,11 +4912,11 @@ pxds_status pxds_pbs_config_read(const char *config,
  * the disk.
  *
  * As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component
- * of its path begins with a dot, which the name of a file of a snapshot may. Nothing is locked: what comes or goes
- * meanwhile is counted or not. An index that cannot be read brings a notice of the store's and is counted as such, and
- * the total says that it is not complete; it does not fail the call. So it is with what cannot be seen
- * (pxds_store_namespaces()). Where two indexes give a chunk different lengths, which damage alone can do, one of them
- * counts.
+ * of its path begins with a dot; only the name of a file right in a snapshot may begin so. Nothing is locked: what
+ * comes or goes meanwhile is counted or not. An index that cannot be read brings a notice of the store's and is
+ * counted as such, and the total says that it is not complete; it does not fail the call. Entries that cannot be seen
+ * are treated the same (pxds_store_namespaces()). Where two indexes give a chunk different lengths, which damage alone
+ * can do, one of them counts.
  *
  * Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
  * it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
@@ -4999,8 +4995,8 @@ pxds_status pxds_stats_get_snapshot(const pxds_stats *stats, size_t i, pxds_stat
 pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, uint64_t *bytes, pxds_error **err);
 
 /**
- * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
- * it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+ * The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. It
+ * counts both sharing and compression. 1 if nothing is stored.
  *
  * Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
  * collection `index_data_bytes` and `stored_bytes`.
@@ -5033,7 +5029,7 @@ pxds_status pxds_snapshot_get_info(const pxds_store *store,
 /**
  * Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
  *
- * For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
+ * For callers that put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
  * pxds_group_create(). pxds_manifest_save() finishes the snapshot.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
@@ -5071,8 +5067,8 @@ pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapsho
 /**
  * Removes a snapshot, whole or not at all. The chunks stay for garbage collection.
  *
- * What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
- * has lost its name bring a notice, and are garbage collection's.
+ * It is checked first that nothing, a mount below it for example, keeps it from being removed. Files that cannot be
+ * removed after it has lost its name bring a notice, and garbage collection removes them.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
  * it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
@@ -5097,9 +5093,9 @@ pxds_status pxds_manifest_load(const pxds_store *store, const char *snapshot, px
 /**
  * Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
  *
- * What it lists must be there, which is not checked; it is brought to the disk first, by the store's sync level. To
- * change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read and write
- * under one lock.
+ * The files that it lists must be there, which is not checked; they are brought to the disk first, by the store's sync
+ * level. To change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read
+ * and write under one lock.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
  * PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
@@ -5113,7 +5109,7 @@ pxds_status pxds_manifest_save(const pxds_store *store,
                                pxds_error **err);
 
 /**
- * Gives the notes of a snapshot, as a text; an empty one if there are none.
+ * Gives the notes of a snapshot, as a text; empty if it has none.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: as pxds_manifest_load().
@@ -5150,19 +5146,17 @@ pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
 /**
  * Opens a snapshot, finished or not, to read its archives.
  *
- * `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
- * signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
- * no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
- * too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
- * docs/format.md, 7.3 and 8.5.
+ * `key` may be NULL. With a key encrypted blobs can be read, and only data is given that a holder of the key has
+ * signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: anybody who can write to the store could
+ * have put other data there. For indexes see the key in pxds_restorer_options and pxds_reader_options, too. Without a
+ * key nothing is vouched for; a manifest of another snapshot brings a notice of the store's. See docs/format.md, 7.3
+ * and 8.5.
  *
- * Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
- * PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong; there is
- * none; it is that of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
- * PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
- * Threads: shared.
- * Since: 0.1
+ * Owns: the caller owns `*out` and frees it with pxds_snapshot_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
+ * PXDS_ERR_BUSY, with the path, while it is made or removed; PXDS_ERR_KEY_MISMATCH (the manifest is signed with
+ * another key), PXDS_ERR_AUTH (its signature is wrong or missing, or it is the manifest of another snapshot);
+ * PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED
+ * (by the notice callback). Threads: shared. Since: 0.1
  */
 pxds_status pxds_snapshot_open(const pxds_store *store,
                                const char *snapshot,
@@ -5174,10 +5168,10 @@ pxds_status pxds_snapshot_open(const pxds_store *store,
 /**
  * Opens the index `name` of a snapshot, compared with the manifest.
  *
- * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
- * not list, or an unfinished snapshot has, is given with a notice of the store's, unless the snapshot was opened with
- * a key. So is, with or without one, an index whose header has another csum than the manifest, which is the one that
- * counts.
+ * A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. An index that the
+ * manifest does not list, or of an unfinished snapshot, is given with a notice of the store's; it is refused if the
+ * snapshot was opened with a key and without PXDS_OPEN_ALLOW_UNSIGNED. An index whose header has another csum than the
+ * manifest is given with a notice too, key or not; the csum in the manifest counts.
  *
  * Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
@@ -5211,8 +5205,8 @@ pxds_status pxds_snapshot_open_reader(const pxds_snapshot *snapshot,
 /**
  * Writes the archive `name` of a snapshot, an index or a blob, to `path`, as pxds_restorer_write_file() does.
  *
- * `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. Of a blob, which
- * has no chunks, nothing else of them is either.
+ * `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. For a blob, which
+ * has no chunks, the others are not looked at either.
  *
  * Errors: as pxds_snapshot_open_index() or pxds_snapshot_read_blob(), and pxds_restorer_write_file().
  * Threads: shared.
@@ -5227,8 +5221,9 @@ pxds_status pxds_snapshot_restore_file(const pxds_snapshot *snapshot,
 /**
  * Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
  *
- * `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
- * a notice of the store's, unless the snapshot was opened with a key, without PXDS_OPEN_ALLOW_UNSIGNED.
+ * `index.json.blob` is the manifest itself. A blob that the manifest does not list, such as `client.log.blob`, is
+ * given with a notice of the store's; it is refused if the snapshot was opened with a key and without
+ * PXDS_OPEN_ALLOW_UNSIGNED.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
  * Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
@@ -5254,8 +5249,8 @@ pxds_status pxds_snapshot_read_blob(const pxds_snapshot *snapshot,
 pxds_status pxds_snapshot_get_manifest(const pxds_snapshot *snapshot, pxds_manifest **out, pxds_error **err);
 
 /**
- * What the key that a snapshot was opened with says of its manifest: PXDS_SIGNATURE_...; PXDS_SIGNATURE_UNCHECKED for
- * NULL.
+ * The result of checking the manifest's signature with the key that the snapshot was opened with: PXDS_SIGNATURE_...;
+ * PXDS_SIGNATURE_UNCHECKED for NULL.
  *
  * Threads: shared.
  * Since: 0.1
@@ -5302,8 +5297,7 @@ const char *pxds_backup_snapshot(const pxds_backup *backup);
  * The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
  * verification has failed or its manifest cannot be read.
  *
- * With a key nobody has checked yet that it is signed with that: open it with the key, pxds_snapshot_open(), before
- * anything of it is used.
+ * Its signature has not been checked: open it with the key, by pxds_snapshot_open(), before anything of it is used.
  *
  * Owns: the string is the backup's.
  * Threads: any, also beside another call on the handle.
@@ -5316,12 +5310,10 @@ const char *pxds_backup_previous(const pxds_backup *backup);
  *
  * `index` stays the caller's, and can be freed after that.
  *
- * Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one
- * with other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
- * otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name);
- * PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
- * Threads: exclusive.
- * Since: 0.1
+ * Errors: PXDS_ERR_ARGUMENT (a bad name, or one of another kind; an index from elsewhere, an empty one, or one with
+ * other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
+ * otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name); PXDS_ERR_STATE (the
+ * index is incomplete or saved, or after a failure), PXDS_ERR_IO. Threads: exclusive. Since: 0.1
  */
 pxds_status pxds_backup_add_index(pxds_backup *backup, const char *name, pxds_index_writer *index, pxds_error **err);
 
@@ -5360,10 +5352,10 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  * (.fidx), or a blob.
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
- * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
- * bytes are what the `progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
- * descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
- * any failure does.
+ * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; the
+ * `progress` of `stream` is told of a blob's bytes, and PXDS_INGEST_STRICT of `stream` holds for a blob too. The
+ * descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
+ * ends the backup, as any failure does.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
  * Threads: exclusive.

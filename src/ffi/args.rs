@@ -1,7 +1,7 @@
 //! The only reader and writer of the pointers that come from C.
 //!
-//! What can be checked is: NULL, alignment, sizes that the caller states, flags. What cannot, that a pointer points to
-//! what the header says it does, is the caller's part, and the SAFETY of every function here.
+//! NULL, alignment, sizes that the caller states, and flags are checked. That a pointer points to what the header says
+//! cannot be checked: it is the caller's part, and the SAFETY of every function here.
 
 use std::ffi::{CStr, OsStr, c_char, c_void};
 use std::marker::PhantomData;
@@ -282,8 +282,8 @@ pub(super) unsafe trait SizeFirst: Copy {
     const MIN_SIZE: usize = size_of::<Self>();
 }
 
-/// No structure of this API will ever be larger: a larger size is a variable that nobody has initialised, and as many
-/// bytes behind it are not the caller's to be written.
+/// No structure of this API will ever be larger: a larger size comes from a variable without a value, and so many bytes
+/// must not be written.
 const MAX_STRUCT_SIZE: usize = 1024;
 
 unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
@@ -367,7 +367,7 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         if pointer.is_null() { Ok(None) } else { unsafe { Self::new(pointer, "") }.map(Some) }
     }
 
-    /// Writes as much of it as the caller's structure has, but for its size, which stays as the caller stated it.
+    /// Writes as much of it as the caller's structure has. The size stays as the caller stated it.
     pub(super) fn set(&self, value: T) {
         let len = self.stated.min(size_of::<T>());
         // SAFETY: the caller's structure has at least `len` bytes, more than its size at the start.

@@ -50,11 +50,11 @@ pub struct pxds_backup_options {
     /// With PXDS_BACKUP_SET_TIME: the snapshot's time, in seconds since 1970, from 1. Otherwise it is now: if the last
     /// snapshot is not before that, or one of this time is there, pxds_backup_new() waits, for a few seconds at most.
     pub time: i64,
-    /// Who makes it, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
+    /// The owner, `user@realm` or `user@realm!token`; see pxds_group_create(). May be NULL.
     pub owner: *const c_char,
     /// The snapshot's notes; the first line is shown as its comment. May be NULL.
     pub notes: *const c_char,
-    /// What the snapshot is encrypted and signed with; with PXDS_CRYPT_NONE NULL. It can be freed meanwhile.
+    /// The key that the snapshot is encrypted and signed with; NULL with PXDS_CRYPT_NONE. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// PXDS_CRYPT_ENCRYPT, archives are encrypted and the manifest is signed, which is the default with a key;
     /// PXDS_CRYPT_SIGN_ONLY, the manifest is signed; or PXDS_CRYPT_NONE, the default without one.
@@ -76,9 +76,10 @@ unsafe impl SizeFirst for pxds_backup_options {
 /// A snapshot in the making. Exclusive.
 ///
 /// Add archives, then call pxds_backup_finish(): the snapshot appears whole, when everything is on the disk by the
-/// store's sync level, or not at all. A failure ends it, but for wrong arguments. Freed before it is finished, and
-/// after a crash, nothing remains but what garbage collection takes. It holds the store's process lock, its
-/// group alone, and the last snapshot of that against removal.
+/// store's sync level, or not at all. A failure ends it, unless an argument was wrong. A backup that is freed before it
+/// is finished, or ended by a crash, leaves only what garbage collection removes. A backup holds the store's process
+/// lock, an exclusive lock on its group, and a shared one on the group's last snapshot, which keeps it from being
+/// removed.
 pub struct pxds_backup {
     backup: Exclusive<Backup>,
     snapshot: CString,
@@ -158,8 +159,7 @@ pub unsafe extern "C" fn pxds_backup_snapshot(backup: *const pxds_backup) -> *co
 /// The path of the last finished snapshot of the group, which a new one may build on; NULL if there is none, or if its
 /// verification has failed or its manifest cannot be read.
 ///
-/// With a key nobody has checked yet that it is signed with that: open it with the key, pxds_snapshot_open(), before
-/// anything of it is used.
+/// Its signature has not been checked: open it with the key, by pxds_snapshot_open(), before anything of it is used.
 ///
 /// Owns: the string is the backup's.
 /// Threads: any, also beside another call on the handle.
@@ -178,12 +178,10 @@ pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *co
 ///
 /// `index` stays the caller's, and can be freed after that.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (a name that is none, or of another kind; an index from elsewhere, an empty one, or one
-/// with other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
-/// otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name);
-/// PXDS_ERR_STATE (the index is incomplete or saved, or after a failure), PXDS_ERR_IO.
-/// Threads: exclusive.
-/// Since: 0.1
+/// Errors: PXDS_ERR_ARGUMENT (a bad name, or one of another kind; an index from elsewhere, an empty one, or one with
+/// other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
+/// otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name); PXDS_ERR_STATE (the
+/// index is incomplete or saved, or after a failure), PXDS_ERR_IO. Threads: exclusive. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_backup_add_index(
     backup: *mut pxds_backup,
@@ -254,10 +252,10 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 /// (.fidx), or a blob.
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
-/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; its
-/// bytes are what the `progress` of `stream` is told of, and PXDS_INGEST_STRICT of `stream` holds for it. The
-/// descriptor is the caller's and stays open; an image that can be is read by position. A cancel ends the backup, as
-/// any failure does.
+/// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; the
+/// `progress` of `stream` is told of a blob's bytes, and PXDS_INGEST_STRICT of `stream` holds for a blob too. The
+/// descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
+/// ends the backup, as any failure does.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().
 /// Threads: exclusive.

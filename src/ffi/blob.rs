@@ -86,7 +86,7 @@ pub struct pxds_blob_codec_options {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// What encrypted blobs are opened with, and with PXDS_ENCODE_ENCRYPT made with; may be NULL.
+    /// The key that encrypted blobs are opened with and, with PXDS_ENCODE_ENCRYPT, made with; may be NULL.
     pub key: *const pxds_key,
 }
 
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn pxds_blob_codec_free(codec: *mut pxds_blob_codec) {
     guard_value((), || unsafe { args::free_exclusive(codec, |codec| codec.0.is_busy()) })
 }
 
-/// Bytes that are enough for the blob of `data_len` bytes, whatever its form; 0 if that many are too many.
+/// Bytes that are enough for the blob of `data_len` bytes, whatever its form; 0 if `data_len` is too large.
 ///
 /// Threads: any.
 /// Since: 0.1
@@ -428,7 +428,7 @@ pub unsafe extern "C" fn pxds_blob_update_crc(
 
 /// Checks that an unencrypted blob decodes to `size` bytes of the digest at `digest`. The CRC is not compared.
 ///
-/// An encrypted blob passes unseen: its digest cannot be told without the key.
+/// An encrypted blob passes unchecked: its digest cannot be computed without the key.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
 /// Threads: exclusive.

@@ -39,7 +39,7 @@ impl pxds_buffer {
     ///
     /// Errors: `NoMemory`.
     pub(super) fn secret_text(text: &str) -> Result<Self> {
-        // At once of the right size: what grows leaves its start behind.
+        // Allocated at the right size: a buffer that grows leaves a copy behind.
         let mut bytes = Zeroizing::new(Vec::new());
         reserve(&mut bytes, text.len() + 1)?;
         bytes.extend_from_slice(text.as_bytes());
@@ -55,7 +55,7 @@ impl pxds_buffer {
     }
 }
 
-/// The first byte. Never NULL, but for NULL; not to be read if the length is 0.
+/// The first byte, which must not be read if the length is 0. NULL only for NULL.
 ///
 /// Owns: the bytes are the buffer's.
 /// Threads: any.

@@ -21,7 +21,7 @@ impl pxds_cache {
 
 /// Makes a cache of at most `max_bytes` of memory, or of one chunk if that alone has more.
 ///
-/// Readers with different sources may use it: a chunk is kept by its digest, of which it has been proved to be.
+/// Readers with different sources may use it: a chunk is kept by its digest, which has been compared with its data.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_cache_free().
 /// Errors: PXDS_ERR_ARGUMENT.

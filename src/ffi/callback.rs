@@ -18,8 +18,8 @@ pub const PXDS_NOTICE_INFO: u32 = 1;
 /// Level of a notice: something is off, and the work goes on.
 pub const PXDS_NOTICE_WARNING: u32 = 2;
 
-/// Takes what deserves a word but is no failure. `message` names the path too, escaped as in pxds_error_message();
-/// `path` has its bytes, and may be NULL.
+/// Takes notices, which are no failures. `message` names the path too, escaped as in pxds_error_message(); `path` has
+/// its bytes, and may be NULL.
 ///
 /// A result other than 0 stops the call with PXDS_ERR_CANCELLED.
 pub type pxds_notice_fn =
@@ -59,7 +59,7 @@ pub type pxds_read_fn =
 pub type pxds_write_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, data: *const u8, data_len: usize, taken: *mut usize) -> i32>;
 
-/// A chunk whose data cannot be had, and that zeros stand for.
+/// A chunk that cannot be loaded, and that zeros stand for.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_bad_chunk {
@@ -77,7 +77,7 @@ pub struct pxds_bad_chunk {
     pub status: pxds_status,
     /// 0.
     pub reserved: u32,
-    /// What a failed call would have said.
+    /// The status that the call would have failed with.
     pub message: *const c_char,
 }
 
@@ -137,8 +137,7 @@ pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut
     })
 }
 
-/// What a restorer or reader does about bad chunks: tells `callback`, or, if there is none, nobody when `skip` is
-/// set.
+/// How a restorer or reader treats bad chunks: it tells `callback`; without one it passes them over if `skip` is set.
 pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
     let Some(callback) = callback else { return skip.then(|| -> OnBad { Callback(Arc::new(|_| Ok(()))) }) };
     let user = User::new(user);

@@ -25,7 +25,7 @@ pub const PXDS_CHUNKER_DEFAULT_AVG: u64 = 4194304;
 pub struct pxds_chunker_config {
     /// Bytes of this structure; set by PXDS_CHUNKER_CONFIG_INIT.
     pub struct_size: usize,
-    /// What chunks of random data measure on average.
+    /// The average size of chunks of random data.
     pub avg: u64,
     /// No chunk but the last is smaller.
     pub min: u64,
@@ -141,9 +141,9 @@ pub unsafe extern "C" fn pxds_chunker_new_fixed(
 /// Takes the next bytes of the stream, up to the end of the current chunk.
 ///
 /// Returns PXDS_CUT if a chunk ends after the first `*used` bytes, at least 1: call again with what follows them.
-/// Returns PXDS_OK if no chunk ends here, with `*used` = `data_len`: call again with what comes next. What is behind
-/// the last cut at the end of the stream, if anything, is the last chunk. The cuts do not depend on how the stream is
-/// split into calls.
+/// Returns PXDS_OK if no chunk ends here, with `*used` = `data_len`: call again with what comes next. At the end of the
+/// stream the bytes behind the last cut, if any, are the last chunk. The cuts do not depend on how the stream is split
+/// into calls.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: exclusive.

@@ -14,7 +14,7 @@ use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use super::store::pxds_store;
 use crate::chunks::{ChunkEntry, ChunkIter, InsertOptions, Inserted};
 
-/// What an insert found and left.
+/// The result of an insert.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_insert_result {
@@ -68,7 +68,7 @@ unsafe impl SizeFirst for pxds_chunk_entry {
 }
 
 /// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
-/// they begin with the magic of an encrypted one: what is shorter is no chunk for any other call.
+/// they begin with the magic of an encrypted one: a shorter file is no chunk for any other call.
 pub const PXDS_INSERT_RAW: u32 = 1;
 /// Loading flag: give any bytes, for salvage; neither structure nor CRC are checked.
 pub const PXDS_LOAD_UNCHECKED: u32 = 1;
@@ -107,9 +107,9 @@ pub unsafe extern "C" fn pxds_store_get_chunk_path(
 
 /// Stores the encoded `blob` as chunk `digest`, or touches the chunk that is there.
 ///
-/// Whether the two belong together is not checked: see pxds_store_insert_verified(). What happens if the chunk is there
-/// is the table of docs/format.md, 5.4. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(), from before
-/// the first insert until an index names the chunks. `result` may be NULL.
+/// Whether the digest is that of the data is not checked: see pxds_store_insert_verified(). If the chunk is there, the
+/// table of docs/format.md, 5.4, says what happens. `flags`: 0 or PXDS_INSERT_RAW. Hold a lock, see pxds_store_lock(),
+/// from before the first insert until an index names the chunks. `result` may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_FORMAT (no blob, or too short for one), PXDS_ERR_LIMIT (too long),
 /// PXDS_ERR_EXISTS (something that is no file has the name), PXDS_ERR_CRYPT_MODE, PXDS_ERR_CORRUPT (both cannot be
@@ -221,8 +221,8 @@ pub unsafe extern "C" fn pxds_store_load(
 
 /// Tells whether the store has the chunk `digest`: PXDS_OK, or PXDS_NONE.
 ///
-/// A file that is too short for a blob, what a crash may leave, is no chunk. `stored_size`, which may be NULL, gets the
-/// length of the file.
+/// A file that is too short for a blob, as a crash may leave it, is no chunk. `stored_size`, which may be NULL, gets
+/// the length of the file.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.
 /// Threads: shared.
@@ -294,7 +294,7 @@ pub unsafe extern "C" fn pxds_store_mark_bad(
 
 /// Starts going through all chunks and their bad copies, directory by directory, in no order within one.
 ///
-/// Temporary and foreign files are passed over. What comes or goes meanwhile is seen or not.
+/// Temporary and foreign files are passed over. Chunks that come or go meanwhile are seen or not.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_chunk_iter_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO.

@@ -46,7 +46,7 @@ unsafe impl SizeFirst for pxds_convert_options {
     const NAME: &'static str = "pxds_convert_options";
 }
 
-/// What a conversion has done, or would do.
+/// The counts of what a conversion has done, or would do.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_convert_result {
@@ -79,10 +79,11 @@ unsafe fn read_options(options: *const pxds_convert_options) -> Result<ConvertOp
 
 /// Brings the store at `path` into `layout`, PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4, in place, by renames.
 ///
-/// No chunk is lost, whatever ends it; what was begun leaves a store of both layouts, which only PXDS_STORE_MIXED
-/// opens, and the next call takes it further. It holds the store alone. Handles that are open have the old layout: they
-/// find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4 all directories are made
-/// that PBS wants, also of a store that has this layout and lacks some. See docs/format.md, 5.10.
+/// No chunk is lost, however it ends. A conversion that was stopped leaves a store of both layouts, which only
+/// PXDS_STORE_MIXED opens, and the next call goes on with it. It locks the store exclusively. Handles that are open
+/// have the old layout: they find no chunks afterwards, get no lock, and are to be opened again. With PXDS_LAYOUT_HEX4
+/// all directories are made that PBS wants, also of a store that has this layout and lacks some. See docs/format.md,
+/// 5.10.
 ///
 /// `opening`, of which the layout is not looked at, `options` and `result` may be NULL.
 ///

@@ -31,8 +31,8 @@ pub struct pxds_copy_options {
     /// when the call returns. A source that is a callback is asked on the calling thread alone. Memory: for each thread
     /// one chunk, encoded and decoded.
     pub threads: u32,
-    /// What encrypted chunks are proved with; NULL: they are copied by structure and CRC, their digests not
-    /// compared.
+    /// The key that encrypted chunks are proved with. NULL: only their structure and CRC are checked, and not their
+    /// digests.
     pub key: *const pxds_key,
     /// Is told of each chunk, in order, after the store has it; NULL for none.
     pub on_chunk: pxds_ingest_chunk_fn,

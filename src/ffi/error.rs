@@ -8,10 +8,10 @@ use super::guard::{guard, guard_value};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
 use crate::error::Error;
 
-/// What went wrong, in detail. Immutable; any thread may read it.
+/// The details of a failure. Immutable; any thread may read it.
 ///
-/// Every function that can fail, but for those on errors, takes `pxds_error **err` as its last argument. It may be
-/// NULL. Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
+/// Every function that can fail, except those on errors, takes `pxds_error **err` as its last argument. It may be NULL.
+/// Otherwise `*err` is written and never read: NULL on success, an object that the caller owns on failure.
 pub struct pxds_error {
     status: pxds_status,
     message: CString,
@@ -45,9 +45,11 @@ pub unsafe extern "C" fn pxds_error_status(error: *const pxds_error) -> pxds_sta
     guard_value(PXDS_OK, || unsafe { args::opt(error) }.map_or(PXDS_OK, |error| error.status))
 }
 
-/// What happened, outermost circumstance first, with path, offset, digest and the system's words where they are known.
+/// The message: what happened, the outermost context first, with path, offset, digest and the system's words where they
+/// are known.
 ///
-/// It may be printed as it is: what a terminal would obey, or is not UTF-8, in the name of a file say, is escaped.
+/// It may be printed as it is: control characters and bytes that are not UTF-8, in the name of a file for example, are
+/// escaped.
 ///
 /// Never NULL; "" for NULL.
 ///
@@ -114,7 +116,7 @@ pub unsafe extern "C" fn pxds_error_get_offset(error: *const pxds_error, offset:
     })
 }
 
-/// What the callback that stopped the call returned; 0 if none did.
+/// The value of the callback that stopped the call; 0 if none did.
 ///
 /// Threads: any.
 /// Since: 0.1

@@ -62,9 +62,9 @@ pub struct pxds_blob_encrypted_header {
     pub crc: u32,
     /// 0.
     pub reserved: u32,
-    /// What the cipher began with.
+    /// The iv of the cipher.
     pub iv: [u8; 16],
-    /// What authenticates the payload.
+    /// The tag that authenticates the payload.
     pub tag: [u8; 16],
 }
 

@@ -54,8 +54,8 @@ unsafe impl SizeFirst for pxds_gc_options {
     const NAME: &'static str = "pxds_gc_options";
 }
 
-/// What a garbage collection has found and done, counted as Proxmox Backup Server does. For the factor of deduplication
-/// see pxds_dedup_factor().
+/// The counts of what a garbage collection has found and done, made as Proxmox Backup Server does. For the factor of
+/// deduplication see pxds_dedup_factor().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_gc_status {
@@ -94,8 +94,7 @@ pub struct pxds_gc_status {
     pub removed_temporaries: u64,
     /// Bytes of these.
     pub removed_temporary_bytes: u64,
-    /// Of what is pending, files that were last accessed in the future, by the clock of now: while it was wrong once,
-    /// say.
+    /// Pending files whose last access lies in the future, because the clock was wrong once, for example.
     pub future_files: u64,
     /// Bytes of these.
     pub future_bytes: u64,
@@ -157,7 +156,7 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
     })
 }
 
-/// Collects garbage: removes the chunks that no index below the store's directory refers to, and that nobody has
+/// Collects garbage: removes the chunks that no index below the store's directory refers to, and that have not been
 /// touched lately.
 ///
 /// It protects only indexes below the directory of the store: all files NAME.didx and NAME.fidx there, in snapshots or
@@ -168,15 +167,15 @@ unsafe fn read_options(options: *const pxds_gc_options) -> Result<GcOptions> {
 /// it, by its progress or otherwise, loses nothing.
 ///
 /// Nothing is removed, in a dry run as in earnest, unless all indexes are known and whole: if a directory cannot be
-/// listed; if what should be a directory of the tree is none, a link for example (docs/format.md, 7.4), or what has the
-/// name of an index is no file; if an index cannot be read, or its entries have neither the csum in its header nor that
-/// in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). What was missing once, or is known to be
-/// needed, is not removed whatever its access time.
+/// listed; if something else, a link for example, has the place of a directory of the tree (docs/format.md, 7.4), or
+/// something that is no file has the name of an index; if an index cannot be read, or its entries have neither the csum
+/// in its header nor that in the manifest of its snapshot (PXDS_GC_ANY_CSUM takes it as it is). A chunk that was
+/// missing once, or is known to be needed, is not removed whatever its access time.
 ///
 /// Writers of other programs, and of other handles, exclude it, and it excludes them: PXDS_ERR_BUSY. A backup that
 /// Proxmox Backup Server starts meanwhile fails, and leaves an empty directory in the place of its snapshot. Through
 /// the same handle writers may go on. Whether the file system keeps access times is tried out first. At the end
-/// `.gc-status` is written, if there is room on the disk, without which all else does. See docs/format.md, 11.
+/// `.gc-status` is written, if there is room on the disk; nothing else needs any. See docs/format.md, 11.
 ///
 /// It takes at most 200 MB of memory for any number of chunks, less for less than a million of them, and about 150
 /// bytes for each index; with more digests to remember than by default up to 100 bytes for each. A dry run reads the
@@ -210,8 +209,8 @@ pub unsafe extern "C" fn pxds_store_gc(
     })
 }
 
-/// Writes what the last garbage collection that was successful has noted, this library's or Proxmox Backup Server's, to
-/// `*status`. Returns PXDS_NONE if there is no note, or none that can be read.
+/// Writes the counts that the last successful garbage collection, of this library or of Proxmox Backup Server, has
+/// noted to `*status`. Returns PXDS_NONE if the note is missing or cannot be read.
 ///
 /// The note is the file `.gc-status`. From strange_indexes on the fields are not in it, and 0.
 ///

@@ -36,7 +36,7 @@ unsafe impl SizeFirst for pxds_destroy_options {
     const NAME: &'static str = "pxds_destroy_options";
 }
 
-/// What the removal of a group found.
+/// The result of removing a group.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_destroy_result {
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn pxds_store_get_full_path(
 /// Makes a group, and the namespaces above it, if they are not there.
 ///
 /// A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
-/// belong to `owner`, or to a token of his; NULL takes any.
+/// belong to `owner`, or to a token of that user; NULL takes any.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
 /// (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
@@ -122,8 +122,8 @@ pub unsafe extern "C" fn pxds_group_create(
     })
 }
 
-/// Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text: what functions on
-/// snapshots take. Returns PXDS_NONE if there is none, or no such group.
+/// Gives the path of the newest finished snapshot of a group, `[ns/NAME/...]TYPE/ID/TIME`, as a text, which functions
+/// on snapshots take. Returns PXDS_NONE if there is none, or no such group.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
@@ -152,11 +152,9 @@ pub unsafe extern "C" fn pxds_group_last(
 
 /// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
-/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names
-/// nobody); PXDS_ERR_LIMIT, PXDS_ERR_IO.
-/// Threads: shared.
-/// Since: 0.1
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
+/// PXDS_ERR_FORMAT, with the path (the file is no text, or names no owner); PXDS_ERR_LIMIT, PXDS_ERR_IO. Threads:
+/// shared. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_group_get_owner(
     store: *const pxds_store,
@@ -193,7 +191,7 @@ pub unsafe extern "C" fn pxds_group_set_owner(
     })
 }
 
-/// Gives the notes of a group, as a text; an empty one if there are none.
+/// Gives the notes of a group, as a text; empty if it has none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT (no text), PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -234,8 +232,8 @@ pub unsafe extern "C" fn pxds_group_set_notes(
     })
 }
 
-/// Removes a group with its snapshots, but for protected ones, for whose sake it stays. What is no snapshot goes with
-/// the group, unless it is a directory with the mark of a protected one, which is a notice.
+/// Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no snapshots
+/// are removed with the group, except a directory that is marked as protected, which brings a notice.
 ///
 /// `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
 /// garbage collection.

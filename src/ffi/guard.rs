@@ -1,4 +1,4 @@
-//! What stands around the body of every export.
+//! Wraps the body of every export.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +24,7 @@ pub(super) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<pxd
     };
     let error = error.map_or(std::ptr::null_mut(), |error| pxds_error::into_raw(error, status));
     if err.is_null() {
-        // SAFETY: just made, and nobody else has it.
+        // SAFETY: just made, and not handed out yet.
         unsafe { super::args::free(error) };
     } else {
         // SAFETY: not NULL, so by the header's rules it points to a `pxds_error *` that may be written.

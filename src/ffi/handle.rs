@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Kind, Result};
 
-/// What any number of threads may use at once.
+/// A handle that any number of threads may use at once.
 pub(super) struct Shared<T>(T);
 
 impl<T: Send + Sync> Shared<T> {
@@ -23,7 +23,7 @@ impl<T> Deref for Shared<T> {
     }
 }
 
-/// What one call at a time may use. A second one is told so; after a panic every one is.
+/// A handle that one call at a time may use. A second call at the same time is refused, and every call after a panic.
 pub(super) struct Exclusive<T> {
     busy: AtomicBool,
     dead: AtomicBool,

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ingest::{Changes, Image, ImageOptions};
 use crate::sys::CallerFd;
 
-/// pxds_image_new() size: it is not known, and is what comes.
+/// pxds_image_new() size: not known; the image ends where its data does.
 pub const PXDS_SIZE_UNKNOWN: u64 = u64::MAX;
 
 /// pxds_image_options.flags: store chunks uncompressed.
@@ -53,7 +53,7 @@ pub struct pxds_image_options {
     pub ctime: i64,
     /// With PXDS_IMAGE_SET_UUID: the index's uuid. Otherwise it is random.
     pub uuid: [u8; 16],
-    /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
+    /// The key that chunks are encrypted with; it changes their digests too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each chunk; NULL for none. Valid while the image lives.
     pub on_chunk: pxds_ingest_chunk_fn,
@@ -85,9 +85,9 @@ pub struct pxds_image_range {
 ///
 /// Each chunk needs its bytes once: as a stream, from pxds_image_write(), pxds_image_read() and a pipe or socket given
 /// to pxds_image_read_fd(), in any mixture; by position, from a file or device given to pxds_image_read_fd(), or from
-/// pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). What
-/// comes in a stream or is read from a file is for the chunks that have none so far: a stream passes over the others,
-/// and a file is not read there. Then call pxds_image_finish(). Zeros cost next to nothing.
+/// pxds_image_write_at(); or from an earlier image, by pxds_image_reuse_bitmap() and pxds_image_reuse_ranges(). A
+/// stream or a file gives bytes to the chunks that have none so far: a stream passes over the others, and a file is not
+/// read there. Then call pxds_image_finish(). Zeros cost next to nothing.
 ///
 /// It holds the store's process lock. Memory: one chunk, one encoded chunk, and 33 bytes for each chunk of the image;
 /// up to twice as many of these while its size is not known. After a failure it takes no more, unless the function says
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn pxds_image_write(
     })
 }
 
-/// Takes the chunk at `offset`, whole: for a caller who is handed only what has changed.
+/// Takes the chunk at `offset`, whole: for a caller that gets only the chunks that have changed.
 ///
 /// Chunks come in any order, and the last one for a place counts, whatever there was before. Only the one at the end of
 /// the image is short; a short one ends an image of unknown size. Where the stream stands does not change.
@@ -210,8 +210,8 @@ pub unsafe extern "C" fn pxds_image_read(
 ///
 /// A regular file or block device is the image from its first byte on, wherever the descriptor stands. Its holes are
 /// zeros and are not read. Its length is the size of the image if that is not known; if it is, a longer file is read
-/// only so far. What is appended meanwhile is not seen. Looking for holes moves the descriptor, which stands where it
-/// was when the call returns: nobody else may use its position meanwhile. Anything else is a stream, which is read to
+/// only so far. Bytes that are appended meanwhile are not seen. Looking for holes moves the descriptor, which is put
+/// back before the call returns: its position must not be used meanwhile. Anything else is a stream, which is read to
 /// its end.
 ///
 /// The descriptor is the caller's and stays open. A regular file whose size, mtime or ctime are others at the end than

@@ -32,7 +32,7 @@ pub const PXDS_INDEX_DYNAMIC_ENTRY_SIZE: usize = 40;
 /// Bytes of an entry of a fixed index.
 pub const PXDS_INDEX_FIXED_ENTRY_SIZE: usize = 32;
 
-/// What an index says of itself.
+/// The header of an index, and its size.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_index_info {
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn pxds_index_parse(
     })
 }
 
-/// Writes what the index says of itself to `*info`.
+/// Writes the header and the size of an index to `*info`.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.
@@ -511,7 +511,8 @@ pub unsafe extern "C" fn pxds_index_writer_set(
 
 /// Takes the digests of `earlier`, a fixed index of the same chunk size, for the chunks that both have.
 ///
-/// What has changed since is set after that. If the image has another size now, a short last chunk is not shared.
+/// Chunks that have changed since are set after that. If the image has another size now, a short last chunk is not
+/// shared.
 ///
 /// Errors: as pxds_index_writer_set(); PXDS_ERR_ARGUMENT also for another chunk size.
 /// Threads: exclusive for the writer, shared for the index.
@@ -587,7 +588,7 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
 }
 
 /// Checks that an index can be saved at `path`: nothing is there, or an index, or an empty file, but nothing that
-/// belongs to a snapshot. For callers who would rather know before the work than behind it.
+/// belongs to a snapshot. For callers that want to know before the work.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (no name of a file), PXDS_ERR_NOT_FOUND (no such directory, or a link to nothing),
 /// PXDS_ERR_EXISTS (something else has the name), PXDS_ERR_IO.

@@ -75,7 +75,7 @@ pub struct pxds_ingest_options {
     pub ctime: i64,
     /// With PXDS_INGEST_SET_UUID: the index's uuid. Otherwise it is random.
     pub uuid: [u8; 16],
-    /// What chunks are encrypted with; they get other names by it too. May be NULL. It can be freed meanwhile.
+    /// The key that chunks are encrypted with; it changes their digests too. May be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each chunk; NULL for none. Valid while the ingest lives.
     pub on_chunk: pxds_ingest_chunk_fn,

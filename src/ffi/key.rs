@@ -25,9 +25,9 @@ pub const PXDS_FINGERPRINT_SHORT: u32 = 1;
 
 /// An encryption key. Shared.
 ///
-/// What it is used for keeps it, so that it can be freed at any time. When the last user is gone its bytes, and what
-/// was derived from them, have been overwritten wherever the library had them: on the heap, on stacks, in vector
-/// registers. So have passwords when a call returns. What the caller has handed over is the caller's to overwrite.
+/// An object that uses a key keeps it, so that the handle can be freed at any time. When its last user is gone, its
+/// bytes and everything derived from them have been overwritten wherever the library had them: on the heap, on stacks,
+/// in vector registers. Passwords have been when a call returns. The caller overwrites its own copies.
 pub struct pxds_key(Shared<Arc<CryptKey>>);
 
 impl pxds_key {
@@ -87,10 +87,9 @@ pub unsafe extern "C" fn pxds_key_random(out: *mut *mut pxds_key, err: *mut *mut
 /// Makes a key of `key` that reads also what the Go package has encrypted with it. `flags`: PXDS_CODEC_SHORT_IV,
 /// PXDS_CODEC_LONG_HEADER, or both.
 ///
-/// It takes the place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a
-/// snapshot or a codec. What is written with it is what Proxmox Backup Server writes. The signatures of that package's
-/// manifests cannot be checked: a manifest that names the key as that package does counts as unsigned. See
-/// docs/format.md, 2.7.
+/// Use it in place of the other wherever something is read: in a restorer, a reader, a verification, a copy, a snapshot
+/// or a codec. Its output is that of Proxmox Backup Server. The signatures of that package's manifests cannot be
+/// checked: a manifest that names the key as that package does counts as unsigned. See docs/format.md, 2.7.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_key_free(); `key` can be freed before.
 /// Errors: PXDS_ERR_ARGUMENT.

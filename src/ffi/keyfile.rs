@@ -46,7 +46,7 @@ pub struct pxds_keyfile_options {
     /// With PXDS_KEYFILE_SET_CREATED: when the key was made, in seconds since 1970, which is that of the old file when
     /// only the password changes. Otherwise it is now.
     pub created: i64,
-    /// What reminds of the password, 1 to 64 characters; may be NULL.
+    /// A hint that reminds of the password, 1 to 64 characters; may be NULL.
     pub hint: *const c_char,
 }
 
@@ -55,7 +55,7 @@ unsafe impl SizeFirst for pxds_keyfile_options {
     const NAME: &'static str = "pxds_keyfile_options";
 }
 
-/// What a key file says of itself.
+/// The facts about a key file.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_keyfile_info {
@@ -69,7 +69,7 @@ pub struct pxds_keyfile_info {
     pub created: i64,
     /// When the file was made.
     pub modified: i64,
-    /// What reminds of the password, or NULL. The key file's.
+    /// The hint that reminds of the password, or NULL. The key file's.
     pub hint: *const c_char,
     /// The fingerprint that the file states. Only pxds_keyfile_unlock() verifies it.
     pub fingerprint: [u8; 32],
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn pxds_keyfile_parse(
     })
 }
 
-/// Writes what a key file says of itself to `*info`.
+/// Writes the facts about a key file to `*info`.
 ///
 /// Owns: the hint is the key file's.
 /// Errors: PXDS_ERR_ARGUMENT.
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn pxds_keyfile_get_info(
 
 /// Takes the key out. For PXDS_KDF_NONE the password is not looked at, and may be NULL.
 ///
-/// What it costs is bounded: scrypt may take 1025 MiB, PBKDF2 some ten seconds.
+/// Its cost is bounded: scrypt may take 1025 MiB, PBKDF2 some ten seconds.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_key_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_PASSWORD (wrong, or under 5 bytes), PXDS_ERR_LIMIT (it would cost too much),

@@ -67,8 +67,8 @@ pub unsafe extern "C" fn pxds_store_lock(
 
 /// Locks a group, `[ns/NAME/...]TYPE/ID`, alone.
 ///
-/// A backup does that by itself, and so does removing the group. What is locked, a directory or a file, is chosen by
-/// pxds_store_options.store_name; see docs/format.md, 7.8.
+/// A backup does that by itself, and so does removing the group. pxds_store_options.store_name says what is locked, a
+/// directory or a file; see docs/format.md, 7.8.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path; PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_STATE and

@@ -20,12 +20,12 @@ use crate::json;
 use crate::limits::JSON_MAX_SIZE;
 use crate::manifest::{CryptMode, FileInfo, Manifest, Signature, VerifyState};
 
-/// pxds_manifest_info.flags: there is a signature, which nobody has checked.
+/// pxds_manifest_info.flags: there is a signature, which has not been checked.
 pub const PXDS_MANIFEST_SIGNED: u32 = 1;
 
-/// Signature: nobody has checked it, for want of a key or a manifest.
+/// Signature: not checked, without a key or a manifest.
 pub const PXDS_SIGNATURE_UNCHECKED: u32 = 0;
-/// Signature: there is none.
+/// Signature: the manifest has none.
 pub const PXDS_SIGNATURE_MISSING: u32 = 1;
 /// Signature: it is right.
 pub const PXDS_SIGNATURE_VALID: u32 = 2;
@@ -37,7 +37,7 @@ pub const PXDS_VERIFIED_OK: u32 = 1;
 /// State of verification: something was wrong the last time.
 pub const PXDS_VERIFIED_FAILED: u32 = 2;
 
-/// What a manifest says of its snapshot.
+/// The facts about a snapshot in its manifest.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_manifest_info {
@@ -89,7 +89,7 @@ unsafe impl SizeFirst for pxds_manifest_file {
     const NAME: &'static str = "pxds_manifest_file";
 }
 
-/// What a snapshot holds, and what is noted about it. Exclusive.
+/// The files of a snapshot, and the notes about it. Exclusive.
 ///
 /// Members that this version does not know are kept and written again. A signature covers all but the notes and other
 /// members of the unprotected part.
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn pxds_manifest_parse(
 
 /// Gives the JSON text of the manifest, at most PXDS_JSON_MAX_SIZE bytes.
 ///
-/// A signed manifest that was read is written as it was, but for white space, order and the unprotected part.
+/// A signed manifest that was read is written as it was, except white space, order and the unprotected part.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_LIMIT, PXDS_ERR_NOMEM.
@@ -333,10 +333,9 @@ pub unsafe extern "C" fn pxds_manifest_find_file(
 
 /// Adds a file behind the others.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also if the name is none of pxds_archive_check()), PXDS_ERR_EXISTS (there is one of this
-/// name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
-/// Threads: exclusive.
-/// Since: 0.1
+/// Errors: PXDS_ERR_ARGUMENT (also if pxds_archive_check() refuses the name), PXDS_ERR_EXISTS (there is one of this
+/// name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold). Threads: exclusive. Since:
+/// 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_manifest_add_file(
     manifest: *mut pxds_manifest,

@@ -13,9 +13,9 @@ use crate::{master, sys};
 
 /// Seals `key` for the holder of a master key, whose public half is the PEM at `public_pem`, "BEGIN PUBLIC KEY".
 ///
-/// `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now. What comes out goes
-/// into snapshots by pxds_backup_add_sealed_key(). RSA with 2128 bits or more is needed; those of Proxmox Backup Server
-/// have 4096.
+/// `created`: when the key was made, in seconds since 1970, as its key file says; NULL for now.
+/// pxds_backup_add_sealed_key() puts the result into a snapshot. RSA with 2128 bits or more is needed; keys of Proxmox
+/// Backup Server have 4096.
 ///
 /// Master keys are part of a build with the Cargo feature `master-key`; without it this is PXDS_ERR_UNSUPPORTED, and a
 /// key can still be sealed by other means: docs/format.md, 3.6.
@@ -56,8 +56,8 @@ pub unsafe extern "C" fn pxds_master_seal(
 /// PEM; NULL if it has none. The key file that comes out is under no password: pxds_keyfile_unlock() takes the key out
 /// and verifies its fingerprint, pxds_keyfile_new() puts it under a new one.
 ///
-/// RSA is not constant time here: not for a service that opens what strangers send. What a password may cost is bounded
-/// as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
+/// RSA is not constant time here: do not use it in a service that opens keys from strangers. The cost of a password is
+/// bounded as in pxds_keyfile_unlock(). Without the Cargo feature `master-key` this is PXDS_ERR_UNSUPPORTED.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_keyfile_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_KEY_MISMATCH (sealed for another master key, or damaged), PXDS_ERR_PASSWORD

@@ -149,7 +149,7 @@ fn put((out_len, room): (Out<'_, usize>, &mut [u8]), text: &str) -> Result<()> {
     args::write_text(room, text.as_bytes())
 }
 
-/// The name of a type: "vm", "ct" or "host"; "unknown" for a number that is none.
+/// The name of a type: "vm", "ct" or "host"; "unknown" for any other number.
 ///
 /// Owns: the string is the library's and lasts for ever.
 /// Threads: any.

@@ -1,4 +1,4 @@
-//! What Proxmox Backup Server is configured to do with a store.
+//! The configuration of a store in Proxmox Backup Server.
 
 use std::ffi::c_char;
 
@@ -38,12 +38,10 @@ pub const PXDS_STORE_NAME_SIZE: usize = 256;
 ///
 /// Nothing else in the library reads this file, or any other that it was not given. See docs/format.md, 7.10.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is another store's, or nobody's); PXDS_ERR_BUSY (a
+/// Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is the name of another store, or of none); PXDS_ERR_BUSY (a
 /// maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
 /// see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
-/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
-/// Threads: any.
-/// Since: 0.1
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback). Threads: any. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_pbs_config_read(
     config: *const c_char,
@@ -134,7 +132,7 @@ fn store_options_of(found: &PbsStore, mut options: pxds_store_options, name: *co
     options.flags |= if found.read_only.is_some() { PXDS_STORE_READ_ONLY } else { 0 };
     options.flags |= match found.is_s3 {
         true => PXDS_STORE_S3_CACHE,
-        // It is known, so that nobody need look; what the caller says counts for more.
+        // The configuration says it, so no look is needed; the caller's option counts for more.
         false if options.flags & PXDS_STORE_S3_CACHE == 0 => PXDS_STORE_NOT_S3_CACHE,
         false => 0,
     };

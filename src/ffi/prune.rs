@@ -29,10 +29,10 @@ pub const PXDS_MARK_REMOVE: u32 = 4;
 /// pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing.
 pub const PXDS_PRUNE_DRY_RUN: u32 = 1;
 
-/// What is kept. If all counts are 0 everything is.
+/// The rules by which snapshots are kept. If all counts are 0, everything is kept.
 ///
 /// The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in
-/// which an earlier one keeps a snapshot already. What is protected or not finished uses up no count.
+/// which an earlier one keeps a snapshot already. Snapshots that are protected or not finished use up no count.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_prune_options {
@@ -54,8 +54,8 @@ pub struct pxds_prune_options {
     pub keep_monthly: u64,
     /// Years.
     pub keep_yearly: u64,
-    /// Whose clocks say when an hour, a day and so on begins; NULL is UTC. A name of the IANA database that is built
-    /// in, `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
+    /// The time zone in which hours, days and so on begin; NULL is UTC. A name of the IANA database that is built in,
+    /// `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
     /// `/etc/localtime`. The environment is not looked at.
     pub zone: *const c_char,
     /// Of pxds_group_prune(): is told how many of the snapshots that are to go are done. May be NULL. A call that it
@@ -82,7 +82,7 @@ pub struct pxds_prune_row {
     pub reserved: u32,
 }
 
-/// What became of a snapshot.
+/// The result for a snapshot.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_prune_entry {
@@ -99,8 +99,8 @@ pub struct pxds_prune_entry {
     /// PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE. One that was to be removed, and was protected or finished
     /// before it was reached, is kept, and marked so.
     pub mark: u32,
-    /// PXDS_OK: its mark holds. Of one that is to be removed also PXDS_NONE, somebody else was faster, or why that
-    /// failed, such as PXDS_ERR_BUSY.
+    /// PXDS_OK: its mark holds. For one that is to be removed also PXDS_NONE, if another process was faster, or the
+    /// failure, such as PXDS_ERR_BUSY.
     pub status: pxds_status,
     /// 0.
     pub reserved: u32,
@@ -111,7 +111,7 @@ unsafe impl SizeFirst for pxds_prune_entry {
     const NAME: &'static str = "pxds_prune_entry";
 }
 
-/// What became of the snapshots of a group, the newest first. Shared.
+/// The results for the snapshots of a group, the newest first. Shared.
 pub struct pxds_prune_list(Shared<Vec<Entry>>);
 
 struct Entry {
@@ -190,10 +190,10 @@ fn read_rows(rows: &[pxds_prune_row]) -> Result<Vec<Row>> {
 }
 
 /// Decides which of `count` snapshots are kept, and writes PXDS_MARK_KEEP, KEEP_PARTIAL, PROTECTED or REMOVE for each
-/// to `marks`, in the order of `rows`, which is free. Of rows of one time the earlier one counts as newer.
+/// to `marks`, in the order of `rows`, which may be any. Of rows of one time the earlier one counts as newer.
 ///
-/// The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. Nothing but the
-/// arguments has a say, and no file is touched, unless the zone is one.
+/// The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. The result depends
+/// on the arguments alone, and no file is read, unless the zone is one.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also an unknown zone, or a time outside the years 0000 to 9999); of a zone that is a file
 /// PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -221,8 +221,8 @@ pub unsafe extern "C" fn pxds_prune_mark(
     })
 }
 
-/// The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for a number that
-/// is none.
+/// The name of a mark, as PBS writes it: "keep", "keep-partial", "protected" or "remove"; "unknown" for any other
+/// number.
 ///
 /// Owns: the string is the library's and lasts for ever.
 /// Threads: any.
@@ -244,11 +244,11 @@ pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
 /// Removes the snapshots of `group`, `[ns/NAME/...]TYPE/ID`, that `options` do not keep, the oldest first. `options`
 /// may be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
 ///
-/// The list has every snapshot that was there. That some could not be removed, because they are in use for example, is
-/// said there, and in a notice for each; it is no failure of this call. The chunks stay for garbage collection.
+/// The list has every snapshot that was there. A snapshot that could not be removed, because it is in use for example,
+/// has its error there and brings a notice; it is no failure of this call. The chunks stay for garbage collection.
 ///
-/// The group is not locked: a backup may be running in it. Each snapshot that is to go is locked, and looked at again.
-/// What crashes of older versions have left in the group goes too, if nobody holds it.
+/// The group is not locked: a backup may be running in it. Each snapshot that is to be removed is locked, and looked at
+/// again. Directories that crashes of older versions have left in the group are removed too, unless they are locked.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_prune_list_free().
 /// Errors: PXDS_ERR_ARGUMENT (also an unknown zone); PXDS_ERR_NOT_FOUND (the group, or the zone's file),

@@ -40,7 +40,7 @@ pub struct pxds_reader_options {
     pub cache_size: usize,
     /// A cache to be used instead, with others; `cache_size` is then not looked at. NULL for one of the reader's own.
     pub cache: *const pxds_cache,
-    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    /// The key for encrypted chunks; may be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each bad chunk, as in pxds_restorer_options, each time that it is read as zeros, on the thread that
     /// reads: on several at once, if several do. NULL: a bad chunk fails the call, unless PXDS_READER_SKIP_BAD is set.
@@ -163,8 +163,8 @@ pub unsafe extern "C" fn pxds_reader_size(reader: *const pxds_reader) -> u64 {
 
 /// Fills the `data_len` bytes at `data` with those of the file from `offset` on, as far as it has them.
 ///
-/// `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and what `data`
-/// has means nothing.
+/// `*read` gets how many these are: 0 at the end of the file and behind it. After a failure it is 0, and the content of
+/// `data` is undefined.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT, PXDS_ERR_FORMAT, PXDS_ERR_KEY,
 /// PXDS_ERR_AUTH, PXDS_ERR_CRYPT_MODE, PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_CANCELLED, PXDS_ERR_NOMEM; the error has

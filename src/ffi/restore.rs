@@ -61,17 +61,18 @@ pub struct pxds_restorer_options {
     /// each thread four chunks, three of them decoded; seven where the output is not a regular file, so that threads
     /// may be ahead of it. Of chunks below 350 KiB it is 1 MiB for each three.
     pub threads: u32,
-    /// What encrypted chunks are opened with; may be NULL. It can be freed meanwhile.
+    /// The key for encrypted chunks; may be NULL. It can be freed meanwhile.
     pub key: *const pxds_key,
     /// Is told of each bad chunk: one that is missing or damaged, is of another length than the index says, or cannot
     /// be read because the device fails. Zeros take its place. NULL: it fails the call, unless PXDS_RESTORER_SKIP_BAD
-    /// is set. What is not the chunk's fault fails in any case. Valid while the restorer lives.
+    /// is set. A failure that is not the chunk's own fails the call in any case. Valid while the restorer lives.
     pub on_bad: pxds_bad_chunk_fn,
     /// Handed to `on_bad`.
     pub on_bad_user: *mut c_void,
     /// Is told how far a call is; NULL for none. There is one phase; units are the chunks that the call needs, bytes
-    /// those that have been written, as `written` counts them. A result other than 0 stops the call and is, for what
-    /// was written, as any failure. Nobody is told while an output takes nothing. Valid while the restorer lives.
+    /// those that have been written, as `written` counts them. A result other than 0 stops the call; for the bytes
+    /// written it is as any failure. The callback is not called while an output takes nothing. Valid while the restorer
+    /// lives.
     pub progress: pxds_progress_fn,
     /// Handed to `progress`.
     pub progress_user: *mut c_void,
@@ -151,8 +152,8 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
 /// written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
 /// file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
-/// what was written, also by a failure; of what comes behind that some may have been written then. A block device that
-/// has not room for all is found out before anything is written.
+/// `written` bytes, after a failure too; some bytes behind those may then have been written. A block device that is too
+/// small is refused before anything is written.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if `fd` is the file of the index), PXDS_ERR_NOT_FOUND (a chunk), PXDS_ERR_CORRUPT (a
 /// chunk or the csum), PXDS_ERR_FORMAT, PXDS_ERR_KEY (encrypted, and there is none), PXDS_ERR_AUTH (another key, or
@@ -216,7 +217,7 @@ fn sink(write: pxds_write_fn, user: *mut c_void) -> Result<impl FnMut(&[u8]) -> 
     })
 }
 
-/// What is left of `data` after a callback has taken some of it.
+/// The rest of `data` after a callback has taken some of it.
 fn rest_of(data: &[u8], taken: usize) -> Result<&[u8]> {
     match data.get(taken..) {
         Some(_) if taken == 0 => Err(Error::new(Kind::Io, "the write callback took no bytes")),

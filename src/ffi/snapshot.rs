@@ -23,18 +23,18 @@ use crate::reader::Reader;
 use crate::restore::{Restorer, restore_blob};
 use crate::tree::{OpenOptions, OpenSnapshot};
 
-/// Opening flag, with a key: give also what no signature covers, in a snapshot that is not signed, or that has no
-/// manifest, or what its manifest does not list. A wrong signature, that of another key, and the signed manifest of
-/// another snapshot are refused all the same.
+/// Opening flag, with a key: give also data that no signature covers: of a snapshot that is not signed, or has no
+/// manifest, and of files that its manifest does not list. A wrong signature, that of another key, and the signed
+/// manifest of another snapshot are refused all the same.
 pub const PXDS_OPEN_ALLOW_UNSIGNED: u32 = 1;
 /// Opening flag: a manifest that cannot be read counts as none, and a file that is not what the manifest lists as one
-/// that is not listed: both then bring a notice and no failure, and the index goes by itself. With a key it takes
-/// PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for what is given.
+/// that is not listed: both then bring a notice and no failure, and an index counts by its own header. With a key this
+/// needs PXDS_OPEN_ALLOW_UNSIGNED too, since nothing vouches for the data.
 pub const PXDS_OPEN_SALVAGE: u32 = 2;
 
 /// A snapshot that is being read. Shared.
 ///
-/// While it is open nobody removes it.
+/// It cannot be removed while it is open.
 pub struct pxds_snapshot {
     open: Shared<OpenSnapshot>,
     opened: Opened,
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
 
 /// Makes the empty directory of a snapshot, and its group if that is missing, and locks the snapshot alone.
 ///
-/// For those who put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
+/// For callers that put a snapshot together by hand; pxds_backup_new() does all of it. For `owner` see
 /// pxds_group_create(). pxds_manifest_save() finishes the snapshot.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
@@ -139,8 +139,8 @@ pub unsafe extern "C" fn pxds_snapshot_unprotect(
 
 /// Removes a snapshot, whole or not at all. The chunks stay for garbage collection.
 ///
-/// What would be in the way, a mount below it for example, is looked for first. Files that cannot be removed after it
-/// has lost its name bring a notice, and are garbage collection's.
+/// It is checked first that nothing, a mount below it for example, keeps it from being removed. Files that cannot be
+/// removed after it has lost its name bring a notice, and garbage collection removes them.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
 /// it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
@@ -185,9 +185,9 @@ pub unsafe extern "C" fn pxds_manifest_load(
 
 /// Writes the manifest of a snapshot, `index.json.blob`, which finishes it, or replaces the one that it has.
 ///
-/// What it lists must be there, which is not checked; it is brought to the disk first, by the store's sync level. To
-/// change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read and write
-/// under one lock.
+/// The files that it lists must be there, which is not checked; they are brought to the disk first, by the store's sync
+/// level. To change notes and the like see pxds_snapshot_set_notes() and pxds_snapshot_set_unprotected(), which read
+/// and write under one lock.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
 /// PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
@@ -209,7 +209,7 @@ pub unsafe extern "C" fn pxds_manifest_save(
     })
 }
 
-/// Gives the notes of a snapshot, as a text; an empty one if there are none.
+/// Gives the notes of a snapshot, as a text; empty if it has none.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: as pxds_manifest_load().
@@ -279,19 +279,17 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 
 /// Opens a snapshot, finished or not, to read its archives.
 ///
-/// `key` may be NULL. With it encrypted blobs can be read, and all that is given is what somebody who has the key has
-/// signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: whoever can write to the store, but has
-/// no key, could have put anything there. For indexes see the key in pxds_restorer_options and pxds_reader_options,
-/// too. Without a key nobody vouches; a manifest that is another snapshot's brings a notice of the store's. See
-/// docs/format.md, 7.3 and 8.5.
+/// `key` may be NULL. With a key encrypted blobs can be read, and only data is given that a holder of the key has
+/// signed as this snapshot, unless PXDS_OPEN_ALLOW_UNSIGNED asks for less: anybody who can write to the store could
+/// have put other data there. For indexes see the key in pxds_restorer_options and pxds_reader_options, too. Without a
+/// key nothing is vouched for; a manifest of another snapshot brings a notice of the store's. See docs/format.md, 7.3
+/// and 8.5.
 ///
-/// Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
-/// PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong; there is
-/// none; it is that of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
-/// PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
-/// Threads: shared.
-/// Since: 0.1
+/// Owns: the caller owns `*out` and frees it with pxds_snapshot_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
+/// PXDS_ERR_BUSY, with the path, while it is made or removed; PXDS_ERR_KEY_MISMATCH (the manifest is signed with
+/// another key), PXDS_ERR_AUTH (its signature is wrong or missing, or it is the manifest of another snapshot);
+/// PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED
+/// (by the notice callback). Threads: shared. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_snapshot_open(
     store: *const pxds_store,
@@ -319,10 +317,10 @@ pub unsafe extern "C" fn pxds_snapshot_open(
 
 /// Opens the index `name` of a snapshot, compared with the manifest.
 ///
-/// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. What the manifest does
-/// not list, or an unfinished snapshot has, is given with a notice of the store's, unless the snapshot was opened with
-/// a key. So is, with or without one, an index whose header has another csum than the manifest, which is the one that
-/// counts.
+/// A restorer or reader of it expects chunks that are encrypted, or not, as the manifest says. An index that the
+/// manifest does not list, or of an unfinished snapshot, is given with a notice of the store's; it is refused if the
+/// snapshot was opened with a key and without PXDS_OPEN_ALLOW_UNSIGNED. An index whose header has another csum than the
+/// manifest is given with a notice too, key or not; the csum in the manifest counts.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_index_free(). It does not hold the snapshot.
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no index), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (it is not what the
@@ -385,8 +383,8 @@ pub unsafe extern "C" fn pxds_snapshot_open_reader(
 
 /// Writes the archive `name` of a snapshot, an index or a blob, to `path`, as pxds_restorer_write_file() does.
 ///
-/// `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. Of a blob, which
-/// has no chunks, nothing else of them is either.
+/// `options` may be NULL; their key is not looked at: that which the snapshot was opened with counts. For a blob, which
+/// has no chunks, the others are not looked at either.
 ///
 /// Errors: as pxds_snapshot_open_index() or pxds_snapshot_read_blob(), and pxds_restorer_write_file().
 /// Threads: shared.
@@ -418,8 +416,9 @@ pub unsafe extern "C" fn pxds_snapshot_restore_file(
 
 /// Gives the decoded content of the blob `name` of a snapshot, at most `max_len` bytes, compared with the manifest.
 ///
-/// `index.json.blob` is the manifest itself. What the manifest does not list, such as `client.log.blob`, is given with
-/// a notice of the store's, unless the snapshot was opened with a key, without PXDS_OPEN_ALLOW_UNSIGNED.
+/// `index.json.blob` is the manifest itself. A blob that the manifest does not list, such as `client.log.blob`, is
+/// given with a notice of the store's; it is refused if the snapshot was opened with a key and without
+/// PXDS_OPEN_ALLOW_UNSIGNED.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
 /// Errors: PXDS_ERR_ARGUMENT (also if `name` is no blob), PXDS_ERR_NOT_FOUND, PXDS_ERR_CORRUPT (damaged, or not what
@@ -464,8 +463,8 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
     })
 }
 
-/// What the key that a snapshot was opened with says of its manifest: PXDS_SIGNATURE_...; PXDS_SIGNATURE_UNCHECKED for
-/// NULL.
+/// The result of checking the manifest's signature with the key that the snapshot was opened with: PXDS_SIGNATURE_...;
+/// PXDS_SIGNATURE_UNCHECKED for NULL.
 ///
 /// Threads: shared.
 /// Since: 0.1

@@ -181,7 +181,7 @@ pub unsafe extern "C" fn pxds_source_get(
     })
 }
 
-/// Frees a source. NULL is fine. What was made from it goes on.
+/// Frees a source. NULL is fine. Objects that were made from it stay valid.
 ///
 /// Threads: any, but no other call may be using the handle.
 /// Since: 0.1

@@ -25,7 +25,7 @@ pub const PXDS_STATS_PHASE_CHUNKS: u32 = 1;
 /// pxds_progress.phase of pxds_stats_collect(): reading indexes. Units are these, bytes those that they describe.
 pub const PXDS_STATS_PHASE_INDEXES: u32 = 2;
 
-/// What is counted.
+/// A sum over chunks.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_stats_options {
@@ -70,15 +70,16 @@ pub struct pxds_stats_sum {
     pub chunks: u64,
     /// Bytes of their data.
     pub bytes: u64,
-    /// Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as what follows.
+    /// Bytes of their files, those that are missing not among them. 0 without PXDS_STATS_EXACT, as the next two fields
+    /// are.
     pub stored_bytes: u64,
     /// How many of them the store lacks.
     pub missing_chunks: u64,
-    /// Bytes of the data of these. What was compressed to `stored_bytes` is `bytes` less this.
+    /// Bytes of the data of these. The data that was compressed to `stored_bytes` has `bytes` less this.
     pub missing_bytes: u64,
 }
 
-/// What indexes and blobs say by themselves, whatever they share.
+/// Sums over indexes and blobs, whatever chunks they share.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_stats_described {
@@ -106,26 +107,26 @@ pub struct pxds_stats_total {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// What all indexes describe, those that are in no snapshot too.
+    /// The data that all indexes describe, those in no snapshot too.
     pub described: pxds_stats_described,
-    /// What those that are in no snapshot do.
+    /// The data that indexes in no snapshot describe.
     pub others: pxds_stats_described,
     /// All chunks that indexes name.
     pub used: pxds_stats_sum,
-    /// Those that more than one snapshot has. All indexes that are in none count as one.
+    /// The chunks that more than one snapshot has. All indexes in no snapshot count as one.
     pub shared: pxds_stats_sum,
-    /// Those that more than one group has.
+    /// The chunks that more than one group has.
     pub across_groups: pxds_stats_sum,
     /// How many chunks are in each class of sizes.
     pub sizes: [u64; PXDS_STATS_SIZE_CLASSES],
     /// Bytes of the data of these.
     pub size_bytes: [u64; PXDS_STATS_SIZE_CLASSES],
-    /// With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, but for
-    /// those of backups that are under way, and those that only an index that could not be read names.
+    /// With PXDS_STATS_EXACT: chunks in the store that no index names. Garbage collection would remove them, except
+    /// those of backups that are under way, and those of indexes that could not be read.
     pub unreferenced_chunks: u64,
     /// Bytes of their files.
     pub unreferenced_bytes: u64,
-    /// With PXDS_STATS_EXACT: files set aside as bad chunks, and such as are too short to be one.
+    /// With PXDS_STATS_EXACT: files set aside as bad chunks, and files that are too short to be chunks.
     pub broken_files: u64,
     /// Their bytes.
     pub broken_bytes: u64,
@@ -150,11 +151,11 @@ pub struct pxds_stats_group {
     pub oldest: i64,
     /// See `oldest`.
     pub newest: i64,
-    /// What they describe.
+    /// The data that they describe.
     pub described: pxds_stats_described,
     /// Their chunks.
     pub used: pxds_stats_sum,
-    /// Those that nothing outside of the group has.
+    /// The chunks that nothing outside of the group has.
     pub own: pxds_stats_sum,
 }
 
@@ -179,14 +180,14 @@ pub struct pxds_stats_snapshot {
     pub flags: u32,
     /// 0.
     pub reserved: u32,
-    /// What it describes.
+    /// The data that it describes.
     pub described: pxds_stats_described,
     /// Its chunks.
     pub used: pxds_stats_sum,
-    /// Those that nothing else has: what its removal would leave to garbage collection.
+    /// The chunks that nothing else has: those that garbage collection could remove without it.
     pub own: pxds_stats_sum,
-    /// Those that no older snapshot of the store has. Summed over all snapshots, and what only indexes that are in none
-    /// have, this gives all chunks.
+    /// The chunks that no older snapshot of the store has. The sum over all snapshots, with the chunks that only
+    /// indexes in no snapshot have, is all chunks.
     pub new_data: pxds_stats_sum,
     /// How many of its chunks are in each class of sizes.
     pub sizes: [u64; PXDS_STATS_SIZE_CLASSES],
@@ -232,11 +233,11 @@ fn described(described: &Described) -> pxds_stats_described {
 /// the disk.
 ///
 /// As for garbage collection, every index below the store's directory counts, in a snapshot or not, unless a component
-/// of its path begins with a dot, which the name of a file of a snapshot may. Nothing is locked: what comes or goes
-/// meanwhile is counted or not. An index that cannot be read brings a notice of the store's and is counted as such, and
-/// the total says that it is not complete; it does not fail the call. So it is with what cannot be seen
-/// (pxds_store_namespaces()). Where two indexes give a chunk different lengths, which damage alone can do, one of them
-/// counts.
+/// of its path begins with a dot; only the name of a file right in a snapshot may begin so. Nothing is locked: what
+/// comes or goes meanwhile is counted or not. An index that cannot be read brings a notice of the store's and is
+/// counted as such, and the total says that it is not complete; it does not fail the call. Entries that cannot be seen
+/// are treated the same (pxds_store_namespaces()). Where two indexes give a chunk different lengths, which damage alone
+/// can do, one of them counts.
 ///
 /// Memory: 60 bytes for each chunk that an index names, or that the store has and is looked at, 6 to 11 more to find
 /// it; the largest index; and some 600 bytes a snapshot. A million chunks take 70 MB, however many indexes name them.
@@ -420,8 +421,8 @@ pub unsafe extern "C" fn pxds_stats_get_shared(
     })
 }
 
-/// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. So
-/// it counts what is shared, and how far the rest is compressed. 1 where nothing is stored.
+/// The factor of deduplication: the bytes that indexes describe, by those of the files of the chunks that they need. It
+/// counts both sharing and compression. 1 if nothing is stored.
 ///
 /// Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
 /// collection `index_data_bytes` and `stored_bytes`.

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char};
 use super::guard::guard_value;
 use crate::error::Kind;
 
-/// What a function returns: zero is success, positive an ordinary outcome, negative a failure.
+/// The result of a function: zero is success, positive an ordinary outcome, negative a failure.
 ///
 /// The values are permanent. They are never an errno.
 pub type pxds_status = i32;
@@ -14,7 +14,7 @@ pub type pxds_status = i32;
 pub const PXDS_OK: pxds_status = 0;
 /// A chunk ends here.
 pub const PXDS_CUT: pxds_status = 1;
-/// There is none, or no more, where that is ordinary.
+/// There is nothing, or nothing more, where that is ordinary.
 pub const PXDS_NONE: pxds_status = 2;
 /// An argument can never work: NULL, an unknown flag, a value out of range.
 pub const PXDS_ERR_ARGUMENT: pxds_status = -1;
@@ -121,10 +121,10 @@ fn words_of(status: pxds_status) -> (&'static CStr, &'static CStr) {
     }
 }
 
-/// What a number that is no status is called.
+/// The name of a number that is no status.
 const UNKNOWN: (&CStr, &CStr) = (c"PXDS_UNKNOWN", c"unknown status");
 
-/// The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for a number that is none.
+/// The name of a status, such as "PXDS_ERR_IO"; "PXDS_UNKNOWN" for any other number.
 ///
 /// Owns: the string is the library's and lasts for ever.
 /// Threads: any.
@@ -134,8 +134,8 @@ pub extern "C" fn pxds_status_name(status: pxds_status) -> *const c_char {
     guard_value(UNKNOWN.0.as_ptr(), || words_of(status).0.as_ptr())
 }
 
-/// Words for a status, in English and such as "not found", where there is no error object; "unknown status" for a
-/// number that is none. What pxds_error_message() says is more.
+/// Words for a status, in English and such as "not found", where there is no error object; "unknown status" for any
+/// other number. pxds_error_message() says more.
 ///
 /// Owns: the string is the library's and lasts for ever.
 /// Threads: any.

@@ -54,7 +54,7 @@ pub const PXDS_STORE_BARE: u32 = 4;
 /// not safe there.
 pub const PXDS_STORE_NO_ATIME_PROBE: u32 = 8;
 /// pxds_store_options.flags: make the directory of a new store with mode 0755, as Proxmox Backup Server does, and not
-/// 0700. What lies below has the server's modes either way: others may read owners, notes and small files there.
+/// 0700. Files below it have the server's modes either way: other users may read owners, notes and small files there.
 pub const PXDS_STORE_SHARED: u32 = 16;
 /// pxds_store_options.flags, for pxds_store_open(): open the store for reading only. Whatever would change it, and
 /// every lock that only writers need, is PXDS_ERR_STATE.
@@ -99,15 +99,15 @@ pub struct pxds_store_options {
     pub notice: pxds_notice_fn,
     /// Handed to `notice`.
     pub notice_user: *mut c_void,
-    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. From 3.3.5 on that
-    /// locks groups and snapshots by files in `lock_dir`, before by their directories, which is what NULL gives. See
+    /// The name by which a running Proxmox Backup Server knows the store; NULL if none shares it. Versions from 3.3.5
+    /// on lock groups and snapshots by files in `lock_dir`, older ones by the directories themselves, as NULL does. See
     /// docs/format.md, 7.8.
     pub store_name: *const c_char,
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
     pub lock_dir: *const c_char,
     /// Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
-    /// call that takes one does so. 0: a lock that cannot be had at once is PXDS_ERR_BUSY; only that of a manifest is
-    /// waited for in any case, for 5 seconds.
+    /// call that takes one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited
+    /// for in any case, for 5 seconds.
     pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
     /// seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
@@ -181,7 +181,7 @@ impl pxds_store {
         Ok(pxds_store { opened: Shared::new(opened), path })
     }
 
-    /// What was opened.
+    /// The store that was opened.
     pub(super) fn opened(&self) -> &Opened {
         &self.opened
     }
@@ -349,7 +349,7 @@ pub unsafe extern "C" fn pxds_store_open_or_create(
     })
 }
 
-/// Frees a store. NULL is fine. What was made from it keeps what it needs.
+/// Frees a store. NULL is fine. Objects that were made from it stay valid.
 ///
 /// Threads: any, but no other call may be using the handle.
 /// Since: 0.1

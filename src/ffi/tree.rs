@@ -148,7 +148,7 @@ struct Listed {
     noted: Noted,
 }
 
-/// What a manifest says, if it is asked.
+/// The facts in a manifest, if it is read.
 #[derive(Default)]
 struct Noted {
     flags: u32,
@@ -211,9 +211,10 @@ pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
 
 /// Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.
 ///
-/// `ns` is `a/b`; "" or NULL for the root. A directory whose name is none is skipped, with a notice of the store's.
-/// What cannot be seen is passed over with a notice, and the list then says that it is not complete: what may not be
-/// listed or opened, also for want of descriptors, and what is no directory in the place of one, a link for example.
+/// `ns` is `a/b`; "" or NULL for the root. A directory with an invalid name is skipped, with a notice of the store's.
+/// An entry that cannot be seen is passed over with a notice, and the list then says that it is not complete: a
+/// directory that cannot be listed or opened, for lack of descriptors too, and something else, a link for example, in
+/// the place of a directory.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_namespace_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -245,7 +246,7 @@ fn groups(tree: &Tree, ns: &Namespace, flags: u32) -> Result<Listing<Group>> {
 
 /// Lists the groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also those of all namespaces below it.
 ///
-/// For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
+/// For `ns`, invalid names and entries that cannot be seen, see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_group_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),
@@ -271,7 +272,7 @@ pub unsafe extern "C" fn pxds_store_groups(
     })
 }
 
-/// What has been read of something that a list has; `None`, and a notice, if it cannot be.
+/// The facts about an entry of a list; `None`, and a notice, if they cannot be read.
 ///
 /// Errors: those that the next would meet too; that of the notice.
 fn unless_unreadable<T>(tree: &Tree, read: Result<T>) -> Result<Option<T>> {
@@ -283,7 +284,7 @@ fn unless_unreadable<T>(tree: &Tree, read: Result<T>) -> Result<Option<T>> {
     }
 }
 
-/// What the manifest of a snapshot says; `None` if the snapshot has been removed since it was found.
+/// The facts in the manifest of a snapshot; `None` if the snapshot has been removed since it was found.
 fn noted(tree: &Tree, snapshot: &Snapshot) -> Result<Option<Noted>> {
     let manifest = tree.load_manifest(snapshot);
     let is_missing = |error: &Error| error.kind() == Kind::NotFound;
@@ -323,7 +324,7 @@ fn list_snapshots(
     Ok(pxds_snapshot_list { groups: Shared::new(names), snapshots: Shared::new(snapshots), complete })
 }
 
-/// Of what has been removed since it was found there is none.
+/// `None` if it has been removed since it was found.
 fn none_if_missing<T>(error: Error) -> Result<Option<T>> {
     if error.kind() == Kind::NotFound { Ok(None) } else { Err(error) }
 }
@@ -333,7 +334,7 @@ fn none_if_missing<T>(error: Error) -> Result<Option<T>> {
 /// With PXDS_LIST_OWNERS and PXDS_LIST_MANIFESTS the list says more of each. An owner or manifest that cannot be read
 /// is a notice, and the list is then not complete.
 ///
-/// For `ns`, for names that are none, and for what cannot be seen, see pxds_store_namespaces().
+/// For `ns`, invalid names and entries that cannot be seen, see pxds_store_namespaces().
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_snapshot_list_free().
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO, PXDS_ERR_FORMAT (the namespace is no directory),

@@ -53,12 +53,11 @@ pub const PXDS_OUTCOME_RECENT: u32 = 5;
 /// How a snapshot came out: all that could be checked was well, or has been repaired, but the key that was given does
 /// not vouch for it. It is not signed, or with another key, which alone could tell more; `reason` says which.
 pub const PXDS_OUTCOME_UNVOUCHED: u32 = 6;
-/// How a snapshot came out: not looked at, because it has no manifest, and nobody is making it. It was never finished,
-/// or its manifest is lost.
+/// How a snapshot came out: not looked at, because it has no manifest and is not being made. It was never finished, or
+/// its manifest is lost.
 pub const PXDS_OUTCOME_UNFINISHED: u32 = 7;
 
-/// What was found to be wrong: a file of a snapshot, or a place in an index, one for each that a bad chunk is listed
-/// at.
+/// Damage: a file of a snapshot, or an entry of an index, one for each entry that names a bad chunk.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_verify_damage {
@@ -68,7 +67,7 @@ pub struct pxds_verify_damage {
     pub snapshot: *const c_char,
     /// The file: an index, a blob, or `index.json.blob`.
     pub archive: *const c_char,
-    /// What a failed call would have said.
+    /// The status that a failed call would have returned.
     pub message: *const c_char,
     /// Where the chunk begins in the file that the index describes.
     pub offset: u64,
@@ -130,7 +129,7 @@ pub struct pxds_verify_options {
     pub key: *const pxds_key,
     /// Another store, from which chunks are taken that are missing or bad; may be NULL. They are checked first.
     pub repair_from: *const pxds_store,
-    /// What the outcome is noted with: the UPID of a task as PBS writes it. NULL: one of this process and time.
+    /// The task in the noted outcome: a UPID as PBS writes it. NULL: one of this process and time.
     pub upid: *const c_char,
     /// Is told of damage; may be NULL, as the others.
     pub on_damage: pxds_verify_damage_fn,
@@ -183,8 +182,8 @@ pub struct pxds_verify_result {
     pub unvouched: u64,
     /// Snapshots that came out as PXDS_OUTCOME_UNFINISHED; they are not among `skipped`.
     pub unfinished: u64,
-    /// Snapshots whose outcome could not be noted, for want of space for example; a notice of the store's says why.
-    /// That changes nothing of the outcome.
+    /// Snapshots whose outcome could not be noted, for lack of space for example; a notice of the store's says why. The
+    /// outcome stays the same.
     pub unnoted: u64,
     /// PXDS_RESULT_INCOMPLETE.
     pub flags: u32,
@@ -308,25 +307,23 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 ///
 /// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again,
 /// and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
-/// many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. That
-/// something is damaged is no failure of this call: `result->failed` says so, which is written however the call ends;
-/// so do `unvouched` and `unfinished` of what was not seen to be good. See docs/format.md, 10.
+/// many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. Damage
+/// is no failure of this call: `result->failed` counts it, and is written however the call ends; `unvouched` and
+/// `unfinished` count other snapshots that were not found good. See docs/format.md, 10.
 ///
-/// Each snapshot is held, so that nobody removes it, while it is checked; in a whole store the groups `host/benchmark`
-/// are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
+/// Each snapshot is locked against removal while it is checked; in a whole store the groups `host/benchmark` are left
+/// out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
 ///
-/// Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that if somebody has made
-/// chunks of the 128 MiB that there can be; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB
-/// in chunks of 4 MiB, and the reasons of 131,072 bad ones, 40 MB. What does not fit is forgotten, and checked again
-/// where it is named again.
+/// Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that with the largest
+/// chunks, of 128 MiB; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of 4 MiB,
+/// and the reasons of 131,072 bad ones, 40 MB. Chunks that do not fit are forgotten, and checked again where they are
+/// named again.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also a UPID that is none, or PXDS_VERIFY_READ_ONLY with `repair_from`),
-/// PXDS_ERR_NOT_FOUND (the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be
-/// listed, which of a whole store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
-/// PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
-/// PXDS_VERIFY_READ_ONLY.
-/// Threads: shared.
-/// Since: 0.1
+/// Errors: PXDS_ERR_ARGUMENT (also a bad UPID, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND (the
+/// group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a whole
+/// store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY. Threads:
+/// shared. Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_store_verify(
     store: *const pxds_store,
