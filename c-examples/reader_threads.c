@@ -7,8 +7,7 @@
 
 #define THREADS 4u
 
-/* What one thread is to read, and what it has found. */
-struct part {
+struct part { /* What one thread is to read, and what it has found. */
     const pxds_reader *reader;
     uint64_t start, end, lines;
     pxds_error *err;
@@ -20,22 +19,21 @@ static void *count(void *user)
     char piece[64 * 1024];
     size_t len;
 
-    for (uint64_t at = part->start; at < part->end; at += len) {
+    /* After a failure `len` is 0. */
+    for (uint64_t at = part->start; at < part->end && part->err == NULL; at += len) {
         len = part->end - at < sizeof piece ? (size_t)(part->end - at) : sizeof piece;
-        if (pxds_reader_read_at(part->reader, at, piece, len, &len, &part->err) < 0)
-            break;
+        pxds_reader_read_at(part->reader, at, piece, len, &len, &part->err);
         for (size_t i = 0; i < len; i++)
             part->lines += piece[i] == '\n';
     }
     return NULL;
 }
 
-static pxds_error *count_all(const pxds_reader *reader, uint64_t *lines)
+static void count_all(const pxds_reader *reader, uint64_t *lines, pxds_error **err)
 {
     const uint64_t size = pxds_reader_size(reader), step = size / THREADS;
     struct part parts[THREADS];
     pthread_t threads[THREADS];
-    pxds_error *err = NULL;
     unsigned started = 0;
 
     for (unsigned i = 0; i < THREADS; i++)
@@ -48,12 +46,11 @@ static pxds_error *count_all(const pxds_reader *reader, uint64_t *lines)
         else
             count(&parts[i]);
         *lines += parts[i].lines;
-        if (err == NULL)
-            err = parts[i].err;
+        if (*err == NULL)
+            *err = parts[i].err;
         else
             pxds_error_free(parts[i].err);
     }
-    return err;
 }
 
 int main(int argc, char **argv)
@@ -71,15 +68,12 @@ int main(int argc, char **argv)
     if (pxds_store_open(argv[1], NULL, &store, &err) == PXDS_OK &&
         pxds_index_open(argv[2], PXDS_INDEX_ANY, &index, &err) == PXDS_OK &&
         pxds_reader_new(store, index, NULL, &reader, &err) == PXDS_OK)
-        err = count_all(reader, &lines);
+        count_all(reader, &lines, &err);
     pxds_reader_free(reader);
     pxds_index_free(index);
     pxds_store_free(store);
-
-    if (err == NULL) {
-        printf("%" PRIu64 " lines\n", lines);
-        return 0;
-    }
+    if (err == NULL)
+        return printf("%" PRIu64 " lines\n", lines) < 0;
     fprintf(stderr, "reader_threads: %s\n", pxds_error_message(err));
     pxds_error_free(err);
     return 1;
