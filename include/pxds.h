@@ -1,21 +1,22 @@
 /* pxds: the Proxmox Backup Server datastore model as a C library.
  *
  * A chunk store holds data as chunks, each once, named by its digest; an index says which chunks make up a file.
- * Generated from src/ffi; do not edit. What the bytes on disk mean is in docs/format.md.
+ * Generated from src/ffi; do not edit. docs/format.md says what the bytes on disk mean.
  *
  * CONVENTIONS
  *
- * Status.    What can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a failure.
- *            PXDS_NONE is the end of a list or an iteration, and whatever is ordinarily not there. To remove what is
- *            not there is PXDS_ERR_NOT_FOUND; to set or clear what is set or clear already is success.
+ * Status.    A function that can fail returns a pxds_status: zero is success, positive an ordinary outcome, negative a
+ *            failure. PXDS_NONE is the end of a list or an iteration, and anything that is ordinarily not there. To
+ *            remove something that is not there is PXDS_ERR_NOT_FOUND; to set or clear something that is set or clear
+ *            already is success.
  * Errors.    `err`, always last, may be NULL. Otherwise *err is written and never read: NULL, or an error object that
  *            the caller frees. It names path, offset, digest and errno. There is no global and no thread-local state.
  *            "Errors:" lists what a call is likely to meet. Besides, any call may give PXDS_ERR_NOMEM, INTERNAL or
  *            PANIC; one on an exclusive handle PXDS_ERR_BUSY or STATE; one that touches files PXDS_ERR_IO or NOT_FOUND.
  * Outputs.   Are reset at the start, so that a failure leaves NULL or zeros, unless the function says more. They must
  *            not overlap inputs.
- * Ownership. What comes through **out is the caller's and is freed by the function of its type, which takes NULL,
- *            cannot fail and commits nothing. Handles keep what they need: the order of frees does not matter.
+ * Ownership. An object from **out is the caller's and is freed by the function of its type, which takes NULL, cannot
+ *            fail and commits nothing. Handles keep what they need: the order of frees does not matter.
  * Bytes.     A pointer, then a length. NULL with length 0 is the empty slice. Paths are bytes that end in NUL.
  * Buffers.   The caller's, with a bound (PXDS_ERR_TOO_SMALL says how much is needed; nothing is ever truncated); or a
  *            pxds_buffer of the library's, with a maximum; or streaming.
@@ -30,16 +31,16 @@
  *            `user`: what it is handed.
  * Progress.  The options of every call that takes long end in `progress` and `progress_user`. Its phases are named
  *            PXDS_<CALL>_PHASE_...; where there is one phase, the options say what its units are.
- * Names.     What returns its value is called what it is (pxds_reader_size); what fills an output and returns a status
- *            is pxds_<noun>_get_<what>, or _find_. Listings are plural nouns. Text is made and read by _format and
- *            _parse, a file by _save and _load. The name of a constant is _name.
+ * Names.     A function that returns its value is called after it (pxds_reader_size); one that fills an output and
+ *            returns a status is pxds_<noun>_get_<what>, or _find_. Listings are plural nouns. Text is made and read by
+ *            _format and _parse, a file by _save and _load. The name of a constant is _name.
  * Constants. Those of one set begin alike, and no others do: flags of options with the name of the structure, phases
  *            with PXDS_<CALL>_PHASE_. Sizes and limits are named after what they are of.
- * Numbers.   Of a structure: x_size is the bytes of one thing, x_bytes those of several, a plural or x_count how many
- *            there are. stored_ are the bytes of files in a store. What is of files is uint64_t: offsets, sizes, sums,
- *            and how many chunks, indexes or snapshots there are, and which. What is in memory is size_t: lengths of
- *            buffers, and how many elements an array or list has, and which. A name stands for one of the two.
- * Locks.     What another process, handle or thread has locked is PXDS_ERR_BUSY, at once or after lock_wait_ms of the
+ * Numbers.   In a structure x_size is the bytes of one thing, x_bytes those of several; a plural or x_count is how many
+ *            there are. stored_ are the bytes of files in a store. Numbers about files are uint64_t: offsets, sizes,
+ *            sums, and counts and numbers of chunks, indexes or snapshots. Numbers about memory are size_t: lengths of
+ *            buffers, and counts and numbers of the elements of an array or list. A name stands for one of the two.
+ * Locks.     A lock that another process, handle or thread holds is PXDS_ERR_BUSY, at once or after lock_wait_ms of the
  *            store's options. While a call waits it tells the progress callback of these, which can stop it.
  * Threads.   "Threads: any" functions and shared handles may be used by any number of threads at once. An exclusive
  *            handle takes one call at a time, on any thread: a second one is PXDS_ERR_BUSY. A handle that a call is
@@ -47,14 +48,14 @@
  * fork().    A child may free what it inherited, and nothing else; that touches no file and no lock of the parent.
  * Panics.    A defect of the library is PXDS_ERR_PANIC, never an abort; the exclusive handle it struck is dead. (Rust's
  *            runtime notes it on stderr; the library itself prints nothing.)
- * Memory.    What grows with data, with a listing or with a size that is read from outside is asked for first, and is
- *            PXDS_ERR_NOMEM if there is none. What is small comes out of 1 MiB that is set aside for when the system
- *            has none; a call that has been given of it does its work, or is PXDS_ERR_NOMEM at one of its next steps.
- *            Where there is little, threads give their buffers back, and fewer of them go on with smaller ones. What
- *            the JSON parser may need is asked for before, all at once, unless it is small. A failed allocation still
- *            ends the process where others take that meanwhile, where the reserve is used up too, where the table of a
- *            reader's cache cannot grow, and for the 48 and 32 bytes that Rust's runtime and the C library keep of
- *            each thread.
+ * Memory.    Memory that grows with data, with a listing or with a size that is read from outside is asked for first; a
+ *            call that gets none is PXDS_ERR_NOMEM. Small allocations come out of 1 MiB that is set aside for when the
+ *            system has none; a call that has used some of it does its work, or is PXDS_ERR_NOMEM at one of its next
+ *            steps. Where there is little memory, threads give their buffers back, and fewer of them go on with smaller
+ *            ones. The memory of the JSON parser is asked for before, all at once, unless it is small. A failed
+ *            allocation still ends the process where others take that memory meanwhile, where the reserve is used up
+ *            too, where the table of a reader's cache cannot grow, and for the 48 and 32 bytes that Rust's runtime and
+ *            the C library keep of each thread.
  * Sharing.   Stores may be used by other programs, Proxmox Backup Server among them, at the same time.
  *
  * FUNCTIONS BY TASK (x_{a,b} is x_a and x_b)
@@ -62,28 +63,28 @@
  * make snapshots  pxds_backup_{new,add_file,add_fd,add_stream,add_blob,add_index,add_sealed_key},
  *                 pxds_backup_{finish,snapshot,previous,free}
  * read snapshots  pxds_snapshot_{open,restore_file,open_reader,open_index,read_blob,get_manifest,signature,free}
- * look around     pxds_store_{namespaces,groups,snapshots}, pxds_group_{snapshots,last}, pxds_snapshot_get_info;
+ * list            pxds_store_{namespaces,groups,snapshots}, pxds_group_{snapshots,last}, pxds_snapshot_get_info;
  *                 pxds_{namespace,group,snapshot}_list_{count,get,is_complete,free},
  *                 pxds_snapshot_files, pxds_file_list_{count,get,free}
- * keep order      pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
+ * manage          pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
  *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free,
  *                 pxds_namespace_{create,remove}
- * keep some       pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
- * take stock      pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
+ * prune           pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
+ * count           pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
  *                 pxds_stats_{snapshot_count,get_snapshot}, pxds_dedup_factor
- * keep whole      pxds_store_verify
- * free the room   pxds_store_{gc,get_gc_status}
- * beside PBS      pxds_pbs_config_read
+ * verify          pxds_store_verify
+ * collect garbage pxds_store_{gc,get_gc_status}
+ * PBS's settings  pxds_pbs_config_read
  * by hand         pxds_snapshot_create, pxds_manifest_{load,save}
  * open a store    pxds_store_{open,create,open_or_create,free},
  *                 pxds_store_{path,get_full_path,layout,convert,lock,sync}
  * store data      pxds_ingest_{new,write,read_fd,read,get_stats,finish,partial,free}
  * store an image  pxds_image_{new,write,read_fd,read,get_stats,finish,free};
  *                 what has changed: pxds_image_{reuse_bitmap,reuse_ranges,write_at}
- * get it back     pxds_restorer_{new,write_file,write_fd,write,free};
+ * restore         pxds_restorer_{new,write_file,write_fd,write,free};
  *                 a part: pxds_restorer_{write_range_file,write_range_fd,write_range,read_range}
  * read anywhere   pxds_reader_{new,read_at,get_extent,size,free}, pxds_cache_{new,free}
- * from elsewhere  pxds_source_{new,from_store,get,free}, pxds_{restorer,reader}_new_from
+ * other sources   pxds_source_{new,from_store,get,free}, pxds_{restorer,reader}_new_from
  * copy chunks     pxds_store_{copy_chunks,copy_chunk}
  * indexes         pxds_index_{open,parse,check_path,get_info,get_chunk,get_chunks,find_chunk},
  *                 pxds_index_{compute_csum,check_csum,free};
