@@ -125,6 +125,12 @@
 /** Flag of a result: files of chunks have been looked at, as PXDS_STATS_EXACT asks for. */
 #define PXDS_RESULT_EXACT 2
 
+/** Level of a notice: worth knowing. */
+#define PXDS_NOTICE_INFO 1
+
+/** Level of a notice: something is off, and the work goes on. */
+#define PXDS_NOTICE_WARNING 2
+
 /** Major version of this header. */
 #define PXDS_VERSION_MAJOR 0
 
@@ -142,12 +148,6 @@
 
 /** Bytes of a digest in hexadecimal, with the NUL at its end. */
 #define PXDS_DIGEST_HEX_SIZE 65
-
-/** Level of a notice: worth knowing. */
-#define PXDS_NOTICE_INFO 1
-
-/** Level of a notice: something is off, and the work goes on. */
-#define PXDS_NOTICE_WARNING 2
 
 /** Type of a backup: a virtual machine, "vm". */
 #define PXDS_TYPE_VM 0
@@ -2167,31 +2167,6 @@ const char *pxds_status_name(pxds_status status);
 const char *pxds_status_message(pxds_status status);
 
 /**
- * The version of the library that is running, such as "0.1.0".
- *
- * Owns: the string is the library's and lasts for ever.
- * Threads: any.
- * Since: 0.1
- */
-const char *pxds_version(void);
-
-/**
- * The version of the library that is running, as major * 65536 + minor * 256 + patch.
- *
- * Threads: any.
- * Since: 0.1
- */
-uint32_t pxds_version_number(void);
-
-/**
- * The C ABI of the library that is running; equal to the header's PXDS_ABI_VERSION, or the two do not fit.
- *
- * Threads: any.
- * Since: 0.1
- */
-uint32_t pxds_abi_version(void);
-
-/**
  * The status that the failed function returned; PXDS_OK for NULL.
  *
  * Threads: any.
@@ -2266,6 +2241,31 @@ int32_t pxds_error_callback_value(const pxds_error *error);
  * Since: 0.1
  */
 void pxds_error_free(pxds_error *error);
+
+/**
+ * The version of the library that is running, such as "0.1.0".
+ *
+ * Owns: the string is the library's and lasts for ever.
+ * Threads: any.
+ * Since: 0.1
+ */
+const char *pxds_version(void);
+
+/**
+ * The version of the library that is running, as major * 65536 + minor * 256 + patch.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+uint32_t pxds_version_number(void);
+
+/**
+ * The C ABI of the library that is running; equal to the header's PXDS_ABI_VERSION, or the two do not fit.
+ *
+ * Threads: any.
+ * Since: 0.1
+ */
+uint32_t pxds_abi_version(void);
 
 /**
  * The first byte, which must not be read if the length is 0. NULL only for NULL.

@@ -1,8 +1,9 @@
 //! The C boundary: `include/pxds.h` is generated from this module.
 //!
-//! Every export is `guard(err, || { read the arguments; call the core; write the outputs })`. Raw pointers are read in
-//! [`args`] alone; the two classes of handles are the types [`handle::Shared`] and [`handle::Exclusive`]; statuses are
-//! made from kinds in [`status`]. Doc comments here are the header's: written for a reader of C.
+//! Every export is `guard(err, || { read the arguments; call the core; write the outputs })`. What they share is in
+//! [`kit`]: raw pointers are read in [`args`] alone; the two classes of handles are the types [`handle::Shared`] and
+//! [`handle::Exclusive`]; statuses are made from kinds in [`status`]. Doc comments here are the header's: written for a
+//! reader of C.
 
 #![allow(unsafe_code)]
 // The names are C's.
@@ -10,18 +11,15 @@
 // The header's opening comment states the rules for every pointer once; `args` checks what can be checked.
 #![allow(clippy::missing_safety_doc)]
 
-mod args;
-mod guard;
-mod handle;
+use kit::{args, guard, handle};
+pub use kit::{callback, error, status};
 
 // In the order of the header.
-pub mod status;
+pub mod kit;
 pub mod version;
-pub mod error;
 pub mod buffer;
 pub mod file;
 pub mod digest;
-pub mod callback;
 pub mod name;
 pub mod key;
 pub mod keyfile;

@@ -65,7 +65,7 @@ pub const PXDS_RESULT_INCOMPLETE: u32 = 1;
 pub const PXDS_RESULT_EXACT: u32 = 2;
 
 /// The status of a kind of error.
-pub(super) fn status_of(kind: Kind) -> pxds_status {
+pub(in crate::ffi) fn status_of(kind: Kind) -> pxds_status {
     match kind {
         Kind::Argument => PXDS_ERR_ARGUMENT,
         Kind::Io => PXDS_ERR_IO,

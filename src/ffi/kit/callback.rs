@@ -87,7 +87,7 @@ pub type pxds_bad_chunk_fn = Option<unsafe extern "C" fn(user: *mut c_void, bad:
 
 /// A caller's user pointer. It is only handed back.
 #[derive(Clone, Copy)]
-pub(super) struct User(*mut c_void);
+pub(in crate::ffi) struct User(*mut c_void);
 
 // SAFETY: the library never reads through it. Whether the callback may run on the thread that it runs on is between
 // the caller's two ends: it is only called on the thread that called in.
@@ -96,22 +96,22 @@ unsafe impl Send for User {}
 unsafe impl Sync for User {}
 
 impl User {
-    pub(super) fn new(pointer: *mut c_void) -> Self {
+    pub(in crate::ffi) fn new(pointer: *mut c_void) -> Self {
         User(pointer)
     }
 
-    pub(super) fn get(self) -> *mut c_void {
+    pub(in crate::ffi) fn get(self) -> *mut c_void {
         self.0
     }
 }
 
 /// What a callback that returned `value` means.
-pub(super) fn verdict(by: &str, value: i32) -> Result<()> {
+pub(in crate::ffi) fn verdict(by: &str, value: i32) -> Result<()> {
     if value == 0 { Ok(()) } else { Err(Error::cancelled(by, value)) }
 }
 
 /// A core progress for a C callback.
-pub(super) fn progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<OnProgress> {
+pub(in crate::ffi) fn progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<OnProgress> {
     let (callback, user) = (callback?, User::new(user));
     Some(Callback(Arc::new(move |stage: &Stage| {
         let Stage { phase, done, total, bytes } = *stage;
@@ -122,12 +122,12 @@ pub(super) fn progress(callback: pxds_progress_fn, user: *mut c_void) -> Option<
 }
 
 /// The callback itself, which must not be NULL.
-pub(super) fn required<F>(callback: Option<F>, name: &str) -> Result<F> {
+pub(in crate::ffi) fn required<F>(callback: Option<F>, name: &str) -> Result<F> {
     callback.ok_or_else(|| Error::new(Kind::Argument, format!("{name} is NULL")))
 }
 
 /// A core reader for a C callback, which must not be NULL.
-pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut(&mut [u8]) -> Result<usize>> {
+pub(in crate::ffi) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut(&mut [u8]) -> Result<usize>> {
     let (read, user) = (required(read, "read")?, User::new(user));
     Ok(move |buffer: &mut [u8]| {
         let mut count = 0;
@@ -138,7 +138,7 @@ pub(super) fn reader(read: pxds_read_fn, user: *mut c_void) -> Result<impl FnMut
 }
 
 /// How a restorer or reader treats bad chunks: it tells `callback`; without one it passes them over if `skip` is set.
-pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
+pub(in crate::ffi) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool) -> Option<OnBad> {
     let Some(callback) = callback else { return skip.then(|| -> OnBad { Callback(Arc::new(|_| Ok(()))) }) };
     let user = User::new(user);
     Some(Callback(Arc::new(move |bad: &BadChunk<'_>| {
@@ -159,7 +159,7 @@ pub(super) fn on_bad(callback: pxds_bad_chunk_fn, user: *mut c_void, skip: bool)
 }
 
 /// A core notice for a C callback.
-pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Notice> {
+pub(in crate::ffi) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Notice> {
     let callback = callback?;
     let user = User::new(user);
     Some(Callback(Arc::new(move |level, message: &str, path: Option<&Path>| {
@@ -177,7 +177,7 @@ pub(super) fn notice(callback: pxds_notice_fn, user: *mut c_void) -> Option<Noti
 
 #[cfg(test)]
 mod tests {
-    use super::super::{backup::*, convert::*, gc::*, stats::*, store::*, verify::*};
+    use crate::ffi::{backup::*, convert::*, gc::*, stats::*, store::*, verify::*};
     use crate::{backup, base, chunks::convert, gc, stats, verify};
 
     #[test]

@@ -22,19 +22,19 @@ fn wrong(message: String) -> Error {
 }
 
 /// The object behind a handle, which must not be NULL.
-pub(super) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
+pub(in crate::ffi) unsafe fn handle<'a, T>(pointer: *const T, name: &str) -> Result<&'a T> {
     // SAFETY: the caller's.
     unsafe { opt(pointer) }.ok_or_else(|| null(name))
 }
 
 /// The object behind a handle that may be NULL.
-pub(super) unsafe fn opt<'a, T>(pointer: *const T) -> Option<&'a T> {
+pub(in crate::ffi) unsafe fn opt<'a, T>(pointer: *const T) -> Option<&'a T> {
     // SAFETY: the caller's.
     unsafe { pointer.as_ref() }
 }
 
 /// Frees a handle that may be NULL.
-pub(super) unsafe fn free<T>(pointer: *mut T) {
+pub(in crate::ffi) unsafe fn free<T>(pointer: *mut T) {
     if !pointer.is_null() {
         // SAFETY: the caller's: it came from `Out::hand_out` or `pxds_error::into_raw` and is not used again.
         drop(unsafe { Box::from_raw(pointer) });
@@ -43,7 +43,7 @@ pub(super) unsafe fn free<T>(pointer: *mut T) {
 
 /// Frees an exclusive handle that may be NULL. One that a call is still using is leaked: that is the caller's mistake,
 /// and leaking is its least harm.
-pub(super) unsafe fn free_exclusive<T>(pointer: *mut T, is_busy: impl FnOnce(&T) -> bool) {
+pub(in crate::ffi) unsafe fn free_exclusive<T>(pointer: *mut T, is_busy: impl FnOnce(&T) -> bool) {
     // SAFETY: the caller's.
     if unsafe { opt(pointer) }.is_some_and(|object| !is_busy(object)) {
         // SAFETY: the caller's.
@@ -52,7 +52,7 @@ pub(super) unsafe fn free_exclusive<T>(pointer: *mut T, is_busy: impl FnOnce(&T)
 }
 
 /// `len` bytes to read. NULL with length 0 is the empty slice.
-pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -> Result<&'a [u8]> {
+pub(in crate::ffi) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -> Result<&'a [u8]> {
     if pointer.is_null() {
         return if len == 0 { Ok(&[]) } else { Err(null(name)) };
     }
@@ -62,7 +62,7 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_void, len: usize, name: &str) -
 }
 
 /// `count` structures or numbers to read. NULL with count 0 is the empty slice.
-pub(super) unsafe fn slice<'a, T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
+pub(in crate::ffi) unsafe fn slice<'a, T: Copy>(pointer: *const T, count: usize, name: &str) -> Result<&'a [T]> {
     if is_empty(pointer, count, name)? {
         return Ok(&[]);
     }
@@ -82,7 +82,7 @@ fn is_empty<T>(pointer: *const T, count: usize, name: &str) -> Result<bool> {
 }
 
 /// `count` numbers to write, reset to 0. NULL with count 0 is the empty slice.
-pub(super) unsafe fn numbers_mut<'a>(pointer: *mut u32, count: usize, name: &str) -> Result<&'a mut [u32]> {
+pub(in crate::ffi) unsafe fn numbers_mut<'a>(pointer: *mut u32, count: usize, name: &str) -> Result<&'a mut [u32]> {
     if is_empty(pointer.cast_const(), count, name)? {
         return Ok(&mut []);
     }
@@ -94,7 +94,7 @@ pub(super) unsafe fn numbers_mut<'a>(pointer: *mut u32, count: usize, name: &str
 }
 
 /// `len` bytes to write. NULL with length 0 is the empty slice.
-pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
+pub(in crate::ffi) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, name: &str) -> Result<&'a mut [u8]> {
     if pointer.is_null() {
         return if len == 0 { Ok(&mut []) } else { Err(null(name)) };
     }
@@ -104,7 +104,7 @@ pub(super) unsafe fn bytes_mut<'a>(pointer: *mut c_void, len: usize, name: &str)
 }
 
 /// Room for a string of `capacity` bytes with its NUL, reset to the empty one.
-pub(super) unsafe fn text_mut<'a>(pointer: *mut c_char, capacity: usize, name: &str) -> Result<&'a mut [u8]> {
+pub(in crate::ffi) unsafe fn text_mut<'a>(pointer: *mut c_char, capacity: usize, name: &str) -> Result<&'a mut [u8]> {
     // SAFETY: the caller's.
     let room = unsafe { bytes_mut(pointer.cast(), capacity, name) }?;
     if let [first, ..] = room {
@@ -116,7 +116,7 @@ pub(super) unsafe fn text_mut<'a>(pointer: *mut c_char, capacity: usize, name: &
 /// Writes `text` and a NUL.
 ///
 /// Errors: `TooSmall`.
-pub(super) fn write_text(room: &mut [u8], text: &[u8]) -> Result<()> {
+pub(in crate::ffi) fn write_text(room: &mut [u8], text: &[u8]) -> Result<()> {
     let needed = text.len() + 1;
     let capacity = room.len();
     let Some(room) = room.get_mut(..needed) else {
@@ -135,7 +135,7 @@ fn check_len(len: usize, name: &str) -> Result<()> {
 }
 
 /// The bytes of a string that ends in NUL.
-pub(super) unsafe fn string<'a>(pointer: *const c_char, name: &str) -> Result<&'a [u8]> {
+pub(in crate::ffi) unsafe fn string<'a>(pointer: *const c_char, name: &str) -> Result<&'a [u8]> {
     if pointer.is_null() {
         return Err(null(name));
     }
@@ -144,20 +144,20 @@ pub(super) unsafe fn string<'a>(pointer: *const c_char, name: &str) -> Result<&'
 }
 
 /// A string that ends in NUL and is UTF-8.
-pub(super) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
+pub(in crate::ffi) unsafe fn text<'a>(pointer: *const c_char, name: &str) -> Result<&'a str> {
     // SAFETY: the caller's.
     let bytes = unsafe { string(pointer, name) }?;
     std::str::from_utf8(bytes).map_err(|_| wrong(format!("{name} is not UTF-8")))
 }
 
 /// As [`text`], of a pointer that may be NULL.
-pub(super) unsafe fn opt_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
+pub(in crate::ffi) unsafe fn opt_text<'a>(pointer: *const c_char, name: &str) -> Result<Option<&'a str>> {
     // SAFETY: the caller's.
     if pointer.is_null() { Ok(None) } else { unsafe { text(pointer, name) }.map(Some) }
 }
 
 /// A path, which is not empty.
-pub(super) unsafe fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
+pub(in crate::ffi) unsafe fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a Path> {
     // SAFETY: the caller's.
     let bytes = unsafe { string(pointer, name) }?;
     if bytes.is_empty() {
@@ -167,25 +167,25 @@ pub(super) unsafe fn path<'a>(pointer: *const c_char, name: &str) -> Result<&'a 
 }
 
 /// The 32 bytes of a digest.
-pub(super) unsafe fn digest(pointer: *const u8, name: &str) -> Result<Digest> {
+pub(in crate::ffi) unsafe fn digest(pointer: *const u8, name: &str) -> Result<Digest> {
     // SAFETY: the caller's.
     unsafe { opt_digest(pointer) }.ok_or_else(|| null(name))
 }
 
 /// The 32 bytes of a digest that may be NULL.
-pub(super) unsafe fn opt_digest(pointer: *const u8) -> Option<Digest> {
+pub(in crate::ffi) unsafe fn opt_digest(pointer: *const u8) -> Option<Digest> {
     // SAFETY: the caller's; an array of bytes has no alignment.
     unsafe { opt(pointer.cast::<[u8; DIGEST_SIZE]>()) }.map(|&digest| Digest(digest))
 }
 
 /// A value that may be NULL.
-pub(super) unsafe fn opt_value<T: Copy>(pointer: *const T) -> Option<T> {
+pub(in crate::ffi) unsafe fn opt_value<T: Copy>(pointer: *const T) -> Option<T> {
     // SAFETY: the caller's.
     (!pointer.is_null()).then(|| unsafe { pointer.read_unaligned() })
 }
 
 /// A number or an array of options that counts if its flag is set, and is zero otherwise.
-pub(super) fn given<T: Default + PartialEq>(flags: u32, flag: u32, value: T, name: &str) -> Result<Option<T>> {
+pub(in crate::ffi) fn given<T: Default + PartialEq>(flags: u32, flag: u32, value: T, name: &str) -> Result<Option<T>> {
     if flags & flag == 0 && value != T::default() {
         return Err(wrong(format!("{name} is set without its flag, {flag:#x}")));
     }
@@ -193,7 +193,7 @@ pub(super) fn given<T: Default + PartialEq>(flags: u32, flag: u32, value: T, nam
 }
 
 /// Refuses flags that are not `known`.
-pub(super) fn flags(flags: u32, known: u32, name: &str) -> Result<()> {
+pub(in crate::ffi) fn flags(flags: u32, known: u32, name: &str) -> Result<()> {
     if flags & !known != 0 {
         return Err(wrong(format!("{name} has the unknown flags {:#x}", flags & !known)));
     }
@@ -203,20 +203,20 @@ pub(super) fn flags(flags: u32, known: u32, name: &str) -> Result<()> {
 /// An output of the caller's, reset when it is taken and written at the end.
 ///
 /// Take the outputs first, so that they are reset whatever is wrong with the rest.
-pub(super) struct Out<'a, T> {
+pub(in crate::ffi) struct Out<'a, T> {
     pointer: *mut T,
     lives: PhantomData<&'a mut T>,
 }
 
 impl<T: Default> Out<'_, T> {
     /// An output that must not be NULL.
-    pub(super) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self> {
         // SAFETY: the caller's.
         unsafe { Self::with_reset(pointer, name, T::default()) }
     }
 
     /// An output that may be NULL.
-    pub(super) unsafe fn opt(pointer: *mut T) -> Option<Self> {
+    pub(in crate::ffi) unsafe fn opt(pointer: *mut T) -> Option<Self> {
         // SAFETY: the caller's.
         unsafe { Self::new(pointer, "") }.ok()
     }
@@ -233,7 +233,7 @@ impl<T> Out<'_, T> {
     }
 
     /// Writes it; that is success.
-    pub(super) fn set(&self, value: T) -> pxds_status {
+    pub(in crate::ffi) fn set(&self, value: T) -> pxds_status {
         // SAFETY: not NULL, and by the header's rules it may be written for the length of the call.
         unsafe { self.pointer.write_unaligned(value) };
         PXDS_OK
@@ -242,7 +242,7 @@ impl<T> Out<'_, T> {
 
 impl<const N: usize> Out<'_, [u8; N]> {
     /// An array of bytes, passed as a pointer to the first.
-    pub(super) unsafe fn array(pointer: *mut u8, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn array(pointer: *mut u8, name: &str) -> Result<Self> {
         // SAFETY: the caller's; an array of bytes has no alignment.
         unsafe { Self::with_reset(pointer.cast(), name, [0; N]) }
     }
@@ -250,20 +250,20 @@ impl<const N: usize> Out<'_, [u8; N]> {
 
 impl<T> Out<'_, *mut T> {
     /// A handle to hand out.
-    pub(super) unsafe fn handle(pointer: *mut *mut T, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn handle(pointer: *mut *mut T, name: &str) -> Result<Self> {
         // SAFETY: the caller's.
         unsafe { Self::with_reset(pointer, name, std::ptr::null_mut()) }
     }
 
     /// Gives `object` to the caller, who frees it.
-    pub(super) fn hand_out(&self, object: T) {
+    pub(in crate::ffi) fn hand_out(&self, object: T) {
         self.set(Box::into_raw(Box::new(object)));
     }
 }
 
 impl<T> Out<'_, *const T> {
     /// A pointer into something of the caller's or the library's.
-    pub(super) unsafe fn borrowed(pointer: *mut *const T, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn borrowed(pointer: *mut *const T, name: &str) -> Result<Self> {
         // SAFETY: the caller's.
         unsafe { Self::with_reset(pointer, name, std::ptr::null()) }
     }
@@ -274,7 +274,7 @@ impl<T> Out<'_, *const T> {
 /// # Safety
 ///
 /// The type is `repr(C)`, begins with `struct_size: usize`, and all-zero bytes are a value of it.
-pub(super) unsafe trait SizeFirst: Copy {
+pub(in crate::ffi) unsafe trait SizeFirst: Copy {
     /// Its name in C.
     const NAME: &'static str;
 
@@ -304,7 +304,7 @@ unsafe fn stated_size<T: SizeFirst>(pointer: *const T) -> Result<usize> {
 
 /// The options that a caller passed, or zeros for NULL. In a shorter structure, of an earlier release, what it lacks is
 /// zero; a longer one, of a later release, is accepted when what this release does not know is zero.
-pub(super) unsafe fn options<T: SizeFirst>(pointer: *const T) -> Result<T> {
+pub(in crate::ffi) unsafe fn options<T: SizeFirst>(pointer: *const T) -> Result<T> {
     // SAFETY: of the trait: zeros are a value.
     let mut options: T = unsafe { std::mem::zeroed() };
     if pointer.is_null() {
@@ -324,13 +324,13 @@ pub(super) unsafe fn options<T: SizeFirst>(pointer: *const T) -> Result<T> {
 }
 
 /// A structure that a caller passed, which must not be NULL.
-pub(super) unsafe fn structure<T: SizeFirst>(pointer: *const T, name: &str) -> Result<T> {
+pub(in crate::ffi) unsafe fn structure<T: SizeFirst>(pointer: *const T, name: &str) -> Result<T> {
     // SAFETY: the caller's.
     if pointer.is_null() { Err(null(name)) } else { unsafe { options(pointer) } }
 }
 
 /// An output structure, zeroed behind its size when it is taken.
-pub(super) struct OutStruct<'a, T> {
+pub(in crate::ffi) struct OutStruct<'a, T> {
     pointer: *mut T,
     stated: usize,
     lives: PhantomData<&'a mut T>,
@@ -338,7 +338,7 @@ pub(super) struct OutStruct<'a, T> {
 
 impl<T: SizeFirst> OutStruct<'_, T> {
     /// An output that must not be NULL and must state its size.
-    pub(super) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn new(pointer: *mut T, name: &str) -> Result<Self> {
         if pointer.is_null() {
             return Err(null(name));
         }
@@ -352,7 +352,7 @@ impl<T: SizeFirst> OutStruct<'_, T> {
 
     /// A structure that the call adds to, and what is in it; the pointer may be NULL. It stays as it is until it is
     /// set.
-    pub(super) unsafe fn amend(pointer: *mut T) -> Result<Option<(Self, T)>> {
+    pub(in crate::ffi) unsafe fn amend(pointer: *mut T) -> Result<Option<(Self, T)>> {
         if pointer.is_null() {
             return Ok(None);
         }
@@ -362,13 +362,13 @@ impl<T: SizeFirst> OutStruct<'_, T> {
     }
 
     /// An output that may be NULL.
-    pub(super) unsafe fn opt(pointer: *mut T) -> Result<Option<Self>> {
+    pub(in crate::ffi) unsafe fn opt(pointer: *mut T) -> Result<Option<Self>> {
         // SAFETY: the caller's.
         if pointer.is_null() { Ok(None) } else { unsafe { Self::new(pointer, "") }.map(Some) }
     }
 
     /// Writes as much of it as the caller's structure has. The size stays as the caller stated it.
-    pub(super) fn set(&self, value: T) {
+    pub(in crate::ffi) fn set(&self, value: T) {
         let len = self.stated.min(size_of::<T>());
         // SAFETY: the caller's structure has at least `len` bytes, more than its size at the start.
         unsafe {
@@ -380,7 +380,7 @@ impl<T: SizeFirst> OutStruct<'_, T> {
 
 /// An array of output structures, of which the first states the size of each; all are zeroed behind it when it is
 /// taken.
-pub(super) struct OutStructs<'a, T> {
+pub(in crate::ffi) struct OutStructs<'a, T> {
     first: *mut T,
     stated: usize,
     count: usize,
@@ -389,7 +389,7 @@ pub(super) struct OutStructs<'a, T> {
 
 impl<T: SizeFirst> OutStructs<'_, T> {
     /// `count` of them; NULL is allowed for none.
-    pub(super) unsafe fn new(first: *mut T, count: usize, name: &str) -> Result<Self> {
+    pub(in crate::ffi) unsafe fn new(first: *mut T, count: usize, name: &str) -> Result<Self> {
         if count == 0 {
             return Ok(OutStructs { first, stated: 0, count, lives: PhantomData });
         }
@@ -412,7 +412,7 @@ impl<T: SizeFirst> OutStructs<'_, T> {
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::ffi) fn count(&self) -> usize {
         self.count
     }
 
@@ -421,7 +421,7 @@ impl<T: SizeFirst> OutStructs<'_, T> {
     }
 
     /// Writes number `i`, if there is one, as [`OutStruct::set`] does.
-    pub(super) fn set(&self, i: usize, value: T) {
+    pub(in crate::ffi) fn set(&self, i: usize, value: T) {
         if i < self.count {
             OutStruct { pointer: self.at(i), stated: self.stated, lives: PhantomData }.set(value);
         }

@@ -21,7 +21,7 @@ pub struct pxds_error {
 
 impl pxds_error {
     /// An object that C owns.
-    pub(super) fn into_raw(error: Error, status: pxds_status) -> *mut Self {
+    pub(in crate::ffi) fn into_raw(error: Error, status: pxds_status) -> *mut Self {
         let for_c = |bytes: &[u8]| {
             let text: Vec<u8> = bytes.iter().copied().take_while(|&byte| byte != 0).collect();
             CString::new(text).unwrap_or_default()

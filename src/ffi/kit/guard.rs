@@ -11,7 +11,7 @@ use crate::sys;
 /// Runs the body of a fallible export: gives its status, and puts its error, or NULL, into `*err`.
 ///
 /// A panic in the body is caught and becomes an error of its own status.
-pub(super) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<pxds_status>) -> pxds_status {
+pub(in crate::ffi) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<pxds_status>) -> pxds_status {
     sys::begin_call();
     let (status, error) = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(status)) => (status, None),
@@ -34,12 +34,12 @@ pub(super) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<pxd
 }
 
 /// Runs the body of an export whose only outcome is success.
-pub(super) fn guard_ok(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<()>) -> pxds_status {
+pub(in crate::ffi) fn guard_ok(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<()>) -> pxds_status {
     guard(err, || body().map(|()| PXDS_OK))
 }
 
 /// Runs the body of a getter or of a free, which cannot fail; `otherwise` is what a panic gives.
-pub(super) fn guard_value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+pub(in crate::ffi) fn guard_value<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         drop_panic(panic);
         otherwise

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::error::{Error, Kind, Result};
 
 /// A handle that any number of threads may use at once.
-pub(super) struct Shared<T>(T);
+pub(in crate::ffi) struct Shared<T>(T);
 
 impl<T: Send + Sync> Shared<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(in crate::ffi) fn new(value: T) -> Self {
         Shared(value)
     }
 }
@@ -24,7 +24,7 @@ impl<T> Deref for Shared<T> {
 }
 
 /// A handle that one call at a time may use. A second call at the same time is refused, and every call after a panic.
-pub(super) struct Exclusive<T> {
+pub(in crate::ffi) struct Exclusive<T> {
     busy: AtomicBool,
     dead: AtomicBool,
     value: UnsafeCell<T>,
@@ -34,7 +34,7 @@ pub(super) struct Exclusive<T> {
 unsafe impl<T: Send> Sync for Exclusive<T> {}
 
 impl<T: Send> Exclusive<T> {
-    pub(super) fn new(value: T) -> Self {
+    pub(in crate::ffi) fn new(value: T) -> Self {
         Exclusive { busy: AtomicBool::new(false), dead: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 }
@@ -43,7 +43,7 @@ impl<T> Exclusive<T> {
     /// The right to use the value, until it is dropped.
     ///
     /// Errors: `Busy` while somebody else has it; `State` after a panic.
-    pub(super) fn enter(&self) -> Result<Entered<'_, T>> {
+    pub(in crate::ffi) fn enter(&self) -> Result<Entered<'_, T>> {
         if self.busy.swap(true, Ordering::Acquire) {
             return Err(Error::new(Kind::Busy, "the handle is in use by another call"));
         }
@@ -55,13 +55,13 @@ impl<T> Exclusive<T> {
     }
 
     /// Whether a call is under way.
-    pub(super) fn is_busy(&self) -> bool {
+    pub(in crate::ffi) fn is_busy(&self) -> bool {
         self.busy.load(Ordering::Acquire)
     }
 }
 
 /// The right to use an exclusive handle.
-pub(super) struct Entered<'a, T>(&'a Exclusive<T>);
+pub(in crate::ffi) struct Entered<'a, T>(&'a Exclusive<T>);
 
 impl<T> Deref for Entered<'_, T> {
     type Target = T;
