@@ -4448,17 +4448,6 @@ pxds_status pxds_group_snapshots(const pxds_store *store,
                                  pxds_error **err);
 
 /**
- * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
- * manifest that cannot be read counts as none.
- *
- * Owns: the caller owns `*out` and frees it with pxds_file_list_free().
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
- * Threads: shared.
- * Since: 0.1
- */
-pxds_status pxds_snapshot_files(const pxds_store *store, const char *snapshot, pxds_file_list **out, pxds_error **err);
-
-/**
  * How many; 0 for NULL.
  *
  * Threads: shared.
@@ -4563,6 +4552,17 @@ pxds_status pxds_snapshot_list_get(const pxds_snapshot_list *list,
  * Since: 0.1
  */
 void pxds_snapshot_list_free(pxds_snapshot_list *list);
+
+/**
+ * Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
+ * manifest that cannot be read counts as none.
+ *
+ * Owns: the caller owns `*out` and frees it with pxds_file_list_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
+ */
+pxds_status pxds_snapshot_files(const pxds_store *store, const char *snapshot, pxds_file_list **out, pxds_error **err);
 
 /**
  * How many; 0 for NULL.

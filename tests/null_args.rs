@@ -30,6 +30,7 @@ use pxds::ffi::copy::*;
 use pxds::ffi::digest::*;
 use pxds::ffi::error::*;
 use pxds::ffi::file::*;
+use pxds::ffi::files::*;
 use pxds::ffi::format::*;
 use pxds::ffi::gc::*;
 use pxds::ffi::group::*;

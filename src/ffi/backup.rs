@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_void};
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn, pxds_read_fn, reader};
 use super::error::pxds_error;
 use super::group::store_and_group;
@@ -68,10 +68,7 @@ pub struct pxds_backup_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_backup_options {
-    const NAME: &'static str = "pxds_backup_options";
-}
+size_first!(pxds_backup_options);
 
 /// A snapshot in the making. Exclusive.
 ///

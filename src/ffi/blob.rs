@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
@@ -71,10 +71,7 @@ pub struct pxds_blob_info {
     pub payload_len: usize,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_blob_info {
-    const NAME: &'static str = "pxds_blob_info";
-}
+size_first!(pxds_blob_info);
 
 /// How a codec works.
 #[repr(C)]
@@ -90,10 +87,7 @@ pub struct pxds_blob_codec_options {
     pub key: *const pxds_key,
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_blob_codec_options {
-    const NAME: &'static str = "pxds_blob_codec_options";
-}
+size_first!(pxds_blob_codec_options);
 
 /// Encodes and decodes blobs one at a time, with compression contexts that are made once: re-use it. Exclusive.
 pub struct pxds_blob_codec(Exclusive<Codec>);

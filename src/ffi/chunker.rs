@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
@@ -37,10 +37,7 @@ pub struct pxds_chunker_config {
     pub threshold: u32,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_chunker_config {
-    const NAME: &'static str = "pxds_chunker_config";
-}
+size_first!(pxds_chunker_config);
 
 impl pxds_chunker_config {
     /// The parameters, with what is 0 filled in, checked.

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, OutText, size_first};
 use super::blob::pxds_blob_codec;
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
@@ -28,10 +28,7 @@ pub struct pxds_insert_result {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_insert_result {
-    const NAME: &'static str = "pxds_insert_result";
-}
+size_first!(pxds_insert_result);
 
 impl From<Inserted> for pxds_insert_result {
     fn from(inserted: Inserted) -> Self {
@@ -62,10 +59,7 @@ pub struct pxds_chunk_entry {
     pub bad_number: u32,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_chunk_entry {
-    const NAME: &'static str = "pxds_chunk_entry";
-}
+size_first!(pxds_chunk_entry);
 
 /// Inserting flag: store any bytes, not only a blob. They must be as long as the header of a blob, 12 bytes, or 44 if
 /// they begin with the magic of an encrypted one: a shorter file is no chunk for any other call.
@@ -93,15 +87,12 @@ pub unsafe extern "C" fn pxds_store_get_chunk_path(
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
-        // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
-        let (out_len, room) = unsafe { (Out::new(path_len, "path_len"), args::text_mut(path, path_capacity, "path")) };
-        let (out_len, room) = (out_len?, room?);
+        // SAFETY: the header's rules for outputs.
+        let out = unsafe { OutText::new(path, path_capacity, path_len, "path")? };
         // SAFETY: the header's rules for inputs.
         let (store, digest) = unsafe { (args::handle(store, "store")?, args::digest(digest, "digest")?) };
         let chunk_path = store.chunks()?.chunk_path(&digest);
-        let bytes = chunk_path.as_os_str().as_bytes();
-        out_len.set(bytes.len() + 1);
-        args::write_text(room, bytes)
+        out.set(chunk_path.as_os_str().as_bytes())
     })
 }
 

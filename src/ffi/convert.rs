@@ -3,14 +3,14 @@
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 
-use super::args::{self, OutStruct, SizeFirst};
+use super::args::{self, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::guard_ok;
 use super::status::pxds_status;
-use super::store::{self, PXDS_LAYOUT_HEX2, PXDS_LAYOUT_HEX4, pxds_store_options};
-use crate::chunks::{ConvertOptions, Layout};
-use crate::error::{Error, Kind, Result};
+use super::store::{self, pxds_store_options};
+use crate::chunks::ConvertOptions;
+use crate::error::Result;
 use crate::store::Store;
 
 /// pxds_convert_options.flags: say what there is to do, and change nothing.
@@ -41,10 +41,7 @@ pub struct pxds_convert_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_convert_options {
-    const NAME: &'static str = "pxds_convert_options";
-}
+size_first!(pxds_convert_options);
 
 /// The counts of what a conversion has done, or would do.
 #[repr(C)]
@@ -63,10 +60,7 @@ pub struct pxds_convert_result {
     pub set_aside: u64,
 }
 
-// SAFETY: repr(C), begins with its size; integers only.
-unsafe impl SizeFirst for pxds_convert_result {
-    const NAME: &'static str = "pxds_convert_result";
-}
+size_first!(pxds_convert_result);
 
 unsafe fn read_options(options: *const pxds_convert_options) -> Result<ConvertOptions> {
     // SAFETY: the caller's.
@@ -108,11 +102,7 @@ pub unsafe extern "C" fn pxds_store_convert(
             let out = OutStruct::opt(result)?;
             (out, args::path(path, "path")?, store::read_options(opening, false)?, read_options(options)?)
         };
-        let layout = match layout {
-            PXDS_LAYOUT_HEX2 => Layout::Hex2,
-            PXDS_LAYOUT_HEX4 => Layout::Hex4,
-            other => return Err(Error::new(Kind::Argument, format!("layout cannot be {other}"))),
-        };
+        let layout = args::choice(layout, "layout", &store::LAYOUTS)?;
         let sums = Store::convert(path, layout, &opening, &options)?;
         if let Some(out) = out {
             out.set(pxds_convert_result {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::chunks::pxds_insert_result;
 use super::error::pxds_error;
@@ -44,10 +44,7 @@ pub struct pxds_copy_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_copy_options {
-    const NAME: &'static str = "pxds_copy_options";
-}
+size_first!(pxds_copy_options);
 
 unsafe fn read_options(options: *const pxds_copy_options) -> Result<CopyOptions> {
     // SAFETY: the caller's.

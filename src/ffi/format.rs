@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::status::pxds_status;
@@ -45,10 +45,7 @@ pub struct pxds_blob_header {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_blob_header {
-    const NAME: &'static str = "pxds_blob_header";
-}
+size_first!(pxds_blob_header);
 
 /// The header of an encrypted blob: 44 bytes.
 #[repr(C)]
@@ -68,10 +65,7 @@ pub struct pxds_blob_encrypted_header {
     pub tag: [u8; 16],
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_blob_encrypted_header {
-    const NAME: &'static str = "pxds_blob_encrypted_header";
-}
+size_first!(pxds_blob_encrypted_header);
 
 /// The header of an index of either kind: 4096 bytes.
 #[repr(C)]
@@ -93,10 +87,7 @@ pub struct pxds_index_header {
     pub chunk_size: u64,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_index_header {
-    const NAME: &'static str = "pxds_index_header";
-}
+size_first!(pxds_index_header);
 
 /// The 8 bytes of a magic that a caller passed.
 unsafe fn form_of(magic: *const u8) -> Option<BlobForm> {

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 
-use super::args::{self, OutStruct, SizeFirst};
+use super::args::{self, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
@@ -49,10 +49,7 @@ pub struct pxds_gc_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_gc_options {
-    const NAME: &'static str = "pxds_gc_options";
-}
+size_first!(pxds_gc_options);
 
 /// The counts of what a garbage collection has found and done, made as Proxmox Backup Server does. For the factor of
 /// deduplication see pxds_dedup_factor().
@@ -103,10 +100,7 @@ pub struct pxds_gc_status {
     pub future_until: i64,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_gc_status {
-    const NAME: &'static str = "pxds_gc_status";
-}
+size_first!(pxds_gc_status);
 
 impl From<GcStatus> for pxds_gc_status {
     fn from(status: GcStatus) -> Self {

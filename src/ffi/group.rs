@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::os::unix::ffi::OsStrExt;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, OutText, size_first};
 use super::buffer::pxds_buffer;
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
@@ -31,10 +31,7 @@ pub struct pxds_destroy_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_destroy_options {
-    const NAME: &'static str = "pxds_destroy_options";
-}
+size_first!(pxds_destroy_options);
 
 /// The result of removing a group.
 #[repr(C)]
@@ -48,10 +45,7 @@ pub struct pxds_destroy_result {
     pub protected_count: u64,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_destroy_result {
-    const NAME: &'static str = "pxds_destroy_result";
-}
+size_first!(pxds_destroy_result);
 
 /// The store and the group that a caller named.
 pub(super) unsafe fn store_and_group<'a>(
@@ -82,9 +76,8 @@ pub unsafe extern "C" fn pxds_store_get_full_path(
     err: *mut *mut pxds_error,
 ) -> pxds_status {
     guard_ok(err, || {
-        // SAFETY: the header's rules for outputs: each is reset even if the other is NULL.
-        let (out_len, room) = unsafe { (Out::new(path_len, "path_len"), args::text_mut(path, path_capacity, "path")) };
-        let (out_len, room) = (out_len?, room?);
+        // SAFETY: the header's rules for outputs.
+        let out = unsafe { OutText::new(path, path_capacity, path_len, "path")? };
         // SAFETY: the header's rules for inputs.
         let (store, name) = unsafe { (args::handle(store, "store")?, args::text(group, "group")?) };
         let checked = match Group::parse(name) {
@@ -92,9 +85,7 @@ pub unsafe extern "C" fn pxds_store_get_full_path(
             Err(_) => Snapshot::parse(name)?.path(),
         };
         let full = store.tree().base().path().join(checked);
-        let bytes = full.as_os_str().as_bytes();
-        out_len.set(bytes.len() + 1);
-        args::write_text(room, bytes)
+        out.set(full.as_os_str().as_bytes())
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{self, progress, pxds_progress_fn, pxds_read_fn};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -66,10 +66,7 @@ pub struct pxds_image_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_image_options {
-    const NAME: &'static str = "pxds_image_options";
-}
+size_first!(pxds_image_options);
 
 /// Bytes of an image, from `offset` on.
 #[repr(C)]

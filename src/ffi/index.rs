@@ -5,7 +5,7 @@ use std::mem::size_of;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{self, Out, OutStruct, OutStructs, SizeFirst};
+use super::args::{self, Out, OutStruct, OutStructs, size_first};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
@@ -56,10 +56,7 @@ pub struct pxds_index_info {
     pub csum: [u8; 32],
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_index_info {
-    const NAME: &'static str = "pxds_index_info";
-}
+size_first!(pxds_index_info);
 
 /// A chunk of an index: bytes `start` to `end` (exclusive) of the file.
 #[repr(C)]
@@ -75,10 +72,7 @@ pub struct pxds_index_chunk_info {
     pub digest: [u8; 32],
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_index_chunk_info {
-    const NAME: &'static str = "pxds_index_chunk_info";
-}
+size_first!(pxds_index_chunk_info);
 
 /// An index, read whole into memory and checked. Shared.
 pub struct pxds_index(Shared<Arc<Index>>);
@@ -177,12 +171,8 @@ impl pxds_index_writer {
 }
 
 fn kind_filter(kind: u32) -> Result<Option<IndexKind>> {
-    match kind {
-        PXDS_INDEX_ANY => Ok(None),
-        PXDS_INDEX_DYNAMIC => Ok(Some(IndexKind::Dynamic)),
-        PXDS_INDEX_FIXED => Ok(Some(IndexKind::Fixed)),
-        other => Err(Error::new(Kind::Argument, format!("kind cannot be {other}"))),
-    }
+    let (dynamic, fixed) = (Some(IndexKind::Dynamic), Some(IndexKind::Fixed));
+    args::choice(kind, "kind", &[(PXDS_INDEX_ANY, None), (PXDS_INDEX_DYNAMIC, dynamic), (PXDS_INDEX_FIXED, fixed)])
 }
 
 /// Opens the index file at `path`. `kind`: PXDS_INDEX_ANY, or the kind that it must be.

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{self, User, progress, pxds_progress_fn, pxds_read_fn, verdict};
 use super::chunker::pxds_chunker_config;
 use super::error::pxds_error;
@@ -89,10 +89,7 @@ pub struct pxds_ingest_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_ingest_options {
-    const NAME: &'static str = "pxds_ingest_options";
-}
+size_first!(pxds_ingest_options);
 
 /// Sums over what has been stored.
 #[repr(C)]
@@ -114,10 +111,7 @@ pub struct pxds_ingest_stats {
     pub compressed_bytes: u64,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_ingest_stats {
-    const NAME: &'static str = "pxds_ingest_stats";
-}
+size_first!(pxds_ingest_stats);
 
 /// A stream on its way into a store. Exclusive.
 ///

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -50,10 +50,7 @@ pub struct pxds_keyfile_options {
     pub hint: *const c_char,
 }
 
-// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_keyfile_options {
-    const NAME: &'static str = "pxds_keyfile_options";
-}
+size_first!(pxds_keyfile_options);
 
 /// The facts about a key file.
 #[repr(C)]
@@ -75,10 +72,7 @@ pub struct pxds_keyfile_info {
     pub fingerprint: [u8; 32],
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_keyfile_info {
-    const NAME: &'static str = "pxds_keyfile_info";
-}
+size_first!(pxds_keyfile_info);
 
 /// A key file, read or made. Shared.
 ///
@@ -127,12 +121,8 @@ pub unsafe extern "C" fn pxds_keyfile_new(
         let pxds_keyfile_options { kdf, flags, created, hint, .. } = options;
         args::flags(flags, PXDS_KEYFILE_SET_CREATED, "options.flags")?;
         let created = args::given(flags, PXDS_KEYFILE_SET_CREATED, created, "options.created")?;
-        let kdf = match kdf {
-            PXDS_KDF_SCRYPT => Kdf::Scrypt,
-            PXDS_KDF_PBKDF2 => Kdf::Pbkdf2,
-            PXDS_KDF_NONE => Kdf::None,
-            other => return Err(Error::new(Kind::Argument, format!("options.kdf cannot be {other}"))),
-        };
+        let kdfs = [(PXDS_KDF_SCRYPT, Kdf::Scrypt), (PXDS_KDF_PBKDF2, Kdf::Pbkdf2), (PXDS_KDF_NONE, Kdf::None)];
+        let kdf = args::choice(kdf, "options.kdf", &kdfs)?;
         // SAFETY: the header's rules for inputs.
         let hint = unsafe { args::opt_text(hint, "options.hint")? };
         let file = KeyFile::new(&key.share(), kdf, password, created.unwrap_or_else(sys::now), hint)?;

@@ -9,7 +9,7 @@ use super::guard::{guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::pxds_status;
 use super::store::pxds_store;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::name::{Group, Snapshot};
 use crate::sys::LockMode;
 
@@ -29,11 +29,7 @@ impl pxds_lock {
 }
 
 fn read_mode(mode: u32) -> Result<LockMode> {
-    match mode {
-        PXDS_LOCK_SHARED => Ok(LockMode::Shared),
-        PXDS_LOCK_EXCLUSIVE => Ok(LockMode::Exclusive),
-        other => Err(Error::new(Kind::Argument, format!("mode cannot be {other}"))),
-    }
+    args::choice(mode, "mode", &[(PXDS_LOCK_SHARED, LockMode::Shared), (PXDS_LOCK_EXCLUSIVE, LockMode::Exclusive)])
 }
 
 /// Takes the store's process lock. `mode`: PXDS_LOCK_SHARED or PXDS_LOCK_EXCLUSIVE.

@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::blob::{PXDS_CRYPT_DEFAULT, PXDS_CRYPT_ENCRYPT, PXDS_CRYPT_NONE, PXDS_CRYPT_SIGN_ONLY};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
@@ -59,10 +59,7 @@ pub struct pxds_manifest_info {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that is not followed.
-unsafe impl SizeFirst for pxds_manifest_info {
-    const NAME: &'static str = "pxds_manifest_info";
-}
+size_first!(pxds_manifest_info);
 
 /// A file of a snapshot, as its manifest lists it.
 #[repr(C)]
@@ -84,10 +81,7 @@ pub struct pxds_manifest_file {
     pub csum: [u8; 32],
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that zeros make NULL.
-unsafe impl SizeFirst for pxds_manifest_file {
-    const NAME: &'static str = "pxds_manifest_file";
-}
+size_first!(pxds_manifest_file);
 
 /// The files of a snapshot, and the notes about it. Exclusive.
 ///
@@ -143,13 +137,13 @@ impl Held {
 
 /// The crypt mode that a caller chose, who has a key or not.
 pub(super) fn crypt_mode(value: u32, has_key: bool) -> Result<CryptMode> {
-    match value {
-        PXDS_CRYPT_DEFAULT => Ok(if has_key { CryptMode::Encrypt } else { CryptMode::None }),
-        PXDS_CRYPT_NONE => Ok(CryptMode::None),
-        PXDS_CRYPT_ENCRYPT => Ok(CryptMode::Encrypt),
-        PXDS_CRYPT_SIGN_ONLY => Ok(CryptMode::SignOnly),
-        other => Err(Error::new(Kind::Argument, format!("crypt_mode cannot be {other}"))),
-    }
+    let modes = [
+        (PXDS_CRYPT_DEFAULT, if has_key { CryptMode::Encrypt } else { CryptMode::None }),
+        (PXDS_CRYPT_NONE, CryptMode::None),
+        (PXDS_CRYPT_ENCRYPT, CryptMode::Encrypt),
+        (PXDS_CRYPT_SIGN_ONLY, CryptMode::SignOnly),
+    ];
+    args::choice(value, "crypt_mode", &modes)
 }
 
 pub(super) fn crypt_constant(mode: CryptMode) -> u32 {

@@ -42,6 +42,7 @@ pub mod reader;
 pub mod json;
 pub mod manifest;
 pub mod tree;
+pub mod files;
 pub mod namespace;
 pub mod group;
 pub mod prune;

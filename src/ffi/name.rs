@@ -3,12 +3,12 @@
 use std::ffi::{CStr, c_char};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, OutText, size_first};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::status::pxds_status;
 use crate::calendar;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::name::{self, ArchiveKind, BackupType, Group, Namespace, Snapshot};
 
 /// Type of a backup: a virtual machine, "vm".
@@ -55,10 +55,7 @@ pub struct pxds_group_name {
     pub id: [c_char; 256],
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_group_name {
-    const NAME: &'static str = "pxds_group_name";
-}
+size_first!(pxds_group_name);
 
 /// The parts of a snapshot's path.
 #[repr(C)]
@@ -78,19 +75,12 @@ pub struct pxds_snapshot_name {
     pub id: [c_char; 256],
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_snapshot_name {
-    const NAME: &'static str = "pxds_snapshot_name";
-}
+size_first!(pxds_snapshot_name);
 
 /// The type that a caller chose.
 pub(super) fn backup_type(value: u32) -> Result<BackupType> {
-    match value {
-        PXDS_TYPE_VM => Ok(BackupType::Vm),
-        PXDS_TYPE_CT => Ok(BackupType::Ct),
-        PXDS_TYPE_HOST => Ok(BackupType::Host),
-        other => Err(Error::new(Kind::Argument, format!("type cannot be {other}"))),
-    }
+    let types = [(PXDS_TYPE_VM, BackupType::Vm), (PXDS_TYPE_CT, BackupType::Ct), (PXDS_TYPE_HOST, BackupType::Host)];
+    args::choice(value, "type", &types)
 }
 
 /// The constant of a type.
@@ -131,22 +121,6 @@ pub(super) fn inline<const N: usize>(name: &str) -> [c_char; N] {
         *char = byte as c_char;
     }
     chars
-}
-
-/// Outputs of a text: its length, and room for it. Each is reset even if the other is NULL.
-unsafe fn text_out<'a>(
-    text: *mut c_char,
-    capacity: usize,
-    text_len: *mut usize,
-) -> Result<(Out<'a, usize>, &'a mut [u8])> {
-    // SAFETY: the caller's.
-    let (out_len, room) = unsafe { (Out::new(text_len, "text_len"), args::text_mut(text, capacity, "text")) };
-    Ok((out_len?, room?))
-}
-
-fn put((out_len, room): (Out<'_, usize>, &mut [u8]), text: &str) -> Result<()> {
-    out_len.set(text.len() + 1);
-    args::write_text(room, text.as_bytes())
 }
 
 /// The name of a type: "vm", "ct" or "host"; "unknown" for any other number.
@@ -291,8 +265,8 @@ pub unsafe extern "C" fn pxds_group_format(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, group) = unsafe { (text_out(text, capacity, text_len)?, group(ns, r#type, id)?) };
-        put(out, &group.path())
+        let (out, group) = unsafe { (OutText::new(text, capacity, text_len, "text")?, group(ns, r#type, id)?) };
+        out.set(group.path().as_bytes())
     })
 }
 
@@ -316,8 +290,8 @@ pub unsafe extern "C" fn pxds_snapshot_format(
 ) -> pxds_status {
     guard_ok(err, || {
         // SAFETY: the header's rules for inputs and outputs.
-        let (out, group) = unsafe { (text_out(text, capacity, text_len)?, group(ns, r#type, id)?) };
-        put(out, &Snapshot::new(group, time)?.path())
+        let (out, group) = unsafe { (OutText::new(text, capacity, text_len, "text")?, group(ns, r#type, id)?) };
+        out.set(Snapshot::new(group, time)?.path().as_bytes())
     })
 }
 
@@ -377,6 +351,7 @@ pub unsafe extern "C" fn pxds_snapshot_parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn the_numbers_are_those_of_the_core() {

@@ -3,15 +3,15 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
-use super::guard::{guard, guard_ok, guard_value};
+use super::guard::{element, guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use super::store::pxds_store;
-use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, snapshot_entry};
+use super::tree::{PXDS_SNAPSHOT_FINISHED, PXDS_SNAPSHOT_PROTECTED, c_string, opt_text, snapshot_entry};
 use crate::error::{Error, Kind, Result, try_collect};
 use crate::prune::{Keep, Mark, Row, marks};
 use crate::tree::{PruneOptions, Pruned};
@@ -65,10 +65,7 @@ pub struct pxds_prune_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_prune_options {
-    const NAME: &'static str = "pxds_prune_options";
-}
+size_first!(pxds_prune_options);
 
 /// A snapshot to decide about.
 #[repr(C)]
@@ -106,10 +103,7 @@ pub struct pxds_prune_entry {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_prune_entry {
-    const NAME: &'static str = "pxds_prune_entry";
-}
+size_first!(pxds_prune_entry);
 
 /// The results for the snapshots of a group, the newest first. Shared.
 pub struct pxds_prune_list(Shared<Vec<Entry>>);
@@ -298,22 +292,20 @@ pub unsafe extern "C" fn pxds_prune_list_get(
     entry: *mut pxds_prune_entry,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some(entry) = list.0.get(i) else { return Ok(PXDS_NONE) };
-        out.set(pxds_prune_entry {
+    let read = |list: &pxds_prune_list| {
+        Ok(list.0.get(i).map(|entry| pxds_prune_entry {
             struct_size: size_of::<pxds_prune_entry>(),
             path: entry.path.as_ptr(),
-            message: entry.message.as_ref().map_or(std::ptr::null(), |message| message.as_ptr()),
+            message: opt_text(&entry.message),
             time: entry.time,
             flags: entry.flags,
             mark: constant_of(entry.mark),
             status: entry.status,
             reserved: 0,
-        });
-        Ok(PXDS_OK)
-    })
+        }))
+    };
+    // SAFETY: the header's rules for handles and outputs.
+    unsafe { element((list, "list"), (entry, "entry"), err, read) }
 }
 
 /// Frees a list. NULL is fine.

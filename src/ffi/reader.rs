@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::args::{self, Out, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::cache::pxds_cache;
 use super::callback::{on_bad, pxds_bad_chunk_fn};
 use super::error::pxds_error;
@@ -50,10 +50,7 @@ pub struct pxds_reader_options {
     pub on_bad_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_reader_options {
-    const NAME: &'static str = "pxds_reader_options";
-}
+size_first!(pxds_reader_options);
 
 /// Reads a file anywhere, through a cache of decoded chunks. Shared.
 ///

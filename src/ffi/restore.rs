@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::args::{self, Out, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::callback::{User, on_bad, progress, pxds_bad_chunk_fn, pxds_progress_fn, pxds_write_fn, required, verdict};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -78,10 +78,7 @@ pub struct pxds_restorer_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_restorer_options {
-    const NAME: &'static str = "pxds_restorer_options";
-}
+size_first!(pxds_restorer_options);
 
 pub(super) unsafe fn read_options(options: *const pxds_restorer_options) -> Result<RestoreOptions> {
     // SAFETY: the caller's.

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::sync::Arc;
 
-use super::args::{self, Out, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::buffer::pxds_buffer;
 use super::callback::{User, required, verdict};
 use super::error::pxds_error;
@@ -56,10 +56,7 @@ pub struct pxds_source_options {
     pub get_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_source_options {
-    const NAME: &'static str = "pxds_source_options";
-}
+size_first!(pxds_source_options);
 
 /// Where chunks come from: a store, or a callback of the caller's. Shared.
 ///

@@ -3,12 +3,12 @@
 use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
-use super::guard::{guard, guard_ok, guard_value};
+use super::guard::{element, guard, guard_ok, guard_value};
 use super::handle::Shared;
-use super::status::{PXDS_NONE, PXDS_OK, PXDS_RESULT_EXACT, PXDS_RESULT_INCOMPLETE, pxds_status};
+use super::status::{PXDS_NONE, PXDS_RESULT_EXACT, PXDS_RESULT_INCOMPLETE, pxds_status};
 use super::store::pxds_store;
 use super::tree::{c_string, snapshot_entry};
 use crate::error::{Result, try_collect};
@@ -41,10 +41,7 @@ pub struct pxds_stats_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, a nullable function pointer and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_stats_options {
-    const NAME: &'static str = "pxds_stats_options";
-}
+size_first!(pxds_stats_options);
 
 /// Also whether the files of chunks are looked at.
 unsafe fn read_options(options: *const pxds_stats_options) -> Result<(StatsOptions, bool)> {
@@ -132,10 +129,7 @@ pub struct pxds_stats_total {
     pub broken_bytes: u64,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_stats_total {
-    const NAME: &'static str = "pxds_stats_total";
-}
+size_first!(pxds_stats_total);
 
 /// The numbers of a group.
 #[repr(C)]
@@ -159,10 +153,7 @@ pub struct pxds_stats_group {
     pub own: pxds_stats_sum,
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_stats_group {
-    const NAME: &'static str = "pxds_stats_group";
-}
+size_first!(pxds_stats_group);
 
 /// The numbers of a snapshot.
 #[repr(C)]
@@ -193,10 +184,7 @@ pub struct pxds_stats_snapshot {
     pub sizes: [u64; PXDS_STATS_SIZE_CLASSES],
 }
 
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_stats_snapshot {
-    const NAME: &'static str = "pxds_stats_snapshot";
-}
+size_first!(pxds_stats_snapshot);
 
 /// The numbers of a store, its groups and its snapshots. Shared.
 pub struct pxds_stats(Shared<Held>);
@@ -328,14 +316,12 @@ pub unsafe extern "C" fn pxds_stats_get_group(
     group: *mut pxds_stats_group,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, stats) = unsafe { (OutStruct::new(group, "group")?, args::handle(stats, "stats")?) };
-        let (Some(group), Some(path)) = (stats.0.stats.groups.get(i), stats.0.groups.get(i)) else {
-            return Ok(PXDS_NONE);
+    let read = |pxds_stats(held): &pxds_stats| {
+        let (Some(group), Some(path)) = (held.stats.groups.get(i), held.groups.get(i)) else {
+            return Ok(None);
         };
         let (oldest, newest) = group.times.unwrap_or_default();
-        out.set(pxds_stats_group {
+        Ok(Some(pxds_stats_group {
             struct_size: size_of::<pxds_stats_group>(),
             path: path.as_ptr(),
             snapshots: group.snapshots,
@@ -344,9 +330,10 @@ pub unsafe extern "C" fn pxds_stats_get_group(
             described: described(&group.described),
             used: sum(&group.used),
             own: sum(&group.own),
-        });
-        Ok(PXDS_OK)
-    })
+        }))
+    };
+    // SAFETY: the header's rules for handles and outputs.
+    unsafe { element((stats, "stats"), (group, "group"), err, read) }
 }
 
 /// How many snapshots; 0 for NULL.
@@ -373,14 +360,12 @@ pub unsafe extern "C" fn pxds_stats_get_snapshot(
     snapshot: *mut pxds_stats_snapshot,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, stats) = unsafe { (OutStruct::new(snapshot, "snapshot")?, args::handle(stats, "stats")?) };
-        let (Some(row), Some(path)) = (stats.0.stats.snapshots.get(i), stats.0.snapshots.get(i)) else {
-            return Ok(PXDS_NONE);
+    let read = |pxds_stats(held): &pxds_stats| {
+        let (Some(row), Some(path)) = (held.stats.snapshots.get(i), held.snapshots.get(i)) else {
+            return Ok(None);
         };
         let listed = snapshot_entry(&row.info);
-        out.set(pxds_stats_snapshot {
+        Ok(Some(pxds_stats_snapshot {
             struct_size: size_of::<pxds_stats_snapshot>(),
             path: path.as_ptr(),
             group: row.group,
@@ -392,9 +377,10 @@ pub unsafe extern "C" fn pxds_stats_get_snapshot(
             own: sum(&row.own),
             new_data: sum(&row.new),
             sizes: row.sizes,
-        });
-        Ok(PXDS_OK)
-    })
+        }))
+    };
+    // SAFETY: the header's rules for handles and outputs.
+    unsafe { element((stats, "stats"), (snapshot, "snapshot"), err, read) }
 }
 
 /// Writes to `*bytes` how many bytes of data are in chunks that groups `a` and `b` both have; for a group and itself,

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::args::{self, Out, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::callback::{notice, progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard_ok, guard_value};
@@ -117,10 +117,7 @@ pub struct pxds_store_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_store_options {
-    const NAME: &'static str = "pxds_store_options";
-}
+size_first!(pxds_store_options);
 
 /// An open chunk store. Shared.
 ///
@@ -201,6 +198,15 @@ impl pxds_store {
     }
 }
 
+pub(super) const LAYOUTS: [(u32, Layout); 2] = [(PXDS_LAYOUT_HEX2, Layout::Hex2), (PXDS_LAYOUT_HEX4, Layout::Hex4)];
+
+const SYNC_LEVELS: [(u32, SyncLevel); 4] = [
+    (PXDS_SYNC_DEFAULT, SyncLevel::Filesystem),
+    (PXDS_SYNC_NONE, SyncLevel::None),
+    (PXDS_SYNC_FILE, SyncLevel::File),
+    (PXDS_SYNC_FILESYSTEM, SyncLevel::Filesystem),
+];
+
 /// `opens`: of a store that is there, for which PXDS_STORE_BARE is known too.
 pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: bool) -> Result<StoreOptions> {
     // SAFETY: the caller's.
@@ -216,22 +222,14 @@ pub(super) unsafe fn read_options(options: *const pxds_store_options, opens: boo
     }
     args::flags(options.flags, known | if opens { PXDS_STORE_BARE } else { 0 }, "options.flags")?;
     args::flags(options.reserved, 0, "options.reserved")?;
-    let unknown = |what: &str, value: u32| Err(Error::new(Kind::Argument, format!("options.{what} cannot be {value}")));
     let owner = (options.owner_uid, options.owner_gid);
     let owner = args::given(options.flags, PXDS_STORE_SET_OWNER, owner, "the owner of options")?;
     Ok(StoreOptions {
         layout: match options.layout {
             PXDS_LAYOUT_DEFAULT => None,
-            PXDS_LAYOUT_HEX2 => Some(Layout::Hex2),
-            PXDS_LAYOUT_HEX4 => Some(Layout::Hex4),
-            other => return unknown("layout", other),
+            layout => Some(args::choice(layout, "options.layout", &LAYOUTS)?),
         },
-        sync: match options.sync {
-            PXDS_SYNC_NONE => SyncLevel::None,
-            PXDS_SYNC_FILE => SyncLevel::File,
-            PXDS_SYNC_DEFAULT | PXDS_SYNC_FILESYSTEM => SyncLevel::Filesystem,
-            other => return unknown("sync", other),
-        },
+        sync: args::choice(options.sync, "options.sync", &SYNC_LEVELS)?,
         owner: owner.map(|(uid, gid)| Owner { uid, gid }),
         mixed: options.flags & PXDS_STORE_MIXED != 0,
         skip_atime_probe: options.flags & PXDS_STORE_NO_ATIME_PROBE != 0,

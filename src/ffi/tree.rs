@@ -1,22 +1,22 @@
-//! Lists of namespaces, groups, snapshots and files.
+//! Lists of namespaces, groups and snapshots.
 
 use std::ffi::{CString, c_char};
 use std::mem::size_of;
 
-use super::args::{self, Out, OutStruct, SizeFirst};
+use super::args::{self, Out, size_first};
 use super::blob::PXDS_CRYPT_DEFAULT;
 use super::error::pxds_error;
-use super::guard::{guard, guard_ok, guard_value};
+use super::guard::{element, guard_ok, guard_value};
 use super::handle::Shared;
 use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, verify_constant};
-use super::name::{archive_constant, constant_of, namespace};
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::name::{constant_of, namespace};
+use super::status::pxds_status;
 use super::store::pxds_store;
 use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::manifest::Manifest;
-use crate::name::{ArchiveKind, Group, Namespace, Snapshot};
-use crate::tree::{ArchiveFile, Listing, SnapshotInfo, Tree};
+use crate::name::{Group, Namespace, Snapshot};
+use crate::tree::{Listing, SnapshotInfo, Tree};
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
 pub const PXDS_LIST_RECURSIVE: u32 = 1;
@@ -52,10 +52,7 @@ pub struct pxds_group_entry {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_group_entry {
-    const NAME: &'static str = "pxds_group_entry";
-}
+size_first!(pxds_group_entry);
 
 /// A snapshot in a list, or by itself.
 #[repr(C)]
@@ -91,33 +88,7 @@ pub struct pxds_snapshot_entry {
     pub crypt_mode: u32,
 }
 
-// SAFETY: repr(C), begins with its size; integers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_snapshot_entry {
-    const NAME: &'static str = "pxds_snapshot_entry";
-}
-
-/// A file of a snapshot: an archive, or the manifest.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct pxds_file_entry {
-    /// Bytes of this structure; set by PXDS_FILE_ENTRY_INIT.
-    pub struct_size: usize,
-    /// Its name. The list's.
-    pub name: *const c_char,
-    /// Length of the file.
-    pub size: u64,
-    /// Of an index the bytes of what it describes, as the manifest says; 0 if that does not list it, and for a blob.
-    pub plain_size: u64,
-    /// PXDS_ARCHIVE_...; of the manifest PXDS_ARCHIVE_BLOB.
-    pub kind: u32,
-    /// 0.
-    pub reserved: u32,
-}
-
-// SAFETY: repr(C), begins with its size; integers and a pointer that may be NULL.
-unsafe impl SizeFirst for pxds_file_entry {
-    const NAME: &'static str = "pxds_file_entry";
-}
+size_first!(pxds_snapshot_entry);
 
 /// Namespaces. Shared.
 pub struct pxds_namespace_list {
@@ -137,6 +108,28 @@ pub struct pxds_snapshot_list {
     groups: Shared<Vec<(GroupNames, Option<CString>)>>,
     snapshots: Shared<Vec<Listed>>,
     complete: bool,
+}
+
+impl pxds_snapshot_list {
+    fn get(&self, i: usize) -> Result<Option<pxds_snapshot_entry>> {
+        let Some(Listed { group, path, info, noted }) = self.snapshots.get(i) else { return Ok(None) };
+        let group = self.groups.get(*group).ok_or_else(|| Error::new(Kind::Internal, "a list has lost a group"))?;
+        let (GroupNames { ns, id, .. }, owner) = group;
+        let entry = snapshot_entry(info);
+        Ok(Some(pxds_snapshot_entry {
+            path: path.as_ptr(),
+            ns: ns.as_ptr(),
+            id: id.as_ptr(),
+            flags: entry.flags | noted.flags,
+            owner: opt_text(owner),
+            notes: opt_text(&noted.notes),
+            size: noted.size,
+            file_count: noted.file_count,
+            verify_state: noted.verify_state,
+            crypt_mode: noted.crypt_mode,
+            ..entry
+        }))
+    }
 }
 
 /// A snapshot in a list.
@@ -176,16 +169,6 @@ impl Noted {
     }
 }
 
-/// Files, by name. Shared.
-pub struct pxds_file_list(Shared<Vec<File>>);
-
-struct File {
-    name: CString,
-    size: u64,
-    plain_size: u64,
-    kind: ArchiveKind,
-}
-
 /// The strings of a group.
 struct GroupNames {
     path: CString,
@@ -203,6 +186,11 @@ impl GroupNames {
             kind: constant_of(group.kind()),
         })
     }
+}
+
+/// A string for C, or NULL.
+pub(super) fn opt_text(text: &Option<CString>) -> *const c_char {
+    text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr())
 }
 
 pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
@@ -391,34 +379,6 @@ pub unsafe extern "C" fn pxds_group_snapshots(
     })
 }
 
-/// Lists the archives of a snapshot, and its manifest: its regular files whose names end in .didx, .fidx or .blob. A
-/// manifest that cannot be read counts as none.
-///
-/// Owns: the caller owns `*out` and frees it with pxds_file_list_free().
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_IO.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_snapshot_files(
-    store: *const pxds_store,
-    snapshot: *const c_char,
-    out: *mut *mut pxds_file_list,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard_ok(err, || {
-        // SAFETY: the header's rules for inputs and outputs.
-        let (out, store, snapshot) =
-            unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-        let found = store.tree().described_files(&Snapshot::parse(snapshot)?)?;
-        let file = |(file, plain_size): &(ArchiveFile, Option<u64>)| {
-            let (name, kind) = (c_string(file.name.as_str())?, ArchiveKind::of(&file.name)?);
-            Ok(File { name, size: file.size, plain_size: plain_size.unwrap_or(0), kind })
-        };
-        out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?)));
-        Ok(())
-    })
-}
-
 /// How many; 0 for NULL.
 ///
 /// Threads: shared.
@@ -498,20 +458,18 @@ pub unsafe extern "C" fn pxds_group_list_get(
     entry: *mut pxds_group_entry,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some(group) = list.groups.get(i) else { return Ok(PXDS_NONE) };
-        out.set(pxds_group_entry {
+    let read = |list: &pxds_group_list| {
+        Ok(list.groups.get(i).map(|group| pxds_group_entry {
             struct_size: size_of::<pxds_group_entry>(),
             path: group.path.as_ptr(),
             ns: group.ns.as_ptr(),
             id: group.id.as_ptr(),
             r#type: group.kind,
             reserved: 0,
-        });
-        Ok(PXDS_OK)
-    })
+        }))
+    };
+    // SAFETY: the header's rules for handles and outputs.
+    unsafe { element((list, "list"), (entry, "entry"), err, read) }
 }
 
 /// Frees a list. NULL is fine.
@@ -558,29 +516,8 @@ pub unsafe extern "C" fn pxds_snapshot_list_get(
     entry: *mut pxds_snapshot_entry,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some(Listed { group, path, info, noted }) = list.snapshots.get(i) else { return Ok(PXDS_NONE) };
-        let group = list.groups.get(*group).ok_or_else(|| Error::new(Kind::Internal, "a list has lost a group"))?;
-        let (GroupNames { ns, id, .. }, owner) = group;
-        let text = |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
-        let entry = snapshot_entry(info);
-        out.set(pxds_snapshot_entry {
-            path: path.as_ptr(),
-            ns: ns.as_ptr(),
-            id: id.as_ptr(),
-            flags: entry.flags | noted.flags,
-            owner: text(owner),
-            notes: text(&noted.notes),
-            size: noted.size,
-            file_count: noted.file_count,
-            verify_state: noted.verify_state,
-            crypt_mode: noted.crypt_mode,
-            ..entry
-        });
-        Ok(PXDS_OK)
-    })
+    // SAFETY: the header's rules for handles and outputs.
+    unsafe { element((list, "list"), (entry, "entry"), err, |list| list.get(i)) }
 }
 
 /// A snapshot, without strings.
@@ -610,55 +547,6 @@ pub(super) fn snapshot_entry(info: &SnapshotInfo) -> pxds_snapshot_entry {
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_snapshot_list_free(list: *mut pxds_snapshot_list) {
-    // SAFETY: the header's rules for handles.
-    guard_value((), || unsafe { args::free(list) })
-}
-
-/// How many; 0 for NULL.
-///
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_file_list_count(list: *const pxds_file_list) -> usize {
-    // SAFETY: the header's rules for handles.
-    guard_value(0, || unsafe { args::opt(list) }.map_or(0, |list| list.0.len()))
-}
-
-/// Writes file `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
-///
-/// Owns: the name is the list's.
-/// Errors: PXDS_ERR_ARGUMENT.
-/// Threads: shared.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_file_list_get(
-    list: *const pxds_file_list,
-    i: usize,
-    entry: *mut pxds_file_entry,
-    err: *mut *mut pxds_error,
-) -> pxds_status {
-    guard(err, || {
-        // SAFETY: the header's rules for handles and outputs.
-        let (out, list) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(list, "list")?) };
-        let Some(file) = list.0.get(i) else { return Ok(PXDS_NONE) };
-        out.set(pxds_file_entry {
-            struct_size: size_of::<pxds_file_entry>(),
-            name: file.name.as_ptr(),
-            size: file.size,
-            plain_size: file.plain_size,
-            kind: archive_constant(file.kind),
-            reserved: 0,
-        });
-        Ok(PXDS_OK)
-    })
-}
-
-/// Frees a list. NULL is fine.
-///
-/// Threads: any, but no other call may be using the handle.
-/// Since: 0.1
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn pxds_file_list_free(list: *mut pxds_file_list) {
     // SAFETY: the header's rules for handles.
     guard_value((), || unsafe { args::free(list) })
 }

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
 
-use super::args::{self, OutStruct, SizeFirst};
+use super::args::{self, OutStruct, size_first};
 use super::callback::{User, progress, pxds_progress_fn, verdict};
 use super::error::pxds_error;
 use super::guard::guard_ok;
@@ -145,10 +145,7 @@ pub struct pxds_verify_options {
     pub progress_user: *mut c_void,
 }
 
-// SAFETY: repr(C), begins with its size; integers, nullable function pointers and pointers that may be NULL.
-unsafe impl SizeFirst for pxds_verify_options {
-    const NAME: &'static str = "pxds_verify_options";
-}
+size_first!(pxds_verify_options);
 
 /// Sums of a verification.
 #[repr(C)]
@@ -191,10 +188,7 @@ pub struct pxds_verify_result {
     pub reserved: u32,
 }
 
-// SAFETY: repr(C), begins with its size, integers throughout.
-unsafe impl SizeFirst for pxds_verify_result {
-    const NAME: &'static str = "pxds_verify_result";
-}
+size_first!(pxds_verify_result);
 
 fn c_result(sums: &Sums) -> pxds_verify_result {
     pxds_verify_result {

@@ -16,6 +16,7 @@ use pxds::ffi::backup::*;
 use pxds::ffi::buffer::*;
 use pxds::ffi::chunker::pxds_chunker_config;
 use pxds::ffi::error::*;
+use pxds::ffi::files::*;
 use pxds::ffi::group::*;
 use pxds::ffi::image::*;
 use pxds::ffi::index::*;

@@ -184,6 +184,12 @@ pub(in crate::ffi) unsafe fn opt_value<T: Copy>(pointer: *const T) -> Option<T> 
     (!pointer.is_null()).then(|| unsafe { pointer.read_unaligned() })
 }
 
+/// What a caller's number stands for, of those that it may be.
+pub(in crate::ffi) fn choice<T: Copy>(number: u32, name: &str, choices: &[(u32, T)]) -> Result<T> {
+    let found = choices.iter().find(|&&(constant, _)| constant == number);
+    found.map(|&(_, choice)| choice).ok_or_else(|| wrong(format!("{name} cannot be {number}")))
+}
+
 /// A number or an array of options that counts if its flag is set, and is zero otherwise.
 pub(in crate::ffi) fn given<T: Default + PartialEq>(flags: u32, flag: u32, value: T, name: &str) -> Result<Option<T>> {
     if flags & flag == 0 && value != T::default() {
@@ -282,6 +288,21 @@ pub(in crate::ffi) unsafe trait SizeFirst: Copy {
     const MIN_SIZE: usize = size_of::<Self>();
 }
 
+/// Makes structures [`SizeFirst`]: they are `repr(C)`, and of integers, pointers and nullable function pointers.
+macro_rules! size_first {
+    ($($name:ident),+) => {
+        $(
+            const _: fn(&$name) -> usize = |structure| structure.struct_size;
+            const _: () = assert!(std::mem::offset_of!($name, struct_size) == 0);
+            // SAFETY: it begins with its size, as is checked above, and zeros are a value of all that its fields are.
+            unsafe impl $crate::ffi::args::SizeFirst for $name {
+                const NAME: &'static str = stringify!($name);
+            }
+        )+
+    };
+}
+pub(in crate::ffi) use size_first;
+
 /// No structure of this API will ever be larger: a larger size comes from a variable without a value, and so many bytes
 /// must not be written.
 const MAX_STRUCT_SIZE: usize = 1024;
@@ -375,6 +396,29 @@ impl<T: SizeFirst> OutStruct<'_, T> {
             self.pointer.cast::<u8>().copy_from_nonoverlapping((&raw const value).cast(), len);
             self.pointer.cast::<usize>().write_unaligned(self.stated);
         }
+    }
+}
+
+/// The outputs of a text: room for it, and its length with the NUL.
+pub(in crate::ffi) struct OutText<'a> {
+    room: &'a mut [u8],
+    len: Out<'a, usize>,
+}
+
+impl OutText<'_> {
+    /// Neither may be NULL, but for the room if it has no bytes. Each is reset even if the other is NULL.
+    pub(in crate::ffi) unsafe fn new(text: *mut c_char, capacity: usize, len: *mut usize, name: &str) -> Result<Self> {
+        // SAFETY: the caller's.
+        let (len, room) = unsafe { (Out::new(len, &format!("{name}_len")), text_mut(text, capacity, name)) };
+        Ok(OutText { len: len?, room: room? })
+    }
+
+    /// Writes `text` and a NUL, and how many bytes these are, or would be.
+    ///
+    /// Errors: `TooSmall`.
+    pub(in crate::ffi) fn set(self, text: &[u8]) -> Result<()> {
+        self.len.set(text.len() + 1);
+        write_text(self.room, text)
     }
 }
 

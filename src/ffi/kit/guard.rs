@@ -3,8 +3,9 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::args::{self, OutStruct, SizeFirst};
 use super::error::pxds_error;
-use super::status::{PXDS_ERR_PANIC, PXDS_OK, pxds_status, status_of};
+use super::status::{PXDS_ERR_PANIC, PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use crate::error::{Error, Kind, Result};
 use crate::sys;
 
@@ -25,7 +26,7 @@ pub(in crate::ffi) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Re
     let error = error.map_or(std::ptr::null_mut(), |error| pxds_error::into_raw(error, status));
     if err.is_null() {
         // SAFETY: just made, and not handed out yet.
-        unsafe { super::args::free(error) };
+        unsafe { args::free(error) };
     } else {
         // SAFETY: not NULL, so by the header's rules it points to a `pxds_error *` that may be written.
         unsafe { err.write(error) };
@@ -36,6 +37,26 @@ pub(in crate::ffi) fn guard(err: *mut *mut pxds_error, body: impl FnOnce() -> Re
 /// Runs the body of an export whose only outcome is success.
 pub(in crate::ffi) fn guard_ok(err: *mut *mut pxds_error, body: impl FnOnce() -> Result<()>) -> pxds_status {
     guard(err, || body().map(|()| PXDS_OK))
+}
+
+/// The body of an export that writes an element of `list` to `*out`, if `read` gives one, and is `PXDS_NONE` otherwise.
+///
+/// # Safety
+///
+/// The pointers are as the header says.
+pub(in crate::ffi) unsafe fn element<L, E: SizeFirst>(
+    (list, list_name): (*const L, &str),
+    (out, name): (*mut E, &str),
+    err: *mut *mut pxds_error,
+    read: impl FnOnce(&L) -> Result<Option<E>>,
+) -> pxds_status {
+    guard(err, || {
+        // SAFETY: the caller's.
+        let (out, list) = unsafe { (OutStruct::new(out, name)?, args::handle(list, list_name)?) };
+        let Some(element) = read(list)? else { return Ok(PXDS_NONE) };
+        out.set(element);
+        Ok(PXDS_OK)
+    })
 }
 
 /// Runs the body of a getter or of a free, which cannot fail; `otherwise` is what a panic gives.
