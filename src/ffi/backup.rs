@@ -6,7 +6,7 @@ use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn, pxds_read_fn, reader};
 use super::error::pxds_error;
 use super::group::store_and_group;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::image::{pxds_image_options, read_options as read_image_options};
 use super::index::pxds_index_writer;
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn pxds_backup_new(
     out: *mut *mut pxds_backup,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group), options) =
             unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
@@ -136,8 +136,7 @@ pub unsafe extern "C" fn pxds_backup_new(
             CString::new(snapshot.path()).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
         };
         let (snapshot, previous) = (path(backup.snapshot())?, backup.previous().map(path).transpose()?);
-        out.hand_out(pxds_backup { backup: Exclusive::new(backup), snapshot, previous });
-        Ok(())
+        Ok(out.hand_out(pxds_backup { backup: Exclusive::new(backup), snapshot, previous }))
     })
 }
 

@@ -117,7 +117,7 @@ pub unsafe extern "C" fn pxds_blob_codec_new(
     out: *mut *mut pxds_blob_codec,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::options(options)?) };
         let tolerance = read_tolerance(options.flags, "options.flags")?;
@@ -126,8 +126,7 @@ pub unsafe extern "C" fn pxds_blob_codec_new(
         let key = unsafe { args::opt(options.key) }.map(pxds_key::share);
         let codec = Codec::with_key(key);
         let codec = if options.flags == 0 { codec } else { codec.tolerant(tolerance) };
-        out.hand_out(pxds_blob_codec(Exclusive::new(codec)));
-        Ok(())
+        Ok(out.hand_out(pxds_blob_codec(Exclusive::new(codec))))
     })
 }
 
@@ -212,15 +211,14 @@ pub unsafe extern "C" fn pxds_blob_encode_buffer(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, codec, data) =
             unsafe { (Out::handle(out, "out")?, args::handle(codec, "codec")?, args::bytes(data, data_len, "data")?) };
         let (compress, encrypt) = read_encode_flags(flags)?;
         let mut codec = codec.enter()?;
         let blob = if encrypt { codec.seal_vec(data, compress)? } else { codec.encode_vec(data, compress)? };
-        out.hand_out(pxds_buffer::new(blob));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(blob)))
     })
 }
 
@@ -308,7 +306,7 @@ pub unsafe extern "C" fn pxds_blob_decode_buffer(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, codec, blob, digest) = unsafe {
             (
@@ -320,8 +318,7 @@ pub unsafe extern "C" fn pxds_blob_decode_buffer(
         };
         let mut codec = codec.enter()?;
         let blob = parse_for_decoding(blob, flags, |blob| codec.load(blob))?;
-        out.hand_out(pxds_buffer::new(codec.decode_vec(blob, digest.as_ref(), max_len)?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(codec.decode_vec(blob, digest.as_ref(), max_len)?)))
     })
 }
 
@@ -368,12 +365,12 @@ pub unsafe extern "C" fn pxds_blob_parse(
     info: *mut pxds_blob_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (info, blob) = unsafe { (OutStruct::new(info, "info")?, args::bytes(blob, blob_len, "blob")?) };
         let blob = Blob::parse(blob)?;
         let form = blob.form();
-        info.set(pxds_blob_info {
+        Ok(info.set(pxds_blob_info {
             struct_size: size_of::<pxds_blob_info>(),
             magic: field(blob.raw(), 0),
             crc: blob.crc(),
@@ -381,8 +378,7 @@ pub unsafe extern "C" fn pxds_blob_parse(
             crypt_mode: if form.encrypted { PXDS_CRYPT_ENCRYPT } else { PXDS_CRYPT_NONE },
             header_len: form.header_size() as u32,
             payload_len: blob.payload().len(),
-        });
-        Ok(())
+        }))
     })
 }
 

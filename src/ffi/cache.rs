@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::args::{self, Out};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_value};
 use super::handle::Shared;
 use super::status::pxds_status;
 use crate::reader::Cache;
@@ -33,11 +33,10 @@ pub unsafe extern "C" fn pxds_cache_new(
     out: *mut *mut pxds_cache,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for outputs.
         let out = unsafe { Out::handle(out, "out")? };
-        out.hand_out(pxds_cache(Shared::new(Arc::new(Cache::new(max_bytes)?))));
-        Ok(())
+        Ok(out.hand_out(pxds_cache(Shared::new(Arc::new(Cache::new(max_bytes)?)))))
     })
 }
 

@@ -85,12 +85,18 @@ pub unsafe extern "C" fn pxds_chunker_config_init(
     avg: u64,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for outputs.
         let out = unsafe { OutStruct::new(config, "config")? };
         let Config { avg, min, max, mask, threshold } = Config::from_avg(if avg == 0 { DEFAULT_AVG } else { avg })?;
-        out.set(pxds_chunker_config { struct_size: size_of::<pxds_chunker_config>(), avg, min, max, mask, threshold });
-        Ok(())
+        Ok(out.set(pxds_chunker_config {
+            struct_size: size_of::<pxds_chunker_config>(),
+            avg,
+            min,
+            max,
+            mask,
+            threshold,
+        }))
     })
 }
 
@@ -106,12 +112,11 @@ pub unsafe extern "C" fn pxds_chunker_new(
     out: *mut *mut pxds_chunker,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, config) = unsafe { (Out::handle(out, "out")?, args::options(config)?) };
         let chunker = DynamicChunker::new(&config.to_core()?)?;
-        out.hand_out(pxds_chunker(Exclusive::new(Chunker::Dynamic(chunker))));
-        Ok(())
+        Ok(out.hand_out(pxds_chunker(Exclusive::new(Chunker::Dynamic(chunker)))))
     })
 }
 
@@ -127,11 +132,10 @@ pub unsafe extern "C" fn pxds_chunker_new_fixed(
     out: *mut *mut pxds_chunker,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for outputs.
         let out = unsafe { Out::handle(out, "out")? };
-        out.hand_out(pxds_chunker(Exclusive::new(Chunker::Fixed(FixedChunker::new(chunk_size)?))));
-        Ok(())
+        Ok(out.hand_out(pxds_chunker(Exclusive::new(Chunker::Fixed(FixedChunker::new(chunk_size)?)))))
     })
 }
 

@@ -194,7 +194,7 @@ pub unsafe extern "C" fn pxds_store_load(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, digest) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::digest(digest, "digest")?) };
@@ -205,8 +205,7 @@ pub unsafe extern "C" fn pxds_store_load(
         } else {
             store.chunks()?.load(&digest, max_len, &mut bytes)?;
         }
-        out.hand_out(pxds_buffer::new(bytes));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(bytes)))
     })
 }
 
@@ -297,11 +296,10 @@ pub unsafe extern "C" fn pxds_store_chunks(
     out: *mut *mut pxds_chunk_iter,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(pxds_chunk_iter(Exclusive::new(store.chunks()?.iter()?)));
-        Ok(())
+        Ok(out.hand_out(pxds_chunk_iter(Exclusive::new(store.chunks()?.iter()?))))
     })
 }
 
@@ -321,15 +319,14 @@ pub unsafe extern "C" fn pxds_chunk_iter_next(
         let (out, iter) = unsafe { (OutStruct::new(entry, "entry")?, args::handle(iter, "iter")?) };
         let Some(entry) = iter.0.enter()?.next() else { return Ok(PXDS_NONE) };
         let ChunkEntry { digest, bad, stored_size, atime } = entry?;
-        out.set(pxds_chunk_entry {
+        Ok(out.set(pxds_chunk_entry {
             struct_size: size_of::<pxds_chunk_entry>(),
             stored_size,
             atime,
             digest: digest.0,
             bad: bad.is_some().into(),
             bad_number: bad.unwrap_or(0).into(),
-        });
-        Ok(PXDS_OK)
+        }))
     })
 }
 

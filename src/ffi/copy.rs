@@ -6,7 +6,7 @@ use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::chunks::pxds_insert_result;
 use super::error::pxds_error;
-use super::guard::guard_ok;
+use super::guard::{guard, guard_ok};
 use super::index::{pxds_index, pxds_index_writer};
 use super::ingest::{c_stats, on_chunk, pxds_ingest_chunk_fn, pxds_ingest_stats};
 use super::key::{opt_key, pxds_key};
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn pxds_store_copy_chunks(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for outputs: each is reset even if the other is wrong.
         let (out, stats) = unsafe { (Out::handle(out, "out"), OutStruct::opt(stats)) };
         let (out, stats) = (out?, stats?);
@@ -102,8 +102,7 @@ pub unsafe extern "C" fn pxds_store_copy_chunks(
         if let Some(stats) = stats {
             stats.set(c_stats(stored.stats()));
         }
-        out.hand_out(pxds_index_writer::stored(stored));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::stored(stored)))
     })
 }
 

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::args::{self, Out};
 use super::error::pxds_error;
-use super::guard::guard_ok;
+use super::guard::{guard, guard_ok};
 use super::status::pxds_status;
 use crate::digest::Digest;
 use crate::hash::sha256;
@@ -26,14 +26,13 @@ pub unsafe extern "C" fn pxds_digest_compute(
     digest: *mut u8,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // The output is reset behind the computation: it may be where the data is.
         // SAFETY: the header's rules for inputs and outputs.
         let computed = unsafe { args::bytes(data, data_len, "data") }.map(sha256);
         // SAFETY: as above.
         let digest = unsafe { Out::array(digest, "digest")? };
-        digest.set(computed?.0);
-        Ok(())
+        Ok(digest.set(computed?.0))
     })
 }
 
@@ -69,12 +68,11 @@ pub unsafe extern "C" fn pxds_digest_parse(
     digest: *mut u8,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let parsed = unsafe { args::string(hex, "hex") }.and_then(Digest::from_hex);
         // SAFETY: as above.
         let digest = unsafe { Out::array(digest, "digest")? };
-        digest.set(parsed?.0);
-        Ok(())
+        Ok(digest.set(parsed?.0))
     })
 }

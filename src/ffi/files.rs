@@ -5,7 +5,7 @@ use std::mem::size_of;
 
 use super::args::{self, Out, size_first};
 use super::error::pxds_error;
-use super::guard::{element, guard_ok, guard_value};
+use super::guard::{element, guard, guard_value};
 use super::handle::Shared;
 use super::name::archive_constant;
 use super::status::pxds_status;
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn pxds_snapshot_files(
     out: *mut *mut pxds_file_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, snapshot) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
@@ -68,8 +68,7 @@ pub unsafe extern "C" fn pxds_snapshot_files(
             let (name, kind) = (c_string(file.name.as_str())?, ArchiveKind::of(&file.name)?);
             Ok(File { name, size: file.size, plain_size: plain_size.unwrap_or(0), kind })
         };
-        out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?)));
-        Ok(())
+        Ok(out.hand_out(pxds_file_list(Shared::new(try_collect(found.iter().map(file))?))))
     })
 }
 

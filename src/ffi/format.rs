@@ -169,12 +169,11 @@ pub unsafe extern "C" fn pxds_blob_header_read(
     header: *mut pxds_blob_header,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, bytes) = unsafe { (OutStruct::new(header, "header")?, head(data, data_len)?) };
         let BlobHeader { magic, crc } = BlobHeader::from_bytes(bytes);
-        out.set(pxds_blob_header { struct_size: size_of::<pxds_blob_header>(), magic, crc, reserved: 0 });
-        Ok(())
+        Ok(out.set(pxds_blob_header { struct_size: size_of::<pxds_blob_header>(), magic, crc, reserved: 0 }))
     })
 }
 
@@ -211,13 +210,12 @@ pub unsafe extern "C" fn pxds_blob_encrypted_header_read(
     header: *mut pxds_blob_encrypted_header,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, bytes) = unsafe { (OutStruct::new(header, "header")?, head(data, data_len)?) };
         let EncryptedBlobHeader { start: BlobHeader { magic, crc }, iv, tag } = EncryptedBlobHeader::from_bytes(bytes);
         let struct_size = size_of::<pxds_blob_encrypted_header>();
-        out.set(pxds_blob_encrypted_header { struct_size, magic, crc, reserved: 0, iv, tag });
-        Ok(())
+        Ok(out.set(pxds_blob_encrypted_header { struct_size, magic, crc, reserved: 0, iv, tag }))
     })
 }
 
@@ -256,14 +254,13 @@ pub unsafe extern "C" fn pxds_index_header_read(
     header: *mut pxds_index_header,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, bytes) = unsafe { (OutStruct::new(header, "header")?, head::<INDEX_HEADER_SIZE>(data, data_len)?) };
         let IndexHeader { magic, uuid, ctime, csum, size, chunk_size } = IndexHeader::from_bytes(bytes);
         let (size, chunk_size) = if magic == MAGIC_FIXED_INDEX { (size, chunk_size) } else { (0, 0) };
         let struct_size = size_of::<pxds_index_header>();
-        out.set(pxds_index_header { struct_size, magic, uuid, ctime, csum, size, chunk_size });
-        Ok(())
+        Ok(out.set(pxds_index_header { struct_size, magic, uuid, ctime, csum, size, chunk_size }))
     })
 }
 

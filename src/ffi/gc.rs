@@ -7,7 +7,7 @@ use super::args::{self, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::gc::{self, DEFAULT_CUTOFF, DEFAULT_REMEMBERED, GcOptions, GcStatus};
@@ -221,7 +221,6 @@ pub unsafe extern "C" fn pxds_store_get_gc_status(
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (OutStruct::new(status, "status")?, args::handle(store, "store")?) };
         let Some(status) = gc::read_status(store.tree())? else { return Ok(PXDS_NONE) };
-        out.set(status.into());
-        Ok(PXDS_OK)
+        Ok(out.set(status.into()))
     })
 }

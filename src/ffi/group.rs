@@ -9,7 +9,7 @@ use super::buffer::pxds_buffer;
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok};
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, pxds_status};
 use super::store::pxds_store;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
@@ -136,8 +136,7 @@ pub unsafe extern "C" fn pxds_group_last(
             last => last?,
         };
         let Some(last) = last else { return Ok(PXDS_NONE) };
-        out.hand_out(pxds_buffer::text(last.path())?);
-        Ok(PXDS_OK)
+        Ok(out.hand_out(pxds_buffer::text(last.path())?))
     })
 }
 
@@ -157,8 +156,7 @@ pub unsafe extern "C" fn pxds_group_get_owner(
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
         let Some(owner) = store.tree().group_owner(&group)? else { return Ok(PXDS_NONE) };
-        out.hand_out(pxds_buffer::text(owner)?);
-        Ok(PXDS_OK)
+        Ok(out.hand_out(pxds_buffer::text(owner)?))
     })
 }
 
@@ -195,11 +193,10 @@ pub unsafe extern "C" fn pxds_group_get_notes(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        out.hand_out(pxds_buffer::text(store.tree().group_notes(&group)?)?);
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::text(store.tree().group_notes(&group)?)?))
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{self, progress, pxds_progress_fn, pxds_read_fn};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::{pxds_index, pxds_index_writer};
 use super::ingest::{c_stats, on_chunk, pxds_ingest_chunk_fn, pxds_ingest_stats};
@@ -130,13 +130,12 @@ pub unsafe extern "C" fn pxds_image_new(
     out: *mut *mut pxds_image,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
         let size = Some(size).filter(|&size| size != PXDS_SIZE_UNKNOWN);
-        out.hand_out(pxds_image(Exclusive::new(Image::new(store.chunks()?, size, options)?)));
-        Ok(())
+        Ok(out.hand_out(pxds_image(Exclusive::new(Image::new(store.chunks()?, size, options)?))))
     })
 }
 
@@ -311,11 +310,10 @@ pub unsafe extern "C" fn pxds_image_get_stats(
     stats: *mut pxds_ingest_stats,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, image) = unsafe { (OutStruct::new(stats, "stats")?, args::handle(image, "image")?) };
-        out.set(c_stats(image.0.enter()?.stats()));
-        Ok(())
+        Ok(out.set(c_stats(image.0.enter()?.stats())))
     })
 }
 
@@ -333,11 +331,10 @@ pub unsafe extern "C" fn pxds_image_finish(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, image) = unsafe { (Out::handle(out, "out")?, args::handle(image, "image")?) };
-        out.hand_out(pxds_index_writer::stored(image.0.enter()?.finish()?));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::stored(image.0.enter()?.finish()?)))
     })
 }
 

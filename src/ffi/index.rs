@@ -10,7 +10,7 @@ use super::buffer::pxds_buffer;
 use super::error::pxds_error;
 use super::guard::{guard, guard_ok, guard_value};
 use super::handle::{Exclusive, Shared};
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, pxds_status};
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::format::MAGIC_FIXED_INDEX;
@@ -192,11 +192,10 @@ pub unsafe extern "C" fn pxds_index_open(
     out: *mut *mut pxds_index,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (Out::handle(out, "out")?, args::path(path, "path")?) };
-        out.hand_out(pxds_index::new(Index::open(path, kind_filter(kind)?)?));
-        Ok(())
+        Ok(out.hand_out(pxds_index::new(Index::open(path, kind_filter(kind)?)?)))
     })
 }
 
@@ -214,11 +213,10 @@ pub unsafe extern "C" fn pxds_index_parse(
     out: *mut *mut pxds_index,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        out.hand_out(pxds_index::new(Index::from_bytes(data, kind_filter(kind)?)?));
-        Ok(())
+        Ok(out.hand_out(pxds_index::new(Index::from_bytes(data, kind_filter(kind)?)?)))
     })
 }
 
@@ -233,11 +231,11 @@ pub unsafe extern "C" fn pxds_index_get_info(
     info: *mut pxds_index_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (info, index) = unsafe { (OutStruct::new(info, "info")?, args::handle(index, "index")?) };
         let (index, header) = (index.core(), index.core().header());
-        info.set(pxds_index_info {
+        Ok(info.set(pxds_index_info {
             struct_size: size_of::<pxds_index_info>(),
             kind: match index.kind() {
                 IndexKind::Dynamic => PXDS_INDEX_DYNAMIC,
@@ -250,8 +248,7 @@ pub unsafe extern "C" fn pxds_index_get_info(
             ctime: header.ctime,
             uuid: header.uuid,
             csum: header.csum,
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -272,8 +269,7 @@ pub unsafe extern "C" fn pxds_index_get_chunk(
         let (out, index) = unsafe { (OutStruct::new(chunk, "chunk")?, args::handle(index, "index")?) };
         let chunk = usize::try_from(number).ok().and_then(|i| index.core().chunk(i));
         let Some(chunk) = chunk else { return Ok(PXDS_NONE) };
-        out.set(chunk_info(&chunk));
-        Ok(PXDS_OK)
+        Ok(out.set(chunk_info(&chunk)))
     })
 }
 
@@ -407,12 +403,11 @@ pub unsafe extern "C" fn pxds_index_writer_new_dynamic(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
         let writer = DynamicWriter::new(ctime, uuid)?;
-        out.hand_out(pxds_index_writer::own(IndexWriter::Dynamic(writer)));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::own(IndexWriter::Dynamic(writer))))
     })
 }
 
@@ -438,7 +433,7 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, uuid) = unsafe { (Out::handle(out, "out")?, args::opt_value(uuid.cast::<[u8; 16]>())) };
         args::flags(flags, PXDS_WRITER_ALLOW_INCOMPLETE, "flags")?;
@@ -446,8 +441,7 @@ pub unsafe extern "C" fn pxds_index_writer_new_fixed(
         if flags & PXDS_WRITER_ALLOW_INCOMPLETE != 0 {
             writer = writer.allow_incomplete();
         }
-        out.hand_out(pxds_index_writer::own(IndexWriter::Fixed(writer)));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::own(IndexWriter::Fixed(writer))))
     })
 }
 
@@ -534,11 +528,11 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
     info: *mut pxds_index_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (info, writer) = unsafe { (OutStruct::new(info, "info")?, args::handle(writer, "writer")?) };
         let Summary { header, count, size } = writer.0.enter()?.summary();
-        info.set(pxds_index_info {
+        Ok(info.set(pxds_index_info {
             struct_size: size_of::<pxds_index_info>(),
             kind: if header.magic == MAGIC_FIXED_INDEX { PXDS_INDEX_FIXED } else { PXDS_INDEX_DYNAMIC },
             reserved: 0,
@@ -548,8 +542,7 @@ pub unsafe extern "C" fn pxds_index_writer_get_info(
             ctime: header.ctime,
             uuid: header.uuid,
             csum: header.csum,
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -569,11 +562,10 @@ pub unsafe extern "C" fn pxds_index_writer_finish(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, writer) = unsafe { (Out::handle(out, "out")?, args::handle(writer, "writer")?) };
-        out.hand_out(pxds_buffer::new(writer.0.enter()?.finish(max_len)?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(writer.0.enter()?.finish(max_len)?)))
     })
 }
 

@@ -8,7 +8,7 @@ use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{self, User, progress, pxds_progress_fn, pxds_read_fn, verdict};
 use super::chunker::pxds_chunker_config;
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::pxds_index_writer;
 use super::key::{opt_key, pxds_key};
@@ -185,12 +185,11 @@ pub unsafe extern "C" fn pxds_ingest_new(
     out: *mut *mut pxds_ingest,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        out.hand_out(pxds_ingest(Exclusive::new(Ingest::new(store.chunks()?, options)?)));
-        Ok(())
+        Ok(out.hand_out(pxds_ingest(Exclusive::new(Ingest::new(store.chunks()?, options)?))))
     })
 }
 
@@ -270,11 +269,10 @@ pub unsafe extern "C" fn pxds_ingest_get_stats(
     stats: *mut pxds_ingest_stats,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, ingest) = unsafe { (OutStruct::new(stats, "stats")?, args::handle(ingest, "ingest")?) };
-        out.set(c_stats(ingest.0.enter()?.stats()));
-        Ok(())
+        Ok(out.set(c_stats(ingest.0.enter()?.stats())))
     })
 }
 
@@ -290,11 +288,10 @@ pub unsafe extern "C" fn pxds_ingest_finish(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, ingest) = unsafe { (Out::handle(out, "out")?, args::handle(ingest, "ingest")?) };
-        out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.finish()?));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.finish()?)))
     })
 }
 
@@ -310,11 +307,10 @@ pub unsafe extern "C" fn pxds_ingest_partial(
     out: *mut *mut pxds_index_writer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, ingest) = unsafe { (Out::handle(out, "out")?, args::handle(ingest, "ingest")?) };
-        out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.partial()?));
-        Ok(())
+        Ok(out.hand_out(pxds_index_writer::stored(ingest.0.enter()?.partial()?)))
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::args::{self, Out};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
-use super::guard::guard_ok;
+use super::guard::guard;
 use super::status::pxds_status;
 use crate::json;
 
@@ -30,11 +30,10 @@ pub unsafe extern "C" fn pxds_json_canonical(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        out.hand_out(pxds_buffer::new(json::canonical(&json::parse(data)?, max_len)?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(json::canonical(&json::parse(data)?, max_len)?)))
     })
 }
 

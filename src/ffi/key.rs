@@ -59,12 +59,11 @@ pub unsafe extern "C" fn pxds_key_new(
     out: *mut *mut pxds_key,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, secret) =
             unsafe { (Out::handle(out, "out")?, args::handle(secret.cast::<[u8; KEY_SIZE]>(), "secret")?) };
-        out.hand_out(pxds_key::new(CryptKey::new(secret)));
-        Ok(())
+        Ok(out.hand_out(pxds_key::new(CryptKey::new(secret))))
     })
 }
 
@@ -76,11 +75,10 @@ pub unsafe extern "C" fn pxds_key_new(
 /// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_key_random(out: *mut *mut pxds_key, err: *mut *mut pxds_error) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for outputs.
         let out = unsafe { Out::handle(out, "out")? };
-        out.hand_out(pxds_key::new(CryptKey::random()?));
-        Ok(())
+        Ok(out.hand_out(pxds_key::new(CryptKey::random()?)))
     })
 }
 
@@ -102,11 +100,10 @@ pub unsafe extern "C" fn pxds_key_tolerant(
     out: *mut *mut pxds_key,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, key) = unsafe { (Out::handle(out, "out")?, args::handle(key, "key")?) };
-        out.hand_out(pxds_key::new(key.0.tolerant(read_tolerance(flags, "flags")?)));
-        Ok(())
+        Ok(out.hand_out(pxds_key::new(key.0.tolerant(read_tolerance(flags, "flags")?))))
     })
 }
 

@@ -6,7 +6,7 @@ use std::mem::size_of;
 use super::args::{self, Out, OutStruct, size_first};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::key::pxds_key;
 use super::status::pxds_status;
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn pxds_keyfile_new(
     out: *mut *mut pxds_keyfile,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, key, password, options) = unsafe {
             (
@@ -126,8 +126,7 @@ pub unsafe extern "C" fn pxds_keyfile_new(
         // SAFETY: the header's rules for inputs.
         let hint = unsafe { args::opt_text(hint, "options.hint")? };
         let file = KeyFile::new(&key.share(), kdf, password, created.unwrap_or_else(sys::now), hint)?;
-        out.hand_out(pxds_keyfile::new(file)?);
-        Ok(())
+        Ok(out.hand_out(pxds_keyfile::new(file)?))
     })
 }
 
@@ -143,11 +142,10 @@ pub unsafe extern "C" fn pxds_keyfile_load(
     out: *mut *mut pxds_keyfile,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (Out::handle(out, "out")?, args::path(path, "path")?) };
-        out.hand_out(pxds_keyfile::new(KeyFile::load(path)?)?);
-        Ok(())
+        Ok(out.hand_out(pxds_keyfile::new(KeyFile::load(path)?)?))
     })
 }
 
@@ -164,11 +162,10 @@ pub unsafe extern "C" fn pxds_keyfile_parse(
     out: *mut *mut pxds_keyfile,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, text) = unsafe { (Out::handle(out, "out")?, args::bytes(text, text_len, "text")?) };
-        out.hand_out(pxds_keyfile::new(KeyFile::parse(text)?)?);
-        Ok(())
+        Ok(out.hand_out(pxds_keyfile::new(KeyFile::parse(text)?)?))
     })
 }
 
@@ -184,11 +181,11 @@ pub unsafe extern "C" fn pxds_keyfile_get_info(
     info: *mut pxds_keyfile_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, keyfile) = unsafe { (OutStruct::new(info, "info")?, args::handle(keyfile, "keyfile")?) };
         let file = &keyfile.file;
-        out.set(pxds_keyfile_info {
+        Ok(out.set(pxds_keyfile_info {
             struct_size: size_of::<pxds_keyfile_info>(),
             kdf: match file.kdf() {
                 Kdf::Scrypt => PXDS_KDF_SCRYPT,
@@ -200,8 +197,7 @@ pub unsafe extern "C" fn pxds_keyfile_get_info(
             modified: file.modified(),
             hint: keyfile.hint.as_ref().map_or(std::ptr::null(), |hint| hint.as_ptr()),
             fingerprint: file.fingerprint().map_or([0; 32], |fingerprint| fingerprint.0),
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -223,7 +219,7 @@ pub unsafe extern "C" fn pxds_keyfile_unlock(
     out: *mut *mut pxds_key,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, keyfile, password) = unsafe {
             (
@@ -232,8 +228,7 @@ pub unsafe extern "C" fn pxds_keyfile_unlock(
                 args::bytes(password, password_len, "password")?,
             )
         };
-        out.hand_out(pxds_key::new(keyfile.file.unlock(password)?));
-        Ok(())
+        Ok(out.hand_out(pxds_key::new(keyfile.file.unlock(password)?)))
     })
 }
 
@@ -249,11 +244,10 @@ pub unsafe extern "C" fn pxds_keyfile_format(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, keyfile) = unsafe { (Out::handle(out, "out")?, args::handle(keyfile, "keyfile")?) };
-        out.hand_out(pxds_buffer::secret_text(&keyfile.file.to_json()?)?);
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::secret_text(&keyfile.file.to_json()?)?))
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 
 use super::args::{self, Out};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_value};
 use super::handle::Shared;
 use super::status::pxds_status;
 use super::store::pxds_store;
@@ -50,14 +50,13 @@ pub unsafe extern "C" fn pxds_store_lock(
     out: *mut *mut pxds_lock,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(match read_mode(mode)? {
+        Ok(out.hand_out(match read_mode(mode)? {
             LockMode::Shared => pxds_lock::new(store.chunks()?.lock_shared()?),
             LockMode::Exclusive => pxds_lock::new(store.chunks()?.lock_exclusive()?),
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -78,12 +77,11 @@ pub unsafe extern "C" fn pxds_group_lock(
     out: *mut *mut pxds_lock,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
-        out.hand_out(pxds_lock::new(store.tree().lock_group(&Group::parse(group)?)?));
-        Ok(())
+        Ok(out.hand_out(pxds_lock::new(store.tree().lock_group(&Group::parse(group)?)?)))
     })
 }
 
@@ -102,12 +100,11 @@ pub unsafe extern "C" fn pxds_snapshot_lock(
     out: *mut *mut pxds_lock,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, snapshot) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(snapshot, "snapshot")?) };
-        out.hand_out(pxds_lock::new(store.tree().lock_snapshot(&Snapshot::parse(snapshot)?, read_mode(mode)?)?));
-        Ok(())
+        Ok(out.hand_out(pxds_lock::new(store.tree().lock_snapshot(&Snapshot::parse(snapshot)?, read_mode(mode)?)?)))
     })
 }
 

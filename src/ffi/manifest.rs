@@ -176,11 +176,10 @@ pub unsafe extern "C" fn pxds_manifest_new(
     out: *mut *mut pxds_manifest,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, id) = unsafe { (Out::handle(out, "out")?, args::text(id, "id")?) };
-        out.hand_out(pxds_manifest::new(Manifest::new(backup_type(r#type)?, id, time)?));
-        Ok(())
+        Ok(out.hand_out(pxds_manifest::new(Manifest::new(backup_type(r#type)?, id, time)?)))
     })
 }
 
@@ -200,11 +199,10 @@ pub unsafe extern "C" fn pxds_manifest_parse(
     out: *mut *mut pxds_manifest,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        out.hand_out(pxds_manifest::new(Manifest::parse(data)?));
-        Ok(())
+        Ok(out.hand_out(pxds_manifest::new(Manifest::parse(data)?)))
     })
 }
 
@@ -222,11 +220,10 @@ pub unsafe extern "C" fn pxds_manifest_format(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
-        out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.to_json()?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.to_json()?)))
     })
 }
 
@@ -242,11 +239,10 @@ pub unsafe extern "C" fn pxds_manifest_format_canonical(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
-        out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.canonical()?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(manifest.0.enter()?.manifest.canonical()?)))
     })
 }
 
@@ -262,12 +258,12 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
     info: *mut pxds_manifest_info,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (info, manifest) = unsafe { (OutStruct::new(info, "info")?, args::handle(manifest, "manifest")?) };
         let held = manifest.0.enter()?;
         let id = held.id.as_ref().ok_or_else(|| has_nul("backup-id"))?;
-        info.set(pxds_manifest_info {
+        Ok(info.set(pxds_manifest_info {
             struct_size: size_of::<pxds_manifest_info>(),
             r#type: constant_of(held.manifest.kind()),
             flags: if held.manifest.signature().is_some() { PXDS_MANIFEST_SIGNED } else { 0 },
@@ -276,8 +272,7 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
             id: id.as_ptr(),
             verify_state: verify_constant(&held.manifest),
             reserved: 0,
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -389,8 +384,7 @@ pub unsafe extern "C" fn pxds_manifest_get_notes(
         let (out, manifest) = unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?) };
         let held = manifest.0.enter()?;
         let Some(notes) = held.manifest.notes() else { return Ok(PXDS_NONE) };
-        out.hand_out(pxds_buffer::new(notes.into()));
-        Ok(PXDS_OK)
+        Ok(out.hand_out(pxds_buffer::new(notes.into())))
     })
 }
 
@@ -432,8 +426,7 @@ pub unsafe extern "C" fn pxds_manifest_get_unprotected(
             unsafe { (Out::handle(out, "out")?, args::handle(manifest, "manifest")?, args::text(name, "name")?) };
         let held = manifest.0.enter()?;
         let Some(value) = held.manifest.unprotected_member(name) else { return Ok(PXDS_NONE) };
-        out.hand_out(pxds_buffer::new(json::pretty(value, JSON_MAX_SIZE)?));
-        Ok(PXDS_OK)
+        Ok(out.hand_out(pxds_buffer::new(json::pretty(value, JSON_MAX_SIZE)?)))
     })
 }
 

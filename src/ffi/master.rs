@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use super::args::{self, Out};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
-use super::guard::guard_ok;
+use super::guard::guard;
 use super::key::pxds_key;
 use super::keyfile::pxds_keyfile;
 use super::status::pxds_status;
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn pxds_master_seal(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, key, created, pem) = unsafe {
             (
@@ -44,8 +44,7 @@ pub unsafe extern "C" fn pxds_master_seal(
                 args::bytes(public_pem, public_pem_len, "public_pem")?,
             )
         };
-        out.hand_out(pxds_buffer::new(master::seal(&key.share(), created.unwrap_or_else(sys::now), pem)?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(master::seal(&key.share(), created.unwrap_or_else(sys::now), pem)?)))
     })
 }
 
@@ -77,7 +76,7 @@ pub unsafe extern "C" fn pxds_master_recover(
     out: *mut *mut pxds_keyfile,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, sealed, pem, bytes) = unsafe {
             (
@@ -88,7 +87,6 @@ pub unsafe extern "C" fn pxds_master_recover(
             )
         };
         let password = (!password.is_null()).then_some(bytes);
-        out.hand_out(pxds_keyfile::new(master::recover(sealed, pem, password)?)?);
-        Ok(())
+        Ok(out.hand_out(pxds_keyfile::new(master::recover(sealed, pem, password)?)?))
     })
 }

@@ -306,18 +306,17 @@ pub unsafe extern "C" fn pxds_group_parse(
     out: *mut pxds_group_name,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (OutStruct::new(out, "out")?, args::text(path, "path")?) };
         let group = Group::parse(path)?;
-        out.set(pxds_group_name {
+        Ok(out.set(pxds_group_name {
             struct_size: size_of::<pxds_group_name>(),
             r#type: constant_of(group.kind()),
             reserved: 0,
             ns: inline::<NAMESPACE_SIZE>(group.namespace().as_str()),
             id: inline::<ID_SIZE>(group.id()),
-        });
-        Ok(())
+        }))
     })
 }
 
@@ -332,19 +331,18 @@ pub unsafe extern "C" fn pxds_snapshot_parse(
     out: *mut pxds_snapshot_name,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path) = unsafe { (OutStruct::new(out, "out")?, args::text(path, "path")?) };
         let snapshot = Snapshot::parse(path)?;
-        out.set(pxds_snapshot_name {
+        Ok(out.set(pxds_snapshot_name {
             struct_size: size_of::<pxds_snapshot_name>(),
             r#type: constant_of(snapshot.group().kind()),
             reserved: 0,
             time: snapshot.time(),
             ns: inline::<NAMESPACE_SIZE>(snapshot.group().namespace().as_str()),
             id: inline::<ID_SIZE>(snapshot.group().id()),
-        });
-        Ok(())
+        }))
     })
 }
 

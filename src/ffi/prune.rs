@@ -7,7 +7,7 @@ use super::args::{self, Out, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
 use super::group::store_and_group;
-use super::guard::{element, guard_ok, guard_value};
+use super::guard::{element, guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status, status_of};
 use super::store::pxds_store;
@@ -258,14 +258,13 @@ pub unsafe extern "C" fn pxds_group_prune(
     out: *mut *mut pxds_prune_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group), options) =
             unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
         let pruned = store.tree().prune_group(&group, &options)?;
         let entries = try_collect(pruned.iter().map(|pruned| Entry::new(pruned, options.dry_run)))?;
-        out.hand_out(pxds_prune_list(Shared::new(entries)));
-        Ok(())
+        Ok(out.hand_out(pxds_prune_list(Shared::new(entries))))
     })
 }
 

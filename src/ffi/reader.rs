@@ -7,12 +7,12 @@ use super::args::{self, Out, size_first};
 use super::cache::pxds_cache;
 use super::callback::{on_bad, pxds_bad_chunk_fn};
 use super::error::pxds_error;
-use super::guard::{guard, guard_ok, guard_value};
+use super::guard::{guard, guard_value};
 use super::handle::Shared;
 use super::index::pxds_index;
 use super::key::{opt_key, pxds_key};
 use super::source::pxds_source;
-use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::status::{PXDS_NONE, pxds_status};
 use super::store::pxds_store;
 use crate::error::Result;
 use crate::reader::{Cache, Extent, Reader, ReaderOptions};
@@ -99,13 +99,12 @@ pub unsafe extern "C" fn pxds_reader_new(
     out: *mut *mut pxds_reader,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
         // SAFETY: the same.
         let reader = unsafe { new_reader(&pxds_source::of_chunks(store.chunks()?), index, options)? };
-        out.hand_out(reader);
-        Ok(())
+        Ok(out.hand_out(reader))
     })
 }
 
@@ -123,13 +122,12 @@ pub unsafe extern "C" fn pxds_reader_new_from(
     out: *mut *mut pxds_reader,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, source) = unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?) };
         // SAFETY: the same.
         let reader = unsafe { new_reader(source, index, options)? };
-        out.hand_out(reader);
-        Ok(())
+        Ok(out.hand_out(reader))
     })
 }
 
@@ -212,8 +210,7 @@ pub unsafe extern "C" fn pxds_reader_get_extent(
         let reader = unsafe { args::handle(reader, "reader")? };
         let Some(Extent { length, is_zero }) = reader.0.extent(offset, max_length) else { return Ok(PXDS_NONE) };
         out_length.set(length);
-        out_is_zero.set(is_zero.into());
-        Ok(PXDS_OK)
+        Ok(out_is_zero.set(is_zero.into()))
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::args::{self, Out, size_first};
 use super::callback::{User, on_bad, progress, pxds_bad_chunk_fn, pxds_progress_fn, pxds_write_fn, required, verdict};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Exclusive;
 use super::index::pxds_index;
 use super::key::{opt_key, pxds_key};
@@ -112,12 +112,11 @@ pub unsafe extern "C" fn pxds_restorer_new(
     out: *mut *mut pxds_restorer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
-        out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.chunks()?, options))));
-        Ok(())
+        Ok(out.hand_out(pxds_restorer(Exclusive::new(Restorer::new(store.chunks()?, options)))))
     })
 }
 
@@ -134,13 +133,12 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
     out: *mut *mut pxds_restorer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, source, options) =
             unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, read_options(options)?) };
         let options = RestoreOptions { sync: source.sync_level(), ..options };
-        out.hand_out(pxds_restorer(Exclusive::new(Restorer::from_source(source.share(), options))));
-        Ok(())
+        Ok(out.hand_out(pxds_restorer(Exclusive::new(Restorer::from_source(source.share(), options)))))
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::args::{self, Out, OutStruct};
 use super::buffer::pxds_buffer;
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::index::pxds_index;
 use super::key::{opt_key, pxds_key};
@@ -62,12 +62,11 @@ pub unsafe extern "C" fn pxds_snapshot_get_info(
     entry: *mut pxds_snapshot_entry,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) =
             unsafe { (OutStruct::new(entry, "entry")?, store_and_snapshot(store, snapshot)?) };
-        out.set(snapshot_entry(&store.tree().snapshot_info(&snapshot)?));
-        Ok(())
+        Ok(out.set(snapshot_entry(&store.tree().snapshot_info(&snapshot)?)))
     })
 }
 
@@ -89,13 +88,12 @@ pub unsafe extern "C" fn pxds_snapshot_create(
     out: *mut *mut pxds_lock,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot), owner) = unsafe {
             (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, args::opt_text(owner, "owner")?)
         };
-        out.hand_out(pxds_lock::new(store.tree().create_snapshot(&snapshot, owner)?));
-        Ok(())
+        Ok(out.hand_out(pxds_lock::new(store.tree().create_snapshot(&snapshot, owner)?)))
     })
 }
 
@@ -175,11 +173,10 @@ pub unsafe extern "C" fn pxds_manifest_load(
     out: *mut *mut pxds_manifest,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
-        out.hand_out(pxds_manifest::new(store.tree().load_manifest(&snapshot)?));
-        Ok(())
+        Ok(out.hand_out(pxds_manifest::new(store.tree().load_manifest(&snapshot)?)))
     })
 }
 
@@ -222,12 +219,11 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
         let manifest = store.tree().load_manifest(&snapshot)?;
-        out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default())?);
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::text(manifest.notes().unwrap_or_default())?))
     })
 }
 
@@ -299,7 +295,7 @@ pub unsafe extern "C" fn pxds_snapshot_open(
     out: *mut *mut pxds_snapshot,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot), key) =
             unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?, opt_key(key)) };
@@ -310,8 +306,7 @@ pub unsafe extern "C" fn pxds_snapshot_open(
             salvage: flags & PXDS_OPEN_SALVAGE != 0,
         };
         let open = Shared::new(OpenSnapshot::open_with(store.tree(), &snapshot, options)?);
-        out.hand_out(pxds_snapshot { open, opened: store.opened().clone() });
-        Ok(())
+        Ok(out.hand_out(pxds_snapshot { open, opened: store.opened().clone() }))
     })
 }
 
@@ -335,12 +330,11 @@ pub unsafe extern "C" fn pxds_snapshot_open_index(
     out: *mut *mut pxds_index,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name) =
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
-        out.hand_out(pxds_index::new(snapshot.open.index(name)?.index));
-        Ok(())
+        Ok(out.hand_out(pxds_index::new(snapshot.open.index(name)?.index)))
     })
 }
 
@@ -361,7 +355,7 @@ pub unsafe extern "C" fn pxds_snapshot_open_reader(
     out: *mut *mut pxds_reader,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name, options) = unsafe {
             (
@@ -371,13 +365,12 @@ pub unsafe extern "C" fn pxds_snapshot_open_reader(
                 read_reader_options(options)?,
             )
         };
-        out.hand_out(pxds_reader::new(Reader::of_archive(
+        Ok(out.hand_out(pxds_reader::new(Reader::of_archive(
             snapshot.opened.store()?.chunks(),
             &snapshot.open,
             name,
             options,
-        )?));
-        Ok(())
+        )?)))
     })
 }
 
@@ -434,12 +427,11 @@ pub unsafe extern "C" fn pxds_snapshot_read_blob(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, snapshot, name) =
             unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?, args::text(name, "name")?) };
-        out.hand_out(pxds_buffer::new(snapshot.open.blob(name, max_len)?));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(snapshot.open.blob(name, max_len)?)))
     })
 }
 
@@ -455,11 +447,10 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
     out: *mut *mut pxds_manifest,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, snapshot) = unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?) };
-        out.hand_out(pxds_manifest::new(snapshot.open.finished_manifest()?.clone()));
-        Ok(())
+        Ok(out.hand_out(pxds_manifest::new(snapshot.open.finished_manifest()?.clone())))
     })
 }
 

@@ -7,7 +7,7 @@ use super::args::{self, Out, size_first};
 use super::buffer::pxds_buffer;
 use super::callback::{User, required, verdict};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_ERR_IO, PXDS_NONE, pxds_status};
 use super::store::pxds_store;
@@ -99,11 +99,10 @@ pub unsafe extern "C" fn pxds_source_from_store(
     out: *mut *mut pxds_source,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, store) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?) };
-        out.hand_out(pxds_source::of_chunks(store.chunks()?));
-        Ok(())
+        Ok(out.hand_out(pxds_source::of_chunks(store.chunks()?)))
     })
 }
 
@@ -119,7 +118,7 @@ pub unsafe extern "C" fn pxds_source_new(
     out: *mut *mut pxds_source,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, options) = unsafe { (Out::handle(out, "out")?, args::structure(options, "options")?) };
         args::flags(options.flags, PXDS_SOURCE_ANY_THREAD, "options.flags")?;
@@ -136,8 +135,7 @@ pub unsafe extern "C" fn pxds_source_new(
             0 => source,
             _ => source.for_any_thread(),
         };
-        out.hand_out(pxds_source::new(Arc::new(source), SyncLevel::default()));
-        Ok(())
+        Ok(out.hand_out(pxds_source::new(Arc::new(source), SyncLevel::default())))
     })
 }
 
@@ -166,15 +164,14 @@ pub unsafe extern "C" fn pxds_source_get(
     out: *mut *mut pxds_buffer,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, source, digest) =
             unsafe { (Out::handle(out, "out")?, args::handle(source, "source")?, args::digest(digest, "digest")?) };
         let mut bytes = Vec::new();
         source.source.load(&digest, max_len, &mut bytes)?;
         bytes.shrink_to_fit();
-        out.hand_out(pxds_buffer::new(bytes));
-        Ok(())
+        Ok(out.hand_out(pxds_buffer::new(bytes)))
     })
 }
 

@@ -6,7 +6,7 @@ use std::mem::size_of;
 use super::args::{self, Out, OutStruct, size_first};
 use super::callback::{progress, pxds_progress_fn};
 use super::error::pxds_error;
-use super::guard::{element, guard, guard_ok, guard_value};
+use super::guard::{element, guard, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_RESULT_EXACT, PXDS_RESULT_INCOMPLETE, pxds_status};
 use super::store::pxds_store;
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn pxds_stats_collect(
     out: *mut *mut pxds_stats,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, (options, is_exact)) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, read_options(options)?) };
@@ -252,8 +252,7 @@ pub unsafe extern "C" fn pxds_stats_collect(
         let stats = stats::collect(store.tree(), chunks, &options)?;
         let groups = try_collect(stats.groups.iter().map(|group| c_string(group.group.path())))?;
         let snapshots = try_collect(stats.snapshots.iter().map(|row| c_string(row.info.snapshot.path())))?;
-        out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots })));
-        Ok(())
+        Ok(out.hand_out(pxds_stats(Shared::new(Held { stats, groups, snapshots }))))
     })
 }
 
@@ -268,11 +267,11 @@ pub unsafe extern "C" fn pxds_stats_get_total(
     total: *mut pxds_stats_total,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, stats) = unsafe { (OutStruct::new(total, "total")?, args::handle(stats, "stats")?) };
         let Stats { total, exact, complete, .. } = &stats.0.stats;
-        out.set(pxds_stats_total {
+        Ok(out.set(pxds_stats_total {
             struct_size: size_of::<pxds_stats_total>(),
             flags: if *exact { PXDS_RESULT_EXACT } else { 0 } | if *complete { 0 } else { PXDS_RESULT_INCOMPLETE },
             reserved: 0,
@@ -287,8 +286,7 @@ pub unsafe extern "C" fn pxds_stats_get_total(
             unreferenced_bytes: total.unreferenced.1,
             broken_files: total.broken.0,
             broken_bytes: total.broken.1,
-        });
-        Ok(())
+        }))
     })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::args::{self, Out, size_first};
 use super::callback::{notice, progress, pxds_notice_fn, pxds_progress_fn};
 use super::error::pxds_error;
-use super::guard::{guard_ok, guard_value};
+use super::guard::{guard, guard_ok, guard_value};
 use super::handle::Shared;
 use super::status::pxds_status;
 use crate::base::{ReadOnly, SyncLevel};
@@ -284,12 +284,11 @@ pub unsafe extern "C" fn pxds_store_create(
     out: *mut *mut pxds_store,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        out.hand_out(pxds_store::new(Opened::Store(Store::create(path, &options)?))?);
-        Ok(())
+        Ok(out.hand_out(pxds_store::new(Opened::Store(Store::create(path, &options)?))?))
     })
 }
 
@@ -309,7 +308,7 @@ pub unsafe extern "C" fn pxds_store_open(
     out: *mut *mut pxds_store,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, flags, options) = unsafe {
             let (out, path) = (Out::handle(out, "out")?, args::path(path, "path")?);
@@ -320,8 +319,7 @@ pub unsafe extern "C" fn pxds_store_open(
             Err(error) if is_bare && error.kind() == Kind::NotFound => Opened::Bare(Store::open_tree(path, &options)?),
             store => Opened::Store(store?),
         };
-        out.hand_out(pxds_store::new(opened)?);
-        Ok(())
+        Ok(out.hand_out(pxds_store::new(opened)?))
     })
 }
 
@@ -338,12 +336,11 @@ pub unsafe extern "C" fn pxds_store_open_or_create(
     out: *mut *mut pxds_store,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, path, options) =
             unsafe { (Out::handle(out, "out")?, args::path(path, "path")?, read_options(options, false)?) };
-        out.hand_out(pxds_store::new(Opened::Store(Store::open_or_create(path, &options)?))?);
-        Ok(())
+        Ok(out.hand_out(pxds_store::new(Opened::Store(Store::open_or_create(path, &options)?))?))
     })
 }
 

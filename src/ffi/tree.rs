@@ -6,7 +6,7 @@ use std::mem::size_of;
 use super::args::{self, Out, size_first};
 use super::blob::PXDS_CRYPT_DEFAULT;
 use super::error::pxds_error;
-use super::guard::{element, guard_ok, guard_value};
+use super::guard::{element, guard, guard_value};
 use super::handle::Shared;
 use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, verify_constant};
 use super::name::{constant_of, namespace};
@@ -217,14 +217,13 @@ pub unsafe extern "C" fn pxds_store_namespaces(
     out: *mut *mut pxds_namespace_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
         let listing = store.tree().namespaces(&ns, flags & PXDS_LIST_RECURSIVE != 0)?;
         let names = try_collect(listing.found.iter().map(|ns| c_string(ns.as_str())))?;
-        out.hand_out(pxds_namespace_list { names: Shared::new(names), complete: listing.unseen.is_none() });
-        Ok(())
+        Ok(out.hand_out(pxds_namespace_list { names: Shared::new(names), complete: listing.unseen.is_none() }))
     })
 }
 
@@ -249,14 +248,13 @@ pub unsafe extern "C" fn pxds_store_groups(
     out: *mut *mut pxds_group_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE, "flags")?;
         let listing = groups(store.tree(), &ns, flags)?;
         let groups = try_collect(listing.found.iter().map(GroupNames::new))?;
-        out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() });
-        Ok(())
+        Ok(out.hand_out(pxds_group_list { groups: Shared::new(groups), complete: listing.unseen.is_none() }))
     })
 }
 
@@ -337,13 +335,12 @@ pub unsafe extern "C" fn pxds_store_snapshots(
     out: *mut *mut pxds_snapshot_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, ns) = unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, namespace(ns)?) };
         args::flags(flags, PXDS_LIST_RECURSIVE | PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS, "flags")?;
         let tree = store.tree();
-        out.hand_out(list_snapshots(tree, groups(tree, &ns, flags)?, flags, |group| tree.snapshots_if_any(group))?);
-        Ok(())
+        Ok(out.hand_out(list_snapshots(tree, groups(tree, &ns, flags)?, flags, |group| tree.snapshots_if_any(group))?))
     })
 }
 
@@ -364,18 +361,17 @@ pub unsafe extern "C" fn pxds_group_snapshots(
     out: *mut *mut pxds_snapshot_list,
     err: *mut *mut pxds_error,
 ) -> pxds_status {
-    guard_ok(err, || {
+    guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, store, group) =
             unsafe { (Out::handle(out, "out")?, args::handle(store, "store")?, args::text(group, "group")?) };
         args::flags(flags, PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS, "flags")?;
         let tree = store.tree();
         let group = Listing { found: vec![Group::parse(group)?], unseen: None };
-        out.hand_out(list_snapshots(tree, group, flags, |group| match tree.snapshot_listing(group) {
+        Ok(out.hand_out(list_snapshots(tree, group, flags, |group| match tree.snapshot_listing(group) {
             Err(error) if error.kind() == Kind::NotFound => Ok(Listing { found: Vec::new(), unseen: None }),
             listing => listing,
-        })?);
-        Ok(())
+        })?))
     })
 }
 

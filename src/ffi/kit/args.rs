@@ -261,9 +261,9 @@ impl<T> Out<'_, *mut T> {
         unsafe { Self::with_reset(pointer, name, std::ptr::null_mut()) }
     }
 
-    /// Gives `object` to the caller, who frees it.
-    pub(in crate::ffi) fn hand_out(&self, object: T) {
-        self.set(Box::into_raw(Box::new(object)));
+    /// Gives `object` to the caller, who frees it; that is success.
+    pub(in crate::ffi) fn hand_out(&self, object: T) -> pxds_status {
+        self.set(Box::into_raw(Box::new(object)))
     }
 }
 
@@ -388,14 +388,15 @@ impl<T: SizeFirst> OutStruct<'_, T> {
         if pointer.is_null() { Ok(None) } else { unsafe { Self::new(pointer, "") }.map(Some) }
     }
 
-    /// Writes as much of it as the caller's structure has. The size stays as the caller stated it.
-    pub(in crate::ffi) fn set(&self, value: T) {
+    /// Writes as much of it as the caller's structure has; that is success. The size stays as the caller stated it.
+    pub(in crate::ffi) fn set(&self, value: T) -> pxds_status {
         let len = self.stated.min(size_of::<T>());
         // SAFETY: the caller's structure has at least `len` bytes, more than its size at the start.
         unsafe {
             self.pointer.cast::<u8>().copy_from_nonoverlapping((&raw const value).cast(), len);
             self.pointer.cast::<usize>().write_unaligned(self.stated);
         }
+        PXDS_OK
     }
 }
 

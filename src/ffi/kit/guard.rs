@@ -54,8 +54,7 @@ pub(in crate::ffi) unsafe fn element<L, E: SizeFirst>(
         // SAFETY: the caller's.
         let (out, list) = unsafe { (OutStruct::new(out, name)?, args::handle(list, list_name)?) };
         let Some(element) = read(list)? else { return Ok(PXDS_NONE) };
-        out.set(element);
-        Ok(PXDS_OK)
+        Ok(out.set(element))
     })
 }
 
