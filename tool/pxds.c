@@ -407,6 +407,14 @@ static const struct command commands[] = {
     {"forget", "STORE SNAPSHOT", 2, 2, PBS_BITS, "remove a snapshot",
      "Removes a snapshot, unless it is protected. Its chunks stay for garbage collection.\n",
      cmd_forget},
+    {"namespace", "create|remove STORE NS | list STORE [NS]", 2, 3, PBS_BITS,
+     "make, remove or list namespaces",
+     "create  makes the namespace NS, a/b for example, and those above it. A backup with --ns\n"
+     "        makes its own.\n"
+     "remove  removes the namespace NS, which has to be empty\n"
+     "list    prints the namespaces of STORE, or those below NS. Exit status 4 if something\n"
+     "        could not be seen.\n",
+     cmd_namespace},
     {"prune", "STORE GROUP", 2, 2,
      KEEP_BITS | BIT(OPT_TZ) | BIT(OPT_DRY_RUN) | BIT(OPT_JSON) | PBS_BITS,
      "remove old snapshots of a group",

@@ -307,6 +307,7 @@ int load_and_seal_key(const struct args *args, pxds_key **key, pxds_buffer **sea
 int cmd_manifest(const struct args *args);
 
 /* manage.c */
+int cmd_namespace(const struct args *args);
 int cmd_notes(const struct args *args);
 int cmd_protect(const struct args *args);
 int cmd_unprotect(const struct args *args);

@@ -347,7 +347,7 @@ class CommandLines(StoreCase):
         self.assertEqual(set(commands), {
             "init", "convert", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list",
             "files", "notes", "protect", "unprotect", "forget", "prune", "gc", "stat", "report", "verify",
-            "manifest", "key",
+            "manifest", "key", "namespace",
         })
         texts = [overview]
         for command in commands:

@@ -333,6 +333,32 @@ class Manage(SnapshotCase):
         self.assertFalse(os.path.exists(os.path.join(self.store, "host", "nobody")))
         self.assertEqual(len(self.listed()), 2)
 
+    def test_namespaces(self):
+        def names(*args, code=0):
+            return self.pxds("namespace", "list", self.store, *args, code=code).stdout.decode().split()
+
+        self.assertEqual(names(), [])
+        for _ in range(2):
+            self.assertEqual(self.pxds("namespace", "create", self.store, "a/b/c").stdout, b"")
+        self.pxds("namespace", "create", self.store, "d")
+        self.assertEqual((names(), names("a")), (["a", "a/b", "a/b/c", "d"], ["a/b", "a/b/c"]))
+        self.backup("ct/1", f"a.blob={self.path('file')}", "--ns", "d")
+        for name in ("a", "d"):
+            self.assertIn("has to be empty", self.error("namespace", "remove", self.store, name))
+        for name in ("a/b/c", "a/b", "a"):
+            self.pxds("namespace", "remove", self.store, name)
+        self.assertEqual(names(), ["d"])
+        for command in ("remove", "list"):
+            self.assertIn("there is no namespace", self.error("namespace", command, self.store, "a"))
+        for command in ("create", "remove", "list"):
+            self.error("namespace", command, self.store, "../a")
+        self.error("namespace", "remove", self.store, "")
+        self.error("namespace", "move", self.store, "d", code=2)
+        for command in ("create", "remove"):
+            self.error("namespace", command, self.store, code=2)
+        os.symlink("nowhere", os.path.join(self.store, "ns", "x"))
+        self.assertEqual(names(code=4), ["d"])
+
     def test_notes(self):
         for path in (self.snapshots[0], "host/x"):
             self.assertEqual(self.pxds("notes", self.store, path).stdout, b"")
