@@ -298,8 +298,8 @@
 
 /**
  * Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is
- * saved, then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file
- * system.
+ * saved, then the index. Before an index that re-uses chunks, which another program may not have synced, the whole
+ * file system.
  */
 #define PXDS_SYNC_FILE 2
 
@@ -605,7 +605,7 @@
 /** How a snapshot came out: something was not. */
 #define PXDS_OUTCOME_FAILED 2
 
-/** How a snapshot came out: not looked at, because somebody is making or removing it. */
+/** How a snapshot came out: not looked at, because it is being made or removed. */
 #define PXDS_OUTCOME_BUSY 3
 
 /** How a snapshot came out: not looked at, because it has been removed since it was listed. */
@@ -1077,9 +1077,9 @@ typedef struct {
     /** With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks. */
     const char *lock_dir;
     /**
-     * Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
-     * call that takes one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited
-     * for in any case, for 5 seconds.
+     * Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
+     * one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited for in any case,
+     * for 5 seconds.
      */
     uint64_t lock_wait_ms;
     /**
@@ -1914,7 +1914,7 @@ typedef struct {
     uint64_t unreadable;
 } pxds_stats_described;
 
-/** A set of chunks, each counted once, whoever names it and how often. */
+/** A set of chunks, each counted once, however often it is named. */
 typedef struct {
     /** How many. */
     uint64_t chunks;
@@ -3124,8 +3124,8 @@ uint32_t pxds_store_layout(const pxds_store *store);
 /**
  * Brings the file system of the store to the disk, whatever the sync level.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
- * could not write it tells only once.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: the system tells
+ * only once of data that it could not write.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3519,7 +3519,7 @@ pxds_status pxds_index_check_path(const char *path, pxds_error **err);
  *
  * Errors: PXDS_ERR_ARGUMENT (also for NAME.fidx of a dynamic index or NAME.didx of a fixed one, at which garbage
  * collection would stop, and if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such directory),
- * PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or
+ * PXDS_ERR_EXISTS (the file there is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or
  * incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
  * Threads: exclusive.
  * Since: 0.1
@@ -3542,8 +3542,8 @@ void pxds_index_writer_free(pxds_index_writer *writer);
  * ingest takes a shared lock by itself. See docs/format.md, 5.9.
  *
  * Owns: the caller owns `*out` and lets go with pxds_lock_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO; PXDS_ERR_STATE
- * and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while another lock is in the way; PXDS_ERR_IO;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -3928,7 +3928,7 @@ pxds_status pxds_restorer_new_from(const pxds_source *source,
  * Writes the whole file of `index` to the descriptor `fd`, from where it stands.
  *
  * The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
- * written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
+ * written whole, after a failure too. A pipe or socket without a reader is an error, and raises no SIGPIPE. A regular
  * file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
  * `written` bytes, after a failure too; some bytes behind those may then have been written. A block device that is too
  * small is refused before anything is written.
@@ -4254,8 +4254,9 @@ pxds_status pxds_manifest_find_file(pxds_manifest *manifest,
  * Adds a file behind the others.
  *
  * Errors: PXDS_ERR_ARGUMENT (also if pxds_archive_check() refuses the name), PXDS_ERR_EXISTS (there is one of this
- * name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold). Threads: exclusive. Since:
- * 0.1
+ * name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
+ * Threads: exclusive.
+ * Since: 0.1
  */
 pxds_status pxds_manifest_add_file(pxds_manifest *manifest, const pxds_manifest_file *file, pxds_error **err);
 
@@ -4349,7 +4350,7 @@ pxds_status pxds_manifest_sign(pxds_manifest *manifest, const pxds_key *key, pxd
  * It covers all that was read, whether it is known here or not.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY_MISMATCH (signed with another key), PXDS_ERR_AUTH (the signature is wrong),
- * PXDS_ERR_FORMAT (what is noted is no fingerprint, or a member cannot be signed).
+ * PXDS_ERR_FORMAT (the noted text is no fingerprint, or a member cannot be signed).
  * Threads: exclusive for the manifest, shared for the key.
  * Since: 0.1
  */
@@ -4359,7 +4360,7 @@ pxds_status pxds_manifest_verify(pxds_manifest *manifest, const pxds_key *key, u
  * Compares the fingerprint that a manifest notes, if there is one, with that of the key at hand; `key` may be NULL.
  *
  * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY (it needs one, and `key` is NULL), PXDS_ERR_KEY_MISMATCH, PXDS_ERR_FORMAT
- * (what is noted is no fingerprint).
+ * (the noted text is no fingerprint).
  * Threads: exclusive for the manifest, shared for the key.
  * Since: 0.1
  */
@@ -4636,9 +4637,9 @@ pxds_status pxds_store_get_full_path(const pxds_store *store,
  * A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
  * belong to `owner`, or to a token of that user; NULL takes any.
  *
- * Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
- * (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
- * that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT (also if it has another owner), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS (something
+ * that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
+ * be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4659,17 +4660,19 @@ pxds_status pxds_group_last(const pxds_store *store, const char *group, pxds_buf
 /**
  * Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
  *
- * Owns: the caller owns `*out` and frees it with pxds_buffer_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
- * PXDS_ERR_FORMAT, with the path (the file is no text, or names no owner); PXDS_ERR_LIMIT, PXDS_ERR_IO. Threads:
- * shared. Since: 0.1
+ * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names no
+ * owner); PXDS_ERR_LIMIT, PXDS_ERR_IO.
+ * Threads: shared.
+ * Since: 0.1
  */
 pxds_status pxds_group_get_owner(const pxds_store *store, const char *group, pxds_buffer **out, pxds_error **err);
 
 /**
- * Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
+ * Gives a group to `owner`, `user@realm` or `user@realm!token`. The owner before does not matter.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
- * PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while the group is locked; PXDS_ERR_IO;
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4688,8 +4691,8 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 /**
  * Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds
- * the group; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while the group is
+ * locked; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4867,8 +4870,9 @@ pxds_status pxds_store_get_gc_status(const pxds_store *store, pxds_gc_status *st
  * Errors: PXDS_ERR_ARGUMENT (also a bad UPID, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND (the
  * group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a whole
  * store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
- * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY. Threads:
- * shared. Since: 0.1
+ * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
+ * Threads: shared.
+ * Since: 0.1
  */
 pxds_status pxds_store_verify(const pxds_store *store,
                               const char *path,
@@ -4897,7 +4901,9 @@ pxds_status pxds_store_verify(const pxds_store *store,
  * Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is the name of another store, or of none); PXDS_ERR_BUSY (a
  * maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
  * see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
- * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback). Threads: any. Since: 0.1
+ * PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: any.
+ * Since: 0.1
  */
 pxds_status pxds_pbs_config_read(const char *config,
                                  const char *store,
@@ -5071,10 +5077,10 @@ pxds_status pxds_snapshot_unprotect(const pxds_store *store, const char *snapsho
  * It is checked first that nothing, a mount below it for example, keeps it from being removed. Files that cannot be
  * removed after it has lost its name bring a notice, and garbage collection removes them.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
- * it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
- * `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
- * a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while it is in use,
+ * or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`),
+ * PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that
+ * can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -5153,11 +5159,13 @@ pxds_status pxds_snapshot_set_unprotected(const pxds_store *store,
  * key nothing is vouched for; a manifest of another snapshot brings a notice of the store's. See docs/format.md, 7.3
  * and 8.5.
  *
- * Owns: the caller owns `*out` and frees it with pxds_snapshot_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
- * PXDS_ERR_BUSY, with the path, while it is made or removed; PXDS_ERR_KEY_MISMATCH (the manifest is signed with
- * another key), PXDS_ERR_AUTH (its signature is wrong or missing, or it is the manifest of another snapshot);
- * PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED
- * (by the notice callback). Threads: shared. Since: 0.1
+ * Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+ * PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong or missing,
+ * or it is the manifest of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
+ * PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
+ * Threads: shared.
+ * Since: 0.1
  */
 pxds_status pxds_snapshot_open(const pxds_store *store,
                                const char *snapshot,
@@ -5270,12 +5278,12 @@ void pxds_snapshot_free(pxds_snapshot *snapshot);
  * Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
  *
  * Owns: the caller owns `*out` and frees it with pxds_backup_free().
- * Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
- * (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no
- * time is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the
- * path, while somebody else makes a snapshot of the group, removes the last one, or collects garbage;
- * PXDS_ERR_NOT_FOUND (a store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and
- * PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * Errors: PXDS_ERR_ARGUMENT (also if the group has another owner, or a key is given and not used), PXDS_ERR_KEY (none
+ * is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time is
+ * given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path,
+ * while another backup makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a
+ * store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
+ * a store that can only be read.
  * Threads: shared.
  * Since: 0.1
  */
@@ -5314,7 +5322,9 @@ const char *pxds_backup_previous(const pxds_backup *backup);
  * Errors: PXDS_ERR_ARGUMENT (a bad name, or one of another kind; an index from elsewhere, an empty one, or one with
  * other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
  * otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name); PXDS_ERR_STATE (the
- * index is incomplete or saved, or after a failure), PXDS_ERR_IO. Threads: exclusive. Since: 0.1
+ * index is incomplete or saved, or after a failure), PXDS_ERR_IO.
+ * Threads: exclusive.
+ * Since: 0.1
  */
 pxds_status pxds_backup_add_index(pxds_backup *backup, const char *name, pxds_index_writer *index, pxds_error **err);
 
@@ -5407,7 +5417,7 @@ pxds_status pxds_backup_add_file(pxds_backup *backup,
  * The `progress` of the options is told, and can stop it until the last step gives the snapshot its name.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
- * before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+ * before), PXDS_ERR_EXISTS (a snapshot of this time has been made meanwhile), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
  * Threads: exclusive.
  * Since: 0.1
  */

@@ -91,7 +91,7 @@ pub struct Backup {
     state: State,
     /// The process that made it: a forked child may only drop it.
     process: ProcessMark,
-    // Let go of in this order.
+    // Released in this order.
     work: Option<WorkDir>,
     lock: Option<TreeLock>,
     previous: Option<(Snapshot, TreeLock)>,
@@ -109,10 +109,10 @@ enum State {
 impl Backup {
     /// Starts a snapshot of `group`.
     ///
-    /// Errors: `Argument` for a time before 1970 or after 9999, or an owner that is no name of one, or not the group's;
-    /// `State` if the time is not after that of the last finished snapshot, or that one lies in the future; `Exists` if
-    /// there is another of that time; `Busy`, with the path, if somebody else is writing into the group, removing the
-    /// snapshot before, or collecting garbage; `Io`; that of the callback.
+    /// Errors: `Argument` for a time before 1970 or after 9999, or a bad name of an owner, or one that is not the
+    /// group's; `State` if the time is not after that of the last finished snapshot, or that one lies in the future;
+    /// `Exists` if there is another of that time; `Busy`, with the path, if another process is writing into the group,
+    /// removing the snapshot before, or collecting garbage; `Io`; that of the callback.
     pub fn new(store: &Store, group: &Group, options: BackupOptions) -> Result<Self> {
         let BackupOptions { time, owner, notes, any_chunk_size, crypt_mode, key, progress } = options;
         check_key(crypt_mode, key.is_some())?;
@@ -330,8 +330,8 @@ impl Backup {
 
     /// Completes the snapshot, and lets go of everything.
     ///
-    /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if somebody else has made
-    /// a snapshot of this time; `Io`; that of the callback.
+    /// Errors: `State` without an archive, after a failure, or when it is finished; `Exists` if a snapshot of this time
+    /// has been made meanwhile; `Io`; that of the callback.
     pub fn finish(&mut self) -> Result<()> {
         self.check_open()?;
         if self.manifest.files().is_empty() {
@@ -518,7 +518,7 @@ impl Last {
             let error = match store.tree().load_manifest(&last) {
                 Ok(manifest) if manifest.verify_state().is_some_and(|state| !state.ok) => return Ok(Last::None),
                 Ok(_) => return Ok(Last::Good(last)),
-                // Somebody has removed it meanwhile.
+                // It has been removed meanwhile.
                 Err(error) if error.kind() == Kind::NotFound => continue,
                 Err(error) => error,
             };

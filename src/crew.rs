@@ -4,7 +4,7 @@
 //!
 //! - Each thread takes a job, does it, and takes the next. The caller's thread is one of them, and it alone delivers.
 //! - A thread is started when those that there are have work and there is more. All have ended when [`run`] returns,
-//!   whatever has happened.
+//!   after a failure too.
 //! - The first failure stops all: nothing more is taken, and threads at work learn of it at the next pause. A failure
 //!   to take a job is the end of the jobs instead: those before it are done and delivered first.
 //! - At most `max_jobs` jobs have been taken and not yet delivered, so that slow deliveries bound the memory.
@@ -179,7 +179,7 @@ enum Phase {
 }
 
 struct State<'env, D, J, T> {
-    /// `None` while somebody takes.
+    /// `None` while a thread takes a job.
     take: Option<T>,
     /// Workspaces of threads that have not been started.
     workspaces: IterMut<'env, D>,
@@ -201,7 +201,7 @@ struct State<'env, D, J, T> {
 
 struct Crew<'env, D, J, T, W> {
     state: Mutex<State<'env, D, J, T>>,
-    /// Told of every change of the state that somebody may wait for.
+    /// Told of every change of the state that a thread may wait for.
     changed: Condvar,
     work: W,
     max_jobs: usize,
@@ -657,7 +657,7 @@ mod tests {
         }
     }
 
-    /// Who works, and who waits for input, learns at the next pause that another has failed.
+    /// Threads that work, and threads that wait for input, learn at the next pause that another has failed.
     #[test]
     fn a_failure_reaches_those_who_work_and_those_who_wait() {
         let mut next = 0;
@@ -686,7 +686,7 @@ mod tests {
         assert_eq!(error.message(), "work");
     }
 
-    /// What is done is delivered while the caller's thread waits for input.
+    /// Finished jobs are delivered while the caller's thread waits for input.
     #[test]
     fn waiting_for_input_holds_nothing_up() {
         let delivered = AtomicUsize::new(0);

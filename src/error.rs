@@ -237,8 +237,8 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// `text` with its control characters escaped, as `\x1b`, and whatever else would change how the text around it looks,
-/// as `\u{202e}`: other line ends, and the marks that turn the direction of writing.
+/// `text` with its control characters escaped, as `\x1b`, and other characters that would change how the text around it
+/// looks, as `\u{202e}`: other line ends, and the marks that turn the direction of writing.
 pub(crate) fn harmless(text: String) -> String {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(is_harmful) {
         return text;

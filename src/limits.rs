@@ -18,8 +18,7 @@ pub fn blob_len(len: u64) -> Result<usize> {
 /// Bytes of one encoded blob: the largest payload behind the largest header.
 pub const BLOB_MAX_ENCODED_SIZE: usize = BLOB_MAX_SIZE + 44;
 
-/// Bytes of the encoded form of a chunk of `len` bytes, whoever has encoded it: more than any compression makes of
-/// them.
+/// Bytes of the encoded form of a chunk of `len` bytes, of any program: more than any compression makes of them.
 pub fn max_encoded_len(len: usize) -> usize {
     len.saturating_add(len / 64 + (64 << 10)).min(BLOB_MAX_ENCODED_SIZE)
 }
@@ -49,7 +48,7 @@ pub const INDEX_MAX_FILE_SIZE: u64 = 4096 + 40 * (1 << 28);
 /// take no room in a sparse file, and would take it in memory.
 pub const INDEX_MAX_UNSET: usize = 1 << 18;
 
-/// Bytes of a group's notes, and of its owner file: a text that somebody has typed.
+/// Bytes of a group's notes, and of its owner file: a text that a person has typed.
 pub const NOTES_MAX_SIZE: usize = 1 << 20;
 
 /// Bytes of a key file; those of PBS have a few hundred.

@@ -49,7 +49,7 @@ impl Progress {
         Progress { on_progress, ..Progress::default() }
     }
 
-    /// Whether there is somebody to tell.
+    /// Whether there is a callback.
     pub fn is_watched(&self) -> bool {
         self.on_progress.is_some()
     }

@@ -39,7 +39,7 @@ pub struct StoreOptions {
     pub skip_atime_probe: bool,
     /// Whether other users may reach what lies below a new store's own directory.
     pub shared: bool,
-    /// Change nothing in the store, and refuse whatever would.
+    /// Change nothing in the store, and refuse every change.
     pub read_only: Option<ReadOnly>,
     /// It is no cache of a store in S3, whatever it looks like.
     pub not_s3_cache: bool,
@@ -47,7 +47,7 @@ pub struct StoreOptions {
     pub tree_locks: TreeLocks,
     /// Takes notices.
     pub notice: Option<Notice>,
-    /// Milliseconds that a lock is waited for while somebody else holds it; 0: not at all.
+    /// Milliseconds that a lock is waited for while it is held elsewhere; 0: not at all.
     pub lock_wait_ms: u64,
     /// Told how far the making of a store is, and how long a lock has been waited for:
     /// [`PHASE_CREATE`](crate::base::PHASE_CREATE), [`PHASE_LOCK`](crate::base::PHASE_LOCK).
@@ -110,7 +110,7 @@ impl Store {
             other => return other,
         }
         match Self::create(path, options) {
-            // Somebody else was faster.
+            // Another process was faster.
             Err(error) if error.kind() == Kind::Exists => Self::open(path, options),
             other => other,
         }

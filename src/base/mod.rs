@@ -42,7 +42,7 @@ pub type Notice = Callback<dyn Fn(NoticeLevel, &str, Option<&Path>) -> Result<()
 /// Whether it seems to be the cache of a store in S3, and why; looked for at the first change.
 pub type CacheSign = Box<dyn FnOnce() -> Option<&'static str> + Send>;
 
-/// How long a lock that somebody else holds is waited for.
+/// How long a lock that is held elsewhere is waited for.
 #[derive(Debug, Clone, Default)]
 pub struct LockWait {
     /// Milliseconds; 0: not at all.
@@ -62,7 +62,7 @@ pub struct BaseOptions {
     pub sync: SyncLevel,
     /// The owner of new files and directories, if it is not the process's own.
     pub owner: Option<Owner>,
-    /// Change nothing in the store, and refuse whatever would.
+    /// Change nothing in the store, and refuse every change.
     pub read_only: Option<ReadOnly>,
     /// Looks for signs that it is a cache.
     pub cache_sign: CacheSign,
@@ -133,7 +133,7 @@ impl Base {
         self.0.owner
     }
 
-    /// Takes a lock: `attempt` is made again while somebody else holds it, for as long as locks are waited for.
+    /// Takes a lock: `attempt` is made again while the lock is held elsewhere, for as long as locks are waited for.
     ///
     /// Errors: those of `attempt`, in the end `Busy`; that of the progress callback.
     pub fn wait_for_lock<T>(&self, attempt: impl FnMut() -> Result<T>) -> Result<T> {

@@ -4,7 +4,7 @@
 //!
 //! - Any number of threads and processes may insert, touch and load at once. A chunk is written under a temporary name
 //!   of its own and then renamed, so it is seen whole or not at all.
-//! - Inserting, and whatever else changes a chunk's file, is serialised per digest within one [`Chunks`].
+//! - Inserts, and all other changes of a chunk's file, are serialised per digest within one [`Chunks`].
 //! - A chunk that is re-used is touched. A program that builds an index from chunks holds a [`SharedLock`] from before
 //!   the first insert until the index is in place. Without the lock, a garbage collection of another process may remove
 //!   the chunks.

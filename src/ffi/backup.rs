@@ -111,12 +111,12 @@ unsafe fn read_options(options: *const pxds_backup_options) -> Result<BackupOpti
 /// Starts a snapshot of `group`, `[ns/NAME/...]TYPE/ID`, which is made if it is missing. `options` may be NULL.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_backup_free().
-/// Errors: PXDS_ERR_ARGUMENT (also if the group belongs to somebody else, or a key is given and not used), PXDS_ERR_KEY
-/// (none is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no
-/// time is given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the
-/// path, while somebody else makes a snapshot of the group, removes the last one, or collects garbage;
-/// PXDS_ERR_NOT_FOUND (a store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and
-/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT (also if the group has another owner, or a key is given and not used), PXDS_ERR_KEY (none
+/// is given and one is needed), PXDS_ERR_STATE (the time is not after that of the last finished snapshot, or no time is
+/// given and that one lies in the future), PXDS_ERR_EXISTS (a snapshot has this time); PXDS_ERR_BUSY, with the path,
+/// while another backup makes a snapshot of the group, removes the last one, or collects garbage; PXDS_ERR_NOT_FOUND (a
+/// store without chunks), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by a callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
+/// a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -177,7 +177,9 @@ pub unsafe extern "C" fn pxds_backup_previous(backup: *const pxds_backup) -> *co
 /// Errors: PXDS_ERR_ARGUMENT (a bad name, or one of another kind; an index from elsewhere, an empty one, or one with
 /// other chunks than of 4 MiB without PXDS_BACKUP_ANY_CHUNK_SIZE), PXDS_ERR_CRYPT_MODE (its chunks are encrypted
 /// otherwise than the snapshot is, or with another key), PXDS_ERR_EXISTS (an archive has the name); PXDS_ERR_STATE (the
-/// index is incomplete or saved, or after a failure), PXDS_ERR_IO. Threads: exclusive. Since: 0.1
+/// index is incomplete or saved, or after a failure), PXDS_ERR_IO.
+/// Threads: exclusive.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_backup_add_index(
     backup: *mut pxds_backup,
@@ -358,7 +360,7 @@ unsafe fn add(
 /// The `progress` of the options is told, and can stop it until the last step gives the snapshot its name.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_STATE (no archive, finished, after a failure, or a sync of the store has failed
-/// before), PXDS_ERR_EXISTS (somebody else has made a snapshot of this time), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
+/// before), PXDS_ERR_EXISTS (a snapshot of this time has been made meanwhile), PXDS_ERR_IO, PXDS_ERR_CANCELLED.
 /// Threads: exclusive.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -94,9 +94,9 @@ pub unsafe extern "C" fn pxds_store_get_full_path(
 /// A new group belongs to `owner`, `user@realm` or `user@realm!token`; NULL is `root@pam`. One that is there must
 /// belong to `owner`, or to a token of that user; NULL takes any.
 ///
-/// Errors: PXDS_ERR_ARGUMENT (also if it belongs to somebody else), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS
-/// (something that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store
-/// that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT (also if it has another owner), PXDS_ERR_BUSY, with the path; PXDS_ERR_EXISTS (something
+/// that is no directory is in the way), PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
+/// be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -142,9 +142,11 @@ pub unsafe extern "C" fn pxds_group_last(
 
 /// Gives the owner of a group, as a text. Returns PXDS_NONE if no file names one.
 ///
-/// Owns: the caller owns `*out` and frees it with pxds_buffer_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
-/// PXDS_ERR_FORMAT, with the path (the file is no text, or names no owner); PXDS_ERR_LIMIT, PXDS_ERR_IO. Threads:
-/// shared. Since: 0.1
+/// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_FORMAT, with the path (the file is no text, or names no
+/// owner); PXDS_ERR_LIMIT, PXDS_ERR_IO.
+/// Threads: shared.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_group_get_owner(
     store: *const pxds_store,
@@ -160,10 +162,10 @@ pub unsafe extern "C" fn pxds_group_get_owner(
     })
 }
 
-/// Gives a group to `owner`, `user@realm` or `user@realm!token`, whoever had it before.
+/// Gives a group to `owner`, `user@realm` or `user@realm!token`. The owner before does not matter.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while somebody holds the group;
-/// PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while the group is locked; PXDS_ERR_IO;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -202,8 +204,8 @@ pub unsafe extern "C" fn pxds_group_get_notes(
 
 /// Replaces the notes of a group, at most 1 MiB. NULL and "" remove them.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while somebody holds
-/// the group; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT; PXDS_ERR_BUSY, with the path, while the group is
+/// locked; PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

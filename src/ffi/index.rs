@@ -594,7 +594,7 @@ pub unsafe extern "C" fn pxds_index_check_path(path: *const c_char, err: *mut *m
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for NAME.fidx of a dynamic index or NAME.didx of a fixed one, at which garbage
 /// collection would stop, and if a file that was read for the index is there), PXDS_ERR_NOT_FOUND (no such directory),
-/// PXDS_ERR_EXISTS (what has the name is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or
+/// PXDS_ERR_EXISTS (the file there is no index, or belongs to a snapshot), PXDS_ERR_IO, PXDS_ERR_STATE (spoiled or
 /// incomplete; saved before and no longer holding the store; or a sync of the store has failed before).
 /// Threads: exclusive.
 /// Since: 0.1

@@ -39,8 +39,8 @@ fn read_mode(mode: u32) -> Result<LockMode> {
 /// ingest takes a shared lock by itself. See docs/format.md, 5.9.
 ///
 /// Owns: the caller owns `*out` and lets go with pxds_lock_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while somebody is in the way; PXDS_ERR_IO; PXDS_ERR_STATE
-/// and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_BUSY, with the path, while another lock is in the way; PXDS_ERR_IO;
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

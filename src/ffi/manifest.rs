@@ -323,8 +323,9 @@ pub unsafe extern "C" fn pxds_manifest_find_file(
 /// Adds a file behind the others.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also if pxds_archive_check() refuses the name), PXDS_ERR_EXISTS (there is one of this
-/// name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold). Threads: exclusive. Since:
-/// 0.1
+/// name), PXDS_ERR_STATE (the manifest is signed, and the signature would no longer hold).
+/// Threads: exclusive.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_manifest_add_file(
     manifest: *mut pxds_manifest,
@@ -503,7 +504,7 @@ pub unsafe extern "C" fn pxds_manifest_sign(
 /// It covers all that was read, whether it is known here or not.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY_MISMATCH (signed with another key), PXDS_ERR_AUTH (the signature is wrong),
-/// PXDS_ERR_FORMAT (what is noted is no fingerprint, or a member cannot be signed).
+/// PXDS_ERR_FORMAT (the noted text is no fingerprint, or a member cannot be signed).
 /// Threads: exclusive for the manifest, shared for the key.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -534,7 +535,7 @@ pub(super) fn signature_constant(signature: Option<Signature>) -> u32 {
 /// Compares the fingerprint that a manifest notes, if there is one, with that of the key at hand; `key` may be NULL.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_KEY (it needs one, and `key` is NULL), PXDS_ERR_KEY_MISMATCH, PXDS_ERR_FORMAT
-/// (what is noted is no fingerprint).
+/// (the noted text is no fingerprint).
 /// Threads: exclusive for the manifest, shared for the key.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -41,7 +41,9 @@ pub const PXDS_STORE_NAME_SIZE: usize = 256;
 /// Errors: PXDS_ERR_ARGUMENT (`store_options->store_name` is the name of another store, or of none); PXDS_ERR_BUSY (a
 /// maintenance mode in which the store is not to be used), PXDS_ERR_UNSUPPORTED (a mode or a backend that is not known;
 /// see above); PXDS_ERR_FORMAT (the message names the line), PXDS_ERR_LIMIT (more than 1 MiB), PXDS_ERR_TOO_SMALL,
-/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback). Threads: any. Since: 0.1
+/// PXDS_ERR_NOT_FOUND, PXDS_ERR_IO; PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: any.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_pbs_config_read(
     config: *const c_char,

@@ -145,7 +145,7 @@ pub unsafe extern "C" fn pxds_restorer_new_from(
 /// Writes the whole file of `index` to the descriptor `fd`, from where it stands.
 ///
 /// The descriptor is the caller's and stays open. `written`, which may be NULL, gets the bytes of the chunks that were
-/// written whole, after a failure too. A pipe or socket that nobody reads is an error, and raises no SIGPIPE. A regular
+/// written whole, after a failure too. A pipe or socket without a reader is an error, and raises no SIGPIPE. A regular
 /// file that is not opened for appending is written by position, and its descriptor is moved only at the end, behind
 /// `written` bytes, after a failure too; some bytes behind those may then have been written. A block device that is too
 /// small is refused before anything is written.

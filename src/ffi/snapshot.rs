@@ -140,10 +140,10 @@ pub unsafe extern "C" fn pxds_snapshot_unprotect(
 /// It is checked first that nothing, a mount below it for example, keeps it from being removed. Files that cannot be
 /// removed after it has lost its name bring a notice, and garbage collection removes them.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while somebody uses
-/// it, or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of
-/// `.pxds-tmp`), PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for
-/// a store that can only be read.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND, PXDS_ERR_PROTECTED; PXDS_ERR_BUSY, with the path, while it is in use,
+/// or if something is mounted there; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`),
+/// PXDS_ERR_IO, PXDS_ERR_CANCELLED (by the notice callback); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that
+/// can only be read.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -281,11 +281,13 @@ pub unsafe extern "C" fn pxds_snapshot_set_unprotected(
 /// key nothing is vouched for; a manifest of another snapshot brings a notice of the store's. See docs/format.md, 7.3
 /// and 8.5.
 ///
-/// Owns: the caller owns `*out` and frees it with pxds_snapshot_free(). Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND;
-/// PXDS_ERR_BUSY, with the path, while it is made or removed; PXDS_ERR_KEY_MISMATCH (the manifest is signed with
-/// another key), PXDS_ERR_AUTH (its signature is wrong or missing, or it is the manifest of another snapshot);
-/// PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT, PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED
-/// (by the notice callback). Threads: shared. Since: 0.1
+/// Owns: the caller owns `*out` and frees it with pxds_snapshot_free().
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY, with the path, while it is made or removed;
+/// PXDS_ERR_KEY_MISMATCH (the manifest is signed with another key), PXDS_ERR_AUTH (its signature is wrong or missing,
+/// or it is the manifest of another snapshot); PXDS_ERR_FORMAT, PXDS_ERR_CORRUPT (the manifest), PXDS_ERR_LIMIT,
+/// PXDS_ERR_IO, PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED (by the notice callback).
+/// Threads: shared.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_snapshot_open(
     store: *const pxds_store,

@@ -59,7 +59,7 @@ pub const PXDS_STATS_SIZE_CLASSES: usize = 28;
 
 const _: () = assert!(PXDS_STATS_SIZE_CLASSES == SIZE_CLASSES);
 
-/// A set of chunks, each counted once, whoever names it and how often.
+/// A set of chunks, each counted once, however often it is named.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_stats_sum {

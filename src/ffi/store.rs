@@ -36,8 +36,8 @@ pub const PXDS_SYNC_DEFAULT: u32 = 0;
 /// Sync level: nothing is brought to the disk.
 pub const PXDS_SYNC_NONE: u32 = 1;
 /// Sync level: each chunk, and its name, when it is inserted; the names of an ingest's chunks before its index is
-/// saved, then the index. Before an index that re-uses chunks, which somebody else may not have synced, the whole file
-/// system.
+/// saved, then the index. Before an index that re-uses chunks, which another program may not have synced, the whole
+/// file system.
 pub const PXDS_SYNC_FILE: u32 = 2;
 /// Sync level: the whole file system of the store once before an index is saved, or a snapshot finished; then the
 /// index, or the snapshot's name.
@@ -105,9 +105,9 @@ pub struct pxds_store_options {
     pub store_name: *const c_char,
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
     pub lock_dir: *const c_char,
-    /// Milliseconds that a lock is waited for while somebody else holds it: another process, handle or thread. Every
-    /// call that takes one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited
-    /// for in any case, for 5 seconds.
+    /// Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
+    /// one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited for in any case,
+    /// for 5 seconds.
     pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
     /// seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
@@ -385,8 +385,8 @@ pub unsafe extern "C" fn pxds_store_layout(store: *const pxds_store) -> u32 {
 
 /// Brings the file system of the store to the disk, whatever the sync level.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: what the system
-/// could not write it tells only once.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_IO; PXDS_ERR_STATE once a sync through this handle has failed: the system tells
+/// only once of data that it could not write.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

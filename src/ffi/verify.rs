@@ -44,7 +44,7 @@ pub const PXDS_DAMAGE_REPAIRED: u32 = 4;
 pub const PXDS_OUTCOME_OK: u32 = 1;
 /// How a snapshot came out: something was not.
 pub const PXDS_OUTCOME_FAILED: u32 = 2;
-/// How a snapshot came out: not looked at, because somebody is making or removing it.
+/// How a snapshot came out: not looked at, because it is being made or removed.
 pub const PXDS_OUTCOME_BUSY: u32 = 3;
 /// How a snapshot came out: not looked at, because it has been removed since it was listed.
 pub const PXDS_OUTCOME_GONE: u32 = 4;
@@ -316,8 +316,9 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 /// Errors: PXDS_ERR_ARGUMENT (also a bad UPID, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND (the
 /// group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a whole
 /// store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
-/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY. Threads:
-/// shared. Since: 0.1
+/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
+/// Threads: shared.
+/// Since: 0.1
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pxds_store_verify(
     store: *const pxds_store,

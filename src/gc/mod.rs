@@ -136,9 +136,9 @@ impl GcOptions {
 
 /// Removes the chunks of `store` that no index refers to.
 ///
-/// Errors: `Argument` for options that cannot be; `Busy`, naming `.lock`, while another process or handle writes or
-/// collects; `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for a
-/// file that is no index; `Limit` for directories that are too deep; `Io`; those of the callbacks.
+/// Errors: `Argument` for bad options; `Busy`, naming `.lock`, while another process or handle writes or collects;
+/// `Unsupported` if the file system does not keep access times; `Format` and `Corrupt`, with the path, for a file that
+/// is no index; `Limit` for directories that are too deep; `Io`; those of the callbacks.
 pub fn collect(store: &Store, options: &GcOptions) -> Result<GcStatus> {
     options.check()?;
     let mut progress = Progress::new(options.progress.clone());

@@ -52,16 +52,16 @@ pub(super) struct Strays {
 /// time; then what else was listed before. In the end all is listed once more, and what is new there is visited: no
 /// listing is believed by itself, nor that a file is gone.
 pub(super) fn visit_indexes(store: &Store, visit: &mut Visit<'_>) -> Result<Strays> {
-    let mut walk = Indexes { store, known: BTreeMap::new(), visit };
-    for path in walk.list()?.links {
+    let mut all = Indexes { store, known: BTreeMap::new(), visit };
+    for path in all.list()?.links {
         tell_of_link(store, &path)?;
     }
     for group in store.tree().groups_below(&Namespace::root()).and_then(Listing::whole).map_err(aborted)? {
-        walk.group(&group)?;
+        all.group(&group)?;
     }
-    let mut indexes = walk.rest()?;
-    let temporaries = walk.list()?.temporaries;
-    indexes += walk.rest()?;
+    let mut indexes = all.rest()?;
+    let temporaries = all.list()?.temporaries;
+    indexes += all.rest()?;
     Ok(Strays { indexes, temporaries })
 }
 
@@ -99,7 +99,8 @@ struct Indexes<'a, 'b> {
 impl Indexes<'_, '_> {
     /// Learns what indexes there are, and gives what else there is.
     ///
-    /// Errors: that of whatever cannot be seen, or is no directory in the place of one: it might have an index.
+    /// Errors: that of an entry that cannot be seen, or is no directory and has the place of one: it might have an
+    /// index.
     fn list(&mut self) -> Result<Others> {
         let (mut found, known) = (Others::default(), &mut self.known);
         let walked = self.store.tree().walk(&mut |dir, met| match met {

@@ -175,9 +175,9 @@ impl Image {
     /// Takes from `earlier` the digests of the chunks that are the same range of bytes there and that `changes` does
     /// not touch, if the store has them. Chunks that it does not have are still to be read.
     ///
-    /// Errors: `Argument` if it is no fixed index of the same chunk size, or the changes cannot be, and `Corrupt` if
-    /// its csum is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of
-    /// the store.
+    /// Errors: `Argument` if it is no fixed index of the same chunk size, or for bad changes, and `Corrupt` if its csum
+    /// is wrong, which change nothing; `State` while the size of the image is not known; `Cancelled`; those of the
+    /// store.
     pub fn reuse(&mut self, earlier: &Index, changes: Changes<'_>) -> Result<()> {
         self.run(Image::flush)?;
         let Index::Fixed(fixed) = earlier else {

@@ -1,4 +1,4 @@
-//! The index of what has been ingested.
+//! The index of ingested data.
 
 use std::ffi::CStr;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 pub enum Signature {
     /// The manifest has no signature.
     Missing,
-    /// It is right: whoever has the key has signed the protected part as it is.
+    /// It is right: a holder of the key has signed the protected part as it is.
     Valid,
 }
 
@@ -63,7 +63,7 @@ impl Manifest {
 
     /// Compares the noted fingerprint, if there is one, with that of the key at hand.
     ///
-    /// Errors: `Key` if there is no key; `KeyMismatch` if it is another; `Format` if what is noted is no fingerprint.
+    /// Errors: `Key` if there is no key; `KeyMismatch` if it is another; `Format` if the noted text is no fingerprint.
     pub fn check_fingerprint(&self, key: Option<&CryptKey>) -> Result<()> {
         match (self.noted_fingerprint()?, key) {
             (None, _) => Ok(()),

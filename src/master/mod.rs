@@ -1,4 +1,4 @@
-//! Master keys: a copy of a snapshot's key that whoever holds the master key can recover (docs/format.md, 3.6).
+//! Master keys: a copy of a snapshot's key that a holder of the master key can recover (docs/format.md, 3.6).
 //!
 //! The part that needs RSA is in [`cipher`]. Without the Cargo feature `master-key` it is neither compiled nor linked,
 //! and sealing and recovering are `Unsupported`.

@@ -2,8 +2,8 @@
 //!
 //! # Contract
 //!
-//! - The text is untrusted: its length is bounded, and what is not understood where it matters is an error that names
-//!   the line. Sections and keys that do not matter are passed over.
+//! - The text is untrusted: its length is bounded, and a line that matters and is not understood is an error that names
+//!   it. Sections and keys that do not matter are passed over.
 //! - A store is found by its directory, whatever path leads there, and never by its name.
 //! - A maintenance mode that is not known keeps the store from being used, as the strictest of the known ones does.
 
@@ -30,7 +30,7 @@ const MOUNT_DIR: &str = "/mnt/datastore";
 pub struct PbsStore {
     /// Its name.
     pub name: String,
-    /// It may only be read for the time being; the text says why, as far as somebody has.
+    /// It may only be read for the time being; the text gives the reason, if there is one.
     pub read_only: Option<String>,
     /// It is the local cache of a store in S3.
     pub is_s3: bool,

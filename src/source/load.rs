@@ -50,8 +50,8 @@ impl Loader {
 
     /// The data of `chunk`, in one of the loader's buffers: of its digest, of its length, of the form that is required.
     ///
-    /// Errors: those of [`ChunkSource::load`]; `Limit` if the index makes the chunk longer than a blob can be,
-    /// or shorter than what is there can be; `CryptMode`, `Key`, `Auth`, `Corrupt`, `NoMemory`.
+    /// Errors: those of [`ChunkSource::load`]; `Limit` if the index makes the chunk longer than a blob can be, or
+    /// shorter than the stored data can be; `CryptMode`, `Key`, `Auth`, `Corrupt`, `NoMemory`.
     pub fn load(
         &mut self,
         source: &dyn ChunkSource,

@@ -53,7 +53,7 @@ impl LockFile {
                         .map_err(|source| dir.error("change the owner of", name, &source))?;
                     break (file, None);
                 }
-                // Somebody else was faster.
+                // Another process was faster.
                 Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
                 Err(source) => return Err(dir.error("create", name, &source)),
             }
@@ -127,7 +127,7 @@ pub fn busy(path: &Path) -> Error {
 pub enum Attempt {
     /// It is held.
     Taken(Flock),
-    /// Somebody else holds it.
+    /// It is held elsewhere.
     Held,
     /// There is nothing of that name.
     Missing,

@@ -122,7 +122,7 @@ impl Output {
         self.existing.is_some_and(|stat| stat.kind == FileKind::Other)
     }
 
-    /// Errors: `Argument` if what is there is `input`, of which `why` says what it is.
+    /// Errors: `Argument` if the file that is there is `input`, which `why` describes.
     pub fn check_is_not(&self, input: Option<FileId>, why: &str) -> Result<()> {
         match self.existing {
             Some(stat) if Some(stat.id()) == input => Err(self.refusal(why).with_kind(Kind::Argument)),

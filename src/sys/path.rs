@@ -28,7 +28,7 @@ pub fn resolved(path: &Path) -> Result<PathBuf> {
 }
 
 /// Makes the directory `path` with `mode`, and those above it that are missing with mode 0755, less the umask; false if
-/// somebody has made it meanwhile.
+/// it has been made meanwhile.
 pub fn make_dirs(path: &Path, mode: u32) -> Result<bool> {
     let error = |source: io::Error| Error::io("make directory", path, &source);
     if let Some(parent) = path.parent() {

@@ -51,7 +51,7 @@ impl Dir {
     /// Looks whether the directory `name` can be removed with all that is in it: nothing is mounted on it or below it,
     /// no file is immutable, and every directory may be changed.
     ///
-    /// Errors: `Busy` for a mount, and `Io` for what may not be removed, each with its path.
+    /// Errors: `Busy` for a mount, and `Io` for an entry that may not be removed, each with its path.
     pub fn check_removable(&self, name: &CStr) -> Result<()> {
         self.check_entry(name)?;
         let Some(mut dir) = self.open_child(name)? else { return Ok(()) };
@@ -142,7 +142,7 @@ impl Dir {
     /// Removes what is no directory, until it meets one and gives its name.
     fn remove_files(&self, removed: &mut Removed) -> Result<Option<CString>> {
         let entries = match self.entries() {
-            // Somebody else is removing it too.
+            // Another process is removing it too.
             Err(error) if error.kind() == Kind::NotFound => return Ok(None),
             other => other?,
         };

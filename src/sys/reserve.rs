@@ -78,7 +78,7 @@ pub(super) struct Reserve {
     is_locked: AtomicBool,
 }
 
-// SAFETY: `taken` is used by whoever holds the lock, and a granule by whoever it was given to.
+// SAFETY: `taken` is used under the lock alone, and a granule only by its receiver.
 unsafe impl Sync for Reserve {}
 
 impl Reserve {

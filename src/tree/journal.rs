@@ -26,7 +26,7 @@ impl Tree {
     /// Gives `take` the paths of the indexes that the journal names, which may be gone by now, while it is locked; with
     /// `empty` it is emptied then. One that leads elsewhere brings a notice.
     ///
-    /// Errors: `Busy` if somebody else keeps it locked; `Limit`, `Io`; those of `take` and of the notice.
+    /// Errors: `Busy` if it stays locked elsewhere; `Limit`, `Io`; those of `take` and of the notice.
     pub fn moved_indexes(&self, empty: bool, take: &mut Take<'_>) -> Result<()> {
         let TreeLocks::Files { dir, store } = self.locks() else { return Ok(()) };
         read(self, dir, store, empty, take)

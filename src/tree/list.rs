@@ -49,7 +49,7 @@ impl<T> Listing<T> {
 
     /// All that there is.
     ///
-    /// Errors: that of what could not be seen.
+    /// Errors: that of the entry that could not be seen.
     pub fn whole(self) -> Result<Vec<T>> {
         self.unseen.map_or(Ok(self.found), Err)
     }

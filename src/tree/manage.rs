@@ -113,7 +113,7 @@ impl Tree {
     /// A new group belongs to `owner`, `root@pam` by default. One that is there must belong to the same owner, or to a
     /// token of it.
     ///
-    /// Errors: `Argument` for no owner's name, or if it belongs to somebody else; `Busy`, with the path; `Exists` if
+    /// Errors: `Argument` for a bad name of an owner, or if it has another owner; `Busy`, with the path; `Exists` if
     /// something that is no directory is in the way; `Io`.
     pub fn create_group(&self, group: &Group, owner: Option<&str>) -> Result<NewGroup> {
         owner.map_or(Ok(()), check_owner)?;
@@ -275,7 +275,7 @@ impl Tree {
         self.make_snapshot(snapshot).inspect_err(|_| group.undo())
     }
 
-    /// Whether something has the name of `snapshot`, whatever it is.
+    /// Whether a file of any kind has the name of `snapshot`.
     pub fn is_taken(&self, snapshot: &Snapshot) -> Result<bool> {
         let Some(group) = self.open_group(snapshot.group())? else { return Ok(false) };
         Ok(group.lstat(&c_name(&snapshot.time_name())?)?.is_some())

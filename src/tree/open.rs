@@ -191,7 +191,7 @@ impl OpenSnapshot {
         }
         let data = decode(&mut Codec::with_key(self.options.key.clone()), &self.dir, name, &raw, max_len)?;
         if name == MANIFEST_NAME && !self.options.takes_what_is_there() {
-            // It is not the file that was read when the snapshot was opened, if somebody has replaced it.
+            // The file may have been replaced since the snapshot was opened.
             self.vouch(Some(&Manifest::parse(&data)?))?;
         }
         Ok(data)
@@ -204,7 +204,7 @@ impl OpenSnapshot {
         read_blob_file(&self.dir, name, self.open_file(name)?, BLOB_MAX_ENCODED_SIZE)
     }
 
-    /// Refuses an unencrypted blob that the manifest lists as encrypted: somebody may have slipped it in.
+    /// Refuses an unencrypted blob that the manifest lists as encrypted: it may have been slipped in.
     fn check_encrypted(&self, name: &str, raw: &[u8], listed: Option<&FileInfo>) -> Result<()> {
         let must_be = listed.is_some_and(|file| file.crypt_mode == CryptMode::Encrypt) && name != SEALED_KEY_NAME;
         if must_be && Blob::parse(raw).is_ok_and(|blob| !blob.form().encrypted) {

@@ -41,7 +41,7 @@ pub struct Pruned {
 /// The result of a removal.
 enum Removal {
     Removed,
-    /// Somebody else was faster.
+    /// Another process was faster.
     Gone,
     /// It has changed since the decision.
     Kept(Mark),

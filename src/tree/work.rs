@@ -1,7 +1,8 @@
 //! Work in progress: snapshots in the making, and what is on its way out (docs/format.md, 7.7).
 //!
 //! It lies outside the tree that is listed, in a hidden directory, and comes into the tree, or out of it, by one
-//! rename. Each work directory is locked by whoever has made it, which tells one in use from one that a crash has left.
+//! rename. Each work directory is locked by the process that has made it, which tells one in use from one that a crash
+//! has left.
 
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ impl WorkDir {
     ///
     /// `None` if it is not there.
     ///
-    /// Errors: those of [`Dir::check_removable`]; `Busy` if somebody holds the directory; `Io`.
+    /// Errors: those of [`Dir::check_removable`]; `Busy` if the directory is locked; `Io`.
     pub(super) fn take_out(tree: &Tree, path: &str, name: &str, is_held: bool, sync: bool) -> Result<Option<Self>> {
         let name = c_name(name)?;
         let Some(parent) = tree.base().reopen()?.open_below(path)? else { return Ok(None) };

@@ -126,7 +126,7 @@ pub enum Outcome {
     Unvouched,
     /// It has no manifest, so that there is nothing to compare it with, and it is not being made.
     Unfinished,
-    /// It was not looked at: somebody is making or removing it.
+    /// It was not looked at: it is being made or removed.
     Busy,
     /// It was not looked at: it has been removed since it was listed.
     Gone,

@@ -42,7 +42,7 @@ impl Notes {
 
     /// Takes an outcome, and notes those that wait if there are many, or if the first has waited for long.
     ///
-    /// Errors: what ends a run.
+    /// Errors: those that end a run.
     pub(super) fn add(&mut self, store: &Store, snapshot: &Snapshot, ok: bool) -> Result<()> {
         push(&mut self.waiting, (snapshot.clone(), ok))?;
         let since = *self.since.get_or_insert_with(Instant::now);
@@ -54,7 +54,7 @@ impl Notes {
 
     /// Notes those that wait. Chunks that have been repaired come to the disk before it is said that all is well.
     ///
-    /// Errors: what ends a run; that something else could not be noted is only counted.
+    /// Errors: those that end a run; other failures to note are only counted.
     pub(super) fn write(&mut self, store: &Store) -> Result<()> {
         self.since = None;
         let mut drafts = Vec::new();

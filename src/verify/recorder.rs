@@ -44,7 +44,7 @@ impl Recorder {
 
     /// Records the chunks of a batch; `opens`: encrypted ones were opened.
     ///
-    /// Errors: those of the callbacks; what ends a run.
+    /// Errors: those of the callbacks; those that end a run.
     pub(super) fn record_batch(&mut self, batch: &mut Batch, opens: bool, progress: &mut Progress) -> Result<()> {
         for item in batch.items.drain(..) {
             self.record(item, opens, progress)?;

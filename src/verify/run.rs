@@ -96,9 +96,9 @@ impl Verifier {
 
     /// Verifies what is in `scope`: group by group, of each the newest snapshot first. Damage is no error of this call.
     ///
-    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but what cannot be seen of a
-    /// whole store only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and of the
-    /// notice.
+    /// Errors: `NotFound` if the group or snapshot is not there; `Io` when it is listed, but in a whole store an entry
+    /// that cannot be seen only makes the sums [incomplete](Sums::incomplete); `NoMemory`; those of the callbacks and
+    /// of the notice.
     pub fn run(&mut self, scope: &Scope) -> Result<()> {
         let snapshots = self.list(scope)?;
         let verified = self.verify(&snapshots);

@@ -71,7 +71,7 @@ impl Chunks {
 
     /// Sets the access time of the chunk `digest` to now; the modification time stays.
     ///
-    /// Errors: `NotFound`; `Io`, with EPERM if the file belongs to somebody else.
+    /// Errors: `NotFound`; `Io`, with EPERM if the file belongs to another user.
     pub fn touch(&self, digest: &Digest) -> Result<()> {
         match self.touch_if_present(digest)? {
             Some(_) => Ok(()),
@@ -79,8 +79,8 @@ impl Chunks {
         }
     }
 
-    /// Touches whatever has the name of chunk `digest`, in every layout that is read, without a look at it; false if
-    /// nothing has. It is how garbage collection marks.
+    /// Touches every file with the name of chunk `digest`, in every layout that is read, without a look at it; false if
+    /// there is none. Garbage collection marks by this.
     pub fn mark(&self, digest: &Digest) -> Result<bool> {
         let mut found = false;
         for layout in self.layouts() {

@@ -52,10 +52,10 @@ pub struct Converted {
 impl Chunks {
     /// Brings them into `layout`. They are to be opened as mixed.
     ///
-    /// Whatever ends it leaves a store in which no chunk is lost, and that a second call takes further. Stores that
-    /// were opened before are to be opened again.
+    /// However it ends, no chunk is lost, and a second call goes on from there. Stores that were opened before are to
+    /// be opened again.
     ///
-    /// Errors: `Busy` while anybody holds the store; `Format` for a link, or a file, that has the name of a chunk
+    /// Errors: `Busy` while the store is locked; `Format` for a link, or a file, that has the name of a chunk
     /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
     pub fn convert(&self, layout: Layout, options: &ConvertOptions) -> Result<Converted> {
         let _lock = self.lock_exclusive()?;

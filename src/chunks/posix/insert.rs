@@ -238,8 +238,8 @@ impl Chunks {
     }
 }
 
-/// Whether a file of these bytes counts as a chunk, whatever they are: a shorter one is what a crash has left, and for
-/// [`Chunks::has`] not there.
+/// Whether a file of these bytes, which need not be a blob, counts as a chunk. A crash leaves shorter ones, which
+/// [`Chunks::has`] takes for missing.
 fn is_long_enough(raw: &[u8]) -> bool {
     let header_size = raw.get(..8).and_then(BlobForm::from_magic).map_or(BLOB_HEADER_SIZE, BlobForm::header_size);
     raw.len() >= header_size

@@ -53,7 +53,7 @@ pub struct ExclusiveLock {
 impl Chunks {
     /// Holds the store as a writer.
     ///
-    /// Errors: `Busy`, naming `.lock`, while somebody else holds it exclusively; `State` if the store has got another
+    /// Errors: `Busy`, naming `.lock`, while it is held exclusively elsewhere; `State` if the store has got another
     /// layout since it was opened; those of [`Base::check_writable`](crate::base::Base::check_writable) and
     /// [`Base::wait_for_lock`](crate::base::Base::wait_for_lock); `Io`.
     pub fn lock_shared(&self) -> Result<SharedLock> {
@@ -103,8 +103,7 @@ impl Chunks {
                 None => LockFile::open(base, c".lock", self.base().owner())?,
             };
             let locked = file.try_lock(mode).map_err(|source| Error::io("lock", &base.join(c".lock"), &source));
-            // A file that was removed or replaced meanwhile is let go of; the holders that it had, if any, stay with
-            // it.
+            // A file that was removed or replaced meanwhile is closed; holders that it had, if any, stay with it.
             let current = !holders.shared.is_empty() || file.is_still(base, c".lock")?;
             if current {
                 holders.file = Some(file);

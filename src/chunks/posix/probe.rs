@@ -75,7 +75,7 @@ pub(super) fn zero_chunk(layout: Layout) -> Result<(ChunkName, Vec<u8>)> {
 /// Probes with the file `name`; see [`Chunks::probe_atime`]. With `restore` it gets back the time that it had.
 pub(super) fn probe(dir: &Dir, name: &CStr, restore: bool) -> Result<i64> {
     let mut why = "it is replaced again and again".to_owned();
-    // Somebody may replace it meanwhile, or read it, which moves the access time too.
+    // The file may be replaced meanwhile, or read, which moves the access time too.
     for _ in 0..ATTEMPTS {
         let Some(before) = dir.lstat(name)?.filter(|stat| stat.kind == FileKind::File) else { continue };
         let set = sys::now() - STEP_BACK;

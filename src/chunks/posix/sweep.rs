@@ -45,7 +45,7 @@ pub struct ChunkDir<'a> {
 pub struct Usage {
     /// Its length.
     pub size: u64,
-    /// When somebody last needed it, in seconds since 1970.
+    /// When it was last used, in seconds since 1970.
     pub last_use: i64,
 }
 

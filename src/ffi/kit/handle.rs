@@ -42,7 +42,7 @@ impl<T: Send> Exclusive<T> {
 impl<T> Exclusive<T> {
     /// The right to use the value, until it is dropped.
     ///
-    /// Errors: `Busy` while somebody else has it; `State` after a panic.
+    /// Errors: `Busy` while another call has it; `State` after a panic.
     pub(in crate::ffi) fn enter(&self) -> Result<Entered<'_, T>> {
         if self.busy.swap(true, Ordering::Acquire) {
             return Err(Error::new(Kind::Busy, "the handle is in use by another call"));
