@@ -109,7 +109,7 @@ fn interleave(sha: ShaNi, all: Messages<'_>, out: &mut [Digest]) {
     let mut states = [INITIAL; LANES];
     let mut lanes = all.lanes();
     loop {
-        // Of a message in two lanes, one puts down the state that the other takes up.
+        // For a message in two lanes, one lane stores the state that the other goes on with.
         for (lane, state) in lanes.iter_mut().zip(&states) {
             lane.put_down(state, out);
         }
@@ -234,7 +234,7 @@ impl<'a> Lane<'a> {
         }
         let message = all.messages[self.next];
         let message_end = self.start + all.blocks(message);
-        // Of a message that goes beyond the stretch, the lane behind has done what is beyond.
+        // If a message goes beyond the stretch, the lane behind has hashed the part beyond it.
         let first = message_end.saturating_sub(self.row.end) as usize;
         let last = (message_end - self.row.start) as usize;
         *state = if first == 0 { INITIAL } else { state_of(&out[self.next]) };

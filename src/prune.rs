@@ -17,7 +17,7 @@ pub struct Row {
     pub time: i64,
     /// It has a manifest.
     pub finished: bool,
-    /// It is not to be removed, whatever comes out.
+    /// It is kept, whatever the rules say.
     pub protected: bool,
 }
 

@@ -131,7 +131,7 @@ impl Codec {
 
     /// Compresses `data` into `out` if the result is smaller than `data` and fits; gives its length.
     fn deflate(&mut self, data: &[u8], out: &mut [u8]) -> Result<Option<usize>> {
-        // With less room than the data takes, "does not fit" and "not smaller" are one answer of zstd's.
+        // With less room than the data takes, zstd gives one answer for "does not fit" and "not smaller".
         let room = data.len().saturating_sub(1).min(out.len());
         if room == 0 {
             return Ok(None);

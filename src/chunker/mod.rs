@@ -416,7 +416,7 @@ mod tests {
         }
     }
 
-    /// By what the kernel says of the processor, and not by what the library asks it.
+    /// The kernel's word on the processor, and not that of the library's own check.
     #[test]
     fn the_vector_form_is_chosen_where_the_processor_has_it() {
         let flags = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -10,7 +10,7 @@ use crate::store::Store;
 /// Checks the csum of an index that has been read: it must be that of its header, or that in the manifest of its
 /// snapshot.
 ///
-/// One that has neither has lost or changed entries, and a chunk that only these name would be lost with them.
+/// An index with neither has lost or changed entries, and chunks that only these name would be removed.
 ///
 /// Errors: `Corrupt`, unless the options take any csum, where it is a notice; that of the notice.
 pub(super) fn check(store: &Store, options: &GcOptions, place: &IndexPlace, read: &IndexRead) -> Result<()> {

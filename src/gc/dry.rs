@@ -1,6 +1,6 @@
 //! A collection that changes nothing, and says what one would do.
 //!
-//! Nothing is touched, so what is in use is kept in memory instead: no more than [`MAX_DIGESTS`] at a time. In a store
+//! Nothing is touched, so digests in use are kept in memory instead: no more than [`MAX_DIGESTS`] at a time. In a store
 //! with more the digests are taken in ranges, and the indexes are read once for each.
 
 use std::collections::HashMap;
@@ -169,7 +169,7 @@ fn count_range(
     for id in dirs {
         progress.tick()?;
         if let Some(dir) = list(store, id)? {
-            // Not the directory's: what is in the wrong one counts with its digest too.
+            // The file's digest counts, and not its directory: a file in the wrong one counts too.
             for file in dir.files.iter().filter(|file| referenced.covers(&file.digest)) {
                 count_file(store, &dir, file, limits, referenced, status)?;
                 progress.tick()?;
@@ -216,7 +216,7 @@ mod tests {
     use std::fs;
     use std::sync::Arc;
 
-    /// However few digests there is room for, the result is that of reading everything at once.
+    /// The result does not depend on how many digests fit.
     #[test]
     fn ranges_add_up() {
         let scratch = Scratch::new();

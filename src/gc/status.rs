@@ -45,7 +45,7 @@ pub struct GcStatus {
     pub strange_indexes: u64,
     /// Chunks that an index needs and that are missing.
     pub missing_chunks: u64,
-    /// Of what is pending, files whose access times lie in the future.
+    /// Pending files whose access times lie in the future.
     pub future_files: u64,
     /// Their bytes.
     pub future_bytes: u64,

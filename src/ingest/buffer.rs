@@ -36,6 +36,6 @@ pub(super) fn make_room(buffer: &mut Vec<u8>, needed: usize, wanted: usize) -> R
         *buffer = larger;
         return Ok(());
     }
-    // Perhaps there is room behind what it has.
+    // The allocator may be able to extend the buffer in place.
     reserve(buffer, needed - buffer.len())
 }

@@ -122,7 +122,7 @@ impl<'a> Input<'a> for FdInput<'a, '_> {
         }
         batch.reset(Data::Buffer);
         let (mut start, mut filled) = (0, self.pending.len());
-        // Before anything is read that there may be no room for.
+        // Memory is asked for before anything is read.
         let most_left = if self.is_short { filled } else { self.room() };
         if self.pending.reserve(most_left).is_err() || grow(buffer, filled + READ_STEP).is_err() {
             self.is_short = true;

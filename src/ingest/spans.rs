@@ -122,7 +122,7 @@ pub(super) fn read_spans(
         pause()?;
         let read = fd.read_at(&mut buffer[span.start..][..span.len], span.offset)?;
         if read < span.len {
-            // Another thread may read what comes before, where the end is already.
+            // The file may end in an earlier span, which another thread reads.
             let found = span.offset + read as u64;
             return Err(ends_early(fd.size()?.map_or(found, |end| end.min(found)), size));
         }

@@ -88,9 +88,9 @@ pub struct FileInfo {
     pub filename: String,
     /// How it is protected.
     pub crypt_mode: CryptMode,
-    /// Of an index the bytes that it describes; of a blob those of its file.
+    /// For an index the bytes that it describes; for a blob those of its file.
     pub size: u64,
-    /// Of an index its csum; of a blob the SHA-256 of its file.
+    /// For an index its csum; for a blob the SHA-256 of its file.
     pub csum: Digest,
 }
 

@@ -133,7 +133,7 @@ impl Namespace {
         if text.is_empty() {
             return Ok(Self::root());
         }
-        // Before it is taken apart: hostile ones can be long.
+        // The length is checked before the text is split: hostile ones can be long.
         if text.len() > NAMESPACE_MAX_LEN {
             return Err(refuse("namespace", text, "it has more than 256 bytes"));
         }

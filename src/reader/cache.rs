@@ -356,7 +356,7 @@ mod tests {
         assert!(cache.get_or_load(question(1), || decoded(1)).0.is_ok(), "and it can be tried again");
     }
 
-    /// Another length, form or source is another question.
+    /// Another length, form or source is another request.
     #[test]
     fn different_questions_do_not_share_a_load() {
         let cache = Cache::new(0).unwrap();

@@ -55,7 +55,7 @@ pub(super) struct Batch {
 enum ChunkState {
     /// Its data is in this buffer, and still to be written.
     Data(usize),
-    /// By its digest it is zeros, which are still to be written.
+    /// It is zeros by its digest, and they are still to be written.
     Zeros,
     /// Its data is where it belongs.
     Written,

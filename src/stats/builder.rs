@@ -37,9 +37,9 @@ pub(super) struct StatsBuilder {
     exact: bool,
     groups: Vec<Group>,
     snapshots: Vec<(usize, SnapshotInfo)>,
-    /// One for each snapshot, and one for what is in none.
+    /// One for each snapshot, and one for indexes in no snapshot.
     rows: Vec<Row>,
-    /// One for each group, and one for what is in none.
+    /// One for each group, and one for indexes in no group.
     columns: Vec<Column>,
     /// The row that is being added to.
     row: usize,

@@ -27,7 +27,7 @@ pub enum Destination {
     Name(Output),
 }
 
-/// Where a whole file goes, with links followed, so that a link stays one.
+/// The place of a whole file, with links followed, so that a link stays a link.
 #[derive(Debug)]
 pub struct Output {
     dir: Dir,
@@ -267,7 +267,7 @@ struct Surroundings {
     in_snapshot: bool,
     /// It is a store's, or in one.
     in_store: bool,
-    /// It is in one, and not in what garbage collection looks through: `.chunks`, say.
+    /// It is in a store, and not in the part that garbage collection looks through: in `.chunks`, say.
     is_hidden: bool,
 }
 

@@ -1,6 +1,6 @@
 //! Removing a directory with all that is in it, of whatever depth, and looking first whether that can be done.
 //!
-//! Neither holds more than a few descriptors: what there is to remove may be a foreign tree, or a hostile one.
+//! Both use only a few descriptors: the tree may be foreign, or hostile.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -91,7 +91,7 @@ impl Dir {
     fn traits(&self, name: &CStr) -> Result<Option<Traits>> {
         let Some(stat) = self.lstat(name)? else { return Ok(None) };
         let is_dir = stat.kind == FileKind::Dir;
-        // Of files it does not say that: some file systems take them from several devices.
+        // The device of a file does not tell: some file systems have files from several devices.
         let is_other_device = is_dir && stat.device != self.stat_self()?.device;
         let attributes = attributes(self.raw(), name);
         let has = |bits: libc::c_int| attributes & bits as u64 != 0;

@@ -16,7 +16,7 @@ use crate::simd::registers;
 /// Bytes of the stack that are overwritten; twice what the deepest work on a key takes (RSA; see the test below).
 const STACK_SIZE: usize = 32 << 10;
 
-/// By how much the frames of the work are below those of the overwriting, whose first bytes are not overwritten.
+/// The distance of the work's frames below those of the overwriting, whose first bytes are not overwritten.
 const STEP: usize = 128;
 
 /// Threads at such work, so that all others need not look.

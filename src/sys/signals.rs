@@ -63,7 +63,7 @@ pub(super) fn without_signals<T>(call: impl FnOnce() -> io::Result<T>) -> io::Re
             Some(libc::EFBIG) => libc::SIGXFSZ,
             _ => return,
         };
-        // Where the host holds it back it may have been there before, and it does no harm.
+        // If the host blocks the signal, it may have been pending before, and does no harm.
         if !held.was_blocked(signal) {
             take(signal);
         }

@@ -348,7 +348,7 @@ fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo
     // Any kind of file counts: a snapshot that seems unfinished is pruned, and a link may lead to a manifest that PBS
     // reads.
     let finished = stat(&format!("{time}/{MANIFEST_NAME}"))?.is_some();
-    // One that has just been removed looks as if it were unfinished.
+    // A snapshot that has just been removed looks unfinished.
     let is_there = finished || stat(&time)?.is_some_and(|stat| stat.kind == FileKind::Dir);
     Ok(is_there.then(|| SnapshotInfo { snapshot: snapshot.clone(), protected, finished }))
 }

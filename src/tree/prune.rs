@@ -21,7 +21,8 @@ pub struct PruneOptions {
     pub zone: Zone,
     /// Only say what would be removed.
     pub dry_run: bool,
-    /// Told how many of the snapshots that are to go have been dealt with. Stopped, it has removed some of them whole.
+    /// Told how many of the snapshots that are to go have been dealt with. A call that it stops has removed some of
+    /// them whole.
     pub progress: Option<OnProgress>,
 }
 

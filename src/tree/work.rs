@@ -266,7 +266,7 @@ pub(super) fn is_old_name(name: &str) -> bool {
 pub enum Sweep {
     /// It is removed.
     Remove,
-    /// It is only counted, as far as it does not lie in directories of its own.
+    /// Files are only counted, and only those right in the directory.
     Count,
 }
 

@@ -58,9 +58,9 @@ pub struct VerifyOptions {
     pub threads: usize,
     /// The key for encrypted chunks and blobs, and for the signatures that manifests must have.
     pub key: Option<Arc<CryptKey>>,
-    /// With a key: take a snapshot that is not signed for as good as one that is.
+    /// With a key: accept snapshots that are not signed.
     pub allow_unsigned: bool,
-    /// Where chunks are taken from that are missing or bad.
+    /// The store that missing or bad chunks are taken from.
     pub repair_from: Option<Store>,
     /// The task that the outcome is noted with; by default one that is made up of this process ([`new_upid`]).
     pub upid: Option<String>,

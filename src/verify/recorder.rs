@@ -23,7 +23,7 @@ pub(super) struct Recorder {
     repairs: Option<Repairs>,
 }
 
-/// Another store, and what its chunks are read with.
+/// Another store, and the buffers that its chunks are read with.
 struct Repairs {
     from: Store,
     codec: Codec,

@@ -52,8 +52,8 @@ pub struct Converted {
 impl Chunks {
     /// Brings them into `layout`. They are to be opened as mixed.
     ///
-    /// However it ends, no chunk is lost, and a second call goes on from there. Stores that were opened before are to
-    /// be opened again.
+    /// However it ends, no chunk is lost, and a second call goes on from there. Stores that were opened before must be
+    /// opened again.
     ///
     /// Errors: `Busy` while the store is locked; `Format` for a link, or a file, that has the name of a chunk
     /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
@@ -177,7 +177,7 @@ impl<'a> Conversion<'a> {
         if result.is_err() && !self.old.is_empty() {
             for number in missing {
                 if std::mem::take(&mut self.new[number as usize]) {
-                    // One that stays is empty, and makes the store one of both layouts.
+                    // A directory that stays is empty, and leaves a store of both layouts.
                     let _ = self.dir.remove_dir(self.to.dir_name(number).as_c_str());
                 }
             }

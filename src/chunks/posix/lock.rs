@@ -16,7 +16,7 @@ use crate::sys::{self, LockFile, LockMode, ProcessMark};
 #[derive(Debug, Default)]
 pub(super) struct Locks {
     holders: Mutex<Holders>,
-    /// Where the locks were taken: not in a forked child.
+    /// The process that took the locks: a forked child holds none.
     process: ProcessMark,
 }
 

@@ -22,7 +22,7 @@ pub struct Unsynced {
 }
 
 impl Unsynced {
-    /// Nothing is known of the chunks: others may have written them.
+    /// Chunks of unknown origin: others may have written them.
     pub fn reused() -> Self {
         Unsynced { reused: true, dirs: Vec::new() }
     }
