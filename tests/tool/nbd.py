@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -251,7 +252,9 @@ class Nbd(TestCase):
     def test_holds_the_snapshot(self):
         snapshot = self.backup("vm/100", disk_fidx=random_data(5000))
         store = pxds.open_store(self.store)
-        with self.serve(f"snapshot={snapshot}", "archive=disk.fidx"):
+        with self.serve(f"snapshot={snapshot}", "archive=disk.fidx"), socket.socket(socket.AF_UNIX) as client:
+            client.connect(self.path("socket"))
+            self.assertEqual(client.recv(8), b"NBDMAGIC")  # the pid file is there before the snapshot is held
             with self.assertRaises(binding.Error) as caught:
                 pxds.call("pxds_snapshot_destroy", store, snapshot.encode())
             self.assertEqual(caught.exception.status, BUSY)
