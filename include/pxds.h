@@ -1078,8 +1078,9 @@ typedef struct {
     const char *lock_dir;
     /**
      * Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
-     * one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited for in any case,
-     * for 5 seconds.
+     * one does so, pruning for each snapshot in use. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a
+     * manifest is waited for in any case, for 5 seconds. Callers that hold a lock while they wait for another may wait
+     * for each other: two that hold a store shared, and collect garbage in it, do until this ends.
      */
     uint64_t lock_wait_ms;
     /**
@@ -3114,7 +3115,7 @@ void pxds_store_free(pxds_store *store);
 const char *pxds_store_path(const pxds_store *store);
 
 /**
- * PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4; PXDS_LAYOUT_DEFAULT for NULL.
+ * PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4; PXDS_LAYOUT_DEFAULT for a store without chunks, and for NULL.
  *
  * Threads: shared.
  * Since: 0.1
@@ -3136,7 +3137,7 @@ pxds_status pxds_store_sync(const pxds_store *store, pxds_error **err);
  *
  * `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
  *
- * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+ * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL; PXDS_ERR_NOT_FOUND (a store without chunks).
  * Threads: shared.
  * Since: 0.1
  */
@@ -3344,7 +3345,7 @@ pxds_status pxds_index_get_chunk(const pxds_index *index,
  * many to `*count`. Returns PXDS_NONE if the index has no chunk `first`.
  *
  * `chunks[0].struct_size` is set, to that of PXDS_INDEX_CHUNK_INFO_INIT, and holds for all `capacity` elements. Those
- * behind `*count` are zeros.
+ * behind `*count` are zeros but for their size.
  *
  * Errors: PXDS_ERR_ARGUMENT.
  * Threads: shared.
@@ -5105,8 +5106,8 @@ pxds_status pxds_manifest_load(const pxds_store *store, const char *snapshot, px
  * and write under one lock.
  *
  * Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
- * PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
- * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+ * PXDS_ERR_BUSY, with the path, after 5 seconds at least; PXDS_ERR_STATE (a sync of the store has failed before),
+ * PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared for the store, exclusive for the manifest.
  * Since: 0.1
  */
@@ -5128,7 +5129,7 @@ pxds_status pxds_snapshot_get_notes(const pxds_store *store, const char *snapsho
 /**
  * Replaces the notes of a snapshot. NULL and "" remove them.
  *
- * Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+ * Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds at least; PXDS_ERR_LIMIT;
  * PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
  * Threads: shared.
  * Since: 0.1

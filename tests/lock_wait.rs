@@ -3,6 +3,7 @@
 mod common;
 
 use std::cell::RefCell;
+use std::fs;
 use std::sync::{Arc, Mutex};
 
 use common::{Scratch, failure, reopen};
@@ -12,8 +13,10 @@ use pxds::error::{Error, Kind, Result};
 use pxds::gc::{self, GcOptions};
 use pxds::name::{Group, Snapshot};
 use pxds::progress::{OnProgress, Stage};
+use pxds::prune::Keep;
 use pxds::store::{Store, StoreOptions};
 use pxds::sys::LockMode;
+use pxds::tree::{PruneOptions, TreeLock, TreeLocks};
 
 const GROUP: &str = "host/x";
 const SNAPSHOT: &str = "host/x/2024-01-01T00:00:00Z";
@@ -146,4 +149,73 @@ fn threads_of_one_handle_wait_for_each_other() {
         }
     });
     assert_eq!(*count.lock().unwrap().borrow(), 20);
+}
+
+/// A second handle whose groups are locked by files of their own: such a lock can be held before there is a group.
+fn with_lock_files(scratch: &Scratch, lock_wait_ms: u64, progress: Option<OnProgress>) -> Store {
+    let tree_locks = TreeLocks::Files { dir: scratch.join("locks"), store: "store".to_owned() };
+    let options = StoreOptions { tree_locks, lock_wait_ms, progress, ..StoreOptions::default() };
+    Store::open(&scratch.join("store"), &options).unwrap()
+}
+
+/// The lock of a group that is not there.
+fn lock_of_no_group(scratch: &Scratch) -> TreeLock {
+    let holder = with_lock_files(scratch, 0, None);
+    holder.tree().make_group(&group(), None).unwrap();
+    let lock = holder.tree().lock_group(&group()).unwrap();
+    fs::remove_dir_all(scratch.join("store/host")).unwrap();
+    lock
+}
+
+#[test]
+fn a_group_that_another_process_holds_stays_when_waiting_is_stopped() {
+    let scratch = Scratch::new();
+    scratch.store("store");
+    let _held = lock_of_no_group(&scratch);
+    let stop: OnProgress = Callback(Arc::new(|_| Err(Error::cancelled("test", 1))));
+    let store = with_lock_files(&scratch, 600_000, Some(stop));
+    assert_eq!(failure(store.tree().make_group(&group(), None)).kind(), Kind::Cancelled);
+    assert!(scratch.join("store/host/x").is_dir());
+}
+
+#[test]
+fn a_group_that_another_process_has_made_meanwhile_stays() {
+    let scratch = Scratch::new();
+    scratch.store("store");
+    let held = Mutex::new(Some(lock_of_no_group(&scratch)));
+    let owner = scratch.join("store/host/x/owner");
+    let make_it: OnProgress = Callback(Arc::new({
+        let owner = owner.clone();
+        move |_| {
+            fs::write(&owner, "b@pam\n").unwrap();
+            held.lock().unwrap().take();
+            Ok(())
+        }
+    }));
+    let store = with_lock_files(&scratch, 600_000, Some(make_it));
+    let error = failure(store.tree().make_group(&group(), Some("a@pam")));
+    assert_eq!(error.kind(), Kind::Argument, "{error}");
+    assert_eq!(fs::read_to_string(&owner).unwrap(), "b@pam\n");
+}
+
+#[test]
+fn pruning_ends_when_waiting_is_stopped() {
+    let scratch = Scratch::new();
+    let store = with_snapshot(&scratch);
+    for day in 2..=4 {
+        let name = Snapshot::parse(&format!("host/x/2024-01-0{day}T00:00:00Z")).unwrap();
+        drop(store.tree().create_snapshot(&name, None).unwrap());
+        fs::write(store.path().join(name.path()).join("index.json.blob"), "").unwrap();
+    }
+    let second = Snapshot::parse("host/x/2024-01-02T00:00:00Z").unwrap();
+    let other = reopen(&store);
+    let _held = other.tree().lock_snapshot(&second, LockMode::Shared).unwrap();
+    let waiting = waiting(&store, 600_000, |_| Err(Error::cancelled("test", 1)));
+    let keep = Keep { last: 1, ..Keep::default() };
+    let pruned = waiting.tree().prune_group(&group(), &PruneOptions { keep, ..PruneOptions::default() });
+    assert_eq!(failure(pruned).kind(), Kind::Cancelled);
+    let left = store.tree().snapshots(&group()).unwrap();
+    assert!(left.iter().any(|info| info.snapshot == second));
+    // The newest is kept, and beside the second one of those before and after it.
+    assert_eq!(left.len(), 3, "{left:?}");
 }

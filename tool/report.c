@@ -193,7 +193,7 @@ static void open_tile(struct page *out, const char *name)
     putf(out, "<div><dt>%s</dt><dd>", name);
 }
 
-static void close_tile(struct page *out, const char *format, ...)
+static void LIKE_PRINTF(2, 3) close_tile(struct page *out, const char *format, ...)
 {
     va_list values;
 
@@ -454,7 +454,7 @@ int cmd_report(const struct args *args)
         rc = load_report(store, &report);
     if (rc == 0)
         rc = write_page(&report, args->option[OPT_OUTPUT].text);
-    if (rc == 0 && is_incomplete(&report))
+    if (rc == 0 && (is_incomplete(&report) || report.verify[VERIFY_UNREADABLE] > 0))
         rc = EXIT_INCOMPLETE;
     free_report(&report);
     pxds_stats_free(stats);

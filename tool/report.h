@@ -40,7 +40,7 @@ struct page {
 };
 
 void put(struct page *out, const char *text);
-void putf(struct page *out, const char *format, ...);
+void putf(struct page *out, const char *format, ...) LIKE_PRINTF(2, 3);
 void vputf(struct page *out, const char *format, va_list values);
 
 /* Text of unknown origin, for an element or an attribute: at most `max` characters of it. */

@@ -22,6 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __GNUC__
+#define LIKE_PRINTF(text, values) __attribute__((format(printf, text, values)))
+#else
+#define LIKE_PRINTF(text, values)
+#endif
+
 /* ---- the command line: pxds.c ---- */
 
 enum option_id {
@@ -100,11 +106,11 @@ struct args {
 bool takes_option(const struct args *args, enum option_id option);
 
 /* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
-int usage_error(const struct command *command, const char *format, ...);
+int usage_error(const struct command *command, const char *format, ...) LIKE_PRINTF(2, 3);
 
 /* ---- messages, on stderr: output.c ---- */
 
-void say(const char *format, ...);
+void say(const char *format, ...) LIKE_PRINTF(1, 2);
 
 /* Both say what has failed and give 1. */
 int fail(pxds_error *err); /* frees it; NULL: there was no memory for one */
@@ -136,7 +142,7 @@ bool is_dash(const char *path);
    it are given to the library in any case, since they also stop it. */
 void hide_line_beside(const char *out);
 void clear_line(void);
-void draw_line(const char *format, ...);
+void draw_line(const char *format, ...) LIKE_PRINTF(1, 2);
 
 /* What the progress line of data on its way is drawn from; `user` of both callbacks. */
 struct meter {

@@ -74,7 +74,7 @@ pub struct pxds_chunk_iter(Exclusive<ChunkIter>);
 ///
 /// `*path_len` gets the bytes with the NUL; with PXDS_ERR_TOO_SMALL, how many are needed.
 ///
-/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL.
+/// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_TOO_SMALL; PXDS_ERR_NOT_FOUND (a store without chunks).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

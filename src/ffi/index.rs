@@ -282,7 +282,7 @@ fn chunk_info(chunk: &ChunkInfo) -> pxds_index_chunk_info {
 /// many to `*count`. Returns PXDS_NONE if the index has no chunk `first`.
 ///
 /// `chunks[0].struct_size` is set, to that of PXDS_INDEX_CHUNK_INFO_INIT, and holds for all `capacity` elements. Those
-/// behind `*count` are zeros.
+/// behind `*count` are zeros but for their size.
 ///
 /// Errors: PXDS_ERR_ARGUMENT.
 /// Threads: shared.

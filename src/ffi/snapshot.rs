@@ -187,8 +187,8 @@ pub unsafe extern "C" fn pxds_manifest_load(
 /// and write under one lock.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also for the manifest of another snapshot), PXDS_ERR_NOT_FOUND, PXDS_ERR_LIMIT;
-/// PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_STATE (a sync of the store has failed before), PXDS_ERR_IO;
-/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// PXDS_ERR_BUSY, with the path, after 5 seconds at least; PXDS_ERR_STATE (a sync of the store has failed before),
+/// PXDS_ERR_IO; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared for the store, exclusive for the manifest.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -229,7 +229,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_notes(
 
 /// Replaces the notes of a snapshot. NULL and "" remove them.
 ///
-/// Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds; PXDS_ERR_LIMIT;
+/// Errors: as pxds_manifest_load(); PXDS_ERR_BUSY, with the path, after 5 seconds at least; PXDS_ERR_LIMIT;
 /// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read.
 /// Threads: shared.
 /// Since: 0.1

@@ -106,8 +106,9 @@ pub struct pxds_store_options {
     /// With `store_name`: the directory of the lock files; NULL for /run/proxmox-backup/locks.
     pub lock_dir: *const c_char,
     /// Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
-    /// one does so. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a manifest is waited for in any case,
-    /// for 5 seconds.
+    /// one does so, pruning for each snapshot in use. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a
+    /// manifest is waited for in any case, for 5 seconds. Callers that hold a lock while they wait for another may wait
+    /// for each other: two that hold a store shared, and collect garbage in it, do until this ends.
     pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
     /// seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
@@ -366,7 +367,7 @@ pub unsafe extern "C" fn pxds_store_path(store: *const pxds_store) -> *const c_c
     guard_value(none(), || unsafe { args::opt(store) }.map_or_else(none, |store| store.path.as_ptr()))
 }
 
-/// PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4; PXDS_LAYOUT_DEFAULT for NULL.
+/// PXDS_LAYOUT_HEX2 or PXDS_LAYOUT_HEX4; PXDS_LAYOUT_DEFAULT for a store without chunks, and for NULL.
 ///
 /// Threads: shared.
 /// Since: 0.1

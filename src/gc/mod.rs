@@ -36,8 +36,8 @@
 //! | **dry run** | | | | | | it only reads | it only reads |
 //! | **conversion** | | | | | | | process lock |
 //!
-//! No operation waits for the process lock, so it cannot be part of a deadlock. The mutexes are held for one file at a
-//! time.
+//! Two that hold the process lock shared and wait for it alone wait for each other, until one gives up. The mutexes are
+//! held for one file at a time.
 
 mod csum;
 mod dry;

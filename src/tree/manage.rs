@@ -126,13 +126,16 @@ impl Tree {
                 // Another process has removed it before it was locked.
                 Err(error) if error.kind() == Kind::NotFound => continue,
                 Err(error) => {
-                    // A process that was faster to lock it may not have put anything in yet.
-                    if error.kind() != Kind::Busy {
+                    // The process that holds it, for which a cancelled call has waited, may not have put anything in
+                    // yet.
+                    if ![Kind::Busy, Kind::Cancelled].contains(&error.kind()) {
                         remove_empty(&made);
                     }
                     return Err(error);
                 }
             };
+            // A process that held it before may have made the group its own.
+            let is_new = is_new && self.is_empty(group);
             let new = NewGroup { lock, made, is_new };
             return match self.settle_owner(group, owner) {
                 Ok(()) => Ok(new),
@@ -144,6 +147,11 @@ impl Tree {
         }
         remove_empty(&made);
         Err(Error::at(Kind::Busy, &self.base().path().join(group.path()), "is removed again and again"))
+    }
+
+    fn is_empty(&self, group: &Group) -> bool {
+        let dir = self.open_group(group).ok().flatten();
+        dir.is_some_and(|dir| dir.names().is_ok_and(|mut names| names.next().is_none()))
     }
 
     /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that

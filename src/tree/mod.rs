@@ -19,9 +19,9 @@
 //! | group, exclusive | while a backup runs in it, it is removed, or its owner or notes are changed |
 //! | snapshot, exclusive | while it is made, removed (by pruning too), protected or unprotected |
 //! | snapshot, shared | while it is read, or is what the next backup builds on |
-//! | manifest, exclusive | while it is changed or the snapshot removed; waited for, up to 5 seconds |
+//! | manifest, exclusive | while it is changed or the snapshot removed; waited for, for 5 seconds at least |
 //!
-//! All but the manifest's are taken at once or not at all. [`TreeLocks`] says what they are taken on, and
+//! All are waited for as [`Base::wait_for_lock`] says. [`TreeLocks`] says what they are taken on, and
 //! [`store`](crate::store) in which order.
 
 mod draft;

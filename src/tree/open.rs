@@ -300,7 +300,7 @@ impl Tree {
 
     /// Changes what is noted about a snapshot: the unprotected part of its manifest.
     ///
-    /// Errors: those of [`Tree::load_manifest`] and of `change`; `Busy`, with the path, after 5 seconds of waiting.
+    /// Errors: those of [`Tree::load_manifest`] and of `change`; `Busy`, with the path; see [`Tree::lock_manifest`].
     pub fn update_manifest(&self, snapshot: &Snapshot, change: impl FnOnce(&mut Manifest) -> Result<()>) -> Result<()> {
         let _lock = self.lock_manifest(snapshot)?;
         let mut manifest = self.load_manifest(snapshot)?;

@@ -82,6 +82,7 @@ impl Tree {
                     Ok(Removal::Removed) => entry.removed = true,
                     Ok(Removal::Gone) => {}
                     Ok(Removal::Kept(mark)) => entry.mark = mark,
+                    Err(error) if error.kind() == Kind::Cancelled => return Err(error),
                     Err(error) => {
                         let message = format!("removing {} failed: {}", entry.info.snapshot, error.message());
                         self.base().notice(NoticeLevel::Warning, &message, error.path())?;

@@ -430,6 +430,11 @@ class Report(StoreCase):
             self.assert_has(text, line)
         self.assert_has(text, "not finished")
 
+    def test_a_manifest_that_cannot_be_read(self):
+        snapshot = self.backup("host/x", ("c.blob", b"x"))
+        write(os.path.join(self.store, snapshot, "index.json.blob"), b"")
+        self.assert_has(self.page(code=4), "<li>1 without a manifest that can be read")
+
     def test_how_many_snapshots(self):
         self.assertEqual(self.headings(self.page()), [])
         self.backup("host/x", ("c.blob", b"x"))
