@@ -1085,8 +1085,8 @@ typedef struct {
     uint64_t lock_wait_ms;
     /**
      * Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
-     * seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
-     * called: as `notice`. See PXDS_STORE_PHASE_... May be NULL.
+     * seconds on some file systems. With `lock_wait_ms` it is told too by every call while that waits for a lock, on
+     * its thread, for as long as `notice` may be. See PXDS_STORE_PHASE_... May be NULL.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */

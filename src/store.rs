@@ -49,7 +49,7 @@ pub struct StoreOptions {
     pub notice: Option<Notice>,
     /// Milliseconds that a lock is waited for while it is held elsewhere; 0: not at all.
     pub lock_wait_ms: u64,
-    /// Told how far the making of a store is, and how long a lock has been waited for:
+    /// Told how far the making of a store is, and, if locks are waited for, how long:
     /// [`PHASE_CREATE`](crate::base::PHASE_CREATE), [`PHASE_LOCK`](crate::base::PHASE_LOCK).
     pub progress: Option<OnProgress>,
 }
@@ -201,7 +201,11 @@ fn base_of(dir: Arc<Dir>, owner: Owner, cache_sign: CacheSign, options: &StoreOp
             owner: options.owner.or(owner.for_new_files()),
             read_only: options.read_only,
             cache_sign,
-            lock_wait: LockWait { limit_ms: options.lock_wait_ms, progress: options.progress.clone() },
+            lock_wait: LockWait {
+                limit_ms: options.lock_wait_ms,
+                // Else it is that of making the store, and may be gone by then.
+                progress: options.progress.clone().filter(|_| options.lock_wait_ms > 0),
+            },
             notice: options.notice.clone(),
         },
     )

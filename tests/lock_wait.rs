@@ -219,3 +219,19 @@ fn pruning_ends_when_waiting_is_stopped() {
     // The newest is kept, and beside the second one of those before and after it.
     assert_eq!(left.len(), 3, "{left:?}");
 }
+
+/// The caller's data for the progress of making a store may be gone once that is made.
+#[test]
+fn the_progress_of_making_a_store_is_not_kept_without_a_wait() {
+    let scratch = Scratch::new();
+    for (lock_wait_ms, is_kept) in [(0, false), (1, true)] {
+        let progress: OnProgress = Callback(Arc::new(|_| Ok(())));
+        let watch = Arc::downgrade(&progress.0);
+        let options = StoreOptions { lock_wait_ms, progress: Some(progress), ..StoreOptions::default() };
+        let store = Store::create(&scratch.join(&lock_wait_ms.to_string()), &options).unwrap();
+        drop(options);
+        assert_eq!(watch.upgrade().is_some(), is_kept);
+        drop(store);
+        assert!(watch.upgrade().is_none());
+    }
+}

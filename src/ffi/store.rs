@@ -111,8 +111,8 @@ pub struct pxds_store_options {
     /// for each other: two that hold a store shared, and collect garbage in it, do until this ends.
     pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
-    /// seconds on some file systems; and by every call while it waits for a lock, on its thread. Until when it may be
-    /// called: as `notice`. See PXDS_STORE_PHASE_... May be NULL.
+    /// seconds on some file systems. With `lock_wait_ms` it is told too by every call while that waits for a lock, on
+    /// its thread, for as long as `notice` may be. See PXDS_STORE_PHASE_... May be NULL.
     pub progress: pxds_progress_fn,
     /// Handed to `progress`.
     pub progress_user: *mut c_void,
