@@ -228,7 +228,7 @@ fn the_progress_of_making_a_store_is_not_kept_without_a_wait() {
         let progress: OnProgress = Callback(Arc::new(|_| Ok(())));
         let watch = Arc::downgrade(&progress.0);
         let options = StoreOptions { lock_wait_ms, progress: Some(progress), ..StoreOptions::default() };
-        let store = Store::create(&scratch.join(&lock_wait_ms.to_string()), &options).unwrap();
+        let store = Store::create(&scratch.join(lock_wait_ms.to_string()), &options).unwrap();
         drop(options);
         assert_eq!(watch.upgrade().is_some(), is_kept);
         drop(store);

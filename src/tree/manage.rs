@@ -134,10 +134,14 @@ impl Tree {
                     return Err(error);
                 }
             };
+            let mut new = NewGroup { lock, made, is_new: false };
             // A process that held it before may have made the group its own.
-            let is_new = is_new && self.is_empty(group);
-            let new = NewGroup { lock, made, is_new };
-            return match self.settle_owner(group, owner) {
+            let is_ours = if is_new { self.is_empty(group) } else { Ok(false) };
+            let settled = is_ours.and_then(|is_ours| {
+                new.is_new = is_ours;
+                self.settle_owner(group, owner)
+            });
+            return match settled {
                 Ok(()) => Ok(new),
                 Err(error) => {
                     new.undo();
@@ -149,9 +153,9 @@ impl Tree {
         Err(Error::at(Kind::Busy, &self.base().path().join(group.path()), "is removed again and again"))
     }
 
-    fn is_empty(&self, group: &Group) -> bool {
-        let dir = self.open_group(group).ok().flatten();
-        dir.is_some_and(|dir| dir.names().is_ok_and(|mut names| names.next().is_none()))
+    fn is_empty(&self, group: &Group) -> Result<bool> {
+        let Some(dir) = self.open_group(group)? else { return Ok(false) };
+        Ok(dir.names()?.next().transpose()?.is_none())
     }
 
     /// Makes the directories on the way to a group, and says whether its own was missing. Adds to `made` those that
