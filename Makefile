@@ -53,8 +53,8 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Werror
 COMPILE  := $(CC) $(STD) -Iinclude $(CPPFLAGS) $(CFLAGS)
 
 .DELETE_ON_ERROR:
-.PHONY: all nbd demo test check-faults check-aarch64 soak header lint fuzz bench bench-large bench-peers bench-scaling bench-chart \
-    install install-strip uninstall clean cargo
+.PHONY: all nbd demo test check-faults check-aarch64 soak header lint fuzz \
+    bench bench-large bench-peers bench-scaling bench-chart install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
@@ -148,8 +148,9 @@ lint:
 
 # Each target for FUZZ_SECONDS, from the vectors on; needs the nightly toolchain and cargo-fuzz.
 FUZZ_SECONDS ?= 60
+FUZZ := blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names pbsconfig:names zone:prune
 fuzz:
-	@for target in blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names pbsconfig:names zone:prune; do \
+	@for target in $(FUZZ); do \
 	    mkdir -p fuzz/corpus/$${target%:*}; \
 	    $(CARGO) +nightly fuzz run $${target%:*} fuzz/corpus/$${target%:*} tests/vectors/$${target#*:} -- \
 	        -max_total_time=$(FUZZ_SECONDS) -max_len=65536 || exit 1; \

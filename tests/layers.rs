@@ -220,17 +220,20 @@ fn the_documentation_has_the_same_layers() {
 
 #[test]
 fn lines_fit() {
+    let root = Path::new(ROOT);
+    let dirs = ["src", "tests", "tool", "c-examples", "include", "benches", "fuzz/fuzz_targets", "scripts", "docs"];
+    let below = dirs.iter().flat_map(|dir| {
+        let extensions = ["rs", "c", "h", "cpp", "py", "sh", "md", "txt", "supp"];
+        files_below(&root.join(dir), &extensions).into_iter().map(move |file| root.join(dir).join(file))
+    });
+    let at_the_root = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "Cargo.toml", "cbindgen.toml"];
     let mut wide = Vec::new();
-    for dir in ["src", "tests", "tool", "c-examples", "include", "benches", "fuzz/fuzz_targets", "scripts"] {
-        let dir = Path::new(ROOT).join(dir);
-        for file in files_below(&dir, &["rs", "c", "h", "cpp", "py", "sh"]) {
-            let path = dir.join(file);
-            let text = fs::read_to_string(&path).unwrap();
-            for (line, number) in text.lines().zip(1..) {
-                // A row of a table has no other line to go to.
-                if line.chars().count() > MOST_COLUMNS && !line.starts_with("//! |") {
-                    wide.push(format!("{}:{number}", path.display()));
-                }
+    for path in below.chain(at_the_root.iter().map(|file| root.join(file))) {
+        let text = fs::read_to_string(&path).unwrap();
+        for (line, number) in text.lines().zip(1..) {
+            // A row of a table has no other line to go to.
+            if line.chars().count() > MOST_COLUMNS && !line.starts_with("//! |") && !line.starts_with("|") {
+                wide.push(format!("{}:{number}", path.display()));
             }
         }
     }
