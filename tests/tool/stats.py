@@ -483,7 +483,7 @@ class Report(StoreCase):
                 store, path.encode(), b"verify_state", value, None), 0)
         library.pxds_store_free(store)
         write(os.path.join(self.store, paths[3], "index.json.blob"), b"no blob")
-        text = self.page()
+        text = self.page(code=4)
         self.assert_has(
             text, "<title>1 verified, 2 failed, 1 never verified, 1 manifest not readable</title>")
         self.assert_has(text, "<li>2 failed")
