@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use pxds::blob::{Blob, Codec, Tolerance, update_crc};
-use pxds::crypt::CryptKey;
+use pxds::blob::{Blob, Codec, update_crc};
+use pxds::crypt::{CryptKey, Tolerance};
 
 const MOST: usize = 1 << 20;
 
