@@ -15,9 +15,11 @@ use super::key::{opt_key, pxds_key};
 use super::manifest::crypt_mode;
 use super::status::pxds_status;
 use super::store::pxds_store;
+use super::text::c_string;
 use crate::backup::{Backup, BackupOptions};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::ingest::{ImageOptions, IngestOptions, IngestStats};
+use crate::name::Snapshot;
 use crate::sys::CallerFd;
 
 /// pxds_backup_options.flags: take fixed indexes with other chunks than of 4 MiB. Versions of Proxmox Backup Server
@@ -132,9 +134,7 @@ pub unsafe extern "C" fn pxds_backup_new(
         let (out, (store, group), options) =
             unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?, read_options(options)?) };
         let backup = Backup::new(store.store()?, &group, options)?;
-        let path = |snapshot: &crate::name::Snapshot| {
-            CString::new(snapshot.path()).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
-        };
+        let path = |snapshot: &Snapshot| c_string(snapshot.path());
         let (snapshot, previous) = (path(backup.snapshot())?, backup.previous().map(path).transpose()?);
         Ok(out.hand_out(pxds_backup { backup: Exclusive::new(backup), snapshot, previous }))
     })

@@ -10,7 +10,7 @@ use super::handle::Shared;
 use super::name::archive_constant;
 use super::status::pxds_status;
 use super::store::pxds_store;
-use super::tree::c_string;
+use super::text::c_string;
 use crate::error::try_collect;
 use crate::name::{ArchiveKind, Snapshot};
 use crate::tree::ArchiveFile;

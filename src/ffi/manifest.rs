@@ -14,6 +14,7 @@ use super::handle::Exclusive;
 use super::key::{opt_key, pxds_key};
 use super::name::{backup_type, constant_of};
 use super::status::{PXDS_NONE, PXDS_OK, pxds_status};
+use super::text::c_string;
 use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::json;
@@ -97,9 +98,10 @@ struct Held {
 }
 
 impl pxds_manifest {
-    pub(super) fn new(manifest: Manifest) -> Self {
-        let id = CString::new(manifest.id()).ok();
-        pxds_manifest(Exclusive::new(Held { manifest, id, filenames: BTreeMap::new() }))
+    /// Errors: `NoMemory`.
+    pub(super) fn new(manifest: Manifest) -> Result<Self> {
+        let id = Some(manifest.id()).filter(|id| !id.contains('\0')).map(c_string).transpose()?;
+        Ok(pxds_manifest(Exclusive::new(Held { manifest, id, filenames: BTreeMap::new() })))
     }
 
     /// Does `work` with the manifest of the core.
@@ -119,8 +121,10 @@ impl Held {
         let filename = match self.filenames.entry(i) {
             Entry::Occupied(given) => given.into_mut(),
             Entry::Vacant(free) => {
-                let name = CString::new(file.filename.as_str());
-                free.insert(name.map_err(|_| has_nul(&format!("files[{i}].filename")))?)
+                if file.filename.contains('\0') {
+                    return Err(has_nul(&format!("files[{i}].filename")));
+                }
+                free.insert(c_string(&file.filename)?)
             }
         };
         out.set(pxds_manifest_file {
@@ -179,7 +183,7 @@ pub unsafe extern "C" fn pxds_manifest_new(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, id) = unsafe { (Out::handle(out, "out")?, args::text(id, "id")?) };
-        Ok(out.hand_out(pxds_manifest::new(Manifest::new(backup_type(r#type)?, id, time)?)))
+        Ok(out.hand_out(pxds_manifest::new(Manifest::new(backup_type(r#type)?, id, time)?)?))
     })
 }
 
@@ -202,7 +206,7 @@ pub unsafe extern "C" fn pxds_manifest_parse(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, data) = unsafe { (Out::handle(out, "out")?, args::bytes(data, data_len, "data")?) };
-        Ok(out.hand_out(pxds_manifest::new(Manifest::parse(data)?)))
+        Ok(out.hand_out(pxds_manifest::new(Manifest::parse(data)?)?))
     })
 }
 

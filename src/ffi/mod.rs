@@ -11,7 +11,7 @@
 // The header's opening comment states the rules for every pointer once; `args` checks what can be checked.
 #![allow(clippy::missing_safety_doc)]
 
-use kit::{args, guard, handle};
+use kit::{args, guard, handle, text};
 pub use kit::{callback, error, status};
 
 // In the order of the header.

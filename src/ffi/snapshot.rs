@@ -176,7 +176,7 @@ pub unsafe extern "C" fn pxds_manifest_load(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, snapshot)) = unsafe { (Out::handle(out, "out")?, store_and_snapshot(store, snapshot)?) };
-        Ok(out.hand_out(pxds_manifest::new(store.tree().load_manifest(&snapshot)?)))
+        Ok(out.hand_out(pxds_manifest::new(store.tree().load_manifest(&snapshot)?)?))
     })
 }
 
@@ -452,7 +452,7 @@ pub unsafe extern "C" fn pxds_snapshot_get_manifest(
     guard(err, || {
         // SAFETY: the header's rules for handles and outputs.
         let (out, snapshot) = unsafe { (Out::handle(out, "out")?, args::handle(snapshot, "snapshot")?) };
-        Ok(out.hand_out(pxds_manifest::new(snapshot.open.finished_manifest()?.clone())))
+        Ok(out.hand_out(pxds_manifest::new(snapshot.open.finished_manifest()?.clone())?))
     })
 }
 

@@ -10,7 +10,8 @@ use super::guard::{element, guard, guard_value};
 use super::handle::Shared;
 use super::status::{PXDS_NONE, PXDS_RESULT_EXACT, PXDS_RESULT_INCOMPLETE, pxds_status};
 use super::store::pxds_store;
-use super::tree::{c_string, snapshot_entry};
+use super::text::c_string;
+use super::tree::snapshot_entry;
 use crate::error::{Result, try_collect};
 use crate::stats::{self, Described, SIZE_CLASSES, Stats, StatsOptions, Sum};
 

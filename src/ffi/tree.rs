@@ -12,6 +12,7 @@ use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, verify_constant};
 use super::name::{constant_of, namespace};
 use super::status::pxds_status;
 use super::store::pxds_store;
+use super::text::{c_string, opt_text};
 use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::manifest::Manifest;
@@ -186,15 +187,6 @@ impl GroupNames {
             kind: constant_of(group.kind()),
         })
     }
-}
-
-/// A string for C, or NULL.
-pub(super) fn opt_text(text: &Option<CString>) -> *const c_char {
-    text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr())
-}
-
-pub(super) fn c_string(text: impl Into<Vec<u8>>) -> Result<CString> {
-    CString::new(text).map_err(|_| Error::new(Kind::Internal, "a checked name holds a NUL byte"))
 }
 
 /// Lists the namespaces right below `ns`, by name; with PXDS_LIST_RECURSIVE itself and all below it.

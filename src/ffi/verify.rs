@@ -11,7 +11,7 @@ use super::guard::guard_ok;
 use super::key::{opt_key, pxds_key};
 use super::status::{PXDS_RESULT_INCOMPLETE, pxds_status, status_of};
 use super::store::pxds_store;
-use super::tree::c_string;
+use super::text::c_string;
 use crate::callback::Callback;
 use crate::error::Result;
 use crate::verify::{Damage, Done, OnDamage, OnDone, Outcome, Scope, Sums, Verifier, VerifyOptions};

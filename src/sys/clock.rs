@@ -39,7 +39,7 @@ pub fn wait_for<T>(limit_ms: u64, progress: &mut Progress, mut attempt: impl FnM
         progress.stage.done = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         progress.stage.total = limit_ms;
         progress.tick()?;
-        pause(RETRY_MS.min(u64::try_from((limit - waited).as_millis()).unwrap_or(u64::MAX)));
+        pause(RETRY_MS.min(u64::try_from((limit - waited).as_millis()).unwrap_or(u64::MAX)).max(1));
         waited = began.elapsed();
     }
 }

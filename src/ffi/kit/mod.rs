@@ -3,6 +3,7 @@
 pub(super) mod args;
 pub(super) mod guard;
 pub(super) mod handle;
+pub(super) mod text;
 pub mod status;
 pub mod error;
 pub mod callback;
