@@ -151,13 +151,13 @@ def main():
 def report(store, walk, chunks, references):
     seconds, memory, output = run([TOOL, "gc", store, "--json"])
     status = json.loads(output)
-    print(f"first collection: {seconds:.2f} s, {memory:.0f} MiB, {status['cache-stats']}, "
-          f"{status['removed-chunks']} removed")
+    print(f"first collection: {seconds:.2f} s, {memory:.0f} MiB, {status['cache_hits']} hits, "
+          f"{status['removed_chunks']} removed")
     warm = min(run([walk, chunks])[0] for _ in range(3))
     phases = [phases_of(store) for _ in range(3)]
     mark, sweep = (min(phase[i] for phase in phases) for i in range(2))
-    known = references - status["cache-stats"]["misses"]
-    print(f"mark: {mark:.2f} s, of which {status['cache-stats']['misses']} touches; "
+    known = references - status["cache_misses"]
+    print(f"mark: {mark:.2f} s, of which {status['cache_misses']} touches; "
           f"{references / mark / 1e6:.2f} million references a second, {known} of them known")
     print(f"sweep: {sweep:.2f} s, {sweep / warm:.2f} times a plain walk with stat ({warm:.2f} s)")
     if drop_caches():

@@ -69,7 +69,8 @@
  * manage          pxds_snapshot_{protect,unprotect,get_notes,set_notes,set_unprotected,destroy,lock},
  *                 pxds_group_{create,get_owner,set_owner,get_notes,set_notes,destroy,lock}, pxds_lock_free,
  *                 pxds_namespace_{create,remove}
- * prune           pxds_group_prune, pxds_prune_list_{count,get,free}; the decisions alone: pxds_prune_{mark,mark_name}
+ * prune           pxds_group_prune, pxds_prune_list_{count,get,is_complete,free};
+ *                 the decisions alone: pxds_prune_{mark,mark_name}
  * count           pxds_stats_{collect,get_total,get_shared,free}, pxds_stats_{group_count,get_group},
  *                 pxds_stats_{snapshot_count,get_snapshot}, pxds_dedup_factor
  * verify          pxds_store_verify
@@ -521,6 +522,9 @@
 /** pxds_snapshot_entry.flags: it has a manifest that PXDS_LIST_MANIFESTS asked for and that cannot be read. */
 #define PXDS_SNAPSHOT_UNREADABLE 4
 
+/** pxds_destroy_options.flags: say what would be removed, and remove nothing. */
+#define PXDS_DESTROY_DRY_RUN 1
+
 /** A mark: it is kept. */
 #define PXDS_MARK_KEEP 1
 
@@ -532,6 +536,33 @@
 
 /** A mark: it is to be removed. */
 #define PXDS_MARK_REMOVE 4
+
+/** pxds_prune_entry.kept_by: keep_last keeps it. */
+#define PXDS_KEPT_BY_LAST 1
+
+/** pxds_prune_entry.kept_by: keep_hourly. */
+#define PXDS_KEPT_BY_HOURLY 2
+
+/** pxds_prune_entry.kept_by: keep_daily. */
+#define PXDS_KEPT_BY_DAILY 4
+
+/** pxds_prune_entry.kept_by: keep_weekly. */
+#define PXDS_KEPT_BY_WEEKLY 8
+
+/** pxds_prune_entry.kept_by: keep_monthly. */
+#define PXDS_KEPT_BY_MONTHLY 16
+
+/** pxds_prune_entry.kept_by: keep_yearly. */
+#define PXDS_KEPT_BY_YEARLY 32
+
+/** pxds_prune_entry.kept_by: keep_good. */
+#define PXDS_KEPT_BY_GOOD 64
+
+/** pxds_prune_entry.kept_by: keep_within. */
+#define PXDS_KEPT_BY_WITHIN 128
+
+/** pxds_prune_entry.kept_by: it is the newest, and no rule keeps another. */
+#define PXDS_KEPT_BY_NEWEST 256
 
 /** pxds_prune_options.flags, of pxds_group_prune(): say what would be removed, and remove nothing. */
 #define PXDS_PRUNE_DRY_RUN 1
@@ -573,8 +604,8 @@
 #define PXDS_VERIFY_INDEX_ORDER 2
 
 /**
- * pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days
- * ago.
+ * pxds_verify_options.flags: pass over snapshots that have been found good no more than `skip_days` days ago. One that
+ * has failed since is checked again, unlike with PBS.
  */
 #define PXDS_VERIFY_SKIP_VERIFIED 4
 
@@ -625,6 +656,12 @@
  * its manifest is lost.
  */
 #define PXDS_OUTCOME_UNFINISHED 7
+
+/**
+ * How a snapshot came out: some of it, or its manifest, could not be read (no permission, a fault of the device), and
+ * what could be was well. That proves nothing: it is neither good nor failed, and no outcome is noted.
+ */
+#define PXDS_OUTCOME_UNREADABLE 8
 
 /** Bytes that are always enough for the name of a store with its NUL. */
 #define PXDS_STORE_NAME_SIZE 256
@@ -1387,7 +1424,7 @@ typedef struct {
     pxds_status status;
     /** 0. */
     uint32_t reserved;
-    /** The status that the call would have failed with. */
+    /** Why, in words, as pxds_error_message() has them. */
     const char *message;
 } pxds_bad_chunk;
 
@@ -1489,6 +1526,8 @@ typedef struct {
     uint32_t verify_state;
     /** 0. */
     uint32_t reserved;
+    /** When the last verification began, in seconds since 1970; 0 with PXDS_VERIFIED_NONE. */
+    int64_t verify_time;
 } pxds_manifest_info;
 
 /** A file of a snapshot, as its manifest lists it. */
@@ -1566,6 +1605,8 @@ typedef struct {
     uint32_t verify_state;
     /** PXDS_CRYPT_..., as all files have it; PXDS_CRYPT_DEFAULT if they differ, or if there are none. */
     uint32_t crypt_mode;
+    /** When the last verification began, in seconds since 1970; 0 with PXDS_VERIFIED_NONE. */
+    int64_t verify_time;
 } pxds_snapshot_entry;
 
 /** A file of a snapshot: an archive, or the manifest. */
@@ -1588,7 +1629,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_DESTROY_OPTIONS_INIT. */
     size_t struct_size;
-    /** 0. */
+    /** 0 or PXDS_DESTROY_DRY_RUN. */
     uint32_t flags;
     /** 0. */
     uint32_t reserved;
@@ -1602,7 +1643,7 @@ typedef struct {
 typedef struct {
     /** Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT. */
     size_t struct_size;
-    /** Snapshots that were removed. */
+    /** Snapshots that were removed, or would be. */
     uint64_t removed;
     /** Protected ones, which stay. */
     uint64_t protected_count;
@@ -1614,15 +1655,17 @@ typedef struct {
     int64_t time;
     /** PXDS_SNAPSHOT_... */
     uint32_t flags;
-    /** 0. */
-    uint32_t reserved;
+    /** PXDS_VERIFIED_... */
+    uint32_t verify_state;
 } pxds_prune_row;
 
 /**
- * The rules by which snapshots are kept. If all counts are 0, everything is kept.
+ * The rules by which snapshots are kept. If all are 0, everything is kept.
  *
- * The counts are applied in this order. Each keeps the newest snapshots of so many periods, passing over those in
- * which an earlier one keeps a snapshot already. Snapshots that are protected or not finished use up no count.
+ * Six counts are PBS's, and applied in this order, from keep_last on. Each keeps the newest snapshots of so many
+ * periods, passing over those in which an earlier one keeps a snapshot already. What keep_good and keep_within keep is
+ * kept besides. If that is nothing at all, the newest snapshot stays. Snapshots that are protected or not finished use
+ * up no count.
  */
 typedef struct {
     /** Bytes of this structure; set by PXDS_PRUNE_OPTIONS_INIT. */
@@ -1644,14 +1687,23 @@ typedef struct {
     /** Years. */
     uint64_t keep_yearly;
     /**
+     * The newest snapshots whose last verification went well, whatever keeps them too. pxds_group_prune() reads
+     * manifests until it has found so many.
+     */
+    uint64_t keep_good;
+    /** Those that are younger than so many seconds, at `now`. */
+    uint64_t keep_within;
+    /** In seconds since 1970; 0 is the time of the call. */
+    int64_t now;
+    /**
      * The time zone in which hours, days and so on begin; NULL is UTC. A name of the IANA database that is built in,
      * `Europe/Vienna`; a rule of POSIX, `CET-1CEST,M3.5.0,M10.5.0/3`; or the absolute path of a TZif file, such as
      * `/etc/localtime`. The environment is not looked at.
      */
     const char *zone;
     /**
-     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done. May be NULL. A call that it
-     * stops has removed some of them whole, and gives no list.
+     * Of pxds_group_prune(): is told how many of the snapshots that are to go are done; 0 of 0 while manifests are
+     * read for keep_good. May be NULL. A call that it stops has removed some of them whole, and gives no list.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */
@@ -1680,8 +1732,11 @@ typedef struct {
      * failure, such as PXDS_ERR_BUSY.
      */
     pxds_status status;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * With PXDS_MARK_KEEP: the rules that keep it, PXDS_KEPT_BY_...; 0 if everything is kept, or it was finished
+     * before it was reached. Otherwise 0.
+     */
+    uint32_t kept_by;
 } pxds_prune_entry;
 
 /** How garbage is collected. */
@@ -1767,7 +1822,7 @@ typedef struct {
     const char *snapshot;
     /** The file: an index, a blob, or `index.json.blob`. */
     const char *archive;
-    /** The status that a failed call would have returned. */
+    /** Why, in words, as pxds_error_message() has them. */
     const char *message;
     /** Where the chunk begins in the file that the index describes. */
     uint64_t offset;
@@ -1794,11 +1849,11 @@ typedef struct {
     size_t struct_size;
     /** The snapshot, `[ns/NAME/...]TYPE/ID/TIME`. */
     const char *snapshot;
-    /** Places and files that are damaged. */
+    /** Places and files that are damaged, or cannot be read. */
     uint64_t errors;
     /** Places that were damaged and have been repaired. */
     uint64_t repaired;
-    /** PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED. */
+    /** PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED, UNFINISHED or UNREADABLE. */
     uint32_t outcome;
     /** 0. */
     uint32_t reserved;
@@ -1852,7 +1907,7 @@ typedef struct {
     uint64_t ok;
     /** Snapshots that failed. */
     uint64_t failed;
-    /** Snapshots that were not looked at. */
+    /** Snapshots that were not looked at, or came out as PXDS_OUTCOME_UNREADABLE. */
     uint64_t skipped;
     /** Chunks that were checked, the damaged ones among them. */
     uint64_t chunks;
@@ -4651,8 +4706,9 @@ pxds_status pxds_group_create(const pxds_store *store, const char *group, const 
  * on snapshots take. Returns PXDS_NONE if there is none, or no such group.
  *
  * Owns: the caller owns `*out` and frees it with pxds_buffer_free().
- * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
- * is no directory), PXDS_ERR_CANCELLED (by the notice callback).
+ * Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group,
+ * or something in it with the name of a snapshot, is a link or a special file), PXDS_ERR_CANCELLED (by the notice
+ * callback).
  * Threads: shared.
  * Since: 0.1
  */
@@ -4700,17 +4756,18 @@ pxds_status pxds_group_get_notes(const pxds_store *store, const char *group, pxd
 pxds_status pxds_group_set_notes(const pxds_store *store, const char *group, const char *notes, pxds_error **err);
 
 /**
- * Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no snapshots
- * are removed with the group, except a directory that is marked as protected, which brings a notice.
+ * Removes a group with its snapshots. Protected snapshots stay, and the group with them. What else is in its directory
+ * goes with the group, with a notice of each but owner and notes. A directory that is no snapshot and marked as
+ * protected stays as a protected snapshot does, with a notice too.
  *
- * `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
- * garbage collection.
+ * `options` may be NULL. With PXDS_DESTROY_DRY_RUN nothing is removed, and no lock is taken. `result`, which may be
+ * NULL, says what was done, after a failure too. The chunks stay for garbage collection.
  *
  * Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay;
  * PXDS_ERR_BUSY, with the path of the group, of a snapshot, or of a mount in it, for which is looked before anything
  * is removed; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
  * PXDS_ERR_CANCELLED (by the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
- * be read.
+ * be read, without PXDS_DESTROY_DRY_RUN.
  * Threads: shared.
  * Since: 0.1
  */
@@ -4725,7 +4782,7 @@ pxds_status pxds_group_destroy(const pxds_store *store,
  * to `marks`, in the order of `rows`, which may be any. Of rows of one time the earlier one counts as newer.
  *
  * The rows are those of one group: all that it has. `options` may be NULL, which keeps everything. The result depends
- * on the arguments alone, and no file is read, unless the zone is one.
+ * on the arguments alone, and with keep_within and no `now` on the clock; no file is read, unless the zone is one.
  *
  * Errors: PXDS_ERR_ARGUMENT (also an unknown zone, or a time outside the years 0000 to 9999); of a zone that is a file
  * PXDS_ERR_NOT_FOUND, PXDS_ERR_FORMAT, PXDS_ERR_LIMIT, PXDS_ERR_IO.
@@ -4753,7 +4810,12 @@ const char *pxds_prune_mark_name(uint32_t mark);
  * may be NULL, which keeps everything. With PXDS_PRUNE_DRY_RUN nothing is removed.
  *
  * The list has every snapshot that was there. A snapshot that could not be removed, because it is in use for example,
- * has its error there and brings a notice; it is no failure of this call. The chunks stay for garbage collection.
+ * has its error there and brings a notice; it is no failure of this call. One that may not be looked into stays, with
+ * a notice, and so does something else in its place; the list then says that it is not complete. The chunks stay for
+ * garbage collection.
+ *
+ * As in PBS a snapshot counts whether its verification failed or not. There is a notice, a warning, before the last
+ * one goes that is not known to be bad: if all that stay have failed their verification, or have no readable manifest.
  *
  * The group is not locked: a backup may be running in it. Each snapshot that is to be removed is locked, and looked at
  * again. Directories that crashes of older versions have left in the group are removed too, unless they are locked.
@@ -4778,6 +4840,15 @@ pxds_status pxds_group_prune(const pxds_store *store,
  * Since: 0.1
  */
 size_t pxds_prune_list_count(const pxds_prune_list *list);
+
+/**
+ * 1 if the list has every snapshot there is; 0 if something could not be seen, of which there was a notice, and for
+ * NULL.
+ *
+ * Threads: shared.
+ * Since: 0.1
+ */
+int32_t pxds_prune_list_is_complete(const pxds_prune_list *list);
 
 /**
  * Writes snapshot `i`, from 0, to `*entry`. Returns PXDS_NONE if the list has no such one.
@@ -4858,7 +4929,8 @@ pxds_status pxds_store_get_gc_status(const pxds_store *store, pxds_gc_status *st
  * and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
  * many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. Damage
  * is no failure of this call: `result->failed` counts it, and is written however the call ends; `unvouched` and
- * `unfinished` count other snapshots that were not found good. See docs/format.md, 10.
+ * `unfinished` count other snapshots that were not found good. What cannot be read is no damage: its snapshot comes
+ * out as PXDS_OUTCOME_UNREADABLE, and the result is PXDS_RESULT_INCOMPLETE. See docs/format.md, 10.
  *
  * Each snapshot is locked against removal while it is checked; in a whole store the groups `host/benchmark` are left
  * out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
@@ -5461,14 +5533,14 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_COPY_OPTIONS_INIT { sizeof(pxds_copy_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_RESTORER_OPTIONS_INIT { sizeof(pxds_restorer_options), 0, 0, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_READER_OPTIONS_INIT { sizeof(pxds_reader_options), 0, 0, 0, NULL, NULL, NULL, NULL }
-#define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0 }
+#define PXDS_MANIFEST_INFO_INIT { sizeof(pxds_manifest_info), 0, 0, 0, 0, NULL, 0, 0, 0 }
 #define PXDS_MANIFEST_FILE_INIT { sizeof(pxds_manifest_file), NULL, 0, 0, 0, { 0 } }
 #define PXDS_GROUP_ENTRY_INIT { sizeof(pxds_group_entry), NULL, NULL, NULL, 0, 0 }
-#define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0, NULL, NULL, 0, 0, 0, 0 }
+#define PXDS_SNAPSHOT_ENTRY_INIT { sizeof(pxds_snapshot_entry), NULL, NULL, NULL, 0, 0, 0, NULL, NULL, 0, 0, 0, 0, 0 }
 #define PXDS_FILE_ENTRY_INIT { sizeof(pxds_file_entry), NULL, 0, 0, 0, 0 }
 #define PXDS_DESTROY_OPTIONS_INIT { sizeof(pxds_destroy_options), 0, 0, NULL, NULL }
 #define PXDS_DESTROY_RESULT_INIT { sizeof(pxds_destroy_result), 0, 0 }
-#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
+#define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
 #define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0, NULL, NULL }
 #define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }

@@ -452,7 +452,7 @@ impl Backup {
     fn count(&mut self, stats: IngestStats) {
         self.stats.count += stats.chunks;
         self.stats.size += stats.size;
-        self.stats.compressed_size += stats.compressed_size;
+        self.stats.compressed_size += stats.compressed_bytes;
         self.stats.duplicates += stats.duplicates();
     }
 

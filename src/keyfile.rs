@@ -291,7 +291,7 @@ impl Derivation {
     /// The key that a password gives; `None` if none is needed.
     fn derive(&self, password: &[u8]) -> Result<Option<Secret>> {
         if *self != Derivation::None && password.len() < PASSWORD_MIN_LEN {
-            let message = format!("the password is too short: it must have {PASSWORD_MIN_LEN} bytes");
+            let message = format!("the password is too short: it must have at least {PASSWORD_MIN_LEN} bytes");
             return Err(Error::new(Kind::Password, message));
         }
         let mut derived = Secret::default();

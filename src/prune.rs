@@ -1,4 +1,5 @@
-//! Which snapshots of a group are kept (docs/format.md, 12): PBS's decisions, as a function of times and counts.
+//! Which snapshots of a group are kept (docs/format.md, 12): PBS's decisions, as a function of times and counts, and
+//! beside them what else may keep a snapshot.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +20,11 @@ pub struct Row {
     pub finished: bool,
     /// It is kept, whatever the rules say.
     pub protected: bool,
+    /// All was well when it was verified the last time.
+    pub verified: bool,
 }
 
-/// The decision.
+/// The outcome for a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
     /// It is kept.
@@ -46,7 +49,71 @@ impl Mark {
     }
 }
 
-/// How many snapshots are kept by each rule. A rule of 0 keeps none.
+/// A rule by which a snapshot is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// It is one of the newest.
+    Last,
+    /// It is the newest of its hour.
+    Hourly,
+    /// It is the newest of its day.
+    Daily,
+    /// It is the newest of its week.
+    Weekly,
+    /// It is the newest of its month.
+    Monthly,
+    /// It is the newest of its year.
+    Yearly,
+    /// It is one of the newest that verified.
+    Good,
+    /// It is young.
+    Within,
+    /// It is the newest, and no other is kept.
+    Newest,
+}
+
+impl Rule {
+    /// Every one.
+    pub const ALL: [Rule; 9] = [
+        Rule::Last,
+        Rule::Hourly,
+        Rule::Daily,
+        Rule::Weekly,
+        Rule::Monthly,
+        Rule::Yearly,
+        Rule::Good,
+        Rule::Within,
+        Rule::Newest,
+    ];
+}
+
+/// The rules that keep a snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules(u16);
+
+impl Rules {
+    /// These, and `rule`.
+    #[must_use]
+    pub fn with(self, rule: Rule) -> Self {
+        Rules(self.0 | 1 << rule as u16)
+    }
+
+    /// Whether `rule` is one of them.
+    pub fn has(self, rule: Rule) -> bool {
+        self.0 & 1 << rule as u16 != 0
+    }
+}
+
+/// The decision about a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// The outcome.
+    pub mark: Mark,
+    /// Of one that is kept: why. None if no rule is set.
+    pub rules: Rules,
+}
+
+/// What is kept. A count of 0 keeps none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
     /// The newest ones.
@@ -61,6 +128,10 @@ pub struct Keep {
     pub monthly: u64,
     /// The newest of each year.
     pub yearly: u64,
+    /// The newest that verified.
+    pub good: u64,
+    /// All that were made after this time, in seconds since 1970.
+    pub after: Option<i64>,
 }
 
 impl Keep {
@@ -69,15 +140,15 @@ impl Keep {
         *self != Keep::default()
     }
 
-    /// The counts in the order in which they are applied.
-    fn by_period(&self) -> [(Period, u64); 6] {
+    /// PBS's counts in the order in which they are applied.
+    fn by_period(&self) -> [(Rule, Period, u64); 6] {
         [
-            (Period::Second, self.last),
-            (Period::Hour, self.hourly),
-            (Period::Day, self.daily),
-            (Period::Week, self.weekly),
-            (Period::Month, self.monthly),
-            (Period::Year, self.yearly),
+            (Rule::Last, Period::Second, self.last),
+            (Rule::Hourly, Period::Hour, self.hourly),
+            (Rule::Daily, Period::Day, self.daily),
+            (Rule::Weekly, Period::Week, self.weekly),
+            (Rule::Monthly, Period::Month, self.monthly),
+            (Rule::Yearly, Period::Year, self.yearly),
         ]
     }
 }
@@ -118,40 +189,55 @@ struct Candidate {
     row: Row,
     local: i64,
     mark: Option<Mark>,
+    rules: Rules,
 }
 
-/// The mark of each row, in the rows' own order. If `keep` says nothing, no row is marked to be removed.
+impl Candidate {
+    fn keep(&mut self, rule: Rule) {
+        self.mark = Some(Mark::Keep);
+        self.rules = self.rules.with(rule);
+    }
+
+    /// Whether rules apply to it.
+    fn is_eligible(&self) -> bool {
+        self.row.finished && !self.row.protected
+    }
+}
+
+/// The decision about each row, in the rows' own order. If `keep` says nothing, no row is marked to be removed.
 ///
 /// Rows of the same time count as newer the earlier they come.
 ///
 /// Errors: `Argument` for a time outside the years 0000 to 9999, with the number of its row.
-pub fn marks(rows: &[Row], keep: &Keep, zone: &Zone) -> Result<Vec<Mark>> {
+pub fn decide(rows: &[Row], keep: &Keep, zone: &Zone) -> Result<Vec<Decision>> {
     let mut candidates = Vec::new();
     reserve(&mut candidates, rows.len())?;
     for (number, &row) in rows.iter().enumerate() {
         let local = format_time(row.time).and_then(|_| zone.local(row.time));
         let local = local.map_err(|error| error.context(format_args!("row {number}")))?;
-        candidates.push(Candidate { number, row, local, mark: None });
+        candidates.push(Candidate { number, row, local, mark: None, rules: Rules::default() });
     }
     // Rows of the same time stay in order.
     candidates.sort_unstable_by_key(|candidate| (std::cmp::Reverse(candidate.row.time), candidate.number));
 
     mark_unfinished(&mut candidates);
-    for (period, count) in keep.by_period().into_iter().filter(|(_, count)| *count > 0) {
-        mark_period(&mut candidates, period, count)?;
+    for (rule, period, count) in keep.by_period().into_iter().filter(|(_, _, count)| *count > 0) {
+        mark_period(&mut candidates, rule, period, count)?;
     }
+    keep_beside_counts(&mut candidates, keep);
 
-    let otherwise = if keep.keeps_something() { Mark::Remove } else { Mark::Keep };
-    let mut marks = try_collect(std::iter::repeat_n(Ok(otherwise), rows.len()))?;
-    for Candidate { number, row, mark, .. } in candidates {
-        let slot = marks.get_mut(number).ok_or_else(|| Error::new(Kind::Internal, "a row has lost its place"))?;
+    let mark = if keep.keeps_something() { Mark::Remove } else { Mark::Keep };
+    let otherwise = Decision { mark, rules: Rules::default() };
+    let mut decisions = try_collect(std::iter::repeat_n(Ok(otherwise), rows.len()))?;
+    for Candidate { number, row, mark, rules, .. } in candidates {
+        let slot = decisions.get_mut(number).ok_or_else(|| Error::new(Kind::Internal, "a row has lost its place"))?;
         *slot = match mark {
-            _ if row.protected => Mark::Protected,
+            _ if row.protected => Decision { mark: Mark::Protected, ..otherwise },
             None | Some(Mark::Remove) => otherwise,
-            Some(mark) => mark,
+            Some(mark) => Decision { mark, rules },
         };
     }
-    Ok(marks)
+    Ok(decisions)
 }
 
 /// Marks what is not finished. These marks are made first, so that none of them uses up a count.
@@ -169,7 +255,7 @@ fn mark_unfinished(candidates: &mut [Candidate]) {
 /// in them is left to later calls.
 ///
 /// Errors: `NoMemory`.
-fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) -> Result<()> {
+fn mark_period(candidates: &mut [Candidate], rule: Rule, period: Period, count: u64) -> Result<()> {
     let number = |candidate: &Candidate| period.number(candidate.row.time, candidate.local);
     let is_kept = |candidate: &&Candidate| candidate.mark == Some(Mark::Keep);
     let mut covered = try_collect(candidates.iter().filter(is_kept).map(number).map(Ok))?;
@@ -180,15 +266,37 @@ fn mark_period(candidates: &mut [Candidate], period: Period, count: u64) -> Resu
         if covered.binary_search(&number).is_ok() {
             continue;
         }
-        candidate.mark = if kept.contains(&number) {
-            Some(Mark::Remove)
+        if kept.contains(&number) {
+            candidate.mark = Some(Mark::Remove);
         } else if kept.len() as u64 >= count {
             return Ok(());
         } else {
             sys::check_memory()?;
             kept.insert(number);
-            Some(Mark::Keep)
-        };
+            candidate.keep(rule);
+        }
     }
     Ok(())
+}
+
+/// Keeps, beside what the counts keep, the newest good ones and the young ones; and the newest of all, which the counts
+/// always keep, if there is nothing else.
+fn keep_beside_counts(candidates: &mut [Candidate], keep: &Keep) {
+    let mut good = keep.good;
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.is_eligible()) {
+        if candidate.row.verified && good > 0 {
+            good -= 1;
+            candidate.keep(Rule::Good);
+        }
+        if keep.after.is_some_and(|after| candidate.row.time > after) {
+            candidate.keep(Rule::Within);
+        }
+    }
+    let is_kept = |candidate: &Candidate| candidate.mark == Some(Mark::Keep);
+    if keep.keeps_something()
+        && !candidates.iter().any(is_kept)
+        && let Some(newest) = candidates.iter_mut().find(|candidate| candidate.is_eligible())
+    {
+        newest.keep(Rule::Newest);
+    }
 }

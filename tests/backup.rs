@@ -99,7 +99,7 @@ fn a_snapshot_of_every_kind_of_archive() {
     backup.add_index("disk.img.fidx", &mut image(&store, &disk, 4 << 20)).unwrap();
     backup.add_index("again.img.fidx", &mut image(&store, &disk, 4 << 20)).unwrap();
     backup.add_blob("etc.conf.blob", b"key = value\n", true).unwrap();
-    assert_eq!(store.tree().snapshots(&group("ns/a/host/x")).unwrap(), [], "not before it is finished");
+    assert_eq!(store.tree().snapshots(&group("ns/a/host/x")).unwrap().found, [], "not before it is finished");
     backup.finish().unwrap();
     assert_eq!(failure(backup.finish()).kind(), Kind::State);
     assert_eq!(failure(backup.add_blob("x.blob", b"", true)).kind(), Kind::State);

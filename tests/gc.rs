@@ -302,6 +302,8 @@ fn a_callback_stops_it_and_nothing_is_lost() {
     assert!(steps.is_sorted_by_key(|step| (step.phase, step.done)), "{steps:?}");
     assert!(steps.iter().all(|step| step.total == 0 || step.done <= step.total));
     assert_eq!(steps[0], Stage { total: 1, ..Stage::default() });
+    let marked = steps.iter().rfind(|step| step.phase == PHASE_MARK).unwrap();
+    assert_eq!((marked.done, marked.total), (1, 1), "the end of a phase is told");
     assert!(steps.last().is_some_and(|step| step.phase == PHASE_SWEEP && step.done == step.total), "{steps:?}");
     // Stops where the clock has been looked at so often: for each touch, and for each file that is about to go.
     for stop_at in 0..500 {

@@ -41,7 +41,7 @@ fn loads(store: &Store, digest: &Digest) -> bool {
 fn prune(store: &Store) -> Vec<Pruned> {
     let keep = Keep { last: 1, ..Keep::default() };
     let options = PruneOptions { keep, ..PruneOptions::default() };
-    store.tree().prune_group(&Group::parse("host/x").unwrap(), &options).unwrap()
+    store.tree().prune_group(&Group::parse("host/x").unwrap(), &options).unwrap().found
 }
 
 fn gc(store: &Store) -> pxds::error::Result<GcStatus> {

@@ -358,10 +358,10 @@ fn what_is_protected_is_counted_and_verified() {
     let counted = stats::collect(scene.store.tree(), Some(scene.store.chunks()), &StatsOptions::default()).unwrap();
     assert!(counted.complete);
     assert_eq!(
-        (numbers(counted.total.described.logical_size), counted.total.unreferenced.0),
+        (numbers(counted.total.described.logical_bytes), counted.total.unreferenced.0),
         (all, others.len() as u64)
     );
-    assert_eq!(numbers(counted.snapshots[0].described.logical_size), [0, 1, 3]);
+    assert_eq!(numbers(counted.snapshots[0].described.logical_bytes), [0, 1, 3]);
     // What a manifest lists.
     let listed = [("a.didx", needed[0]), (".hidden.didx", needed[1])].map(|(name, chunk)| (name.to_owned(), chunk));
     assert_eq!(verified(&scene), BTreeSet::from(listed));

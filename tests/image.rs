@@ -153,7 +153,7 @@ fn the_default_is_4_mib_and_compression() {
     assert!((1 << 20..(1 << 20) + 2000).contains(&stats.stored_bytes), "the noise, and next to nothing");
     let zero_size = store.chunks().has(&zeros).unwrap().unwrap();
     assert_eq!((stats.chunks, stats.new_chunks, stats.duplicates()), (4, 3, 1));
-    assert_eq!(stats.compressed_size, stats.stored_bytes + zero_size);
+    assert_eq!(stats.compressed_bytes, stats.stored_bytes + zero_size);
 
     let plain = scratch.store("plain");
     let mut image =
@@ -398,7 +398,7 @@ fn zeros_are_asked_for_once() {
     read_file(&mut image, &file).unwrap();
     assert_eq!(store.chunks().has(&zeros).unwrap(), None);
     let stats = image.stats();
-    assert_eq!((stats.chunks, stats.new_chunks, stats.new_size), (11, 2, C as u64 + 7));
+    assert_eq!((stats.chunks, stats.new_chunks, stats.new_bytes), (11, 2, C as u64 + 7));
     assert!(finish(image) == model(&vec![0; size], C));
 }
 

@@ -140,7 +140,7 @@ fn reused_chunks_are_touched_reported_and_counted() {
     assert_eq!(*log.lock().unwrap(), expected);
     let stats = image.stats();
     assert_eq!((stats.chunks, stats.duplicates(), stats.size), (3, 3, 2 * C as u64 + 5));
-    assert_eq!(stats.compressed_size, expected.iter().map(|chunk| chunk.stored_size).sum::<u64>());
+    assert_eq!(stats.compressed_bytes, expected.iter().map(|chunk| chunk.stored_size).sum::<u64>());
     image.write(&data).unwrap();
     assert!(image.finish().unwrap().reused());
 }

@@ -189,7 +189,7 @@ fn chunks_are_compressed_unless_told_not_to_be() {
     ingest.write(&data).unwrap();
     let without = (ingest.finish().unwrap(), ingest.stats());
     assert!(with.1.stored_bytes < 1000);
-    assert_eq!(without.1.stored_bytes, without.1.new_size + 12 * without.1.new_chunks);
+    assert_eq!(without.1.stored_bytes, without.1.new_bytes + 12 * without.1.new_chunks);
     check(&plain, &bytes_of(without.0), &data);
     check(&compressed, &bytes_of(with.0), &data);
 }
@@ -214,7 +214,7 @@ fn a_second_ingest_stores_nothing_and_touches_everything() {
 
     let (second, second_stats) = take_in(&store, &data);
     assert!(bytes_of(second) == bytes_of(first));
-    let expected = IngestStats { new_chunks: 0, new_size: 0, stored_bytes: 0, ..first_stats };
+    let expected = IngestStats { new_chunks: 0, new_bytes: 0, stored_bytes: 0, ..first_stats };
     assert_eq!(second_stats, expected);
     assert_eq!(second_stats.duplicates(), second_stats.chunks);
     assert!(tree(store.path()) == before);
@@ -289,10 +289,10 @@ fn the_callback_is_told_of_each_chunk_in_order() {
         assert_eq!(store.chunks().has(&told.digest).unwrap(), Some(told.stored_size));
         sums.size += told.size;
         sums.chunks += 1;
-        sums.compressed_size += told.stored_size;
+        sums.compressed_bytes += told.stored_size;
         if !told.existed {
             sums.new_chunks += 1;
-            sums.new_size += told.size;
+            sums.new_bytes += told.size;
             sums.stored_bytes += told.stored_size;
         }
     }

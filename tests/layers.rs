@@ -221,9 +221,9 @@ fn the_documentation_has_the_same_layers() {
 #[test]
 fn lines_fit() {
     let root = Path::new(ROOT);
-    let dirs = ["src", "tests", "tool", "c-examples", "include", "benches", "fuzz/fuzz_targets", "scripts", "docs"];
-    let below = dirs.iter().flat_map(|dir| {
-        let extensions = ["rs", "c", "h", "cpp", "py", "sh", "md", "txt", "supp"];
+    let dirs = "src tests tool c-examples include bindings benches fuzz/fuzz_targets scripts docs";
+    let below = dirs.split(' ').flat_map(|dir| {
+        let extensions = ["rs", "c", "h", "cpp", "hpp", "py", "go", "js", "ts", "lua", "rb", "sh", "md", "txt", "supp"];
         files_below(&root.join(dir), &extensions).into_iter().map(move |file| root.join(dir).join(file))
     });
     let at_the_root = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "Cargo.toml", "cbindgen.toml"];

@@ -214,7 +214,7 @@ fn pruning_ends_when_waiting_is_stopped() {
     let keep = Keep { last: 1, ..Keep::default() };
     let pruned = waiting.tree().prune_group(&group(), &PruneOptions { keep, ..PruneOptions::default() });
     assert_eq!(failure(pruned).kind(), Kind::Cancelled);
-    let left = store.tree().snapshots(&group()).unwrap();
+    let left = store.tree().snapshots(&group()).unwrap().found;
     assert!(left.iter().any(|info| info.snapshot == second));
     // The newest is kept, and beside the second one of those before and after it.
     assert_eq!(left.len(), 3, "{left:?}");

@@ -674,7 +674,7 @@ fn snapshot_list(c: &Call) -> *mut pxds_snapshot_list {
     c.make(pxds_snapshot_list_free, |out| unsafe { pxds_store_snapshots(store, null(), 0, out, null_mut()) })
 }
 
-const PRUNE_ROW: pxds_prune_row = pxds_prune_row { time: TIME, flags: PXDS_SNAPSHOT_FINISHED, reserved: 0 };
+const PRUNE_ROW: pxds_prune_row = pxds_prune_row { time: TIME, flags: PXDS_SNAPSHOT_FINISHED, verify_state: 0 };
 
 fn prune_options(c: &Call) -> pxds_prune_options {
     let zone = c.text("Europe/Vienna");
@@ -895,6 +895,7 @@ fn getters() -> impl IntoIterator<Item = &'static str> {
         pxds_group_list_is_complete = is if is == 0;
         pxds_snapshot_list_is_complete = is if is == 0;
         pxds_prune_list_count = count if count == 0;
+        pxds_prune_list_is_complete = is if is == 0;
         pxds_stats_group_count = count if count == 0;
         pxds_stats_snapshot_count = count if count == 0;
         pxds_file_list_count = count if count == 0;

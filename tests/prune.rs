@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use common::{Json, Rng, Scratch, failure, flock, kind, vector_json};
 use pxds::base::SyncLevel;
+use pxds::blob::Codec;
 use pxds::calendar::{format_time, parse_time};
 use pxds::callback::Callback;
 use pxds::error::{Error, Kind};
-use pxds::name::Group;
+use pxds::manifest::{Manifest, VerifyState};
+use pxds::name::{Group, Snapshot};
 use pxds::progress::{OnProgress, Stage};
-use pxds::prune::{Keep, Mark, Row, marks};
+use pxds::prune::{Decision, Keep, Mark, Row, Rule, decide};
 use pxds::store::{Store, StoreOptions};
 use pxds::tree::{PruneOptions, Pruned, Tree};
 use pxds::zone::Zone;
@@ -22,11 +24,21 @@ use serde_json::Value;
 
 fn keep(counts: [u64; 6]) -> Keep {
     let [last, hourly, daily, weekly, monthly, yearly] = counts;
-    Keep { last, hourly, daily, weekly, monthly, yearly }
+    Keep { last, hourly, daily, weekly, monthly, yearly, ..Keep::default() }
 }
 
 fn row(time: i64) -> Row {
-    Row { time, finished: true, protected: false }
+    Row { time, finished: true, protected: false, verified: false }
+}
+
+fn marks(rows: &[Row], keep: &Keep, zone: &Zone) -> pxds::error::Result<Vec<Mark>> {
+    Ok(decide(rows, keep, zone)?.iter().map(|decision| decision.mark).collect())
+}
+
+/// The mark, and the rules that keep it.
+fn why(decision: &Decision) -> String {
+    let rules = Rule::ALL.into_iter().filter(|&rule| decision.rules.has(rule)).map(|rule| format!(" {rule:?}"));
+    decision.mark.as_str().to_owned() + &rules.collect::<String>()
 }
 
 fn zone(name: &str) -> Zone {
@@ -54,6 +66,7 @@ fn as_pbs_decides() {
                 time: row["time"].as_i64().unwrap(),
                 finished: row.get_bool("finished"),
                 protected: row.get_bool("protected"),
+                verified: false,
             })
             .collect();
         let keep = vector_keep(case);
@@ -84,6 +97,7 @@ fn assert_marks(rows: &[(&str, &str)], keep: &Keep, zone_name: &str, expected: &
         time: parse_time(time).unwrap(),
         finished: !state.contains("unfinished"),
         protected: state.contains("protected"),
+        verified: false,
     };
     let found = marks(&rows.iter().map(read).collect::<Vec<_>>(), keep, &zone(zone_name)).unwrap();
     let shown =
@@ -345,6 +359,7 @@ fn random_rows(rng: &mut Rng) -> Vec<Row> {
             time: moment + (rng.below(41) as i64 - 20) * step + rng.below(3) as i64 * rng.below(2000) as i64,
             finished: rng.below(8) > 0,
             protected: rng.below(8) == 0,
+            verified: rng.below(2) == 0,
         })
         .collect()
 }
@@ -387,6 +402,84 @@ fn what_always_holds() {
         for (row, mark) in rows.iter().zip(&found) {
             assert_eq!(row.protected, *mark == Mark::Protected);
             assert!(*mark != Mark::KeepPartial || !row.finished);
+        }
+    }
+}
+
+// ---- what is kept beside PBS's counts ----
+
+/// Rows of noon of days from the 1st on, the last the newest; `states` has of each whether it is (f)inished,
+/// (p)rotected, (v)erified.
+fn days(states: &[&str]) -> Vec<Row> {
+    let row = |(number, state): (usize, &&str)| Row {
+        time: parse_time(&time_of(number as u32 + 1)).unwrap(),
+        finished: state.contains('f'),
+        protected: state.contains('p'),
+        verified: state.contains('v'),
+    };
+    states.iter().enumerate().map(row).collect()
+}
+
+fn reasons(rows: &[Row], keep: &Keep) -> Vec<String> {
+    decide(rows, keep, &Zone::utc()).unwrap().iter().map(why).collect()
+}
+
+#[test]
+fn each_says_why_it_stays() {
+    let rows = days(&["f", "fp", "f", "f", ""]);
+    let counts = keep([1, 0, 1, 0, 0, 1]);
+    assert_eq!(reasons(&rows, &counts), ["remove", "protected", "keep Daily", "keep Last", "keep-partial"]);
+    assert_eq!(reasons(&rows[..4], &Keep::default()), ["keep", "protected", "keep", "keep"]);
+}
+
+#[test]
+fn the_newest_good_ones() {
+    let rows = days(&["fv", "fv", "fpv", "v", "f", "fv", "f"]);
+    let good = |good| Keep { good, ..Keep::default() };
+    let expected = ["remove", "keep Good", "protected", "remove", "remove", "keep Good", "remove"];
+    assert_eq!(reasons(&rows, &good(2)), expected);
+    let expected = ["remove", "remove", "protected", "remove", "remove", "keep Last Good", "keep Last"];
+    assert_eq!(reasons(&rows, &Keep { last: 2, ..good(1) }), expected);
+    assert_eq!(reasons(&days(&["fv", "f"]), &good(u64::MAX)), ["keep Good", "remove"]);
+    // A group in which nothing has verified does not become empty.
+    assert_eq!(reasons(&days(&["f", "f", "", "f"]), &good(1)), ["remove", "remove", "remove", "keep Newest"]);
+    assert_eq!(reasons(&days(&["f", "fp"]), &good(1)), ["keep Newest", "protected"]);
+    assert_eq!(reasons(&days(&["", ""]), &good(1)), ["remove", "keep-partial"]);
+}
+
+#[test]
+fn the_young_ones() {
+    let rows = days(&["f", "f", "fp", "", "f", "f"]);
+    let after = |day, counts| Keep { after: Some(parse_time(&time_of(day)).unwrap()), ..keep(counts) };
+    let expected = ["remove", "remove", "protected", "remove", "keep Within", "keep Within"];
+    assert_eq!(reasons(&rows, &after(2, [0; 6])), expected);
+    let expected = ["remove", "remove", "protected", "remove", "remove", "keep Last Within"];
+    assert_eq!(reasons(&rows, &after(5, [1, 0, 0, 0, 0, 0])), expected);
+    let expected = ["remove", "remove", "protected", "remove", "remove", "keep Newest"];
+    assert_eq!(reasons(&rows, &after(6, [0; 6])), expected);
+    let ever = Keep { after: Some(i64::MIN), ..Keep::default() };
+    assert_eq!(reasons(&rows[..2], &ever), ["keep Within", "keep Within"]);
+}
+
+/// What the counts keep is what PBS keeps, whatever is kept besides.
+#[test]
+fn the_counts_are_not_changed() {
+    let mut rng = Rng::new(14);
+    for _ in 0..2000 {
+        let rows = random_rows(&mut rng);
+        let counts = keep([(); 6].map(|()| rng.below(4) as u64 + 1));
+        let after = (rng.below(2) == 0).then(|| rows.first().map_or(0, |row| row.time));
+        let more = Keep { good: rng.below(4) as u64, after, ..counts };
+        let zone = Zone::utc();
+        let (alone, besides) = (decide(&rows, &counts, &zone).unwrap(), decide(&rows, &more, &zone).unwrap());
+        for (alone, besides) in alone.iter().zip(besides) {
+            let [added_good, added_young] = [Rule::Good, Rule::Within].map(|rule| besides.rules.has(rule));
+            assert!(!besides.rules.has(Rule::Newest));
+            if alone.mark == besides.mark {
+                assert!(Rule::ALL[..6].iter().all(|&rule| alone.rules.has(rule) == besides.rules.has(rule)));
+            } else {
+                assert!((alone.mark, besides.mark) == (Mark::Remove, Mark::Keep) && (added_good || added_young));
+            }
         }
     }
 }
@@ -447,9 +540,24 @@ impl Scene {
     }
 
     fn prune_with(&self, last: u64, dry_run: bool, progress: Option<OnProgress>) -> pxds::error::Result<Vec<Pruned>> {
+        self.prune_by(keep([last, 0, 0, 0, 0, 0]), dry_run, progress)
+    }
+
+    fn prune_by(&self, keep: Keep, dry_run: bool, progress: Option<OnProgress>) -> pxds::error::Result<Vec<Pruned>> {
         let group = Group::parse(GROUP).unwrap();
-        let keep = keep([last, 0, 0, 0, 0, 0]);
-        self.tree().prune_group(&group, &PruneOptions { keep, dry_run, progress, ..PruneOptions::default() })
+        let options = PruneOptions { keep, dry_run, progress, ..PruneOptions::default() };
+        Ok(self.tree().prune_group(&group, &options)?.found)
+    }
+
+    /// Gives the snapshot of a day a manifest, with this outcome of a verification.
+    fn note(&self, number: u32, ok: Option<bool>) {
+        let snapshot = Snapshot::parse(&format!("{GROUP}/{}", time_of(number))).unwrap();
+        let mut manifest = Manifest::new(snapshot.group().kind(), snapshot.group().id(), snapshot.time()).unwrap();
+        let upid = "UPID:elsa:00004F37:0039E469:00000000:5CA78B83:verify::root@pam:";
+        let state = ok.map(|ok| VerifyState::new(ok, upid.to_owned()).unwrap());
+        manifest.set_verify_state(state.as_ref()).unwrap();
+        let blob = Codec::new().encode_vec(&manifest.to_json().unwrap(), true).unwrap();
+        fs::write(self.dir(number).join("index.json.blob"), blob).unwrap();
     }
 
     /// The days whose snapshots are there.
@@ -483,6 +591,67 @@ fn a_group_is_pruned() {
     assert_eq!(common::names(&scene.scratch.join(GROUP)), [time_of(2), time_of(4), time_of(5)]);
     assert_eq!(shown(&scene.prune(2, false).unwrap()), ["05 keep", "04 keep", "02 protected"]);
     assert!(scene.notices.lock().unwrap().is_empty());
+}
+
+#[test]
+fn manifests_say_what_is_good() {
+    let scene = Scene::new(6);
+    for (number, ok) in [(1, Some(true)), (2, Some(true)), (3, Some(false)), (4, Some(true)), (6, None)] {
+        scene.note(number, ok);
+    }
+    let keep = Keep { good: 2, ..keep([1, 0, 0, 0, 0, 0]) };
+    let ticks = Arc::new(Mutex::new(Vec::new()));
+    let heard = ticks.clone();
+    let tell = move |stage: &Stage| {
+        heard.lock().unwrap().push((stage.done, stage.total));
+        Ok(())
+    };
+    let done = scene.prune_by(keep, false, Some(Callback(Arc::new(tell)))).unwrap();
+    let expected = ["06 keep", "05 remove, removed", "04 keep", "03 remove, removed", "02 keep", "01 remove, removed"];
+    assert_eq!(shown(&done), expected);
+    assert_eq!(scene.left(), [2, 4, 6]);
+    assert!(done[2].rules.has(Rule::Good) && !done[2].rules.has(Rule::Last) && done[0].rules.has(Rule::Last));
+    assert_eq!(ticks.lock().unwrap()[0], (0, 0));
+    assert!(scene.notices.lock().unwrap().is_empty());
+}
+
+#[test]
+fn the_last_good_one_does_not_go_without_a_word() {
+    // What is newest, of what stays: it failed, it cannot be read, it was not verified, it is protected and good.
+    for (newest, state) in [(Some(false), "verified"), (None, "not verified")] {
+        let scene = Scene::new(4);
+        scene.note(1, Some(true));
+        scene.note(2, newest.map(|_| true));
+        scene.note(3, Some(false));
+        if newest.is_some() {
+            scene.note(4, newest);
+        }
+        for dry_run in [true, false] {
+            scene.prune(1, dry_run).unwrap();
+            let notices = std::mem::take(&mut *scene.notices.lock().unwrap());
+            assert!(notices.len() == 1 && notices[0].contains(&format!("{}, the last", time_of(2))), "{notices:?}");
+            assert!(notices[0].contains(&format!("({state})")), "{notices:?}");
+        }
+        assert_eq!(scene.left(), [4]);
+    }
+    for stays in ["not verified", "protected", "nothing good goes", "nothing goes"] {
+        let scene = Scene::new(3);
+        scene.note(3, (stays != "not verified").then_some(false));
+        scene.note(2, Some(true));
+        match stays {
+            "protected" => fs::write(scene.dir(2).join(".protected"), "").unwrap(),
+            "nothing good goes" => scene.note(2, Some(false)),
+            _ => {}
+        }
+        scene.prune(if stays == "nothing goes" { 3 } else { 1 }, false).unwrap();
+        assert!(scene.notices.lock().unwrap().is_empty(), "{stays}");
+    }
+    // The notice comes before anything goes, and can stop it.
+    let scene = Scene::new(2);
+    scene.note(1, Some(true));
+    assert!(scene.on_notice.set(Arc::new(|_| 7)).is_ok());
+    assert_eq!(failure(scene.prune(1, false)).callback_value(), 7);
+    assert_eq!(scene.left(), [1, 2]);
 }
 
 #[test]
@@ -603,11 +772,14 @@ fn a_manifest_that_is_a_link() {
 #[test]
 fn links_are_no_snapshots() {
     let scene = Scene::new(3);
+    let whole = || scene.tree().prune_group(&Group::parse(GROUP).unwrap(), &PruneOptions::default()).unwrap().whole();
+    assert_eq!(whole().unwrap().len(), 3);
     let outside = scene.scratch.join("outside");
     fs::rename(scene.dir(1), &outside).unwrap();
     std::os::unix::fs::symlink(&outside, scene.dir(1)).unwrap();
     assert_eq!(shown(&scene.prune(1, false).unwrap()), ["03 keep", "02 remove, removed"]);
     assert!(outside.join("index.json.blob").is_file());
+    assert_eq!(kind(whole()), Kind::Format);
     assert_eq!(kind(Zone::parse("../../etc/localtime")), Kind::Argument);
     assert_eq!(kind(Zone::parse("../../etc/localtime")), Kind::Argument);
 }

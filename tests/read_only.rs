@@ -146,7 +146,7 @@ fn what_reads_works() {
     let store = make(&scratch);
     let before = look(store.path());
     let store = read_only(&store, ReadOnly::Wanted);
-    assert_eq!(store.tree().snapshots(&group()).unwrap().len(), 1);
+    assert_eq!(store.tree().snapshots(&group()).unwrap().found.len(), 1);
     let _held = store.tree().lock_snapshot(&snapshot(), LockMode::Shared).unwrap();
     let open = OpenSnapshot::open(store.tree(), &snapshot(), None).unwrap();
     assert_eq!(open.blob("b.blob", 100).unwrap(), DATA);
@@ -165,7 +165,7 @@ fn what_reads_works() {
     assert_eq!((verifier.sums().ok, verifier.sums().failed), (1, 0));
     let dry = PruneOptions { dry_run: true, ..PruneOptions::default() };
     let pruned = store.tree().prune_group(&group(), &dry).unwrap();
-    assert_eq!(pruned.len(), 1);
+    assert_eq!(pruned.found.len(), 1);
     let dry = GcOptions { dry_run: true, ..GcOptions::default() };
     assert_eq!(collect(&store, &dry).unwrap().disk_chunks, 1);
     assert_eq!(look(store.path()), before);

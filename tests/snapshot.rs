@@ -161,6 +161,7 @@ fn snapshots_come_by_time_and_say_what_they_are() {
     let found: Vec<_> = tree
         .snapshots(&group("host/x"))
         .unwrap()
+        .found
         .into_iter()
         .map(|i| (i.snapshot.path(), i.protected, i.finished))
         .collect();
@@ -381,7 +382,7 @@ fn snapshots_are_made_after_1970() {
     drop(store.tree().create_snapshot(&snapshot("host/x/1970-01-01T00:00:01Z"), None).unwrap());
     // One that is there already can be read.
     fs::create_dir(store.path().join("host/x/1969-12-31T23:59:58Z")).unwrap();
-    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().len(), 2);
+    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().found.len(), 2);
 }
 
 #[test]
@@ -418,10 +419,14 @@ fn protected_snapshots_keep_their_group() {
         drop(store.tree().create_snapshot(&snapshot(path), None).unwrap());
     }
     store.tree().set_protected(&snapshot(paths[1]), true).unwrap();
-    let mut destroyed = Destroyed::default();
-    store.tree().destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
-    assert_eq!(destroyed, Destroyed { removed: 2, protected: 1 });
-    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().len(), 1);
+    for dry_run in [true, false] {
+        assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().found.len(), 3);
+        let mut destroyed = Destroyed::default();
+        let options = DestroyOptions { dry_run, ..DestroyOptions::default() };
+        store.tree().destroy_group(&group("host/x"), &options, &mut destroyed).unwrap();
+        assert_eq!(destroyed, Destroyed { removed: 2, protected: 1 });
+    }
+    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().found.len(), 1);
     store.tree().set_protected(&snapshot(paths[1]), false).unwrap();
     let mut destroyed = Destroyed::default();
     store.tree().destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
@@ -447,11 +452,11 @@ fn the_removal_of_a_group_can_be_stopped() {
         if stage.done == 2 { Err(Error::cancelled("test", 7)) } else { Ok(()) }
     };
     let mut destroyed = Destroyed::default();
-    let options = DestroyOptions { progress: Some(Callback(Arc::new(tell))) };
+    let options = DestroyOptions { progress: Some(Callback(Arc::new(tell))), ..DestroyOptions::default() };
     let error = failure(store.tree().destroy_group(&group("host/x"), &options, &mut destroyed));
     assert_eq!((error.kind(), error.callback_value()), (Kind::Cancelled, 7));
     assert_eq!(destroyed, Destroyed { removed: 2, protected: 0 });
-    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().len(), 2);
+    assert_eq!(store.tree().snapshots(&group("host/x")).unwrap().found.len(), 2);
     assert_eq!(store.tree().group_owner(&group("host/x")).unwrap().as_deref(), Some("root@pam"));
     assert_eq!(*told.lock().unwrap(), [(0, 4), (1, 4), (2, 4)]);
 }
@@ -470,13 +475,17 @@ fn what_is_protected_without_a_name_keeps_its_group() {
     tree.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
     assert_eq!(destroyed, Destroyed { removed: 1, protected: 1 });
     assert!(bare.scratch.join("host/x/2024-02-30T00:00:00Z/a.didx").exists());
-    // Once from the listing, once from this.
-    assert_eq!(bare.skipped().iter().filter(|name| name.starts_with("2024-02-30")).count(), 2);
+    assert_eq!(bare.skipped(), ["2024-02-30T00:00:00Z"], "what stays with the group is not told of");
 
     fs::remove_file(bare.scratch.join("host/x/2024-02-30T00:00:00Z/.protected")).unwrap();
-    let mut destroyed = Destroyed::default();
-    tree.destroy_group(&group("host/x"), &DestroyOptions::default(), &mut destroyed).unwrap();
-    assert_eq!(destroyed, Destroyed::default());
+    for dry_run in [true, false] {
+        let mut destroyed = Destroyed::default();
+        let options = DestroyOptions { dry_run, ..DestroyOptions::default() };
+        assert!(bare.scratch.join("host/x/-").exists());
+        tree.destroy_group(&group("host/x"), &options, &mut destroyed).unwrap();
+        assert_eq!(destroyed, Destroyed::default());
+        assert_eq!(bare.skipped(), ["-", "2024-02-30T00:00:00Z", "link"]);
+    }
     assert!(!bare.scratch.join("host/x").exists() && bare.scratch.join("elsewhere/.protected").exists());
 }
 
@@ -502,7 +511,7 @@ fn hidden_directories_are_in_no_listing() {
     let tree = bare.tree();
     assert_eq!(tree.groups(&Namespace::root()).unwrap().found, [group("host/x"), group("vm/1")]);
     assert_eq!(tree.namespaces(&Namespace::root(), true).unwrap().found.len(), 2);
-    assert_eq!(tree.snapshots(&group("host/x")).unwrap().len(), 1);
+    assert_eq!(tree.snapshots(&group("host/x")).unwrap().found.len(), 1);
     assert_eq!(bare.skipped(), [""; 0], "they are nobody's business");
 }
 
@@ -531,7 +540,7 @@ fn the_tree_of_pbs() {
         for listed in listed {
             let group = groups.iter().find(|group| group.name() == listed["group"].as_str().unwrap()).unwrap();
             assert_eq!(store.tree().group_owner(group).unwrap().as_deref(), listed["owner"].as_str());
-            let snapshots = store.tree().snapshots(group).unwrap();
+            let snapshots = store.tree().snapshots(group).unwrap().found;
             let listed = listed["snapshots"].as_array().unwrap();
             assert_eq!(snapshots.len(), listed.len());
             for (info, listed) in snapshots.iter().zip(listed) {

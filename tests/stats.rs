@@ -76,7 +76,7 @@ fn what_is_new_goes_by_time_whatever_the_order_of_groups() {
     assert_eq!((stats.total.shared.size, stats.total.across_groups.size), (70, 60));
     assert_eq!(stats.shared_between(0, 1), Some(60));
     assert_eq!(stats.snapshots[2].described.references, 2);
-    assert_eq!((stats.snapshots[2].used.chunks, stats.snapshots[2].described.logical_size), (1, 40));
+    assert_eq!((stats.snapshots[2].used.chunks, stats.snapshots[2].described.logical_bytes), (1, 40));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn indexes_beside_snapshots_count_as_one_more() {
     symlink(outside.join("f.didx"), store.path().join("g.didx")).unwrap();
     fs::create_dir(store.path().join("h.didx")).unwrap();
     let stats = count(&store);
-    assert_eq!((stats.total.others.indexes, stats.total.others.logical_size), (3, 170));
+    assert_eq!((stats.total.others.indexes, stats.total.others.logical_bytes), (3, 170));
     assert_eq!((stats.total.described.indexes, stats.total.used.size), (4, 150));
     assert_eq!((stats.snapshots[0].own.size, stats.snapshots[0].new.size), (20, 30));
     assert_eq!((stats.groups[0].own.size, stats.total.shared.size), (20, 10));
@@ -182,6 +182,6 @@ fn sizes_that_disagree_count_once() {
     put(&store, "vm/1/2020-01-02T00:00:00Z/a.didx", &[(1, 10)]);
     put(&store, "vm/1/2020-01-03T00:00:00Z/a.didx", &[(1, 1000)]);
     let stats = count(&store);
-    assert_eq!((stats.total.described.logical_size, stats.total.used.size), (1010, 10));
+    assert_eq!((stats.total.described.logical_bytes, stats.total.used.size), (1010, 10));
     assert_eq!(stats.snapshots[1].used.size, 10);
 }

@@ -109,7 +109,7 @@ fn a_listing_shows_whole_snapshots() {
         for _ in 0..3 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    let found = store.tree().snapshots(&x).unwrap();
+                    let found = store.tree().snapshots(&x).unwrap().found;
                     assert!(found.iter().all(|info| info.finished), "{found:?}");
                     race.saw(found.len());
                     for info in found {
@@ -178,7 +178,7 @@ fn makers_and_removers_of_one_group() {
         for _ in 0..2 {
             scope.spawn(|| {
                 race.repeat(&store, |store, _| {
-                    for info in store.tree().snapshots(&x).unwrap() {
+                    for info in store.tree().snapshots(&x).unwrap().found {
                         unless_gone(store.tree().destroy_snapshot(&info.snapshot));
                     }
                 });
@@ -186,7 +186,7 @@ fn makers_and_removers_of_one_group() {
         }
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
-                for info in store.tree().snapshots(&x).unwrap() {
+                for info in store.tree().snapshots(&x).unwrap().found {
                     match OpenSnapshot::open(store.tree(), &info.snapshot, None) {
                         Ok(open) => assert_eq!(open.blob("a.blob", 100).unwrap(), b"some bytes"),
                         Err(error) if error.kind() == Kind::NotFound => {}
@@ -247,7 +247,7 @@ fn groups_are_made_and_removed_at_once() {
         });
         scope.spawn(|| {
             race.repeat(&store, |store, _| {
-                let found = store.tree().snapshots(&x).unwrap_or_else(|error| {
+                let found = store.tree().snapshots(&x).map(|listing| listing.found).unwrap_or_else(|error| {
                     assert!(gone(&error), "{error}");
                     Vec::new()
                 });

@@ -32,7 +32,7 @@ fn the_benchmark_is_left_out_of_a_whole_store() {
 }
 
 #[test]
-fn what_was_verified_lately_is_passed_over() {
+fn what_was_found_good_lately_is_passed_over() {
     let scratch = Scratch::new();
     let store = scratch.store("store");
     let snapshot = make(&store, "host/x", TIME, b"abc", None);
@@ -45,13 +45,14 @@ fn what_was_verified_lately_is_passed_over() {
     };
     assert_eq!(run(Some((true, now)), None), Outcome::Ok);
     assert_eq!(run(None, Some(u64::MAX)), Outcome::Ok);
-    for ok in [false, true] {
-        assert_eq!(run(Some((ok, now)), Some(0)), Outcome::Recent);
+    // What has failed is checked again, however lately that was.
+    for (ok, lately) in [(false, Outcome::Ok), (true, Outcome::Recent)] {
+        assert_eq!(run(Some((ok, now)), Some(0)), lately);
         assert_eq!(run(Some((ok, now - DAY - 9)), Some(0)), Outcome::Ok);
-        assert_eq!(run(Some((ok, now - 8 * DAY + 99)), Some(7)), Outcome::Recent);
+        assert_eq!(run(Some((ok, now - 8 * DAY + 99)), Some(7)), lately);
         assert_eq!(run(Some((ok, now - 8 * DAY - 9)), Some(7)), Outcome::Ok);
-        assert_eq!(run(Some((ok, 0)), Some(u64::MAX)), Outcome::Recent);
-        assert_eq!(run(Some((ok, 0)), Some(i64::MAX as u64)), Outcome::Recent);
+        assert_eq!(run(Some((ok, 0)), Some(u64::MAX)), lately);
+        assert_eq!(run(Some((ok, 0)), Some(i64::MAX as u64)), lately);
     }
     // What cannot be read counts as never verified.
     let broken = serde_json::json!({"state": "ok", "upid": "UPID:x:"});

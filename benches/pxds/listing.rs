@@ -35,7 +35,7 @@ pub(crate) fn run(scratch: &Path) {
 fn list(store: &Store, mut each: impl FnMut(&Snapshot)) -> usize {
     let mut count = 0;
     for group in store.tree().groups(&Namespace::root()).unwrap().found {
-        for info in store.tree().snapshots(&group).unwrap() {
+        for info in store.tree().snapshots(&group).unwrap().found {
             count += usize::from(info.finished);
             each(&info.snapshot);
         }

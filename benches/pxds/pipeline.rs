@@ -267,7 +267,7 @@ impl Cell {
         let of = |cost: &Cost| json!({ "mb_s": mb_s(cost), "cpu_s_per_gb": per_gb(cost) });
         json!({
             "data": kind.name(), "avg": avg, "role": self.role.name(), "threads": self.threads,
-            "size": best.stats.size, "chunks": best.stats.chunks, "new_size": best.stats.new_size,
+            "size": best.stats.size, "chunks": best.stats.chunks, "new_bytes": best.stats.new_bytes,
             "stored": best.stats.stored, "best": of(&best), "median": of(&median), "peak_rss": self.peak_rss(),
             "limit_mb_s": best.stats.size as f64 / 1e6 / self.least, "reached": self.reached(),
         })

@@ -68,7 +68,7 @@ pub(crate) struct Cost {
 pub(crate) struct Stats {
     pub(crate) size: u64,
     pub(crate) chunks: u64,
-    pub(crate) new_size: u64,
+    pub(crate) new_bytes: u64,
     /// Bytes of the files of new chunks.
     pub(crate) stored: u64,
     /// Bytes of the files of all chunks, each counted as often as it came.
@@ -153,9 +153,9 @@ impl Run {
     }
 
     fn save(&self, mut index: StoredIndex) -> Stats {
-        let IngestStats { size, chunks, new_size, stored_bytes, compressed_size, .. } = index.stats();
+        let IngestStats { size, chunks, new_bytes, stored_bytes, compressed_bytes, .. } = index.stats();
         index.save(&self.index).unwrap();
-        Stats { size, chunks, new_size, stored: stored_bytes, encoded: compressed_size }
+        Stats { size, chunks, new_bytes, stored: stored_bytes, encoded: compressed_bytes }
     }
 
     fn get(&self, store: &Store, index: &Index) -> Stats {
@@ -196,7 +196,7 @@ pub(crate) fn read_cost(command: &mut Command) -> Cost {
     let stats = Stats {
         size: number("size"),
         chunks: number("chunks"),
-        new_size: number("new_size"),
+        new_bytes: number("new_bytes"),
         stored: number("stored"),
         encoded: number("encoded"),
     };
@@ -211,12 +211,12 @@ pub(crate) fn child(words: &[String]) {
 
 /// Prints what [`read_cost`] reads.
 pub(crate) fn print_cost(cost: &Cost) {
-    let Cost { seconds, cpu, peak_rss, stats: Stats { size, chunks, new_size, stored, encoded } } = *cost;
+    let Cost { seconds, cpu, peak_rss, stats: Stats { size, chunks, new_bytes, stored, encoded } } = *cost;
     println!(
         "{}",
         json!({
             "seconds": seconds, "cpu": cpu, "peak_rss": peak_rss,
-            "size": size, "chunks": chunks, "new_size": new_size, "stored": stored, "encoded": encoded,
+            "size": size, "chunks": chunks, "new_bytes": new_bytes, "stored": stored, "encoded": encoded,
         })
     );
 }

@@ -61,7 +61,7 @@ fn streams(scratch: &Path, scale: f64) -> Vec<Value> {
             let words = [store.to_str().unwrap().to_owned(), len.to_string(), threads.to_string()];
             let cost = read_cost(this_program().arg("flow").args(words));
             fs::remove_dir_all(&store).unwrap();
-            let (gb, fresh) = (len as f64 / 1e9, cost.stats.new_size as f64 / len as f64);
+            let (gb, fresh) = (len as f64 / 1e9, cost.stats.new_bytes as f64 / len as f64);
             let (mb_s, mib) = (gb * 1e3 / cost.seconds, cost.peak_rss as f64 / (1 << 20) as f64);
             println!("  {gb:>8.2}{mb_s:>9.0}{:>10.2}{mib:>9.0}{fresh:>9.2}", per_gb(&cost));
             json!({
@@ -82,8 +82,8 @@ pub(crate) fn child(words: &[String]) {
         ingest.read(&mut |buffer| Ok(stream.read(buffer))).unwrap();
         let mut index = ingest.finish().unwrap();
         index.save(&store.path().join("stream.didx")).unwrap();
-        let IngestStats { size, chunks, new_size, stored_bytes, compressed_size, .. } = index.stats();
-        Stats { size, chunks, new_size, stored: stored_bytes, encoded: compressed_size }
+        let IngestStats { size, chunks, new_bytes, stored_bytes, compressed_bytes, .. } = index.stats();
+        Stats { size, chunks, new_bytes, stored: stored_bytes, encoded: compressed_bytes }
     };
     put(&mut Stream { pool: &pool, at: FRESH as u64, end: (FRESH + POOL) as u64 });
     let mut stream = Stream { pool: &pool, at: 0, end: len.parse().unwrap() };

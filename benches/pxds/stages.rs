@@ -308,14 +308,14 @@ impl Stages {
     pub(crate) fn least_seconds(&self, action: Action, stats: &Stats, threads: usize) -> f64 {
         let costs = self.costs(threads);
         let cost = |stage, units: u64| costs[stage as usize] * units as f64;
-        let Stats { size, chunks, new_size, stored, encoded } = *stats;
+        let Stats { size, chunks, new_bytes, stored, encoded } = *stats;
         match action {
             Action::GetToSink => cost(Stage::Load, encoded) + cost(Stage::Decode, size),
             Action::GetToFile => cost(Stage::Load, encoded) + cost(Stage::Decode, size) + cost(Stage::WriteOut, size),
             Action::PutFd | Action::PutSlices => {
                 let read = if action == Action::PutFd { cost(Stage::Read, size) } else { 0.0 };
                 let scan = if self.fixed { 0.0 } else { cost(Stage::Scan, size) };
-                let new = cost(Stage::Compress, new_size) + cost(Stage::Write, stored);
+                let new = cost(Stage::Compress, new_bytes) + cost(Stage::Write, stored);
                 read + scan + cost(Stage::Hash, size) + cost(Stage::Touch, chunks) + new
             }
         }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pxds::prune::{Keep, Mark, Row, marks};
+use pxds::prune::{Keep, Mark, Row, decide};
 use pxds::zone::Zone;
 
 const TIMES: usize = 8;
@@ -19,13 +19,19 @@ fuzz_target!(|data: &[u8]| {
                 assert!(local.abs_diff(time) <= 1 << 31);
             }
         }
-        let row = |time: i64| Row { time: time.rem_euclid(1 << 37), finished: time & 1 == 0, protected: time & 6 == 0 };
+        let row = |time: i64| Row {
+            time: time.rem_euclid(1 << 37),
+            finished: time & 1 == 0,
+            protected: time & 6 == 0,
+            verified: time & 8 == 0,
+        };
         let rows: Vec<_> = times.iter().map(|&time| row(time)).collect();
-        let keep = Keep { last: 1, hourly: 1, daily: 1, weekly: 1, monthly: 1, yearly: 1 };
-        if let Ok(marks) = marks(&rows, &keep, &zone) {
-            assert_eq!(marks.len(), rows.len());
-            for (row, mark) in rows.iter().zip(marks) {
-                assert_eq!(mark == Mark::Protected, row.protected, "{row:?}");
+        let after = Some(times[0]);
+        let keep = Keep { last: 1, hourly: 1, daily: 1, weekly: 1, monthly: 1, yearly: 1, good: 1, after };
+        if let Ok(decisions) = decide(&rows, &keep, &zone) {
+            assert_eq!(decisions.len(), rows.len());
+            for (row, decision) in rows.iter().zip(decisions) {
+                assert_eq!(decision.mark == Mark::Protected, row.protected, "{row:?}");
             }
         }
     }

@@ -15,13 +15,16 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{Group, Snapshot};
 use crate::tree::{DestroyOptions, Destroyed};
 
+/// pxds_destroy_options.flags: say what would be removed, and remove nothing.
+pub const PXDS_DESTROY_DRY_RUN: u32 = 1;
+
 /// How a group is removed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct pxds_destroy_options {
     /// Bytes of this structure; set by PXDS_DESTROY_OPTIONS_INIT.
     pub struct_size: usize,
-    /// 0.
+    /// 0 or PXDS_DESTROY_DRY_RUN.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -39,7 +42,7 @@ size_first!(pxds_destroy_options);
 pub struct pxds_destroy_result {
     /// Bytes of this structure; set by PXDS_DESTROY_RESULT_INIT.
     pub struct_size: usize,
-    /// Snapshots that were removed.
+    /// Snapshots that were removed, or would be.
     pub removed: u64,
     /// Protected ones, which stay.
     pub protected_count: u64,
@@ -117,8 +120,9 @@ pub unsafe extern "C" fn pxds_group_create(
 /// on snapshots take. Returns PXDS_NONE if there is none, or no such group.
 ///
 /// Owns: the caller owns `*out` and frees it with pxds_buffer_free().
-/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group
-/// is no directory), PXDS_ERR_CANCELLED (by the notice callback).
+/// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_IO, also for a snapshot that may not be looked into; PXDS_ERR_FORMAT (the group,
+/// or something in it with the name of a snapshot, is a link or a special file), PXDS_ERR_CANCELLED (by the notice
+/// callback).
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -131,7 +135,7 @@ pub unsafe extern "C" fn pxds_group_last(
     guard(err, || {
         // SAFETY: the header's rules for inputs and outputs.
         let (out, (store, group)) = unsafe { (Out::handle(out, "out")?, store_and_group(store, group)?) };
-        let last = match store.tree().last_finished(&group) {
+        let last = match store.tree().last_finished_of_all(&group) {
             Err(error) if error.kind() == Kind::NotFound => None,
             last => last?,
         };
@@ -222,17 +226,18 @@ pub unsafe extern "C" fn pxds_group_set_notes(
     })
 }
 
-/// Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no snapshots
-/// are removed with the group, except a directory that is marked as protected, which brings a notice.
+/// Removes a group with its snapshots. Protected snapshots stay, and the group with them. What else is in its directory
+/// goes with the group, with a notice of each but owner and notes. A directory that is no snapshot and marked as
+/// protected stays as a protected snapshot does, with a notice too.
 ///
-/// `options` may be NULL. `result`, which may be NULL, says what was done, after a failure too. The chunks stay for
-/// garbage collection.
+/// `options` may be NULL. With PXDS_DESTROY_DRY_RUN nothing is removed, and no lock is taken. `result`, which may be
+/// NULL, says what was done, after a failure too. The chunks stay for garbage collection.
 ///
 /// Errors: PXDS_ERR_ARGUMENT, PXDS_ERR_NOT_FOUND; PXDS_ERR_PROTECTED if protected snapshots, and so the group, stay;
 /// PXDS_ERR_BUSY, with the path of the group, of a snapshot, or of a mount in it, for which is looked before anything
 /// is removed; PXDS_ERR_EXISTS (something that is no directory is in the place of `.pxds-tmp`), PXDS_ERR_IO,
 /// PXDS_ERR_CANCELLED (by the notice callback too); PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only
-/// be read.
+/// be read, without PXDS_DESTROY_DRY_RUN.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]
@@ -247,10 +252,13 @@ pub unsafe extern "C" fn pxds_group_destroy(
         // SAFETY: the header's rules for inputs and outputs.
         let (result, (store, group), options) =
             unsafe { (OutStruct::opt(result)?, store_and_group(store, group)?, args::options(options)?) };
-        args::flags(options.flags, 0, "options.flags")?;
+        args::flags(options.flags, PXDS_DESTROY_DRY_RUN, "options.flags")?;
         args::flags(options.reserved, 0, "options.reserved")?;
         let mut destroyed = Destroyed::default();
-        let options = DestroyOptions { progress: progress(options.progress, options.progress_user) };
+        let options = DestroyOptions {
+            dry_run: options.flags & PXDS_DESTROY_DRY_RUN != 0,
+            progress: progress(options.progress, options.progress_user),
+        };
         let outcome = store.tree().destroy_group(&group, &options, &mut destroyed);
         let Destroyed { removed, protected } = destroyed;
         if let Some(result) = result {
@@ -260,7 +268,8 @@ pub unsafe extern "C" fn pxds_group_destroy(
         outcome?;
         if protected > 0 {
             let path = store.tree().base().path().join(group.path());
-            return Err(Error::new(Kind::Protected, format!("{protected} protected snapshots stay")).of(&path));
+            let stay = if protected == 1 { "snapshot stays" } else { "snapshots stay" };
+            return Err(Error::new(Kind::Protected, format!("{protected} protected {stay}")).of(&path));
         }
         Ok(())
     })

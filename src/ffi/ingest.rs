@@ -165,8 +165,7 @@ fn c_result(chunk: &ChunkResult) -> pxds_ingest_chunk {
 }
 
 pub(super) fn c_stats(stats: IngestStats) -> pxds_ingest_stats {
-    let IngestStats { size, chunks, new_chunks, new_size: new_bytes, stored_bytes, compressed_size: compressed_bytes } =
-        stats;
+    let IngestStats { size, chunks, new_chunks, new_bytes, stored_bytes, compressed_bytes } = stats;
     let struct_size = size_of::<pxds_ingest_stats>();
     pxds_ingest_stats { struct_size, size, chunks, new_chunks, new_bytes, stored_bytes, compressed_bytes }
 }

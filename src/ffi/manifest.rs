@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result};
 use crate::json;
 use crate::limits::JSON_MAX_SIZE;
-use crate::manifest::{CryptMode, FileInfo, Manifest, Signature, VerifyState};
+use crate::manifest::{CryptMode, FileInfo, Manifest, Signature};
 
 /// pxds_manifest_info.flags: there is a signature, which has not been checked.
 pub const PXDS_MANIFEST_SIGNED: u32 = 1;
@@ -58,6 +58,8 @@ pub struct pxds_manifest_info {
     pub verify_state: u32,
     /// 0.
     pub reserved: u32,
+    /// When the last verification began, in seconds since 1970; 0 with PXDS_VERIFIED_NONE.
+    pub verify_time: i64,
 }
 
 size_first!(pxds_manifest_info);
@@ -158,12 +160,10 @@ pub(super) fn crypt_constant(mode: CryptMode) -> u32 {
     }
 }
 
-pub(super) fn verify_constant(manifest: &Manifest) -> u32 {
-    match manifest.verify_state() {
-        None => PXDS_VERIFIED_NONE,
-        Some(VerifyState { ok: true, .. }) => PXDS_VERIFIED_OK,
-        Some(VerifyState { ok: false, .. }) => PXDS_VERIFIED_FAILED,
-    }
+/// The outcome of the last verification, and when that began.
+pub(super) fn last_verified(manifest: &Manifest) -> (u32, i64) {
+    let Some(state) = manifest.verify_state() else { return (PXDS_VERIFIED_NONE, 0) };
+    (if state.ok { PXDS_VERIFIED_OK } else { PXDS_VERIFIED_FAILED }, state.started().unwrap_or(0))
 }
 
 /// Makes the manifest of a new snapshot, without files yet. `type`: PXDS_TYPE_...; `time` in seconds since 1970.
@@ -267,6 +267,7 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
         let (info, manifest) = unsafe { (OutStruct::new(info, "info")?, args::handle(manifest, "manifest")?) };
         let held = manifest.0.enter()?;
         let id = held.id.as_ref().ok_or_else(|| has_nul("backup-id"))?;
+        let (verify_state, verify_time) = last_verified(&held.manifest);
         Ok(info.set(pxds_manifest_info {
             struct_size: size_of::<pxds_manifest_info>(),
             r#type: constant_of(held.manifest.kind()),
@@ -274,8 +275,9 @@ pub unsafe extern "C" fn pxds_manifest_get_info(
             time: held.manifest.time(),
             file_count: held.manifest.files().len(),
             id: id.as_ptr(),
-            verify_state: verify_constant(&held.manifest),
+            verify_state,
             reserved: 0,
+            verify_time,
         }))
     })
 }

@@ -210,10 +210,10 @@ fn sum(sum: &Sum) -> pxds_stats_sum {
 fn described(described: &Described) -> pxds_stats_described {
     pxds_stats_described {
         indexes: described.indexes,
-        logical_bytes: described.logical_size,
+        logical_bytes: described.logical_bytes,
         references: described.references,
         blobs: described.blobs,
-        blob_bytes: described.blob_size,
+        blob_bytes: described.blob_bytes,
         unreadable: described.unreadable,
     }
 }

@@ -8,16 +8,15 @@ use super::blob::PXDS_CRYPT_DEFAULT;
 use super::error::pxds_error;
 use super::guard::{element, guard, guard_value};
 use super::handle::Shared;
-use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, verify_constant};
+use super::manifest::{PXDS_VERIFIED_NONE, crypt_constant, last_verified};
 use super::name::{constant_of, namespace};
 use super::status::pxds_status;
 use super::store::pxds_store;
 use super::text::{c_string, opt_text};
-use crate::base::NoticeLevel;
 use crate::error::{Error, Kind, Result, push, try_collect};
 use crate::manifest::Manifest;
-use crate::name::{Group, Namespace, Snapshot};
-use crate::tree::{Listing, SnapshotInfo, Tree};
+use crate::name::{Group, Namespace};
+use crate::tree::{Fact, Listing, SnapshotInfo, Tree};
 
 /// Listing flag: the namespace itself and all below it, not only what is right in it.
 pub const PXDS_LIST_RECURSIVE: u32 = 1;
@@ -87,6 +86,8 @@ pub struct pxds_snapshot_entry {
     pub verify_state: u32,
     /// PXDS_CRYPT_..., as all files have it; PXDS_CRYPT_DEFAULT if they differ, or if there are none.
     pub crypt_mode: u32,
+    /// When the last verification began, in seconds since 1970; 0 with PXDS_VERIFIED_NONE.
+    pub verify_time: i64,
 }
 
 size_first!(pxds_snapshot_entry);
@@ -128,6 +129,7 @@ impl pxds_snapshot_list {
             file_count: noted.file_count,
             verify_state: noted.verify_state,
             crypt_mode: noted.crypt_mode,
+            verify_time: noted.verify_time,
             ..entry
         }))
     }
@@ -143,13 +145,14 @@ struct Listed {
 }
 
 /// The facts in a manifest, if it is read.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Noted {
     flags: u32,
     notes: Option<CString>,
     size: u64,
     file_count: usize,
     verify_state: u32,
+    verify_time: i64,
     crypt_mode: u32,
 }
 
@@ -158,13 +161,15 @@ impl Noted {
         let files = manifest.files();
         let mut modes = files.iter().map(|file| file.crypt_mode);
         let mode = modes.next().filter(|&first| modes.all(|mode| mode == first));
+        let (verify_state, verify_time) = last_verified(manifest);
         let notes = manifest.notes().map(|notes| notes.split('\0').next().unwrap_or_default());
         Ok(Noted {
             flags: 0,
             notes: notes.map(c_string).transpose()?,
             size: files.iter().fold(0, |sum, file| file.size.saturating_add(sum)),
             file_count: files.len(),
-            verify_state: verify_constant(manifest),
+            verify_state,
+            verify_time,
             crypt_mode: mode.map_or(PXDS_CRYPT_DEFAULT, crypt_constant),
         })
     }
@@ -250,29 +255,6 @@ pub unsafe extern "C" fn pxds_store_groups(
     })
 }
 
-/// The facts about an entry of a list; `None`, and a notice, if they cannot be read.
-///
-/// Errors: those that the next would meet too; that of the notice.
-fn unless_unreadable<T>(tree: &Tree, read: Result<T>) -> Result<Option<T>> {
-    match read {
-        Err(error) if !error.is_of_the_process() => {
-            tree.base().notice(NoticeLevel::Warning, error.message(), error.path()).map(|()| None)
-        }
-        read => read.map(Some),
-    }
-}
-
-/// The facts in the manifest of a snapshot; `None` if the snapshot has been removed since it was found.
-fn noted(tree: &Tree, snapshot: &Snapshot) -> Result<Option<Noted>> {
-    let manifest = tree.load_manifest(snapshot);
-    let is_missing = |error: &Error| error.kind() == Kind::NotFound;
-    if manifest.as_ref().is_err_and(is_missing) && tree.open_snapshot(snapshot).is_err_and(|error| is_missing(&error)) {
-        return Ok(None);
-    }
-    let noted = unless_unreadable(tree, manifest.and_then(|manifest| Noted::of(&manifest)))?;
-    Ok(Some(noted.unwrap_or_else(|| Noted { flags: PXDS_SNAPSHOT_UNREADABLE, ..Noted::default() })))
-}
-
 /// The snapshots of the groups of a listing; `list` gives those of one of them. `flags`: what to say of each.
 fn list_snapshots(
     tree: &Tree,
@@ -287,24 +269,27 @@ fn list_snapshots(
         complete &= listing.unseen.is_none();
         for info in listing.found {
             let is_read = flags & PXDS_LIST_MANIFESTS != 0 && info.finished;
-            let noted = if is_read { noted(tree, &info.snapshot)? } else { Some(Noted::default()) };
-            let Some(noted) = noted else { continue };
-            complete &= noted.flags == 0;
+            let fact = match is_read {
+                true => tree.listed_manifest(&info.snapshot, Noted::of)?,
+                false => Fact::Known(Noted::default()),
+            };
+            complete &= fact != Fact::Unreadable;
+            let noted = match fact {
+                Fact::Known(noted) => noted,
+                Fact::Gone => continue,
+                Fact::Unreadable => Noted { flags: PXDS_SNAPSHOT_UNREADABLE, ..Noted::default() },
+            };
             push(&mut snapshots, Listed { group: names.len(), path: c_string(info.snapshot.path())?, info, noted })?;
         }
         let owner = match flags & PXDS_LIST_OWNERS != 0 {
-            true => unless_unreadable(tree, tree.group_owner(&group).or_else(none_if_missing))?,
-            false => Some(None),
+            true => tree.listed_owner(&group)?,
+            false => Fact::Known(None),
         };
-        complete &= owner.is_some();
-        push(&mut names, (GroupNames::new(&group)?, owner.flatten().map(c_string).transpose()?))?;
+        complete &= owner != Fact::Unreadable;
+        let owner = if let Fact::Known(owner) = owner { owner } else { None };
+        push(&mut names, (GroupNames::new(&group)?, owner.map(c_string).transpose()?))?;
     }
     Ok(pxds_snapshot_list { groups: Shared::new(names), snapshots: Shared::new(snapshots), complete })
-}
-
-/// `None` if it has been removed since it was found.
-fn none_if_missing<T>(error: Error) -> Result<Option<T>> {
-    if error.kind() == Kind::NotFound { Ok(None) } else { Err(error) }
 }
 
 /// Lists the snapshots of all groups of the namespace `ns`; with PXDS_LIST_RECURSIVE also of all namespaces below it.
@@ -526,6 +511,7 @@ pub(super) fn snapshot_entry(info: &SnapshotInfo) -> pxds_snapshot_entry {
         file_count: 0,
         verify_state: PXDS_VERIFIED_NONE,
         crypt_mode: PXDS_CRYPT_DEFAULT,
+        verify_time: 0,
     }
 }
 

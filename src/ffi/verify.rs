@@ -21,8 +21,8 @@ pub const PXDS_VERIFY_READ_ONLY: u32 = 1;
 /// pxds_verify_options.flags: read chunks as an index lists them. By default they are read in the order of their inode
 /// numbers, which spares a disk that turns.
 pub const PXDS_VERIFY_INDEX_ORDER: u32 = 2;
-/// pxds_verify_options.flags: pass over snapshots that have been verified, well or not, no more than `skip_days` days
-/// ago.
+/// pxds_verify_options.flags: pass over snapshots that have been found good no more than `skip_days` days ago. One that
+/// has failed since is checked again, unlike with PBS.
 pub const PXDS_VERIFY_SKIP_VERIFIED: u32 = 4;
 /// pxds_verify_options.flags, with a key: take a snapshot that is not signed for as good as one that is.
 pub const PXDS_VERIFY_ALLOW_UNSIGNED: u32 = 8;
@@ -56,6 +56,9 @@ pub const PXDS_OUTCOME_UNVOUCHED: u32 = 6;
 /// How a snapshot came out: not looked at, because it has no manifest and is not being made. It was never finished, or
 /// its manifest is lost.
 pub const PXDS_OUTCOME_UNFINISHED: u32 = 7;
+/// How a snapshot came out: some of it, or its manifest, could not be read (no permission, a fault of the device), and
+/// what could be was well. That proves nothing: it is neither good nor failed, and no outcome is noted.
+pub const PXDS_OUTCOME_UNREADABLE: u32 = 8;
 
 /// Damage: a file of a snapshot, or an entry of an index, one for each entry that names a bad chunk.
 #[repr(C)]
@@ -67,7 +70,7 @@ pub struct pxds_verify_damage {
     pub snapshot: *const c_char,
     /// The file: an index, a blob, or `index.json.blob`.
     pub archive: *const c_char,
-    /// The status that a failed call would have returned.
+    /// Why, in words, as pxds_error_message() has them.
     pub message: *const c_char,
     /// Where the chunk begins in the file that the index describes.
     pub offset: u64,
@@ -95,11 +98,11 @@ pub struct pxds_verify_done {
     pub struct_size: usize,
     /// The snapshot, `[ns/NAME/...]TYPE/ID/TIME`.
     pub snapshot: *const c_char,
-    /// Places and files that are damaged.
+    /// Places and files that are damaged, or cannot be read.
     pub errors: u64,
     /// Places that were damaged and have been repaired.
     pub repaired: u64,
-    /// PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED or UNFINISHED.
+    /// PXDS_OUTCOME_OK, FAILED, BUSY, GONE, RECENT, UNVOUCHED, UNFINISHED or UNREADABLE.
     pub outcome: u32,
     /// 0.
     pub reserved: u32,
@@ -157,7 +160,7 @@ pub struct pxds_verify_result {
     pub ok: u64,
     /// Snapshots that failed.
     pub failed: u64,
-    /// Snapshots that were not looked at.
+    /// Snapshots that were not looked at, or came out as PXDS_OUTCOME_UNREADABLE.
     pub skipped: u64,
     /// Chunks that were checked, the damaged ones among them.
     pub chunks: u64,
@@ -243,6 +246,7 @@ fn outcome_constant(outcome: Outcome) -> u32 {
         Outcome::Recent => PXDS_OUTCOME_RECENT,
         Outcome::Unvouched => PXDS_OUTCOME_UNVOUCHED,
         Outcome::Unfinished => PXDS_OUTCOME_UNFINISHED,
+        Outcome::Unreadable => PXDS_OUTCOME_UNREADABLE,
     }
 }
 
@@ -303,7 +307,8 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 /// and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
 /// many snapshots together, with one sync, at the latest a minute later or when the call ends, however it does. Damage
 /// is no failure of this call: `result->failed` counts it, and is written however the call ends; `unvouched` and
-/// `unfinished` count other snapshots that were not found good. See docs/format.md, 10.
+/// `unfinished` count other snapshots that were not found good. What cannot be read is no damage: its snapshot comes
+/// out as PXDS_OUTCOME_UNREADABLE, and the result is PXDS_RESULT_INCOMPLETE. See docs/format.md, 10.
 ///
 /// Each snapshot is locked against removal while it is checked; in a whole store the groups `host/benchmark` are left
 /// out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.

@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::limits::{Class, Limits};
-use super::mark::{nothing_removed, tell_of_missing};
+use super::mark::{nothing_removed, stage, tell_of_missing};
 use super::sweep::{self, list, tell_of_future};
 use super::tree::{OpenIndex, visit_indexes, visit_one};
-use super::{GcOptions, GcStatus, PHASE_MARK, PHASE_SWEEP, csum};
+use super::{GcOptions, GcStatus, PHASE_SWEEP, csum};
 use crate::chunks::{ChunkDir, FoundFile, Swept};
 use crate::digest::Digest;
 use crate::error::{Result, no_memory, push, try_collect};
@@ -119,8 +119,7 @@ fn read_range(
     let mut references = 0_u64;
     let mut visit = |index: OpenIndex, counts: bool| {
         let OpenIndex { file, len, kind, place, total } = index;
-        let GcStatus { index_file_count, index_data_bytes, .. } = counted;
-        progress.advance(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })?;
+        progress.advance(stage(&counted, total))?;
         push(&mut referenced.indexes, place.path.clone())?;
         let read = for_all_digests(file, len, &place.path, Some(kind), &mut |digests| {
             digests.iter().try_for_each(|digest| referenced.add(digest))?;
@@ -137,7 +136,8 @@ fn read_range(
             counted.index_file_count += 1;
             counted.index_data_bytes = counted.index_data_bytes.saturating_add(read.size);
         }
-        Ok(())
+        // As in marking: the last index has no other behind it that would report it.
+        if counted.index_file_count == total { progress.advance(stage(&counted, total)) } else { Ok(()) }
     };
     let strays = visit_indexes(store, &mut |index| visit(index, true))?;
     store.tree().moved_indexes(false, &mut |path| visit_one(store, path, &mut |index| visit(index, false)))?;

@@ -59,7 +59,8 @@ impl Marker<'_> {
             self.status.index_file_count += 1;
             self.status.index_data_bytes = self.status.index_data_bytes.saturating_add(read.size);
         }
-        Ok(())
+        // An index is counted by the report that comes before the next one. The last has no next.
+        if self.status.index_file_count == total { self.tell(total) } else { Ok(()) }
     }
 
     fn references(&mut self, digests: &[Digest], path: &Path, total: u64) -> Result<()> {
@@ -87,9 +88,13 @@ impl Marker<'_> {
     }
 
     fn tell(&mut self, total: u64) -> Result<()> {
-        let GcStatus { index_file_count, index_data_bytes, .. } = self.status;
-        self.progress.advance(Stage { phase: PHASE_MARK, done: index_file_count, total, bytes: index_data_bytes })
+        self.progress.advance(stage(&self.status, total))
     }
+}
+
+/// How far the marking is, of `total` indexes.
+pub(super) fn stage(counted: &GcStatus, total: u64) -> Stage {
+    Stage { phase: PHASE_MARK, done: counted.index_file_count, total, bytes: counted.index_data_bytes }
 }
 
 pub(super) fn tell_of_missing(store: &Store, digest: &Digest, path: &Path) -> Result<()> {

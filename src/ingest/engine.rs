@@ -55,11 +55,11 @@ pub struct IngestStats {
     /// Chunks that the store did not have.
     pub new_chunks: u64,
     /// Their plain bytes.
-    pub new_size: u64,
+    pub new_bytes: u64,
     /// Bytes of their files.
     pub stored_bytes: u64,
     /// Bytes of the files of all chunks, each counted as often as it came.
-    pub compressed_size: u64,
+    pub compressed_bytes: u64,
 }
 
 impl IngestStats {
@@ -71,10 +71,10 @@ impl IngestStats {
     fn count(&mut self, chunk: &ChunkResult) {
         self.size += chunk.size;
         self.chunks += 1;
-        self.compressed_size += chunk.stored_size;
+        self.compressed_bytes += chunk.stored_size;
         if !chunk.existed {
             self.new_chunks += 1;
-            self.new_size += chunk.size;
+            self.new_bytes += chunk.size;
             self.stored_bytes += chunk.stored_size;
         }
     }

@@ -63,10 +63,10 @@ impl Described {
     fn add(&mut self, other: &Described) {
         self.indexes += other.indexes;
         // Headers may say more than there is.
-        self.logical_size = self.logical_size.saturating_add(other.logical_size);
+        self.logical_bytes = self.logical_bytes.saturating_add(other.logical_bytes);
         self.references += other.references;
         self.blobs += other.blobs;
-        self.blob_size = self.blob_size.saturating_add(other.blob_size);
+        self.blob_bytes = self.blob_bytes.saturating_add(other.blob_bytes);
         self.unreadable += other.unreadable;
     }
 }
@@ -117,7 +117,7 @@ impl StatsBuilder {
             unreadable: dir.unreadable,
             // A blob outside snapshots does not count.
             blobs: if dir.snapshot.is_some() { dir.blobs } else { 0 },
-            blob_size: if dir.snapshot.is_some() { dir.blob_len } else { 0 },
+            blob_bytes: if dir.snapshot.is_some() { dir.blob_len } else { 0 },
             ..Described::default()
         });
     }
@@ -134,7 +134,7 @@ impl StatsBuilder {
     pub(super) fn add_index(&mut self, index: &Index) {
         self.rows[self.row].described.add(&Described {
             indexes: 1,
-            logical_size: index.size(),
+            logical_bytes: index.size(),
             references: index.count() as u64,
             ..Described::default()
         });

@@ -55,8 +55,8 @@ pub struct Sum {
 }
 
 /// The factor of deduplication: bytes that indexes describe, for each that is stored for them; 1 if nothing is stored.
-pub fn dedup_factor(logical_size: u64, stored_size: u64) -> f64 {
-    if stored_size == 0 { 1.0 } else { logical_size as f64 / stored_size as f64 }
+pub fn dedup_factor(logical_bytes: u64, stored_bytes: u64) -> f64 {
+    if stored_bytes == 0 { 1.0 } else { logical_bytes as f64 / stored_bytes as f64 }
 }
 
 /// The sums over indexes and blobs, whatever chunks they share.
@@ -65,13 +65,13 @@ pub struct Described {
     /// Indexes.
     pub indexes: u64,
     /// Bytes that they describe.
-    pub logical_size: u64,
+    pub logical_bytes: u64,
     /// Their entries: chunks, each counted as often as it is named.
     pub references: u64,
     /// Blobs, less manifests.
     pub blobs: u64,
     /// Bytes of their files.
-    pub blob_size: u64,
+    pub blob_bytes: u64,
     /// Indexes and directories that could not be read.
     pub unreadable: u64,
 }

@@ -291,10 +291,8 @@ impl Dir {
             ),
             error => error,
         };
-        // SAFETY: both names end in NUL.
-        let result = retry(|| unsafe { libc::renameat2(old, from.as_ptr(), new, to.as_ptr(), libc::RENAME_NOREPLACE) });
-        match result {
-            Ok(_) => Ok(()),
+        match rename_at(old, from, new, to, libc::RENAME_NOREPLACE) {
+            Ok(()) => Ok(()),
             // File systems without the flag: look, then rename.
             Err(source) if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {
                 if target.lstat(to)?.is_some() {
@@ -454,6 +452,12 @@ pub(super) fn checked_regular(fd: OwnedFd, path: &dyn Fn() -> PathBuf) -> Result
 
 fn not_regular(path: &Path) -> Error {
     Error::at(Kind::Format, path, "is not a regular file")
+}
+
+/// renameat2(2), by its number: musl has no function of that name.
+pub(super) fn rename_at(old: RawFd, from: &CStr, new: RawFd, to: &CStr, flags: libc::c_uint) -> io::Result<()> {
+    // SAFETY: both names end in NUL.
+    retry(|| unsafe { libc::syscall(libc::SYS_renameat2, old, from.as_ptr(), new, to.as_ptr(), flags) }).map(drop)
 }
 
 pub(super) fn stat_at(dir: RawFd, name: &CStr, flags: i32) -> io::Result<Stat> {

@@ -234,9 +234,11 @@ pub fn is_random_name(name: &CStr) -> bool {
 fn attributes(dir: RawFd, name: &CStr) -> u64 {
     let mut raw = MaybeUninit::<libc::statx>::zeroed();
     let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    // By its number: older musl libraries have no statx().
     // SAFETY: `name` ends in NUL and `raw` has room for the structure, which is valid as zeros too.
     unsafe {
-        if libc::statx(dir, name.as_ptr(), flags, libc::STATX_BASIC_STATS, raw.as_mut_ptr()) != 0 {
+        let wanted = libc::STATX_BASIC_STATS;
+        if libc::syscall(libc::SYS_statx, dir, name.as_ptr(), flags, wanted, raw.as_mut_ptr()) != 0 {
             return 0;
         }
         raw.assume_init_ref().stx_attributes

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
-use super::dir::{Dir, FileKind, Owner, give_to, stat_at, stat_fd};
+use super::dir::{Dir, FileKind, Owner, give_to, rename_at, stat_at, stat_fd};
 use super::{random, retry, without_signals, write_all};
 use crate::error::{Error, Kind, Result};
 
@@ -299,11 +299,7 @@ fn open_unnamed(dir: &Dir, mode: u32) -> io::Result<Option<File>> {
 impl Dir {
     /// Lets the files `one` and `other` change places.
     fn exchange(&self, one: &CStr, other: &CStr) -> io::Result<()> {
-        // SAFETY: both names end in NUL.
-        retry(|| unsafe {
-            libc::renameat2(self.raw(), one.as_ptr(), self.raw(), other.as_ptr(), libc::RENAME_EXCHANGE)
-        })
-        .map(drop)
+        rename_at(self.raw(), one, self.raw(), other, libc::RENAME_EXCHANGE)
     }
 
     /// The directory that `name`, a path below this one, is in.

@@ -9,7 +9,7 @@ use super::{PROTECTED_NAME, WORK_PLACE, no_directory};
 use crate::base::NoticeLevel;
 use crate::calendar::parse_time;
 use crate::error::{Error, Kind, Result, no_memory, push, reserve, try_collect};
-use crate::manifest::MANIFEST_NAME;
+use crate::manifest::{MANIFEST_NAME, Manifest};
 use crate::name::{BackupType, Group, Namespace, Snapshot, index_kind, is_archive_file};
 use crate::sys::{self, Dir, FileKind, c_name};
 
@@ -40,6 +40,17 @@ pub struct Listing<T> {
     pub found: Vec<T>,
     /// Why there may be more: the error of the first entry that could not be seen. There has been a notice for each.
     pub unseen: Option<Error>,
+}
+
+/// What an entry of a listing says beside its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// It has been read.
+    Known(T),
+    /// The entry has been removed since it was found.
+    Gone,
+    /// It cannot be read. There has been a notice.
+    Unreadable,
 }
 
 impl<T> Listing<T> {
@@ -168,14 +179,14 @@ impl Tree {
         })
     }
 
-    /// The snapshots of `group` that may be looked into, the oldest first; there is a notice for each that may not.
+    /// As [`Tree::snapshot_listing`]: passed over is only what may not be looked into, and what is no directory.
     ///
-    /// Errors: as [`Tree::snapshot_listing`]; `Io` for whatever else cannot be seen.
-    pub fn snapshots(&self, group: &Group) -> Result<Vec<SnapshotInfo>> {
+    /// Errors: as there; `Io` for whatever else cannot be seen.
+    pub fn snapshots(&self, group: &Group) -> Result<Listing<SnapshotInfo>> {
         let listing = self.snapshot_listing(group)?;
         match listing.unseen {
             Some(error) if error.kind() == Kind::Io && !error.errno().is_some_and(sys::is_denied) => Err(error),
-            _ => Ok(listing.found),
+            _ => Ok(listing),
         }
     }
 
@@ -244,18 +255,57 @@ impl Tree {
         }))
     }
 
+    /// The owner of a group that a listing has found.
+    ///
+    /// Errors: those that the next group would meet too; that of the notice.
+    pub fn listed_owner(&self, group: &Group) -> Result<Fact<Option<String>>> {
+        match self.group_owner(group) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(Fact::Gone),
+            owner => self.fact(owner),
+        }
+    }
+
+    /// What `read` makes of the manifest of a finished snapshot that a listing has found.
+    ///
+    /// Errors: those that the next snapshot would meet too; that of the notice.
+    pub fn listed_manifest<T>(
+        &self,
+        snapshot: &Snapshot,
+        read: impl FnOnce(&Manifest) -> Result<T>,
+    ) -> Result<Fact<T>> {
+        let manifest = self.load_manifest(snapshot);
+        let is_missing = |error: &Error| error.kind() == Kind::NotFound;
+        match manifest.as_ref().is_err_and(is_missing) && self.open_snapshot(snapshot).is_err_and(|e| is_missing(&e)) {
+            true => Ok(Fact::Gone),
+            false => self.fact(manifest.and_then(|manifest| read(&manifest))),
+        }
+    }
+
+    fn fact<T>(&self, read: Result<T>) -> Result<Fact<T>> {
+        match read {
+            Err(error) if !error.is_of_the_process() => {
+                self.base().notice(NoticeLevel::Warning, error.message(), error.path())?;
+                Ok(Fact::Unreadable)
+            }
+            read => read.map(Fact::Known),
+        }
+    }
+
     /// The newest finished snapshot of `group`, if there is one.
     ///
     /// Errors: `NotFound` if the group is not there; `Io`, also for a snapshot that may not be looked into; that of the
     /// notice.
     pub fn last_finished(&self, group: &Group) -> Result<Option<Snapshot>> {
         let (dir, names) = self.named_snapshots(group)?;
-        for snapshot in names.found.into_iter().rev() {
-            if snapshot_info(&dir, &snapshot)?.is_some_and(|info| info.finished) {
-                return Ok(Some(snapshot));
-            }
-        }
-        Ok(None)
+        last_of(&dir, names.found)
+    }
+
+    /// As [`Tree::last_finished`], where nothing may be passed over.
+    ///
+    /// Errors: as there; `Format` for a link or a special file in the place of a snapshot.
+    pub fn last_finished_of_all(&self, group: &Group) -> Result<Option<Snapshot>> {
+        let (dir, names) = self.named_snapshots(group)?;
+        last_of(&dir, names.whole()?)
     }
 
     fn open_namespace(&self, namespace: &Namespace) -> Result<Dir> {
@@ -340,8 +390,18 @@ impl Tree {
     }
 }
 
+/// The newest of these that is finished.
+fn last_of(group: &Dir, names: Vec<Snapshot>) -> Result<Option<Snapshot>> {
+    for snapshot in names.into_iter().rev() {
+        if snapshot_info(group, &snapshot)?.is_some_and(|info| info.finished) {
+            return Ok(Some(snapshot));
+        }
+    }
+    Ok(None)
+}
+
 /// `snapshot`, in its group's directory; `None` if it is not there.
-fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo>> {
+pub(super) fn snapshot_info(group: &Dir, snapshot: &Snapshot) -> Result<Option<SnapshotInfo>> {
     let time = snapshot.time_name();
     let stat = |name: &str| group.lstat(&c_name(name)?);
     let protected = stat(&format!("{time}/{PROTECTED_NAME}"))?.is_some();

@@ -1,17 +1,19 @@
 //! Making, marking and removing groups and snapshots (docs/format.md, 7.2, 7.6 and 7.7).
 
 use std::ffi::{CStr, CString};
+use std::path::PathBuf;
 
-use super::Tree;
-use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, TreeLock, WorkDir};
+use super::list::snapshot_info;
+use super::work::is_old_name;
+use super::{DIR_MODE, FILE_MODE, PROTECTED_NAME, SnapshotInfo, Tree, TreeLock, WorkDir};
 use crate::base::{NoticeLevel, SyncLevel};
 use crate::calendar::parse_time;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, push};
 use crate::limits::NOTES_MAX_SIZE;
 use crate::manifest::MANIFEST_NAME;
 use crate::name::{Group, Snapshot, check_owner};
 use crate::progress::{OnProgress, Progress};
-use crate::sys::{self, Dir, LockMode, c_name};
+use crate::sys::{self, Dir, FileKind, LockMode, c_name};
 
 const OWNER_NAME: &CStr = c"owner";
 const NOTES_NAME: &CStr = c"notes";
@@ -81,6 +83,8 @@ fn remove_empty(made: &[(Dir, CString)]) {
 /// How a group is removed.
 #[derive(Debug, Clone, Default)]
 pub struct DestroyOptions {
+    /// Only say what would be removed.
+    pub dry_run: bool,
     /// Told how many of the group's snapshots have been dealt with.
     pub progress: Option<OnProgress>,
 }
@@ -88,10 +92,24 @@ pub struct DestroyOptions {
 /// The result of a removal.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Destroyed {
-    /// Snapshots that were removed.
+    /// Snapshots that were removed, or would be.
     pub removed: u64,
     /// Protected ones, which stay, and their group with them.
     pub protected: u64,
+}
+
+/// Whether a file of a group's directory is one that every group has, or what a crash has left of it.
+fn is_own_file(name: &CStr) -> bool {
+    [OWNER_NAME, NOTES_NAME].iter().any(|&own| name == own || sys::is_temporary_name(name, own))
+}
+
+/// What a group has beside its owner and notes.
+#[derive(Default)]
+struct Contents {
+    /// The oldest first.
+    snapshots: Vec<SnapshotInfo>,
+    /// What is no snapshot, and whether it is marked as protected.
+    strays: Vec<(PathBuf, bool)>,
 }
 
 impl Tree {
@@ -371,26 +389,56 @@ impl Tree {
         }
     }
 
-    /// How many directories of a group are protected and have no name of a snapshot. Each is a notice.
-    fn protected_strays(&self, group: &Group) -> Result<u64> {
-        let Some(dir) = self.open_group(group)? else { return Ok(0) };
+    /// What there is in a group. What crashes of older versions have left is nothing to tell of.
+    ///
+    /// Errors: `NotFound` if it is not there; `Io`.
+    fn contents(&self, group: &Group) -> Result<Contents> {
+        let path = group.path();
+        let dir = self.open_place(&path)?.ok_or_else(|| self.missing("group", &path))?;
         let marker = c_name(PROTECTED_NAME)?;
-        let mut count = 0;
-        for name in dir.names()? {
-            let name = name?;
-            let is_listed = name.to_str().is_ok_and(|name| parse_time(name).is_ok());
-            let Some(child) = dir.open_child(&name)?.filter(|_| !is_listed) else { continue };
-            if child.lstat(&marker)?.is_some() {
-                let message = format!("{} is no snapshot, and protected: it stays", child.path().display());
-                self.base().notice(NoticeLevel::Warning, &message, Some(child.path()))?;
-                count += 1;
+        let mut contents = Contents::default();
+        for entry in dir.entries()? {
+            let entry = entry?;
+            match dir.kind_of(&entry)? {
+                None => continue,
+                Some(FileKind::File) if is_own_file(&entry.name) => continue,
+                _ => {}
+            }
+            let (child, text) = (dir.open_child(&entry.name)?, entry.name.to_str().unwrap_or_default());
+            let time = parse_time(text).ok().filter(|_| child.is_some());
+            match time.and_then(|time| Snapshot::new(group.clone(), time).ok()) {
+                Some(snapshot) => {
+                    if let Some(info) = snapshot_info(&dir, &snapshot)? {
+                        push(&mut contents.snapshots, info)?;
+                    }
+                }
+                None => {
+                    let protected = child.map_or(Ok(None), |child| child.lstat(&marker))?.is_some();
+                    if protected || !is_old_name(text) {
+                        push(&mut contents.strays, (dir.join(&entry.name), protected))?;
+                    }
+                }
             }
         }
-        Ok(count)
+        contents.snapshots.sort_unstable_by(|a, b| a.snapshot.cmp(&b.snapshot));
+        Ok(contents)
+    }
+
+    /// Tells what becomes of the strays of a group that are protected, or of the others.
+    ///
+    /// Errors: that of the notice.
+    fn tell_of_strays(&self, strays: &[(PathBuf, bool)], protected: bool) -> Result<()> {
+        let fate = if protected { ", and protected: it stays" } else { ": it goes with the group" };
+        for (path, _) in strays.iter().filter(|(_, is)| *is == protected) {
+            let message = format!("{} is no snapshot{fate}", path.display());
+            self.base().notice(NoticeLevel::Warning, &message, Some(path))?;
+        }
+        Ok(())
     }
 
     /// Removes a group with its snapshots. Protected snapshots stay, and the group with them. Entries that are no
-    /// snapshots are removed with the group, unless one is a directory that is marked as protected.
+    /// snapshots go with the group, with a notice of each but owner and notes; but a directory that is marked as
+    /// protected stays, as a protected snapshot does.
     ///
     /// `destroyed` counts what has been done, also when it fails.
     ///
@@ -398,11 +446,17 @@ impl Tree {
     /// anything is removed; `Io`; those of the callbacks.
     pub fn destroy_group(&self, group: &Group, options: &DestroyOptions, destroyed: &mut Destroyed) -> Result<()> {
         let mut progress = Progress::new(options.progress.clone());
-        let lock = self.lock_group(group)?;
-        let snapshots = self.snapshots(group)?;
-        destroyed.protected += self.protected_strays(group)?;
-        let stays = destroyed.protected > 0 || snapshots.iter().any(|info| info.protected);
-        self.check_group_removable(group, &snapshots, stays)?;
+        let lock = if options.dry_run { None } else { Some(self.lock_group(group)?) };
+        let Contents { snapshots, strays } = self.contents(group)?;
+        self.tell_of_strays(&strays, true)?;
+        destroyed.protected += strays.iter().filter(|(_, protected)| *protected).count() as u64;
+        let protected = snapshots.iter().filter(|info| info.protected).count() as u64;
+        self.check_group_removable(group, &snapshots, destroyed.protected + protected > 0)?;
+        let Some(lock) = lock else {
+            destroyed.removed += snapshots.len() as u64 - protected;
+            destroyed.protected += protected;
+            return if destroyed.protected == 0 { self.tell_of_strays(&strays, false) } else { Ok(()) };
+        };
         progress.stage.total = snapshots.len() as u64;
         for SnapshotInfo { snapshot, .. } in snapshots {
             progress.tick()?;
@@ -417,6 +471,7 @@ impl Tree {
         progress.tick()?;
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/').filter(|_| destroyed.protected == 0) else { return Ok(()) };
+        self.tell_of_strays(&strays, false)?;
         // It is moved as a whole: PBS could not use a half-removed group without its owner.
         match WorkDir::take_out(self, parent, id, lock.is_on_directory(), self.syncs())? {
             Some(doomed) => doomed.remove(self),

@@ -37,7 +37,7 @@ mod walk;
 mod work;
 
 pub use draft::ManifestDraft;
-pub use list::{ArchiveFile, Listing, SnapshotInfo};
+pub use list::{ArchiveFile, Fact, Listing, SnapshotInfo};
 pub use lock::TreeLock;
 pub use manage::{DestroyOptions, Destroyed, NewGroup, check_time};
 pub use open::{Archive, OpenOptions, OpenSnapshot};

@@ -15,6 +15,8 @@
 //!   they can be; and what is known of chunks, which is bounded by
 //!   [`VERIFY_MAX_KNOWN`](crate::limits::VERIFY_MAX_KNOWN) and [`VERIFY_MAX_BAD`](crate::limits::VERIFY_MAX_BAD).
 //!   Chunks that do not fit are forgotten, and checked again when they are met.
+//! - What cannot be read (no permission, a fault of the device) proves nothing: its snapshot is neither good nor
+//!   failed, and no outcome of it is noted.
 //! - Outcomes are noted together, up to a minute later. One that cannot be noted is told and counted, and changes
 //!   nothing of the outcome.
 //! - A run that is stopped has noted what it had found; snapshots that a crashed run had not noted yet are verified
@@ -52,7 +54,7 @@ pub struct VerifyOptions {
     pub read_only: bool,
     /// Read chunks as an index lists them; by default in the store's order, which spares a disk that turns.
     pub index_order: bool,
-    /// Pass over snapshots that have been verified no more than so many days ago, well or not.
+    /// Pass over snapshots that have been found good no more than so many days ago.
     pub skip_days: Option<u64>,
     /// 0 for as many as there are processors.
     pub threads: usize,
@@ -130,8 +132,10 @@ pub enum Outcome {
     Busy,
     /// It was not looked at: it has been removed since it was listed.
     Gone,
-    /// It was not looked at: it has been verified lately.
+    /// It was not looked at: it has been found good lately.
     Recent,
+    /// Something of it could not be read, and what could be was well. That proves nothing, and is not noted.
+    Unreadable,
 }
 
 /// A snapshot that has been dealt with.
@@ -141,7 +145,7 @@ pub struct Done<'a> {
     pub snapshot: &'a Snapshot,
     /// How it came out.
     pub outcome: Outcome,
-    /// Places that are damaged: one for each chunk of an index that is hit.
+    /// Places that are damaged or cannot be read: one for each chunk of an index that is hit.
     pub errors: u64,
     /// Places that were damaged and have been repaired.
     pub repaired: u64,
@@ -156,7 +160,7 @@ pub struct Sums {
     pub ok: u64,
     /// Snapshots that failed.
     pub failed: u64,
-    /// Snapshots that were not looked at.
+    /// Snapshots that were not looked at, or could not be read.
     pub skipped: u64,
     /// Snapshots that the key does not vouch for, and in which nothing is wrong otherwise.
     pub unvouched: u64,
@@ -180,7 +184,7 @@ pub struct Sums {
     pub repaired: u64,
     /// Snapshots whose outcome could not be noted.
     pub unnoted: u64,
-    /// Something could not be seen, and may have snapshots that are not counted. There was a notice for each.
+    /// Something could not be read: of a snapshot, or a directory that may have others. All was told of, or a notice.
     pub incomplete: bool,
 }
 

@@ -48,9 +48,28 @@ pub struct Verifier {
 #[derive(Default)]
 struct Tally {
     errors: u64,
+    /// Of these, what could not be read.
+    unread: u64,
     repaired: u64,
     /// Why the key does not vouch for it.
     unvouched: Option<String>,
+}
+
+impl Tally {
+    /// Counts an error. That something cannot be read (no permission, a fault of the device) proves no damage.
+    fn add(&mut self, kind: Kind) {
+        self.errors += 1;
+        self.unread += u64::from(kind == Kind::Io);
+    }
+
+    fn outcome(&self) -> Outcome {
+        match (self.errors - self.unread, self.unread, &self.unvouched) {
+            (0, 0, None) => Outcome::Ok,
+            (0, 0, Some(_)) => Outcome::Unvouched,
+            (0, ..) => Outcome::Unreadable,
+            _ => Outcome::Failed,
+        }
+    }
 }
 
 /// What the given key proves about a snapshot.
@@ -116,16 +135,17 @@ impl Verifier {
             let mut tally = Tally::default();
             let outcome = self.snapshot(snapshot, &mut tally)?;
             let sums = &mut self.recorder.sums;
+            sums.incomplete |= outcome == Outcome::Unreadable;
             *match outcome {
                 Outcome::Ok => &mut sums.ok,
                 Outcome::Failed => &mut sums.failed,
                 Outcome::Unvouched => &mut sums.unvouched,
                 Outcome::Unfinished => &mut sums.unfinished,
-                Outcome::Busy | Outcome::Gone | Outcome::Recent => &mut sums.skipped,
+                Outcome::Busy | Outcome::Gone | Outcome::Recent | Outcome::Unreadable => &mut sums.skipped,
             } += 1;
             self.progress.stage.done += 1;
             if let Some(on_done) = &self.options.on_done {
-                let Tally { errors, repaired, ref unvouched } = tally;
+                let Tally { errors, repaired, ref unvouched, .. } = tally;
                 let reason = unvouched.as_deref().filter(|_| outcome == Outcome::Unvouched);
                 on_done(&Done { snapshot, outcome, errors, repaired, reason })?;
             }
@@ -183,7 +203,7 @@ impl Verifier {
             Err(error) if error.kind() == Kind::NotFound => return Ok(Outcome::Gone),
             Err(error) => {
                 self.tell(snapshot, tally, MANIFEST_NAME, error)?;
-                return Ok(Outcome::Failed);
+                return Ok(tally.outcome());
             }
         };
         let Some(manifest) = open.manifest() else { return Ok(Outcome::Unfinished) };
@@ -191,19 +211,16 @@ impl Verifier {
             return Ok(Outcome::Recent);
         }
         self.files(&open, manifest, tally)?;
-        if !self.options.read_only {
-            self.notes.add(&self.store, snapshot, tally.errors == 0)?;
+        let outcome = tally.outcome();
+        if !self.options.read_only && outcome != Outcome::Unreadable {
+            self.notes.add(&self.store, snapshot, outcome != Outcome::Failed)?;
         }
-        Ok(match (tally.errors, &tally.unvouched) {
-            (0, None) => Outcome::Ok,
-            (0, Some(_)) => Outcome::Unvouched,
-            _ => Outcome::Failed,
-        })
+        Ok(outcome)
     }
 
-    /// Whether it has been verified lately; PBS's rule (docs/format.md, 10.4).
+    /// Whether it has been found good lately (docs/format.md, 10.4).
     fn is_recent(&self, manifest: &Manifest) -> bool {
-        let started = manifest.verify_state().and_then(|state| state.started());
+        let started = manifest.verify_state().filter(|state| state.ok).and_then(|state| state.started());
         match (self.options.skip_days, started) {
             (Some(days), Some(started)) => {
                 i64::try_from(days).is_ok_and(|days| (sys::now() - started) / SECONDS_OF_DAY <= days)
@@ -231,7 +248,10 @@ impl Verifier {
         let listed: BTreeSet<_> = manifest.files().iter().map(|file| file.filename.as_str()).collect();
         let there = match self.store.tree().snapshot_files(snapshot) {
             Ok(there) => there,
-            Err(error) => return self.recorder.warn("what is not listed cannot be told", error),
+            Err(error) => {
+                self.recorder.sums.incomplete = true;
+                return self.recorder.warn("what is not listed cannot be told", error);
+            }
         };
         for file in there {
             if ![MANIFEST_NAME, LOG_NAME].contains(&file.name.as_str()) && !listed.contains(file.name.as_str()) {
@@ -338,8 +358,11 @@ impl Verifier {
         chunk: ChunkInfo,
         bad: &BadEntry,
     ) -> Result<()> {
-        *if bad.repaired { &mut tally.repaired } else { &mut tally.errors } += 1;
         let BadEntry { kind, ref message, renamed, repaired } = *bad;
+        match repaired {
+            true => tally.repaired += 1,
+            false => tally.add(kind),
+        }
         let Some(on_damage) = &self.options.on_damage else { return Ok(()) };
         on_damage(&Damage { snapshot, archive, chunk: Some(chunk), kind, message, renamed, repaired })
     }
@@ -351,7 +374,7 @@ impl Verifier {
         if ends_all(&error) {
             return Err(error);
         }
-        tally.errors += 1;
+        tally.add(error.kind());
         let (kind, message) = (error.kind(), error.message());
         let Some(on_damage) = &self.options.on_damage else { return Ok(()) };
         on_damage(&Damage { snapshot, archive, chunk: None, kind, message, renamed: false, repaired: false })

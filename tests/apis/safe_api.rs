@@ -173,7 +173,7 @@ impl Api for Safe {
     fn list(&self, ns: &str, recursive: bool) -> Outcome<Vec<Listed>> {
         let mut found = Vec::new();
         for group in self.namespaces_of(ns, recursive)? {
-            let listed = self.store.tree().snapshots(&group)?;
+            let listed = self.store.tree().snapshots(&group)?.found;
             found.extend(listed.into_iter().map(|info| (info.snapshot.path(), info.protected, info.finished)));
         }
         Ok(found)
@@ -238,7 +238,8 @@ impl Api for Safe {
             0 => Ok(()),
             _ => {
                 let path = self.store.path().join(group);
-                let message = format!("{}: {protected} protected snapshots stay", path.display());
+                let stay = if protected == 1 { "snapshot stays" } else { "snapshots stay" };
+                let message = format!("{}: {protected} protected {stay}", path.display());
                 Err(Error::new(Kind::Protected, message).with_path(&path))
             }
         });

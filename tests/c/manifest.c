@@ -285,10 +285,12 @@ static void test_unprotected(void)
         OK(set(manifest, "verify_state", json));
         OK(pxds_manifest_get_info(manifest, &info, &err));
         EQUAL(failed ? PXDS_VERIFIED_FAILED : PXDS_VERIFIED_OK, info.verify_state);
+        EQUAL(0x5CA78B83, info.verify_time);
     }
     OK(set(manifest, "verify_state", "{\"state\":\"failed\",\"upid\":\"x\"}"));
     OK(pxds_manifest_get_info(manifest, &info, &err));
     EQUAL(PXDS_VERIFIED_NONE, info.verify_state);
+    EQUAL(0, info.verify_time);
 
     OK(pxds_manifest_set_notes(manifest, "", &err));
     OK(pxds_manifest_get_notes(manifest, &buffer, &err));

@@ -41,6 +41,32 @@ static void test_marks(void)
     EQUAL(PXDS_MARK_KEEP_PARTIAL, marks[3]);
     OK(pxds_prune_mark(NULL, 0, &options, NULL, &err));
 
+    /* what has verified, and what is young */
+    rows[1].verify_state = PXDS_VERIFIED_OK;
+    rows[2].verify_state = PXDS_VERIFIED_FAILED;
+    options.keep_last = 0;
+    options.keep_good = 1;
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_KEEP && marks[2] == PXDS_MARK_REMOVE);
+    options.keep_good = 0;
+    options.keep_within = 2 * 86400;
+    options.now = time_of(4);
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_REMOVE && marks[2] == PXDS_MARK_KEEP); /* as the newest */
+    options.now--;
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_REMOVE && marks[2] == PXDS_MARK_KEEP);
+    options.keep_within = 3 * 86400;
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_KEEP && marks[2] == PXDS_MARK_KEEP);
+    options.now = 0; /* the time of the call, long after them */
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_REMOVE && marks[2] == PXDS_MARK_KEEP);
+    options.keep_within = UINT64_MAX;
+    OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
+    CHECK(marks[1] == PXDS_MARK_KEEP && marks[2] == PXDS_MARK_KEEP);
+    options.keep_within = 0;
+
     /* nothing said, nothing removed */
     options.keep_last = 0;
     OK(pxds_prune_mark(rows, ROWS, &options, marks, &err));
@@ -98,10 +124,10 @@ static void test_rows_that_are_none(void)
     IS(PXDS_ERR_ARGUMENT, pxds_prune_mark(rows, 2, NULL, marks, &err));
     CHECK(says("rows[1].flags"));
     rows[1].flags = 0;
-    rows[1].reserved = 1;
+    rows[1].verify_state = 3;
     IS(PXDS_ERR_ARGUMENT, pxds_prune_mark(rows, 2, NULL, marks, &err));
-    CHECK(says("rows[1].reserved"));
-    rows[1].reserved = 0;
+    CHECK(says("rows[1].verify_state"));
+    rows[1].verify_state = 0;
     rows[1].time = INT64_MAX;
     marks[0] = marks[1] = 77;
     IS(PXDS_ERR_ARGUMENT, pxds_prune_mark(rows, 2, NULL, marks, &err));
@@ -130,7 +156,8 @@ static const char *shown(pxds_prune_list *list)
 
     text[0] = '\0';
     for (size_t i = 0; pxds_prune_list_get(list, i, &entry, &err) == PXDS_OK; i++) {
-        CHECK((entry.message != NULL) == (entry.status < 0) && entry.reserved == 0);
+        CHECK((entry.message != NULL) == (entry.status < 0));
+        CHECK(entry.mark == PXDS_MARK_KEEP || entry.kept_by == 0);
         CHECK(entry.time == time_of((int)((entry.time - TIME) / 86400)));
         len += (size_t)snprintf(text + len, sizeof text - len, "%s%.2s %s %s", i > 0 ? "," : "",
                                 strrchr(entry.path, '/') + 9, pxds_prune_mark_name(entry.mark),
@@ -216,11 +243,19 @@ static void test_group(void)
     OK(pxds_prune_list_get(list, 3, &entry, &err));
     CHECK(strcmp(entry.path, path_of(0)) == 0 && strstr(entry.message, "locked") != NULL);
     EQUAL(PXDS_SNAPSHOT_FINISHED, entry.flags);
+    OK(pxds_prune_list_get(list, 0, &entry, &err));
+    EQUAL(PXDS_KEPT_BY_LAST, entry.kept_by);
     IS(PXDS_NONE, pxds_prune_list_get(list, ROWS, &entry, &err));
     CHECK(entry.path == NULL && entry.mark == 0);
     SHOWS("29 keep PXDS_OK,28 remove PXDS_OK,27 protected PXDS_OK,26 remove PXDS_ERR_BUSY", list);
     pxds_snapshot_free(open);
+    need(symlink("nowhere", in_dir("store/host/x/2020-01-01T00:00:00Z")) == 0, "symlink");
+    OK(pxds_group_prune(store, "host/x", NULL, &list, &err));
+    CHECK(!pxds_prune_list_is_complete(list) && pxds_prune_list_count(list) == 3);
+    pxds_prune_list_free(list);
+    need(unlink(in_dir("store/host/x/2020-01-01T00:00:00Z")) == 0, "unlink");
     OK(pxds_group_prune(store, "host/x", &options, &list, &err));
+    CHECK(pxds_prune_list_is_complete(list));
     pxds_store_free(store); /* a list lasts longer */
     SHOWS("29 keep PXDS_OK,27 protected PXDS_OK,26 remove PXDS_OK", list);
     CHECK(!exists(in_dir("store/host/x/2020-06-26T13:56:05Z")));

@@ -147,6 +147,7 @@ static void test_what_a_listing_is_asked_for(void)
     OK(pxds_snapshot_list_get(list, 0, &first, &err));
     CHECK(first.owner == NULL && first.notes == NULL && first.size == 0 && first.file_count == 0);
     CHECK(first.verify_state == PXDS_VERIFIED_NONE && first.crypt_mode == PXDS_CRYPT_DEFAULT);
+    EQUAL(0, first.verify_time);
     OK(pxds_snapshot_list_get(list, 1, &second, &err));
     CHECK(second.flags == PXDS_SNAPSHOT_FINISHED && pxds_snapshot_list_is_complete(list));
     pxds_snapshot_list_free(list);
@@ -162,6 +163,7 @@ static void test_what_a_listing_is_asked_for(void)
     CHECK(strcmp(first.owner, "me@pbs") == 0 && strcmp(first.notes, "title\nmore") == 0);
     CHECK(first.size >= DATA_LEN && first.file_count == 2);
     EQUAL(PXDS_VERIFIED_OK, first.verify_state);
+    EQUAL(0x5CA78B83, first.verify_time);
     EQUAL(PXDS_CRYPT_NONE, first.crypt_mode);
     EQUAL(PXDS_SNAPSHOT_FINISHED, first.flags);
     EQUAL(PXDS_SNAPSHOT_FINISHED | PXDS_SNAPSHOT_UNREADABLE, second.flags);
@@ -348,6 +350,15 @@ static void test_groups(void)
     make_snapshot(store, "host/x", TIME);
     make_snapshot(store, "host/x", TIME + 1);
     OK(pxds_snapshot_protect(store, "host/x/" TIME_NAME, &err));
+    {
+        pxds_destroy_options dry_run = PXDS_DESTROY_OPTIONS_INIT;
+
+        dry_run.flags = PXDS_DESTROY_DRY_RUN;
+        IS(PXDS_ERR_PROTECTED, pxds_group_destroy(store, "host/x", &dry_run, &result, &err));
+        CHECK(result.removed == 1 && result.protected_count == 1);
+        dry_run.flags = 2;
+        IS(PXDS_ERR_ARGUMENT, pxds_group_destroy(store, "host/x", &dry_run, &result, &err));
+    }
     IS(PXDS_ERR_PROTECTED, pxds_group_destroy(store, "host/x", NULL, &result, &err));
     CHECK(names_path("store/host/x"));
     EQUAL(1, result.removed);

@@ -77,7 +77,7 @@ pub struct pxds_bad_chunk {
     pub status: pxds_status,
     /// 0.
     pub reserved: u32,
-    /// The status that the call would have failed with.
+    /// Why, in words, as pxds_error_message() has them.
     pub message: *const c_char,
 }
 
