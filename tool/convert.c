@@ -1,15 +1,23 @@
 /* The layout of a store. */
 #include "tool.h"
 
-static void print_result(const pxds_convert_result *result, bool json, bool dry_run)
+static void json_result(const struct args *args, const pxds_convert_result *result)
 {
-    if (json) {
-        printf("{\"dry-run\":%s,\"files\":%" PRIu64 ",\"made\":%" PRIu64 ",\"removed\":%" PRIu64
-               ",\"set-aside\":%" PRIu64 "}\n",
-               dry_run ? "true" : "false", result->files, result->made, result->removed,
-               result->set_aside);
+    json_begin();
+    json_text("store", args->operand[0]);
+    json_text("layout", args->operand[1]);
+    json_bool("dry_run", args->option[OPT_DRY_RUN].given);
+    json_number("moved_files", result->files);
+    json_number("made_directories", result->made);
+    json_number("removed_directories", result->removed);
+    json_number("set_aside_files", result->set_aside);
+    json_end();
+}
+
+static void print_result(const pxds_convert_result *result, bool dry_run)
+{
+    if (is_quiet() && !dry_run)
         return;
-    }
     printf("%s%" PRIu64 " file%s moved, %" PRIu64 " director%s made, %" PRIu64 " removed\n",
            dry_run ? "would be: " : "", result->files, plural(result->files, "s"), result->made,
            result->made == 1 ? "y" : "ies", result->removed);
@@ -20,18 +28,20 @@ static void print_result(const pxds_convert_result *result, bool json, bool dry_
 
 static int32_t on_progress(void *user, const pxds_progress *progress)
 {
-    static const char *const doing[] = {
-        [PXDS_CONVERT_PHASE_LOOK] = "looking at directory",
-        [PXDS_CONVERT_PHASE_MAKE] = "making directory",
-        [PXDS_CONVERT_PHASE_MOVE] = "moving file",
-        [PXDS_CONVERT_PHASE_REMOVE] = "removing directory",
+    static const struct {
+        const char *name, *doing;
+    } phases[] = {
+        [PXDS_CONVERT_PHASE_LOOK] = {"look", "looking at directory"},
+        [PXDS_CONVERT_PHASE_MAKE] = {"make", "making directory"},
+        [PXDS_CONVERT_PHASE_MOVE] = {"move", "moving file"},
+        [PXDS_CONVERT_PHASE_REMOVE] = {"remove", "removing directory"},
     };
 
     (void)user;
-    if (progress->phase < sizeof doing / sizeof doing[0])
-        draw_line("%s %" PRIu64 " of %" PRIu64, doing[progress->phase], progress->done,
-                  progress->total);
-    return stop_signal();
+    if (progress->phase >= sizeof phases / sizeof phases[0])
+        return stop_signal();
+    return show_progress(phases[progress->phase].name, progress, "%s %" PRIu64 " of %" PRIu64,
+                         phases[progress->phase].doing, progress->done, progress->total);
 }
 
 int cmd_convert(const struct args *args)
@@ -54,11 +64,15 @@ int cmd_convert(const struct args *args)
     if (heed_pbs(args, args->operand[0], pbs_name, &opening, NULL, NULL) != 0)
         return 1;
     hold_signals();
+    detail("bringing the store %s into the layout %s", args->operand[0], name);
     options.flags = dry_run ? PXDS_CONVERT_DRY_RUN : 0;
     options.progress = on_progress;
     if (pxds_store_convert(args->operand[0], layout, &opening, &options, &result, &err) < 0)
         return fail(err);
     clear_line();
-    print_result(&result, args->option[OPT_JSON].given, dry_run);
+    if (args->option[OPT_JSON].given)
+        json_result(args, &result);
+    else
+        print_result(&result, dry_run);
     return 0;
 }

@@ -13,16 +13,21 @@ static char *index_in(const char *store, const char *index)
     return path;
 }
 
-static void print_copied(const pxds_ingest_stats *stats, bool json)
+static void print_copied(const pxds_ingest_stats *stats, const char *index, bool json)
 {
-    if (json)
-        printf("{\"size\":%" PRIu64 ",\"chunks\":%" PRIu64 ",\"new_chunks\":%" PRIu64
-               ",\"stored_bytes\":%" PRIu64 "}\n",
-               stats->size, stats->chunks, stats->new_chunks, stats->stored_bytes);
-    else
-        printf("bytes: %" PRIu64 "\nchunks: %" PRIu64 "\nnew chunks: %" PRIu64
-               "\nstored bytes: %" PRIu64 "\n",
-               stats->size, stats->chunks, stats->new_chunks, stats->stored_bytes);
+    char size[SIZE_TEXT_MAX], stored[SIZE_TEXT_MAX];
+
+    if (json) {
+        json_begin();
+        json_text("index", index);
+        json_ingested(stats, true);
+        json_end();
+    } else if (!is_quiet()) {
+        printf("bytes: %" PRIu64 "%s\nchunks: %" PRIu64 "\nnew chunks: %" PRIu64
+               "\nstored bytes: %" PRIu64 "%s\n",
+               stats->size, in_units(stats->size, size), stats->chunks, stats->new_chunks,
+               stats->stored_bytes, in_units(stats->stored_bytes, stored));
+    }
 }
 
 static int copy(const struct args *args, const pxds_key *key, const char *index_path)
@@ -60,7 +65,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
         rc = fail(err);
     } else {
         clear_line();
-        print_copied(&stats, args->option[OPT_JSON].given);
+        print_copied(&stats, index_path, args->option[OPT_JSON].given);
         note_unprotected(index_path, to);
     }
     pxds_index_writer_free(writer);

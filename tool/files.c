@@ -17,6 +17,7 @@ int open_input(const char *path)
         fail_errno(input_name(path));
         return -1;
     }
+    detail("reading %s", input_name(path));
     if (S_ISDIR(st.st_mode)) {
         say("%s: is a directory; pxds reads files (tar makes one of a directory)",
             input_name(path));
@@ -126,12 +127,27 @@ int check_output(const char *input, const char *output)
 }
 
 /* By the time that it is written to, a file of the library's would have the number of a descriptor that is closed. */
+bool names_descriptor(const char *path, int *fd)
+{
+    const size_t digits = strncmp(path, "fd:", 3) == 0 ? strspn(path + 3, "0123456789") : 0;
+    const bool names = digits > 0 && digits < 10 && path[3 + digits] == '\0';
+
+    if (names)
+        *fd = atoi(path + 3);
+    return names;
+}
+
 int check_descriptor(const char *output)
 {
     struct stat st;
     char *directory;
     bool is_closed;
+    int fd;
 
+    if (names_descriptor(output, &fd)) {
+        say("%s: a descriptor to write to is /dev/fd/%d, and a file of this name ./%s", output, fd, output);
+        return 2;
+    }
     if (is_dash(output) || stat(output, &st) == 0 || errno != ENOENT)
         return 0;
     if (lstat(output, &st) == 0) { /* a link to nothing, which may be such a descriptor */
@@ -196,7 +212,7 @@ static bool is_found_by_gc(const char *index, const char *store)
 void note_unprotected(const char *index, const pxds_store *store)
 {
     if (!is_found_by_gc(index, pxds_store_path(store)))
-        say("note: garbage collection protects only indexes NAME.didx and NAME.fidx below %s, and not "
-            "below a name that begins with a dot: %s is none of them",
-            pxds_store_path(store), index);
+        note("garbage collection protects only indexes NAME.didx and NAME.fidx below %s, and not "
+             "below a name that begins with a dot: %s is none of them",
+             pxds_store_path(store), index);
 }

@@ -10,8 +10,9 @@ static int check_password_options(const struct args *args)
 {
     const struct value *option = args->option;
 
-    if (option[OPT_PASSWORD_FILE].given && option[OPT_PASSWORD_FD].given)
-        return usage_error(args->command, "--password-file and --password-fd exclude each other");
+    if (option[OPT_PASSWORD_FILE].given + option[OPT_PASSWORD_FD].given + option[OPT_PASSWORD_COMMAND].given > 1)
+        return usage_error(args->command,
+                           "--password-file, --password-fd and --password-command exclude each other");
     if (option[OPT_NEW_PASSWORD_FILE].given && option[OPT_NEW_PASSWORD_FD].given)
         return usage_error(args->command,
                            "--new-password-file and --new-password-fd exclude each other");
@@ -21,12 +22,19 @@ static int check_password_options(const struct args *args)
     return 0;
 }
 
+static bool has_password(const struct args *args)
+{
+    const struct value *option = args->option;
+
+    return option[OPT_PASSWORD_FILE].given || option[OPT_PASSWORD_FD].given ||
+           option[OPT_PASSWORD_COMMAND].given;
+}
+
 int check_key_options(const struct args *args, bool reads_stdin)
 {
     const struct value *option = args->option;
 
-    if (!option[OPT_KEY].given &&
-        (option[OPT_PASSWORD_FILE].given || option[OPT_PASSWORD_FD].given))
+    if (!option[OPT_KEY].given && has_password(args))
         return usage_error(args->command, "a password goes with --key only");
     if (!option[OPT_KEY].given && option[OPT_GO_BLOBS].given)
         return usage_error(args->command, "--go-blobs goes with --key only");
@@ -36,11 +44,6 @@ int check_key_options(const struct args *args, bool reads_stdin)
         option[OPT_PASSWORD_FD].number == STDIN_FILENO)
         return usage_error(args->command, "standard input cannot be data and password");
     return check_password_options(args);
-}
-
-static bool has_password(const struct args *args)
-{
-    return args->option[OPT_PASSWORD_FILE].given || args->option[OPT_PASSWORD_FD].given;
 }
 
 /* ---- a key out of its file ---- */
@@ -53,11 +56,8 @@ static int unlock(const struct args *args, const char *path, const pxds_keyfile 
     pxds_error *err = NULL;
     int rc = info->kdf != PXDS_KDF_NONE ? get_password(args, "Password of the key", &password) : 0;
 
-    if (rc == 0 && pxds_keyfile_unlock(keyfile, password.bytes, password.len, key, &err) < 0) {
-        say("%s: %s", path, err != NULL ? pxds_error_message(err) : "out of memory");
-        pxds_error_free(err);
-        rc = 1;
-    }
+    if (rc == 0 && pxds_keyfile_unlock(keyfile, password.bytes, password.len, key, &err) < 0)
+        rc = fail_with(path, err);
     wipe_password(&password);
     return rc;
 }
@@ -67,6 +67,7 @@ static int load_keyfile(const char *path, pxds_keyfile **keyfile, pxds_keyfile_i
 {
     pxds_error *err = NULL;
 
+    detail("reading the key file %s", path);
     if (pxds_keyfile_load(path, keyfile, &err) < 0 ||
         pxds_keyfile_get_info(*keyfile, info, &err) < 0)
         return fail(err);
@@ -84,11 +85,8 @@ static int seal(const struct args *args, const pxds_key *key, int64_t created, p
 
     if (pem == NULL)
         return 1;
-    if (pxds_master_seal(key, &created, pem, len, sealed, &err) < 0) {
-        say("%s: %s", path, err != NULL ? pxds_error_message(err) : "out of memory");
-        pxds_error_free(err);
-        rc = 1;
-    }
+    if (pxds_master_seal(key, &created, pem, len, sealed, &err) < 0)
+        rc = fail_with(path, err);
     free(pem);
     return rc;
 }
@@ -133,38 +131,50 @@ int load_key(const struct args *args, pxds_key **key)
 
 /* ---- key show ---- */
 
-static int print_fingerprint(const uint8_t *fingerprint, const char *remark)
+static void json_keyfile(const char *path, const pxds_keyfile_info *info, const char *fingerprint, bool verified)
 {
-    char text[PXDS_FINGERPRINT_TEXT_SIZE];
-    pxds_error *err = NULL;
-
-    if (pxds_fingerprint_format(fingerprint, 0, text, sizeof text, &err) < 0)
-        return fail(err);
-    printf("fingerprint: %s%s\n", text, remark);
-    return 0;
+    json_begin();
+    json_text("file", path);
+    json_text("kdf", kdfs[info->kdf]);
+    json_time("create_time", info->created);
+    json_time("modify_time", info->modified);
+    json_text("hint", info->hint);
+    json_text("fingerprint", fingerprint);
+    json_bool("verified", verified);
+    json_end();
 }
 
-static int print_keyfile(const pxds_keyfile_info *info, const pxds_key *key)
+static void show_keyfile(const pxds_keyfile_info *info, const char *fingerprint, bool verified)
+{
+    char created[TIME_TEXT_MAX], modified[TIME_TEXT_MAX];
+
+    printf("kdf: %s\ncreated: %s\nmodified: %s\n", kdfs[info->kdf], time_text(info->created, created),
+           time_text(info->modified, modified));
+    if (info->hint != NULL) {
+        printf("hint: ");
+        print_text(info->hint, strlen(info->hint));
+        putchar('\n');
+    }
+    printf("fingerprint: %s%s\n", fingerprint != NULL ? fingerprint : "not in the file",
+           fingerprint != NULL && !verified ? " (unverified)" : "");
+}
+
+/* key: NULL if it is not out of its file; then the fingerprint is what that states, if it does. */
+static int print_keyfile(const char *path, const pxds_keyfile_info *info, const pxds_key *key, bool json)
 {
     uint8_t fingerprint[PXDS_FINGERPRINT_SIZE];
+    char text[PXDS_FINGERPRINT_TEXT_SIZE];
+    const bool is_known = key != NULL || (info->flags & PXDS_STATES_FINGERPRINT) != 0;
     pxds_error *err = NULL;
 
-    if (key != NULL && pxds_key_get_fingerprint(key, fingerprint, &err) < 0)
+    memcpy(fingerprint, info->fingerprint, sizeof fingerprint);
+    if ((key != NULL && pxds_key_get_fingerprint(key, fingerprint, &err) < 0) ||
+        pxds_fingerprint_format(fingerprint, 0, text, sizeof text, &err) < 0)
         return fail(err);
-    printf("kdf: %s\ncreated: ", kdfs[info->kdf]);
-    print_time(info->created);
-    printf("\nmodified: ");
-    print_time(info->modified);
-    if (info->hint != NULL) {
-        printf("\nhint: ");
-        print_text(info->hint, strlen(info->hint));
-    }
-    putchar('\n');
-    if (key != NULL)
-        return print_fingerprint(fingerprint, "");
-    if ((info->flags & PXDS_STATES_FINGERPRINT) != 0)
-        return print_fingerprint(info->fingerprint, " (unverified)");
-    printf("fingerprint: not in the file\n");
+    if (json)
+        json_keyfile(path, info, is_known ? text : NULL, key != NULL);
+    else
+        show_keyfile(info, is_known ? text : NULL, key != NULL);
     return 0;
 }
 
@@ -176,10 +186,11 @@ static int show(const struct args *args)
     pxds_key *key = NULL;
     int rc = load_keyfile(path, &keyfile, &info);
 
-    if (rc == 0 && (info.kdf == PXDS_KDF_NONE || has_password(args)))
+    if (rc == 0 && (info.kdf == PXDS_KDF_NONE || has_password(args) || variable("PXDS_PASSWORD_FILE") != NULL ||
+                    variable("PXDS_PASSWORD_COMMAND") != NULL))
         rc = unlock(args, path, keyfile, &info, &key);
     if (rc == 0)
-        rc = print_keyfile(&info, key);
+        rc = print_keyfile(path, &info, key, args->option[OPT_JSON].given);
     pxds_key_free(key);
     pxds_keyfile_free(keyfile);
     return rc;
@@ -187,17 +198,21 @@ static int show(const struct args *args)
 
 /* ---- key create, key change-password ---- */
 
-/* Puts a key under a password and writes the file. */
-static int save(const pxds_key *key, const struct password *password,
+/* Puts a key under a password and writes the file; with --json prints what it is then. */
+static int save(const struct args *args, const pxds_key *key, const struct password *password,
                 const pxds_keyfile_options *options, const char *path, uint32_t flags)
 {
+    pxds_keyfile_info info = PXDS_KEYFILE_INFO_INIT;
     pxds_keyfile *keyfile = NULL;
     pxds_error *err = NULL;
     int rc = 0;
 
     if (pxds_keyfile_new(key, password->bytes, password->len, options, &keyfile, &err) < 0 ||
+        pxds_keyfile_get_info(keyfile, &info, &err) < 0 ||
         pxds_keyfile_save(keyfile, path, flags, &err) < 0)
-        rc = fail(err);
+        rc = pxds_error_status(err) == PXDS_ERR_PASSWORD ? fail_with(path, err) : fail(err);
+    else if (args->option[OPT_JSON].given)
+        rc = print_keyfile(path, &info, key, true);
     pxds_keyfile_free(keyfile);
     return rc;
 }
@@ -237,11 +252,11 @@ static int create(const struct args *args)
         return rc;
     take_options(args, &options);
     if (options.kdf != PXDS_KDF_NONE)
-        rc = get_new_password(args, OPT_PASSWORD_FILE, OPT_PASSWORD_FD, &password);
+        rc = get_first_password(args, &password);
     if (rc == 0 && pxds_key_random(&key, &err) < 0)
         rc = fail(err);
     if (rc == 0)
-        rc = save(key, &password, &options, path, 0);
+        rc = save(args, key, &password, &options, path, 0);
     wipe_password(&password);
     pxds_key_free(key);
     return rc;
@@ -265,11 +280,11 @@ static int change_password(const struct args *args)
     if (rc == 0)
         rc = unlock(args, path, old, &info, &key);
     if (rc == 0 && options.kdf != PXDS_KDF_NONE)
-        rc = get_new_password(args, OPT_NEW_PASSWORD_FILE, OPT_NEW_PASSWORD_FD, &password);
+        rc = get_new_password(args, &password);
     if (rc == 0)
-        rc = save(key, &password, &options, path, PXDS_SAVE_REPLACE);
+        rc = save(args, key, &password, &options, path, PXDS_SAVE_REPLACE);
     if (rc == 0 && options.kdf == PXDS_KDF_NONE && !args->option[OPT_KDF].given)
-        say("note: %s is still without a password; --kdf scrypt puts it under one", path);
+        note("%s is still without a password; --kdf scrypt puts it under one", path);
     wipe_password(&password);
     pxds_key_free(key);
     pxds_keyfile_free(old);
@@ -351,9 +366,9 @@ static int recover(const struct args *args)
     options.created = info.created;
     take_options(args, &options);
     if (rc == 0 && options.kdf != PXDS_KDF_NONE)
-        rc = get_new_password(args, OPT_NEW_PASSWORD_FILE, OPT_NEW_PASSWORD_FD, &password);
+        rc = get_new_password(args, &password);
     if (rc == 0)
-        rc = save(key, &password, &options, path, 0);
+        rc = save(args, key, &password, &options, path, 0);
     wipe_password(&password);
     pxds_key_free(key);
     pxds_keyfile_free(keyfile);
@@ -385,9 +400,6 @@ int cmd_key(const struct args *args)
     const bool recovers = strcmp(action, "recover") == 0;
     int rc;
 
-    if (!changes && !shows && !recovers && strcmp(action, "create") != 0)
-        return usage_error(args->command, "'%s' is not create, show, change-password or recover",
-                           action);
     if (shows && (option[OPT_KDF].given || option[OPT_HINT].given))
         return usage_error(args->command, "show takes no --kdf and no --hint");
     if (!changes && !recovers &&

@@ -1,62 +1,6 @@
 /* The commands that show what there is: list, files. */
 #include "tool.h"
 
-/* What there is to tell of a snapshot. */
-struct row {
-    pxds_snapshot_entry entry;
-    pxds_manifest *manifest; /* NULL: it has none that can be read */
-    pxds_buffer *notes;      /* NULL: none */
-    pxds_status status;      /* of reading the manifest */
-    pxds_error *err;
-    uint64_t files, bytes;
-};
-
-static void free_row(struct row *row)
-{
-    pxds_manifest_free(row->manifest);
-    pxds_buffer_free(row->notes);
-    pxds_error_free(row->err);
-}
-
-static const char *problem_of(const struct row *row)
-{
-    return row->err != NULL ? pxds_error_message(row->err) : "out of memory";
-}
-
-/* Reads the manifest, and all that is needed of it: what could fail has then been done. */
-static pxds_status load_manifest(const pxds_store *store, struct row *row)
-{
-    pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
-    pxds_status status;
-
-    if ((row->entry.flags & PXDS_SNAPSHOT_FINISHED) == 0)
-        return PXDS_OK;
-    status = pxds_manifest_load(store, row->entry.path, &row->manifest, &row->err);
-    if (status < 0)
-        return status;
-    while ((status = pxds_manifest_get_file(row->manifest, row->files, &file, &row->err)) ==
-           PXDS_OK) {
-        row->files++;
-        row->bytes += file.size;
-    }
-    return status < 0 ? status : pxds_manifest_get_notes(row->manifest, &row->notes, &row->err);
-}
-
-/* Fills a row, to be freed with free_row(). Without memory it fails: there would be none for the next. */
-static int load_row(const pxds_store *store, const pxds_snapshot_list *list, size_t i,
-                    struct row *row)
-{
-    *row = (struct row){.entry = PXDS_SNAPSHOT_ENTRY_INIT};
-    pxds_snapshot_list_get(list, i, &row->entry, NULL);
-    row->status = load_manifest(store, row);
-    if (row->status < 0)
-        row->files = row->bytes = 0;
-    if (row->status != PXDS_ERR_NOMEM)
-        return 0;
-    say("%s", problem_of(row));
-    return 1;
-}
-
 static const char *crypt_mode(uint32_t mode)
 {
     switch (mode) {
@@ -69,153 +13,223 @@ static const char *crypt_mode(uint32_t mode)
     }
 }
 
-/* ---- list --json ---- */
-
-static void print_json_buffer(const pxds_buffer *buffer)
+/* The files of a snapshot differ in it if it has any. NULL: there are none. */
+static const char *crypt_mode_of_all(const pxds_snapshot_entry *entry)
 {
-    if (buffer != NULL)
-        print_json((const char *)pxds_buffer_data(buffer), pxds_buffer_len(buffer));
-    else
-        fputs("null", stdout);
+    if (entry->crypt_mode != PXDS_CRYPT_DEFAULT)
+        return crypt_mode(entry->crypt_mode);
+    return entry->file_count > 0 ? "mixed" : NULL;
 }
 
-static void print_json_files(pxds_manifest *manifest, uint64_t count)
+/* ---- in which order ---- */
+
+static int by_age(const void *a, const void *b)
+{
+    const pxds_snapshot_entry *left = a, *right = b;
+
+    if (left->time != right->time)
+        return left->time < right->time ? 1 : -1;
+    return strcmp(left->path, right->path);
+}
+
+static int by_age_backwards(const void *a, const void *b)
+{
+    return by_age(b, a);
+}
+
+/* Gives the snapshots of a list in the order of --sort, to be freed. NULL: there is no memory for them. */
+static pxds_snapshot_entry *sorted(const struct args *args, const pxds_snapshot_list *list)
+{
+    const size_t count = pxds_snapshot_list_count(list);
+    pxds_snapshot_entry *entries = calloc(count + 1, sizeof *entries); /* of nothing NULL might be given */
+
+    for (size_t i = 0; entries != NULL && i < count; i++) {
+        entries[i].struct_size = sizeof entries[i];
+        pxds_snapshot_list_get(list, i, &entries[i], NULL);
+    }
+    if (entries != NULL && args->option[OPT_SORT].number != SORT_BY_NAME)
+        qsort(entries, count, sizeof *entries,
+              args->option[OPT_SORT].number == SORT_NEWEST_FIRST ? by_age : by_age_backwards);
+    return entries;
+}
+
+/* ---- list --json ---- */
+
+static void json_files(pxds_manifest *manifest)
 {
     pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
 
-    putchar('[');
-    for (uint64_t i = 0; i < count; i++) {
-        pxds_manifest_get_file(manifest, i, &file, NULL);
-        printf("%s{\"filename\":", i > 0 ? "," : "");
-        print_json(file.filename, strlen(file.filename));
-        printf(",\"size\":%" PRIu64 ",\"crypt-mode\":\"%s\",\"csum\":\"%s\"}", file.size,
-               crypt_mode(file.crypt_mode), hex(file.csum));
+    json_open("files", '[');
+    for (size_t i = 0; manifest != NULL && pxds_manifest_get_file(manifest, i, &file, NULL) == PXDS_OK; i++) {
+        json_open(NULL, '{');
+        json_text("archive", file.filename);
+        json_number("size", file.size);
+        json_text("crypt_mode", crypt_mode(file.crypt_mode));
+        json_digest("csum", file.csum);
+        json_close('}');
     }
-    putchar(']');
+    json_close(']');
 }
 
-/* Names and ids need no escapes. */
-static void print_json_row(const struct row *row)
+static void json_verified(const pxds_snapshot_entry *entry)
 {
-    const uint32_t flags = row->entry.flags;
-
-    printf("{\"namespace\":\"%s\",\"type\":\"%s\",\"id\":\"%s\",\"time\":\"%s\"", row->entry.ns,
-           pxds_backup_type_name(row->entry.type), row->entry.id,
-           strrchr(row->entry.path, '/') + 1);
-    printf(",\"protected\":%s,\"finished\":%s,\"comment\":",
-           flags & PXDS_SNAPSHOT_PROTECTED ? "true" : "false",
-           flags & PXDS_SNAPSHOT_FINISHED ? "true" : "false");
-    print_json_buffer(row->notes);
-    fputs(",\"owner\":", stdout);
-    if (row->entry.owner != NULL)
-        print_json(row->entry.owner, strlen(row->entry.owner));
-    else
-        fputs("null", stdout);
-    fputs(",\"files\":", stdout);
-    if (row->status >= 0) {
-        print_json_files(row->manifest, row->files);
+    if (entry->verify_state == PXDS_VERIFIED_NONE) {
+        json_null("verify_state");
+        json_no_time("verify_time");
     } else {
-        fputs("null,\"error\":", stdout);
-        print_json(problem_of(row), strlen(problem_of(row)));
+        json_text("verify_state", entry->verify_state == PXDS_VERIFIED_OK ? "ok" : "failed");
+        json_time("verify_time", entry->verify_time);
     }
-    fputs("}\n", stdout);
 }
 
-static int list_json(const pxds_store *store, const pxds_snapshot_list *list)
+/* err: why the manifest cannot be read, or NULL. manifest: NULL if there is none. */
+static void json_row(const pxds_snapshot_entry *entry, pxds_manifest *manifest, const pxds_buffer *notes,
+                     const pxds_error *err)
 {
-    bool complete = pxds_snapshot_list_is_complete(list);
-    struct row row;
-    int rc = 0;
-
-    for (size_t i = 0; rc == 0 && i < pxds_snapshot_list_count(list) && !ferror(stdout); i++) {
-        rc = load_row(store, list, i, &row);
-        if (rc == 0)
-            print_json_row(&row);
-        complete = complete && row.status >= 0;
-        free_row(&row);
+    json_begin();
+    json_snapshot(entry->path);
+    json_text("namespace", entry->ns);
+    json_text("type", pxds_backup_type_name(entry->type));
+    json_text("id", entry->id);
+    json_bool("finished", (entry->flags & PXDS_SNAPSHOT_FINISHED) != 0);
+    json_bool("protected", (entry->flags & PXDS_SNAPSHOT_PROTECTED) != 0);
+    json_text("owner", entry->owner);
+    json_text_of("notes", (const char *)pxds_buffer_data(notes), pxds_buffer_len(notes));
+    json_verified(entry);
+    json_text("crypt_mode", crypt_mode_of_all(entry));
+    if (err == NULL) {
+        json_number("size", entry->size);
+        json_files(manifest);
+    } else {
+        json_null("size");
+        json_null("files");
     }
-    if (complete)
-        return rc;
-    puts("{\"complete\":false}");
-    return rc != 0 ? rc : EXIT_INCOMPLETE;
+    json_text("error", err != NULL ? pxds_error_message(err) : NULL);
+    json_end();
+}
+
+/* Reads what the list does not say, before anything is printed. A manifest that cannot be read is told of in its row;
+   without memory it is a failure, since there would be none for the next. */
+static int list_json(const pxds_store *store, const pxds_snapshot_entry *entry)
+{
+    pxds_manifest_file file = PXDS_MANIFEST_FILE_INIT;
+    pxds_manifest *manifest = NULL;
+    pxds_buffer *notes = NULL;
+    pxds_error *err = NULL;
+    pxds_status status = PXDS_OK;
+    int rc;
+
+    if ((entry->flags & PXDS_SNAPSHOT_FINISHED) != 0)
+        status = pxds_manifest_load(store, entry->path, &manifest, &err);
+    for (size_t i = 0; manifest != NULL && status == PXDS_OK; i++)
+        status = pxds_manifest_get_file(manifest, i, &file, &err);
+    if (manifest != NULL && status >= 0)
+        status = pxds_manifest_get_notes(manifest, &notes, &err);
+    if (status < 0 && (err == NULL || status == PXDS_ERR_NOMEM)) {
+        rc = fail(err);
+    } else {
+        json_row(entry, manifest, notes, err);
+        rc = err != NULL ? EXIT_INCOMPLETE : 0;
+        pxds_error_free(err);
+    }
+    pxds_manifest_free(manifest);
+    pxds_buffer_free(notes);
+    return rc;
 }
 
 /* ---- list ---- */
 
-static const char *state_of(const struct row *row)
+static const char *state_of(const pxds_snapshot_entry *entry)
 {
-    if (row->status < 0)
+    if ((entry->flags & PXDS_SNAPSHOT_UNREADABLE) != 0)
         return "unreadable";
-    if ((row->entry.flags & PXDS_SNAPSHOT_FINISHED) == 0)
+    if ((entry->flags & PXDS_SNAPSHOT_FINISHED) == 0)
         return "unfinished";
-    return row->entry.flags & PXDS_SNAPSHOT_PROTECTED ? "protected" : "-";
+    return entry->flags & PXDS_SNAPSHOT_PROTECTED ? "protected" : "-";
 }
 
-/* The first line of the notes. */
-static void print_comment(const pxds_buffer *notes)
-{
-    const char *text = (const char *)pxds_buffer_data(notes);
-    size_t len = pxds_buffer_len(notes);
-    const char *end = memchr(text, '\n', len);
+/* VERIFIED has a word before the time. */
+enum { VERIFIED_WIDTH = 6 + 1 + TIME_WIDTH };
 
-    print_text(text, end != NULL ? (size_t)(end - text) : len);
-}
+/* The widths of the columns that are not the same for every store. */
+struct widths {
+    int path, owner;
+};
 
-static void print_row(const struct row *row, int width)
+static struct widths widths_of(const pxds_snapshot_entry *entries, size_t count)
 {
-    printf("%-*s  %5" PRIu64 "  %15" PRIu64 "  %-*s", width, row->entry.path, row->files,
-           row->bytes, row->notes != NULL ? 12 : 0, state_of(row));
-    if (row->notes != NULL)
-        print_comment(row->notes);
-    putchar('\n');
-    if (row->status < 0)
-        say("warning: %s", problem_of(row));
-}
-
-static int list_table(const pxds_store *store, const pxds_snapshot_list *list)
-{
-    const size_t count = pxds_snapshot_list_count(list);
-    pxds_snapshot_entry entry = PXDS_SNAPSHOT_ENTRY_INIT;
-    bool complete = pxds_snapshot_list_is_complete(list);
-    struct row row;
-    int width = 0, rc = 0;
+    struct widths widths = {(int)strlen("SNAPSHOT"), (int)strlen("OWNER")};
 
     for (size_t i = 0; i < count; i++) {
-        pxds_snapshot_list_get(list, i, &entry, NULL);
-        if ((int)strlen(entry.path) > width)
-            width = (int)strlen(entry.path);
+        const int path = (int)strlen(entries[i].path);
+        const int owner = entries[i].owner != NULL ? text_width(entries[i].owner, strlen(entries[i].owner)) : 0;
+
+        widths.path = path > widths.path ? path : widths.path;
+        widths.owner = owner > widths.owner ? owner : widths.owner;
     }
-    if (count > 0)
-        printf("%-*s  %5s  %15s  %-10s  %s\n", width, "SNAPSHOT", "FILES", "BYTES", "STATE",
-               "COMMENT");
-    for (size_t i = 0; rc == 0 && i < count && !ferror(stdout); i++) {
-        rc = load_row(store, list, i, &row);
-        if (rc == 0)
-            print_row(&row, width);
-        complete = complete && row.status >= 0;
-        free_row(&row);
+    return widths;
+}
+
+static int list_row(const pxds_snapshot_entry *entry, const struct widths *widths)
+{
+    const char *mode = crypt_mode_of_all(entry), *owner = entry->owner != NULL ? entry->owner : "-";
+    char text[SIZE_TEXT_MAX], time[TIME_TEXT_MAX];
+
+    printf("%-*s  %5zu  %10s  %-10s  ", widths->path, entry->path, entry->file_count, size_text(entry->size, text),
+           state_of(entry));
+    if (entry->verify_state == PXDS_VERIFIED_NONE)
+        printf("%-*s", VERIFIED_WIDTH, "-");
+    else
+        printf("%-6s %-*s", entry->verify_state == PXDS_VERIFIED_OK ? "ok" : "failed", TIME_WIDTH,
+               time_text(entry->verify_time, time));
+    printf("  %-9s  ", mode != NULL ? mode : "-");
+    print_padded(owner, entry->notes != NULL ? widths->owner : 0);
+    if (entry->notes != NULL) {
+        fputs("  ", stdout);
+        print_text(entry->notes, strcspn(entry->notes, "\n")); /* the first line */
     }
-    return rc == 0 && !complete ? EXIT_INCOMPLETE : rc;
+    putchar('\n');
+    return 0;
+}
+
+static int list(const struct args *args, const pxds_store *store, const pxds_snapshot_list *list)
+{
+    const size_t count = pxds_snapshot_list_count(list);
+    const bool json = args->option[OPT_JSON].given;
+    pxds_snapshot_entry *entries = sorted(args, list);
+    struct widths widths;
+    int rc = pxds_snapshot_list_is_complete(list) ? 0 : EXIT_INCOMPLETE;
+
+    if (entries == NULL)
+        return fail(NULL);
+    widths = widths_of(entries, count);
+    if (count > 0 && !json)
+        printf("%-*s  %5s  %10s  %-10s  %-*s  %-9s  %-*s  %s\n", widths.path, "SNAPSHOT", "FILES", "SIZE", "STATE",
+               VERIFIED_WIDTH, "VERIFIED", "CRYPT", widths.owner, "OWNER", "COMMENT");
+    for (size_t i = 0; i < count && rc != 1 && !ferror(stdout); i++) {
+        const int failed = json ? list_json(store, &entries[i]) : list_row(&entries[i], &widths);
+
+        rc = failed != 0 ? failed : rc;
+    }
+    free(entries);
+    return rc;
 }
 
 int cmd_list(const struct args *args)
 {
-    const bool json = args->option[OPT_JSON].given;
-    const uint32_t flags = PXDS_LIST_RECURSIVE | (json ? PXDS_LIST_OWNERS : 0);
-    pxds_store *store = open_tree(args);
-    pxds_snapshot_list *list = NULL;
+    const uint32_t flags = PXDS_LIST_RECURSIVE | PXDS_LIST_OWNERS | PXDS_LIST_MANIFESTS;
+    pxds_store *store = open_tree(args, false);
+    pxds_snapshot_list *snapshots = NULL;
     pxds_error *err = NULL;
-    int rc = 0;
+    int rc;
 
     if (store == NULL)
         return 1;
-    if (pxds_store_snapshots(store, args->option[OPT_NS].text, flags, &list, &err) < 0)
+    if (pxds_store_snapshots(store, args->option[OPT_NS].text, flags, &snapshots, &err) < 0)
         rc = fail(err);
-    else if (json)
-        rc = list_json(store, list);
     else
-        rc = list_table(store, list);
-    pxds_snapshot_list_free(list);
+        rc = list(args, store, snapshots);
+    pxds_snapshot_list_free(snapshots);
     pxds_store_free(store);
     return rc;
 }
@@ -224,35 +238,46 @@ int cmd_list(const struct args *args)
 
 /* A file that the directory has, the manifest lists, or both. */
 struct file {
+    const char *snapshot;
     const char *name;
     uint64_t size;
     bool missing;
+    bool unknown; /* there is a manifest, and it cannot be read */
     bool listed;
     pxds_manifest_file listing; /* if it is listed */
 };
 
-static void print_file(const struct file *file, bool json)
+static void json_file(const struct file *file)
 {
-    const char *mode = crypt_mode(file->listing.crypt_mode);
-
-    if (json) {
-        fputs("{\"filename\":", stdout);
-        print_json(file->name, strlen(file->name));
-        printf(",\"size\":%" PRIu64, file->size);
-        if (file->listed)
-            printf(",\"crypt-mode\":\"%s\",\"csum\":\"%s\"", mode, hex(file->listing.csum));
-        else
-            fputs(",\"crypt-mode\":null,\"csum\":null", stdout);
-        printf(",\"listed\":%s,\"missing\":%s}\n", file->listed ? "true" : "false",
-               file->missing ? "true" : "false");
-        return;
+    json_begin();
+    json_snapshot(file->snapshot);
+    json_text("archive", file->name);
+    json_number("size", file->size);
+    if (file->listed) {
+        json_text("crypt_mode", crypt_mode(file->listing.crypt_mode));
+        json_digest("csum", file->listing.csum);
+    } else {
+        json_null("crypt_mode");
+        json_null("csum");
     }
-    printf("%15" PRIu64 "  %-9s  ", file->size, file->listed ? mode : "-");
+    if (file->unknown)
+        json_null("listed");
+    else
+        json_bool("listed", file->listed);
+    json_bool("missing", file->missing);
+    json_end();
+}
+
+static void print_file(const struct file *file)
+{
+    char text[SIZE_TEXT_MAX];
+
+    printf("%10s  %-9s  ", size_text(file->size, text), file->listed ? crypt_mode(file->listing.crypt_mode) : "-");
     print_text(file->name, strlen(file->name));
     if (strcmp(file->name, "index.json.blob") == 0)
         fputs("  (the manifest)", stdout);
     else if (!file->listed)
-        fputs("  (not listed)", stdout);
+        fputs(file->unknown ? "  (manifest unreadable)" : "  (not listed)", stdout);
     else if (file->missing)
         fputs("  (missing)", stdout);
     putchar('\n');
@@ -268,11 +293,13 @@ static bool has_file(const pxds_file_list *list, const char *name)
     return false;
 }
 
-/* What is in the directory, then what should be. manifest: NULL if there is none. */
-static int print_files(const pxds_file_list *list, pxds_manifest *manifest, bool json)
+/* What is in the directory, then what should be. manifest: NULL if there is none, or none that can be read. */
+static int print_files(const char *snapshot, const pxds_file_list *list, pxds_manifest *manifest,
+                       bool unknown, bool json)
 {
+    void (*const print)(const struct file *) = json ? json_file : print_file;
     pxds_file_entry entry = PXDS_FILE_ENTRY_INIT;
-    struct file file = {.listing = PXDS_MANIFEST_FILE_INIT};
+    struct file file = {.snapshot = snapshot, .unknown = unknown, .listing = PXDS_MANIFEST_FILE_INIT};
     pxds_error *err = NULL;
     pxds_status status = PXDS_OK;
 
@@ -281,7 +308,7 @@ static int print_files(const pxds_file_list *list, pxds_manifest *manifest, bool
                                                                   &file.listing, NULL) == PXDS_OK;
         file.name = entry.name;
         file.size = file.listed ? file.listing.size : entry.size;
-        print_file(&file, json);
+        print(&file);
     }
     file.listed = file.missing = true;
     for (uint64_t i = 0; manifest != NULL; i++) {
@@ -291,34 +318,39 @@ static int print_files(const pxds_file_list *list, pxds_manifest *manifest, bool
         file.name = file.listing.filename;
         file.size = file.listing.size;
         if (!has_file(list, file.name))
-            print_file(&file, json);
+            print(&file);
     }
     return status < 0 ? fail(err) : 0;
 }
 
 int cmd_files(const struct args *args)
 {
-    const char *snapshot = args->operand[1];
     pxds_snapshot_entry entry = PXDS_SNAPSHOT_ENTRY_INIT;
-    pxds_store *store = open_tree(args);
+    pxds_store *store = open_tree(args, false);
+    char *snapshot = store != NULL ? pick_snapshot(args, store, args->operand[1]) : NULL;
     pxds_manifest *manifest = NULL;
     pxds_file_list *list = NULL;
     pxds_error *err = NULL;
     int rc = 0;
 
-    if (store == NULL)
-        return 1;
-    if (pxds_snapshot_get_info(store, snapshot, &entry, &err) < 0 ||
+    if (snapshot == NULL) {
+        rc = 1;
+    } else if (pxds_snapshot_get_info(store, snapshot, &entry, &err) < 0 ||
         pxds_snapshot_files(store, snapshot, &list, &err) < 0) {
         rc = fail(err);
     } else {
-        if ((entry.flags & PXDS_SNAPSHOT_FINISHED) != 0 &&
-            pxds_manifest_load(store, snapshot, &manifest, &err) < 0)
-            rc = fail(err);
-        rc |= print_files(list, manifest, args->option[OPT_JSON].given);
+        const bool unknown = (entry.flags & PXDS_SNAPSHOT_FINISHED) != 0 &&
+                             pxds_manifest_load(store, snapshot, &manifest, &err) < 0;
+
+        if (unknown)
+            fail(err);
+        rc = print_files(snapshot, list, manifest, unknown, args->option[OPT_JSON].given);
+        if (rc == 0 && unknown)
+            rc = EXIT_INCOMPLETE;
     }
     pxds_manifest_free(manifest);
     pxds_file_list_free(list);
+    free(snapshot);
     pxds_store_free(store);
     return rc;
 }

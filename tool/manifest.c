@@ -1,14 +1,22 @@
 /* The command on the manifests of snapshots. */
 #include "tool.h"
 
-static int show(pxds_manifest *manifest)
+static int show(pxds_manifest *manifest, const char *path, bool json_line)
 {
     pxds_buffer *json = NULL;
     pxds_error *err = NULL;
 
     if (pxds_manifest_format(manifest, &json, &err) < 0)
         return fail(err);
-    print_json_text((const char *)pxds_buffer_data(json), pxds_buffer_len(json));
+    if (json_line) {
+        json_begin();
+        json_snapshot(path);
+        json_value("manifest", (const char *)pxds_buffer_data(json), pxds_buffer_len(json));
+        json_end();
+    } else {
+        print_json_text((const char *)pxds_buffer_data(json), pxds_buffer_len(json));
+        putchar('\n');
+    }
     pxds_buffer_free(json);
     return 0;
 }
@@ -29,13 +37,20 @@ static int verify(const struct args *args, const pxds_store *store, const char *
         say("%s: there is no manifest", path);
         return 1;
     }
+    if (args->option[OPT_JSON].given) {
+        json_begin();
+        json_snapshot(path);
+        json_text("signature", signature_name(signature));
+        json_end();
+        return 0;
+    }
     printf("%s: %s\n", path,
            signature == PXDS_SIGNATURE_VALID ? "the signature is valid" : "not signed");
     return 0;
 }
 
 /* Prints the manifest. */
-static int show_manifest(const pxds_store *store, const char *path)
+static int show_manifest(const pxds_store *store, const char *path, bool json)
 {
     pxds_manifest *manifest = NULL;
     pxds_error *err = NULL;
@@ -43,7 +58,7 @@ static int show_manifest(const pxds_store *store, const char *path)
 
     if (pxds_manifest_load(store, path, &manifest, &err) < 0)
         return fail(err);
-    rc = show(manifest);
+    rc = show(manifest, path, json);
     pxds_manifest_free(manifest);
     return rc;
 }
@@ -51,14 +66,12 @@ static int show_manifest(const pxds_store *store, const char *path)
 int cmd_manifest(const struct args *args)
 {
     const bool verifies = strcmp(args->operand[0], "verify") == 0;
-    const char *path = args->operand[2];
+    char *path = NULL;
     struct args rest = *args; /* the store is the first operand of those behind the action */
     pxds_store *store = NULL;
     pxds_key *key;
     int rc;
 
-    if (!verifies && strcmp(args->operand[0], "show") != 0)
-        return usage_error(args->command, "'%s' is not verify or show", args->operand[0]);
     if (verifies && !args->option[OPT_KEY].given)
         return usage_error(args->command, "verify needs a --key");
     if (!verifies && args->option[OPT_KEY].given)
@@ -70,11 +83,12 @@ int cmd_manifest(const struct args *args)
         rc = load_key(args, &key);
     if (rc != 0)
         return rc;
-    store = open_tree(&rest);
-    if (store == NULL)
+    store = open_tree(&rest, false);
+    if (store == NULL || (path = pick_snapshot(&rest, store, rest.operand[1])) == NULL)
         rc = 1;
     else
-        rc = verifies ? verify(args, store, path, key) : show_manifest(store, path);
+        rc = verifies ? verify(args, store, path, key) : show_manifest(store, path, args->option[OPT_JSON].given);
+    free(path);
     pxds_store_free(store);
     pxds_key_free(key);
     return rc;

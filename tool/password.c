@@ -192,22 +192,63 @@ static int ask_twice(const char *prompt, struct password *password)
 
 /* ---- where it comes from ---- */
 
-int get_password(const struct args *args, const char *prompt, struct password *password)
+/* What a command of the shell prints. */
+static int read_password_of(const char *command, struct password *password)
+{
+    char *const line[] = {"/bin/sh", "-c", (char *)command, NULL};
+    struct child child;
+    char rest[512];
+    int rc = start_child(line, &child);
+
+    if (rc != 0)
+        return rc;
+    child.name = command;
+    rc = read_password(child.out, command, password);
+    while (rc == 0 && read_some(child.out, rest, sizeof rest) > 0)
+        ; /* or it would be ended by a write that nobody reads */
+    return end_child(&child, rc == 0) != 0 ? 1 : rc;
+}
+
+/* The password that the options name, or the environment. Gives whether there is one, and *rc. */
+static bool find_password(const struct args *args, struct password *password, int *rc)
 {
     const struct value *file = &args->option[OPT_PASSWORD_FILE];
     const struct value *fd = &args->option[OPT_PASSWORD_FD];
+    const struct value *command = &args->option[OPT_PASSWORD_COMMAND];
 
     if (file->given)
-        return read_password_file(file->text, password);
-    if (fd->given)
-        return read_password((int)fd->number, "--password-fd", password);
-    return ask(prompt, password);
+        *rc = read_password_file(file->text, password);
+    else if (fd->given)
+        *rc = read_password((int)fd->number, "--password-fd", password);
+    else if (command->given)
+        *rc = read_password_of(command->text, password);
+    else if (variable("PXDS_PASSWORD_FILE") != NULL)
+        *rc = read_password_file(variable("PXDS_PASSWORD_FILE"), password);
+    else if (variable("PXDS_PASSWORD_COMMAND") != NULL)
+        *rc = read_password_of(variable("PXDS_PASSWORD_COMMAND"), password);
+    else
+        return false;
+    return true;
 }
 
-int get_new_password(const struct args *args, enum option_id file_id, enum option_id fd_id,
-                     struct password *password)
+int get_password(const struct args *args, const char *prompt, struct password *password)
 {
-    const struct value *file = &args->option[file_id], *fd = &args->option[fd_id];
+    int rc;
+
+    return find_password(args, password, &rc) ? rc : ask(prompt, password);
+}
+
+int get_first_password(const struct args *args, struct password *password)
+{
+    int rc;
+
+    return find_password(args, password, &rc) ? rc : ask_twice("New password of the key", password);
+}
+
+int get_new_password(const struct args *args, struct password *password)
+{
+    const struct value *file = &args->option[OPT_NEW_PASSWORD_FILE];
+    const struct value *fd = &args->option[OPT_NEW_PASSWORD_FD];
 
     if (file->given)
         return read_password_file(file->text, password);

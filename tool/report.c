@@ -438,22 +438,31 @@ static int write_page(const struct report *report, const char *path)
 int cmd_report(const struct args *args)
 {
     struct report report = {.exact = !args->option[OPT_FAST].given};
+    const char *output = args->option[OPT_OUTPUT].text;
+    const bool json = args->option[OPT_JSON].given;
     pxds_stats *stats = NULL;
     pxds_store *store;
-    int rc = 1;
+    int rc = 0;
 
-    if (!args->option[OPT_OUTPUT].given)
-        return usage_error(args->command, "--output is needed");
-    if (check_descriptor(args->option[OPT_OUTPUT].text) != 0)
-        return 1;
-    store = open_tree(args);
+    if (output == NULL && !json)
+        return usage_error(args->command, "--output is needed, or --json");
+    if (output != NULL && check_json_output(args, output) != 0)
+        return 2;
+    if (output != NULL)
+        rc = check_descriptor(output);
+    if (rc != 0)
+        return rc;
+    rc = 1;
+    store = open_tree(args, false);
     if (store != NULL)
         stats = collect_stats(store, report.exact);
     report.stats = stats;
     if (stats != NULL)
         rc = load_report(store, &report);
-    if (rc == 0)
-        rc = write_page(&report, args->option[OPT_OUTPUT].text);
+    if (rc == 0 && output != NULL)
+        rc = write_page(&report, output);
+    if (rc == 0 && json)
+        json_report(&report);
     if (rc == 0 && (is_incomplete(&report) || report.verify[VERIFY_UNREADABLE] > 0))
         rc = EXIT_INCOMPLETE;
     free_report(&report);

@@ -65,4 +65,9 @@ void draw_verify(struct page *out, const struct report *report);
 
 extern const char *const verify_names[VERIFY_COUNT];
 
+/* ---- report_json.c ---- */
+
+/* Prints what the pictures and tables are drawn from. */
+void json_report(const struct report *report);
+
 #endif

@@ -4,6 +4,7 @@
 /* `user` of the callbacks; on_bytes() takes the meter, which comes first, for all of it. */
 struct restore {
     struct meter meter;
+    uint64_t size; /* bytes that were written */
     uint64_t bad_chunks;
     uint64_t bad_bytes;
 };
@@ -11,11 +12,12 @@ struct restore {
 static int32_t on_bad(void *user, const pxds_bad_chunk *bad)
 {
     struct restore *restore = user;
+    char units[SIZE_TEXT_MAX];
 
     restore->bad_chunks++;
     restore->bad_bytes += bad->length;
     /* The message begins with the chunk's number and offset. */
-    say("zeros for %" PRIu64 " bytes: %s", bad->length, bad->message);
+    warn("zeros for %" PRIu64 " bytes%s: %s", bad->length, in_units(bad->length, units), bad->message);
     return 0;
 }
 
@@ -30,18 +32,18 @@ static bool wants_part(const struct args *args, uint64_t *offset, uint64_t *leng
 }
 
 static pxds_status write_index(const struct args *args, pxds_restorer *restorer,
-                               const pxds_index *index, pxds_error **err)
+                               const pxds_index *index, uint64_t *size, pxds_error **err)
 {
     const char *out = args->operand[3];
     uint64_t offset, length;
 
     if (wants_part(args, &offset, &length))
         return is_dash(out) ? pxds_restorer_write_range_fd(restorer, index, offset, length,
-                                                           STDOUT_FILENO, NULL, err)
+                                                           STDOUT_FILENO, size, err)
                             : pxds_restorer_write_range_file(restorer, index, offset, length, out,
-                                                             NULL, err);
-    return is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, NULL, err)
-                        : pxds_restorer_write_file(restorer, index, out, NULL, err);
+                                                             size, err);
+    return is_dash(out) ? pxds_restorer_write_fd(restorer, index, STDOUT_FILENO, size, err)
+                        : pxds_restorer_write_file(restorer, index, out, size, err);
 }
 
 uint32_t open_flags(const struct args *args)
@@ -71,31 +73,33 @@ static int refuse(const struct args *args, const pxds_store *store, pxds_error *
     const bool unsigned_too = args->option[OPT_ALLOW_UNSIGNED].given;
 
     fail(err);
-    if (status == PXDS_ERR_AUTH && !unsigned_too && !is_signed(store, args->operand[1]))
-        say("note: --allow-unsigned restores what nobody has signed");
+    if (status == PXDS_ERR_NOT_FOUND)
+        note("'pxds files %s %s' lists what there is", args->operand[0], args->operand[1]);
+    else if (status == PXDS_ERR_AUTH && !unsigned_too && !is_signed(store, args->operand[1]))
+        note("--allow-unsigned restores what nobody has signed");
     else if ((status == PXDS_ERR_CORRUPT || status == PXDS_ERR_FORMAT ||
               status == PXDS_ERR_LIMIT) &&
              !args->option[OPT_SKIP_BAD].given)
-        say("note: --skip-bad%s restores what can be read, whatever the manifest says",
+        note("--skip-bad%s restores what can be read, whatever the manifest says",
             args->option[OPT_KEY].given && !unsigned_too ? " with --allow-unsigned" : "");
     return 1;
 }
 
 static int restore_index(const struct args *args, const pxds_store *store,
-                         const pxds_snapshot *snapshot, const pxds_key *key)
+                         const pxds_snapshot *snapshot, const pxds_key *key, struct restore *restore)
 {
-    struct restore restore = {{NULL, now(), 0, 0}, 0, 0};
     pxds_restorer_options options = PXDS_RESTORER_OPTIONS_INIT;
     pxds_restorer *restorer = NULL;
     pxds_index *index = NULL;
     pxds_error *err = NULL;
+    char units[SIZE_TEXT_MAX];
     int rc = 0;
 
     options.key = key;
     options.threads = (uint32_t)args->option[OPT_THREADS].number;
     if (args->option[OPT_SPARSE].given)
         options.flags = PXDS_RESTORER_SPARSE;
-    options.on_bad_user = options.progress_user = &restore;
+    options.on_bad_user = options.progress_user = restore;
     if (args->option[OPT_SKIP_BAD].given)
         options.on_bad = on_bad;
     options.progress = on_bytes;
@@ -103,12 +107,14 @@ static int restore_index(const struct args *args, const pxds_store *store,
     if (pxds_snapshot_open_index(snapshot, args->operand[2], &index, &err) < 0)
         rc = refuse(args, store, err);
     else if (pxds_restorer_new(store, &options, &restorer, &err) < 0 ||
-        write_index(args, restorer, index, &err) < 0)
+        write_index(args, restorer, index, &restore->size, &err) < 0)
         rc = fail(err);
-    else if (restore.bad_chunks > 0)
-        say("note: %" PRIu64 " bad chunk%s, %" PRIu64 " bytes, %s filled with zeros",
-            restore.bad_chunks, plural(restore.bad_chunks, "s"), restore.bad_bytes,
-            restore.bad_chunks == 1 ? "was" : "were");
+    else if (restore->bad_chunks > 0) {
+        note("%" PRIu64 " bad chunk%s, %" PRIu64 " bytes%s, %s filled with zeros", restore->bad_chunks,
+             plural(restore->bad_chunks, "s"), restore->bad_bytes, in_units(restore->bad_bytes, units),
+             restore->bad_chunks == 1 ? "was" : "were");
+        rc = EXIT_INCOMPLETE;
+    }
     clear_line();
     pxds_restorer_free(restorer);
     pxds_index_free(index);
@@ -116,7 +122,7 @@ static int restore_index(const struct args *args, const pxds_store *store,
 }
 
 static int restore_blob(const struct args *args, const pxds_store *store,
-                        const pxds_snapshot *snapshot)
+                        const pxds_snapshot *snapshot, struct restore *restore)
 {
     pxds_buffer *blob = NULL;
     pxds_error *err = NULL;
@@ -134,10 +140,22 @@ static int restore_blob(const struct args *args, const pxds_store *store,
             offset = len;
         if (length > len - offset)
             length = len - offset;
+        restore->size = length;
         rc = write_output(args->operand[3], pxds_buffer_data(blob) + offset, (size_t)length);
     }
     pxds_buffer_free(blob);
     return rc;
+}
+
+const char *signature_name(uint32_t signature)
+{
+    static const char *const names[] = {
+        [PXDS_SIGNATURE_UNCHECKED] = "unchecked",
+        [PXDS_SIGNATURE_MISSING] = "missing",
+        [PXDS_SIGNATURE_VALID] = "valid",
+    };
+
+    return names[signature];
 }
 
 /* What no key has confirmed is at least mentioned. */
@@ -145,12 +163,28 @@ static void note_signature(const pxds_store *store, const char *path,
                            const pxds_snapshot *snapshot)
 {
     if (pxds_snapshot_signature(snapshot) == PXDS_SIGNATURE_UNCHECKED && is_signed(store, path))
-        say("note: the manifest is signed, and its signature was not checked");
+        note("the manifest is signed, and its signature was not checked");
+}
+
+static void json_restored(const struct args *args, const pxds_snapshot *snapshot, const struct restore *restore)
+{
+    json_begin();
+    json_snapshot(args->operand[1]);
+    json_text("archive", args->operand[2]);
+    json_text("output", args->operand[3]);
+    json_number("size", restore->size);
+    json_number("bad_chunks", restore->bad_chunks);
+    json_number("bad_bytes", restore->bad_bytes);
+    json_text("signature", signature_name(pxds_snapshot_signature(snapshot)));
+    json_end();
+    json_is_whole(); /* the bad chunks have been counted */
 }
 
 int cmd_restore(const struct args *args)
 {
+    struct restore restore = {{NULL, now(), 0, 0}, 0, 0, 0};
     const char *name = args->operand[2];
+    char *path = NULL;
     pxds_store *store;
     pxds_snapshot *snapshot = NULL;
     pxds_error *err = NULL;
@@ -160,24 +194,34 @@ int cmd_restore(const struct args *args)
     int rc = check_key_options(args, false);
 
     if (rc == 0)
+        rc = check_json_output(args, args->operand[3]);
+    if (rc == 0)
         rc = check_descriptor(args->operand[3]);
+    if (rc == 0 && pxds_archive_check(name, &kind, &err) < 0)
+        rc = misuse(args->command, err);
     if (rc == 0)
         rc = load_key(args, &key);
     if (rc != 0)
         return rc;
-    store = open_tree(args);
-    if (store == NULL)
+    store = open_tree(args, false);
+    path = store != NULL ? pick_snapshot(args, store, args->operand[1]) : NULL;
+    if (path != NULL)
+        args->operand[1] = path;
+    if (path != NULL)
+        detail("restoring %s of %s", name, path);
+    if (path == NULL)
         rc = 1;
-    else if (pxds_archive_check(name, &kind, &err) < 0)
-        rc = fail(err);
-    else if (pxds_snapshot_open(store, args->operand[1], key, flags, &snapshot, &err) < 0)
+    else if (pxds_snapshot_open(store, path, key, flags, &snapshot, &err) < 0)
         rc = refuse(args, store, err);
     else
-        rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, store, snapshot)
-                                       : restore_index(args, store, snapshot, key);
+        rc = kind == PXDS_ARCHIVE_BLOB ? restore_blob(args, store, snapshot, &restore)
+                                       : restore_index(args, store, snapshot, key, &restore);
+    if ((rc == 0 || rc == EXIT_INCOMPLETE) && args->option[OPT_JSON].given)
+        json_restored(args, snapshot, &restore);
     if (rc == 0)
-        note_signature(store, args->operand[1], snapshot);
+        note_signature(store, path, snapshot);
     pxds_snapshot_free(snapshot);
+    free(path);
     pxds_store_free(store);
     pxds_key_free(key);
     return rc;

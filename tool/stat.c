@@ -3,21 +3,22 @@
 
 static int32_t on_progress(void *user, const pxds_progress *progress)
 {
-    static const char *const units[] = {
-        [PXDS_STATS_PHASE_FIND] = "directories",
-        [PXDS_STATS_PHASE_CHUNKS] = "chunk files",
-        [PXDS_STATS_PHASE_INDEXES] = "indexes",
+    static const struct {
+        const char *name, *units;
+    } phases[] = {
+        [PXDS_STATS_PHASE_FIND] = {"find", "directories"},
+        [PXDS_STATS_PHASE_CHUNKS] = {"chunks", "chunk files"},
+        [PXDS_STATS_PHASE_INDEXES] = {"indexes", "indexes"},
     };
+    char total[SIZE_TEXT_MAX] = "";
 
     (void)user;
-    if (progress->phase >= sizeof units / sizeof units[0])
+    if (progress->phase >= sizeof phases / sizeof phases[0])
         return stop_signal();
     if (progress->total > 0)
-        draw_line("%" PRIu64 " of %" PRIu64 " %s", progress->done, progress->total,
-                  units[progress->phase]);
-    else
-        draw_line("%" PRIu64 " %s", progress->done, units[progress->phase]);
-    return stop_signal();
+        snprintf(total, sizeof total, " of %" PRIu64, progress->total);
+    return show_progress(phases[progress->phase].name, progress, "%" PRIu64 "%s %s", progress->done,
+                         total, phases[progress->phase].units);
 }
 
 pxds_stats *collect_stats(const pxds_store *store, bool exact)
@@ -48,48 +49,55 @@ double compression_ratio(const pxds_stats_sum *sum)
     return sum->stored_bytes > 0 ? (double)present / (double)sum->stored_bytes : 1.0;
 }
 
-/* ---- stat --json ---- */
+/* ---- JSON, of the report too ---- */
 
 static void json_described(const char *name, const pxds_stats_described *described)
 {
-    printf(",\"%s\":{\"indexes\":%" PRIu64 ",\"logical_size\":%" PRIu64 ",\"references\":%" PRIu64
-           ",\"blobs\":%" PRIu64 ",\"blob_size\":%" PRIu64 ",\"unreadable\":%" PRIu64 "}",
-           name, described->indexes, described->logical_bytes, described->references,
-           described->blobs, described->blob_bytes, described->unreadable);
+    json_open(name, '{');
+    json_number("indexes", described->indexes);
+    json_number("logical_bytes", described->logical_bytes);
+    json_number("references", described->references);
+    json_number("blobs", described->blobs);
+    json_number("blob_bytes", described->blob_bytes);
+    json_number("unreadable", described->unreadable);
+    json_close('}');
 }
 
 static void json_sum(const char *name, const pxds_stats_sum *sum, bool exact)
 {
-    printf(",\"%s\":{\"chunks\":%" PRIu64 ",\"size\":%" PRIu64, name, sum->chunks, sum->bytes);
-    if (exact)
-        printf(",\"stored_size\":%" PRIu64 ",\"missing_chunks\":%" PRIu64
-               ",\"missing_size\":%" PRIu64,
-               sum->stored_bytes, sum->missing_chunks, sum->missing_bytes);
-    putchar('}');
+    json_open(name, '{');
+    json_number("chunks", sum->chunks);
+    json_number("bytes", sum->bytes);
+    if (exact) {
+        json_number("stored_bytes", sum->stored_bytes);
+        json_number("missing_chunks", sum->missing_chunks);
+        json_number("missing_bytes", sum->missing_bytes);
+    }
+    json_close('}');
 }
 
 static void json_sizes(const char *name, const uint64_t *sizes)
 {
-    printf(",\"%s\":[", name);
+    json_open(name, '[');
     for (int i = 0; i < PXDS_STATS_SIZE_CLASSES; i++)
-        printf("%s%" PRIu64, i > 0 ? "," : "", sizes[i]);
-    putchar(']');
+        json_number(NULL, sizes[i]);
+    json_close(']');
 }
 
-static void json_factors(const pxds_stats_described *described, const pxds_stats_sum *used,
-                         bool exact)
+static void json_factors(const pxds_stats_described *described, const pxds_stats_sum *used, bool exact)
 {
-    printf(",\"sharing_factor\":%.4f", sharing_factor(described, used));
-    if (exact)
-        printf(",\"compression_ratio\":%.4f,\"dedup_factor\":%.4f", compression_ratio(used),
-               pxds_dedup_factor(described->logical_bytes, used->stored_bytes));
+    json_factor("sharing_factor", sharing_factor(described, used));
+    if (!exact)
+        return;
+    json_factor("compression_ratio", compression_ratio(used));
+    json_factor("dedup_factor", pxds_dedup_factor(described->logical_bytes, used->stored_bytes));
 }
 
-static void json_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
+void json_stats_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
 {
-    printf("{\"kind\":\"store\",\"exact\":%s,\"complete\":%s,\"groups\":%zu,\"snapshots\":%zu",
-           exact ? "true" : "false", total->flags & PXDS_RESULT_INCOMPLETE ? "false" : "true",
-           pxds_stats_group_count(stats), pxds_stats_snapshot_count(stats));
+    json_bool("exact", exact);
+    json_number("groups", pxds_stats_group_count(stats));
+    json_number("snapshots", pxds_stats_snapshot_count(stats));
     json_described("described", &total->described);
     json_described("others", &total->others);
     json_sum("used", &total->used, exact);
@@ -98,44 +106,64 @@ static void json_total(const pxds_stats *stats, const pxds_stats_total *total, b
     json_factors(&total->described, &total->used, exact);
     json_sizes("sizes", total->sizes);
     json_sizes("size_bytes", total->size_bytes);
-    if (exact)
-        printf(",\"unreferenced_chunks\":%" PRIu64 ",\"unreferenced_size\":%" PRIu64
-               ",\"broken_files\":%" PRIu64 ",\"broken_size\":%" PRIu64,
-               total->unreferenced_chunks, total->unreferenced_bytes, total->broken_files,
-               total->broken_bytes);
-    fputs("}\n", stdout);
+    if (exact) {
+        json_number("unreferenced_chunks", total->unreferenced_chunks);
+        json_number("unreferenced_bytes", total->unreferenced_bytes);
+        json_number("broken_files", total->broken_files);
+        json_number("broken_bytes", total->broken_bytes);
+    }
 }
 
-/* Paths need no escapes. */
-static void json_rows(const pxds_stats *stats, bool exact, int64_t now)
+void json_stats_group(const pxds_stats_group *group, bool exact)
+{
+    json_text("group", group->path);
+    json_number("snapshots", group->snapshots);
+    if (group->snapshots > 0) {
+        json_time("oldest_time", group->oldest);
+        json_time("newest_time", group->newest);
+    } else {
+        json_no_time("oldest_time");
+        json_no_time("newest_time");
+    }
+    json_described("described", &group->described);
+    json_sum("used", &group->used, exact);
+    json_sum("own", &group->own, exact);
+    json_factors(&group->described, &group->used, exact);
+}
+
+void json_stats_snapshot(const pxds_stats_snapshot *row, bool exact)
+{
+    json_snapshot(row->path);
+    json_bool("finished", (row->flags & PXDS_SNAPSHOT_FINISHED) != 0);
+    json_bool("protected", (row->flags & PXDS_SNAPSHOT_PROTECTED) != 0);
+    json_described("described", &row->described);
+    json_sum("used", &row->used, exact);
+    json_sum("own", &row->own, exact);
+    json_sum("new", &row->new_data, exact);
+    json_factors(&row->described, &row->used, exact);
+    json_sizes("sizes", row->sizes);
+}
+
+static void json_stats(const pxds_stats *stats, const pxds_stats_total *total, bool exact)
 {
     pxds_stats_group group = PXDS_STATS_GROUP_INIT;
     pxds_stats_snapshot row = PXDS_STATS_SNAPSHOT_INIT;
 
+    json_begin();
+    json_text("kind", "store");
+    json_stats_total(stats, total, exact);
+    json_end();
     for (size_t i = 0; pxds_stats_get_group(stats, i, &group, NULL) == PXDS_OK; i++) {
-        printf("{\"kind\":\"group\",\"group\":\"%s\",\"snapshots\":%" PRIu64, group.path,
-               group.snapshots);
-        if (group.snapshots > 0)
-            printf(",\"oldest\":%" PRId64 ",\"newest\":%" PRId64, group.oldest, group.newest);
-        json_described("described", &group.described);
-        json_sum("used", &group.used, exact);
-        json_sum("own", &group.own, exact);
-        json_factors(&group.described, &group.used, exact);
-        fputs("}\n", stdout);
+        json_begin();
+        json_text("kind", "group");
+        json_stats_group(&group, exact);
+        json_end();
     }
     for (size_t i = 0; pxds_stats_get_snapshot(stats, i, &row, NULL) == PXDS_OK; i++) {
-        printf("{\"kind\":\"snapshot\",\"snapshot\":\"%s\",\"time\":%" PRId64 ",\"age\":%" PRId64
-               ",\"finished\":%s,\"protected\":%s",
-               row.path, row.time, now - row.time,
-               row.flags & PXDS_SNAPSHOT_FINISHED ? "true" : "false",
-               row.flags & PXDS_SNAPSHOT_PROTECTED ? "true" : "false");
-        json_described("described", &row.described);
-        json_sum("used", &row.used, exact);
-        json_sum("own", &row.own, exact);
-        json_sum("new", &row.new_data, exact);
-        json_factors(&row.described, &row.used, exact);
-        json_sizes("sizes", row.sizes);
-        fputs("}\n", stdout);
+        json_begin();
+        json_text("kind", "snapshot");
+        json_stats_snapshot(&row, exact);
+        json_end();
     }
 }
 
@@ -250,9 +278,8 @@ static void print_snapshots(const pxds_stats *stats, bool exact, int64_t now)
 int cmd_stat(const struct args *args)
 {
     const bool exact = args->option[OPT_EXACT].given;
-    const int64_t now = (int64_t)time(NULL);
     pxds_stats_total total = PXDS_STATS_TOTAL_INIT;
-    pxds_store *store = open_tree(args);
+    pxds_store *store = open_tree(args, false);
     pxds_stats *stats = store != NULL ? collect_stats(store, exact) : NULL;
 
     pxds_store_free(store);
@@ -260,11 +287,10 @@ int cmd_stat(const struct args *args)
         return 1;
     pxds_stats_get_total(stats, &total, NULL);
     if (args->option[OPT_JSON].given) {
-        json_total(stats, &total, exact);
-        json_rows(stats, exact, now);
+        json_stats(stats, &total, exact);
     } else {
         print_total(stats, &total, exact);
-        print_snapshots(stats, exact, now);
+        print_snapshots(stats, exact, (int64_t)time(NULL));
     }
     pxds_stats_free(stats);
     return total.flags & PXDS_RESULT_INCOMPLETE ? EXIT_INCOMPLETE : 0;

@@ -54,8 +54,10 @@ void release_signals(void)
     for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &before[i], NULL);
     held = false;
-    if (caught != 0)
+    if (caught != 0) {
+        say("interrupted by signal %d (%s)", (int)caught, strsignal(caught));
         die_by(caught);
+    }
 }
 
 int32_t stop_signal(void)

@@ -28,63 +28,9 @@
 #define LIKE_PRINTF(text, values)
 #endif
 
-/* ---- the command line: pxds.c ---- */
+/* ---- the command line: pxds.c, values.c, help.c; and its tables ---- */
 
-enum option_id {
-    OPT_ALLOW_UNSIGNED,
-    OPT_ANY_CHUNK_SIZE,
-    OPT_ANY_CSUM,
-    OPT_AVG,
-    OPT_CHUNK_SIZE,
-    OPT_COMMENT,
-    OPT_COMPRESS,
-    OPT_CRYPT_MODE,
-    OPT_CUTOFF,
-    OPT_DRY_RUN,
-    OPT_ENTRIES,
-    OPT_EXACT,
-    OPT_FAST,
-    OPT_GO_BLOBS,
-    OPT_HINT,
-    OPT_JSON,
-    OPT_KDF,
-    OPT_KEEP_DAILY,
-    OPT_KEEP_HOURLY,
-    OPT_KEEP_LAST,
-    OPT_KEEP_MONTHLY,
-    OPT_KEEP_WEEKLY,
-    OPT_KEEP_YEARLY,
-    OPT_KEY,
-    OPT_LAYOUT,
-    OPT_LENGTH,
-    OPT_MASTER_KEY,
-    OPT_MASTER_PUBKEY,
-    OPT_NEW_PASSWORD_FD,
-    OPT_NEW_PASSWORD_FILE,
-    OPT_NO_COMPRESS,
-    OPT_NOT_S3_CACHE,
-    OPT_NS,
-    OPT_OFFSET,
-    OPT_OUTPUT,
-    OPT_OWNER,
-    OPT_PASSWORD_FD,
-    OPT_PASSWORD_FILE,
-    OPT_PBS_CONFIG,
-    OPT_PBS_STORE,
-    OPT_READ_ONLY,
-    OPT_REPAIR_FROM,
-    OPT_SET,
-    OPT_SHARED,
-    OPT_SKIP_BAD,
-    OPT_SKIP_VERIFIED,
-    OPT_SPARSE,
-    OPT_STRICT,
-    OPT_SYNC,
-    OPT_THREADS,
-    OPT_TIME,
-    OPT_TZ,
-    OPT_COUNT
-};
+#include "table.h"
 
 /* What an option was given. Zeros, the library's defaults nearly everywhere, if it was not. */
 struct value {
@@ -93,30 +39,81 @@ struct value {
     uint64_t number;
 };
 
-struct command;
-
 struct args {
     const struct command *command;
     char **operand; /* NULL behind the last */
     int operands;
+    char *const *child; /* the command line behind "--", with --from-command; else NULL */
+    const char *assumed_store; /* that of PXDS_STORE, if the operand STORE was left out; else NULL */
     struct value option[OPT_COUNT];
 };
-
-/* Whether the command has such an option. */
-bool takes_option(const struct args *args, enum option_id option);
 
 /* Tells what is wrong with the command line; command: NULL where none was recognised. Gives 2. */
 int usage_error(const struct command *command, const char *format, ...) LIKE_PRINTF(2, 3);
 
-/* ---- messages, on stderr: output.c ---- */
+/* The same of what the library refuses before anything is opened; frees it. Another failure is told as by fail(). */
+int misuse(const struct command *command, pxds_error *err);
 
+/* Takes the value of an option from `text`. Gives what it should have been; NULL if it is that. */
+const char *parse_value(const struct option *option, const char *text, struct value *value);
+
+/* Whether a text is a time zone; NULL is UTC. */
+bool is_zone(const char *zone);
+
+/* The value of a variable of the environment; NULL if it has none, or an empty one. */
+const char *variable(const char *name);
+
+/* Adds what the environment says where the command line does not. Gives the exit status. */
+int take_defaults(struct args *args);
+
+/* Gives 0 if the text is an action of the command, which has some; else as those that follow. */
+int check_action(const struct command *command, const char *text);
+
+/* As usage_error(), with the name that may have been meant. */
+int unknown_command(const char *name);
+int unknown_option(const struct command *command, const char *text);
+
+/* Both print to stdout and give 0. */
+int tool_help(void);
+int command_help(const struct command *command);
+
+/* ---- messages, on stderr: message.c ---- */
+
+/* Which messages there are, and how they and the progress look, as the options say that all commands have. */
+void heed_common_options(const struct args *args);
+
+/* Whether nothing is wanted but what a command is to show, and what is not as it should be. */
+bool is_quiet(void);
+
+/* An error; something that is off, though the work goes on; something that is good to know. */
 void say(const char *format, ...) LIKE_PRINTF(1, 2);
+void warn(const char *format, ...) LIKE_PRINTF(1, 2);
+void note(const char *format, ...) LIKE_PRINTF(1, 2);
 
-/* Both say what has failed and give 1. */
+/* With --verbose, what is begun, read or passed over. */
+void detail(const char *format, ...) LIKE_PRINTF(1, 2);
+
+/* A line for people, after say(). */
+void say_more(const char *format, ...) LIKE_PRINTF(1, 2);
+
+/* Both say what has failed and give the exit status: EXIT_BUSY for a lock that others hold, else 1. */
 int fail(pxds_error *err); /* frees it; NULL: there was no memory for one */
 int fail_errno(const char *what);
 
+/* Says so as fail() does, with a name before. */
+int fail_with(const char *name, pxds_error *err);
+
+/* Heeds a failure that was told otherwise. */
+void count_failure(pxds_status status);
+
+/* The exit status of a command that has failed: EXIT_BUSY if nothing but locks was in its way, else 1. */
+int failed_status(void);
+
+/* Each message once. */
 int32_t on_notice(void *user, uint32_t level, const char *message, const char *path);
+
+/* Writes what was printed. Gives why it could not all be written, now or before; NULL: it could. */
+const char *flush_output(void);
 
 /* ---- signals that end the program: stop.c ---- */
 
@@ -130,19 +127,23 @@ void release_signals(void);
 /* That signal, or 0: what a callback returns. */
 int32_t stop_signal(void);
 
-/* ---- the progress line: output.c ---- */
+/* ---- how far it is, on stderr: progress.c ---- */
 
 double now(void); /* in seconds */
-double percent(uint64_t part, uint64_t whole);
 
-/* Whether a file stands for stdin or stdout: "-". */
-bool is_dash(const char *path);
+/* PROGRESS_... */
+void set_progress(uint64_t mode);
 
-/* There is a progress line on a terminal, unless data goes there too: to `out`. The callbacks that draw
-   it are given to the library in any case, since they also stop it. */
+/* There is no progress line on a terminal that data goes to: to `out`. */
 void hide_line_beside(const char *out);
 void clear_line(void);
-void draw_line(const char *format, ...) LIKE_PRINTF(1, 2);
+
+/* Writes the last line of --progress json. */
+void end_progress(bool done);
+
+/* Shows how far the phase is: as a line that the format gives, or in JSON. Gives what a callback returns,
+   which is given to the library in any case, since it also stops the work. */
+int32_t show_progress(const char *phase, const pxds_progress *progress, const char *format, ...) LIKE_PRINTF(3, 4);
 
 /* What the progress line of data on its way is drawn from; `user` of both callbacks. */
 struct meter {
@@ -154,6 +155,13 @@ struct meter {
 
 int32_t on_chunk(void *user, const pxds_ingest_chunk *chunk);
 int32_t on_bytes(void *user, const pxds_progress *progress);
+
+/* ---- pieces of output: output.c ---- */
+
+/* Whether a file stands for stdin or stdout: "-". */
+bool is_dash(const char *path);
+
+double percent(uint64_t part, uint64_t whole);
 
 /* A digest in hexadecimal, until the next call. */
 const char *hex(const uint8_t *digest);
@@ -175,20 +183,78 @@ size_t read_char(const char *text, size_t len, uint32_t *c);
 /* A control character, or another that changes how the text around it looks. */
 bool is_harmful(uint32_t c);
 
-/*
- * Print text of unknown origin: as a JSON string; on a line, with escapes for what is harmful or
- * not UTF-8; and as a text of several lines. print_json_text() takes what is JSON already.
- */
-void print_json(const char *text, size_t len);
-void print_json_text(const char *json, size_t len);
+/* Print text of unknown origin: on a line, with escapes for what is harmful or not UTF-8, and as a text of several
+   lines. */
 void print_text(const char *text, size_t len);
 void print_lines(const char *text, size_t len);
+
+/* As print_text(), with spaces behind it up to a width in columns; and how many it takes by itself. */
+void print_padded(const char *text, int width);
+int text_width(const char *text, size_t len);
+
+/* The same to `out`, and without escapes for the control characters that are kept. */
+void put_safely(FILE *out, const char *text, size_t len, const char *kept);
+
+/* What the format gives: in `some`, or in memory to be freed if that is too small; cut off if there is none. */
+char *format_text(char *some, size_t size, const char *format, va_list values);
 
 /* Print to `out` what the format gives, as print_text() does. */
 void print_safely(FILE *out, const char *format, va_list values);
 
-/* Prints a time as seconds since 1970 and as a date. */
-void print_time(int64_t seconds);
+/* The same in brackets, behind a number of bytes; nothing where that number says enough. */
+const char *in_units(uint64_t bytes, char *text);
+
+/* A time, of seconds since 1970, in the local zone: 2026-11-30T13:00:00+01:00, in UTC with a Z; these seconds where no
+   calendar has it. `text` has room for TIME_TEXT_MAX characters, and is returned; most need TIME_WIDTH. */
+#define TIME_TEXT_MAX 48
+#define TIME_WIDTH 25
+const char *time_text(int64_t seconds, char *text);
+
+/* ---- JSON, on stdout if nothing else is said: json.c ---- */
+
+/* Begin and end a line, which is an object; and whether one has been begun. */
+void json_begin(void);
+void json_end(void);
+bool is_in_json(void);
+
+/* Print a member of the object that was begun or opened last; with NULL in the place of its name, which needs no
+   escapes, an element of the array. An object or array is opened with its bracket, and closed with the other. */
+void json_open(const char *name, char bracket);
+void json_close(char bracket);
+void json_null(const char *name);
+void json_bool(const char *name, bool value);
+void json_number(const char *name, uint64_t value);
+void json_factor(const char *name, double value);
+void json_text(const char *name, const char *text);                /* NULL: null */
+void json_text_of(const char *name, const char *text, size_t len); /* as json_text() */
+void json_digest(const char *name, const uint8_t *digest);
+void json_value(const char *name, const char *json, size_t len);   /* what is JSON already, but for its white space */
+
+/* Print two members, NAME and NAME_epoch; of a time that is not known both are null. */
+void json_time(const char *name, int64_t seconds);
+void json_no_time(const char *name);
+
+/* Prints what a snapshot is called: the members snapshot, group, time, time_epoch. */
+void json_snapshot(const char *path);
+
+/* Says that all there is to tell has been told, although the command may not end with 0. */
+void json_is_whole(void);
+
+/* Prints what was stored of a stream: the members size, chunks, new_chunks, new_bytes, stored_bytes. Of what is not in
+   chunks all but the size is null. */
+void json_ingested(const pxds_ingest_stats *stats, bool in_chunks);
+
+/* Says no to --json where the data of the command goes to stdout. Gives the exit status. */
+int check_json_output(const struct args *args, const char *output);
+
+/* Ends the output of a command with this exit status. */
+void json_finish(int status);
+
+/* Prints a string of JSON: what is harmful has escapes. */
+void put_json_string(FILE *out, const char *text, size_t len);
+
+/* Prints JSON as it is, on lines of its own. */
+void print_json_text(const char *json, size_t len);
 
 /* ---- files: files.c ---- */
 
@@ -212,8 +278,11 @@ int write_output(const char *path, const uint8_t *data, size_t len);
 /* Before the library writes what it restores. */
 void prepare_restore(const char *out);
 
+/* Takes N out of fd:N. false: it is the name of a file. */
+bool names_descriptor(const char *path, int *fd);
+
 /* They say before the work what would be wrong behind it, and give the exit status: that the two are one file, other
-   than a terminal; that it names a descriptor which is not open; that an index cannot be written there. */
+   than a terminal; that it is fd:N, or names a descriptor which is not open; that an index cannot be written there. */
 int check_output(const char *input, const char *output);
 int check_descriptor(const char *output);
 int check_index_path(const char *path);
@@ -227,6 +296,22 @@ bool is_name_of_other(const char *index, bool fixed);
 /* Says of an index that was written if garbage collection does not find it. */
 void note_unprotected(const char *index, const pxds_store *store);
 
+/* ---- programs whose output is read: child.c ---- */
+
+struct child {
+    const char *name;
+    pid_t pid;
+    int out; /* the end of the pipe that it is read from */
+    bool own_group;
+};
+
+/* Starts a command, whose standard input is /dev/null. Gives the exit status. */
+int start_child(char *const *command, struct child *child);
+
+/* Waits until it has ended, or ends it if its output is not wanted any more, or a signal has come.
+   Gives the exit status: 1, and says why, unless it ended well. */
+int end_child(const struct child *child, bool is_wanted);
+
 /* ---- passwords: password.c ---- */
 
 #define PASSWORD_MAX_LEN 65536
@@ -236,28 +321,32 @@ struct password {
     char bytes[PASSWORD_MAX_LEN + 2]; /* one that is too long is seen, also behind a line end */
 };
 
-/* Both give the password of the options, or ask on the terminal, a new one twice. Wipe it. */
+/* They give the password of a key, that of a new key, and the new one of an old key: of the options, or
+   of the environment but for the last, or ask on the terminal, a new one twice. Wipe it. */
 int get_password(const struct args *args, const char *prompt, struct password *password);
-int get_new_password(const struct args *args, enum option_id file_id, enum option_id fd_id,
-                     struct password *password);
+int get_first_password(const struct args *args, struct password *password);
+int get_new_password(const struct args *args, struct password *password);
 
 void wipe_password(struct password *password);
 
 /* ---- commands; each gives the exit status ---- */
 
-/* Done in part: something could not be seen, of which there was a notice. */
+/* A lock that another holds was in the way, and what was asked for was not done. */
+#define EXIT_BUSY 3
+
+/* Done in part: something could not be done or seen, of which there was a notice. */
 #define EXIT_INCOMPLETE 4
 
 /* All that could be verified is good, but the key of --key does not vouch for all of it. */
 #define EXIT_UNVOUCHED 5
 
+/* help.c */
+int cmd_help(const struct args *args);
+int cmd_version(const struct args *args);
+
 /* store.c */
-int cmd_init(const struct args *args);
 int cmd_put(const struct args *args);
 int cmd_get(const struct args *args);
-int cmd_index(const struct args *args);
-int cmd_chunk(const struct args *args);
-int cmd_blob(const struct args *args);
 
 /* How the options say that the store is to be opened or made. */
 pxds_store_options store_options(const struct args *args);
@@ -273,9 +362,26 @@ int heed_pbs(const struct args *args, const char *path, char *name, pxds_store_o
 pxds_store *open_store(const struct args *args, const char *path, uint32_t flags,
                        pxds_gc_options *gc, pxds_verify_options *verify);
 
-/* Opens the store for a command on snapshots; it may lack chunks. NULL: it was said why not. */
-pxds_store *open_tree(const struct args *args);
+/* Whether a directory, by its path from an open one, has chunks as a store does; a link in their place is none. */
+bool is_store(int directory, const char *path);
 
+/* A layout as --layout has it. */
+const char *layout_name(const pxds_store *store);
+
+/* Opens the store for a command on snapshots. One that changes nothing makes do without chunks, with a warning.
+   NULL: it was said why not. */
+pxds_store *open_tree(const struct args *args, bool changes);
+
+/* Whether open_tree() has warned: what can be seen of the store may not be all. */
+bool may_be_no_store(void);
+
+/* init.c */
+int cmd_init(const struct args *args);
+/* index.c */
+int cmd_index(const struct args *args);
+int cmd_chunk(const struct args *args);
+/* blob.c */
+int cmd_blob(const struct args *args);
 /* copy.c */
 int cmd_copy(const struct args *args);
 /* convert.c */
@@ -293,7 +399,12 @@ uint32_t open_flags(const struct args *args);
 /* Whether the manifest of a snapshot has a signature, right or wrong. */
 bool is_signed(const pxds_store *store, const char *path);
 
+/* A signature as --json names it. */
+const char *signature_name(uint32_t signature);
+
 /* list.c */
+enum { SORT_BY_NAME, SORT_NEWEST_FIRST, SORT_OLDEST_FIRST }; /* values of --sort */
+
 int cmd_list(const struct args *args);
 int cmd_files(const struct args *args);
 
@@ -311,6 +422,39 @@ int load_and_seal_key(const struct args *args, pxds_key **key, pxds_buffer **sea
 
 /* manifest.c */
 int cmd_manifest(const struct args *args);
+
+/* pick.c: which snapshots and groups an operand stands for. */
+
+/* Gives the path below the store of a SNAPSHOT, or of a SNAPSHOT or GROUP, to be freed. NULL: it was said why not. */
+char *pick_snapshot(const struct args *args, const pxds_store *store, const char *text);
+char *pick(const struct args *args, const pxds_store *store, const char *text, bool *is_group);
+
+/* Whether it stands for all groups that fit. */
+bool is_pattern(const char *text);
+
+/* Groups by their paths; the longest of these has `width` characters. */
+struct groups {
+    char **paths;
+    size_t count;
+    int width;
+    bool is_complete; /* all could be seen */
+};
+
+/* Gives the groups that fit, all if text is NULL: those of the namespace of --ns, and with `recursive` of those below
+   it. That none fits is a failure, that there is none is not. Gives the exit status. To be freed in any case. */
+int pick_groups(const struct args *args, const pxds_store *store, const char *text, bool recursive,
+                struct groups *groups);
+void free_groups(struct groups *groups);
+
+/* The exit status of a command on groups that goes on where one has failed. rc: that of pick_groups(). */
+int outcome_of_groups(int rc, const struct groups *groups, bool failed, bool done);
+
+/* groups.c */
+int cmd_groups(const struct args *args);
+int cmd_owner(const struct args *args);
+
+/* diff.c */
+int cmd_diff(const struct args *args);
 
 /* manage.c */
 int cmd_namespace(const struct args *args);
@@ -332,6 +476,11 @@ pxds_stats *collect_stats(const pxds_store *store, bool exact);
    nothing; their product, if nothing is missing, is the factor of deduplication. */
 double sharing_factor(const pxds_stats_described *described, const pxds_stats_sum *used);
 double compression_ratio(const pxds_stats_sum *sum);
+
+/* Print the members of what was counted, into the object that was begun. */
+void json_stats_total(const pxds_stats *stats, const pxds_stats_total *total, bool exact);
+void json_stats_group(const pxds_stats_group *group, bool exact);
+void json_stats_snapshot(const pxds_stats_snapshot *snapshot, bool exact);
 
 /* report.c */
 int cmd_report(const struct args *args);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import threading
 
@@ -216,7 +217,7 @@ class RoundTrips(StoreCase):
             self.assertTrue(read(out) == data)
             done = self.pxds("get", self.store, self.index, "-", f"--threads={threads}")
             self.assertTrue(done.stdout == data)
-        self.assertIn("1025", self.error("get", self.store, self.index, out, "--threads", "1025"))
+        self.assertIn("1025", self.error("get", self.store, self.index, out, "--threads", "1025", code=2))
 
     def test_where_gc_finds_no_index(self):
         """It is told of, by put and copy, and what gc would stop at is not made."""
@@ -309,7 +310,7 @@ class OtherCommands(StoreCase):
         summary = json.loads(self.put(b"hello", None, "--json").stdout)
         text = self.pxds("index", self.index).stdout.decode()
         self.assertIn(summary["csum"], text)
-        self.assertIn("size: 5\n", text)
+        self.assertIn("size: 5 bytes\n", text)
         self.assertIn("chunks: 1\n", text)
         self.assertNotIn(HELLO, text)
         text = self.pxds("index", self.index, "--entries").stdout.decode()
@@ -343,17 +344,18 @@ class CommandLines(StoreCase):
     def test_help(self):
         overview = self.pxds("--help").stdout.decode()
         self.assertEqual(self.pxds("-h").stdout.decode(), overview)
-        commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
+        commands = re.findall(r"^  (\S+) ", overview.partition("environment:")[0], re.MULTILINE)
         self.assertEqual(set(commands), {
             "init", "convert", "put", "get", "copy", "index", "chunk", "blob", "backup", "restore", "list",
             "files", "notes", "protect", "unprotect", "forget", "prune", "gc", "stat", "report", "verify",
-            "manifest", "key", "namespace",
+            "manifest", "key", "namespace", "help", "version", "groups", "owner", "diff",
         })
         texts = [overview]
         for command in commands:
             done = self.pxds(command, "--help")
             self.assertIn(f"usage: pxds {command} ".encode(), done.stdout)
             self.assertEqual(done.stderr, b"")
+            self.assertEqual(self.pxds("help", command).stdout, done.stdout)
             self.assertEqual(self.pxds(command, "-h").stdout, done.stdout)
             texts.append(done.stdout.decode())
         for text in texts:
@@ -361,6 +363,9 @@ class CommandLines(StoreCase):
 
     def test_version(self):
         version = self.pxds("--version").stdout.decode()
+        self.assertEqual(self.pxds("-V").stdout.decode(), version)
+        self.assertEqual(self.pxds("version").stdout.decode(), version)
+        self.assertEqual(self.pxds("help").stdout, self.pxds("--help").stdout)
         self.assertRegex(version, r"\Apxds \d+\.\d+\.\d+\n\Z")
 
     def test_usage_errors(self):
@@ -384,6 +389,15 @@ class CommandLines(StoreCase):
             ["init", self.path("new"), "--layout", "hex3"],
             ["blob", "recode", "-"],
             ["blob", "encode"],
+            ["init", ""],
+            ["list", ""],
+            ["list", "--store", ""],
+            ["key", "create", ""],
+            ["namespace", "create", self.store, ""],
+            ["forget", self.store, ""],
+            ["backup", self.store, "host/x", "a.blob=a", "--comment", b"\xff"],
+            ["prune", self.store, "--tz", "Nowhere/X"],
+            ["-q", "list", self.store],
             ["get", self.store, "a"],
             ["get", self.store, "a", "b", "--threads", "many"],
             ["get", self.store, "a", "b", "--threads", "4294967296"],
@@ -414,7 +428,7 @@ class CommandLines(StoreCase):
     def test_json_is_all_of_stdout(self):
         done = self.put(random_data(50000), self.path("outside.didx"), "--json", "--avg", "4096")
         summary = json.loads(done.stdout)
-        self.assertEqual(set(summary), {"size", "chunks", "new_chunks", "stored_bytes", "csum"})
+        self.assertEqual(set(summary), {"index", "size", "chunks", "new_chunks", "new_bytes", "stored_bytes", "csum"})
         self.assertEqual(summary["size"], 50000)
         self.assertRegex(summary["csum"], "^[0-9a-f]{64}$")
         self.assertEqual(done.stdout.count(b"\n"), 1)
@@ -504,20 +518,75 @@ class Failures(StoreCase):
         self.assertIn("no-store", message)
         message = self.error("put", self.store, self.path("file"), self.path("no-dir", "a.didx"))
         self.assertIn("no-dir", message)
-        self.error("put", self.store, self.path("file"), self.index, "--avg", "4095")
+        self.error("put", self.store, self.path("file"), self.index, "--avg", "4095", code=2)
         self.assertEqual(tree(self.store), before)
         self.assert_no_leftovers(self.dir)
 
     def test_init_is_private_unless_it_is_shared(self):
         old = os.umask(0o022)
         self.addCleanup(os.umask, old)
-        for options, mode in ([], 0o700), (["--shared"], 0o755), (["--pbs-store", "name"], 0o755):
+        for options, mode in ([], 0o700), (["--shared"], 0o755), (["--pbs-store", "name", "--layout", "hex2"], 0o755):
             store = self.path(f"of-{len(os.listdir(self.dir))}")
             self.pxds("init", store, *options)
             self.assertEqual(os.stat(store).st_mode & 0o7777, mode)
         os.mkdir(self.path("there"))
         self.pxds("init", self.path("there"))
         self.assertEqual(os.stat(self.path("there")).st_mode & 0o7777, 0o755)
+
+    def test_init_says_what_it_made(self):
+        for options, layout, words in (
+            ([], "hex2", "pxds opens it; Proxmox Backup Server needs hex4, see 'pxds convert'"),
+            (["--layout", "hex4"], "hex4",
+             "pxds opens it, and so does Proxmox Backup Server if its user, backup, owns it"),
+        ):
+            done = self.pxds("init", self.path(layout), *options)
+            self.assertEqual(done.stdout.decode(),
+                             f"made the store {self.path(layout)} with layout {layout}: {words}\n")
+            self.assertEqual(done.stderr, b"")
+        self.assertIn(b" with layout hex4: ", self.pxds("init", self.path("of-pbs"), "--pbs-store", "name").stdout)
+
+    def test_init_inside_a_store(self):
+        real = os.path.realpath(self.store)
+        below, link, out = (os.path.join(self.store, name) for name in ("below", "link", "out"))
+        os.makedirs(os.path.join(below, "deep"))
+        os.symlink(self.dir, out)
+        os.symlink(below, self.path("in"))
+        before = set(tree(self.store))
+        for path in (os.path.join(self.store, "new"), f"{self.store}/new//", below, f"{below}/deep/new",
+                     f"{below}/./deep/../new", f"{below}/a/b/c", os.path.join(self.store, ".chunks", "new"),
+                     self.path("in"), self.path("in", "new"), self.path("in", "deep", "..", "new")):
+            self.assertIn(f"{path} would be inside the store {real}, ", self.error("init", path))
+        for path in ("new", "./new", ".", "deep/new"):
+            self.assertIn(f"inside the store {real}, ", self.error("init", path, cwd=below))
+        self.assertEqual(set(tree(self.store)), before)
+        # A path that leads through a store, and out again.
+        self.pxds("init", os.path.join(out, "outside"))
+        self.pxds("init", f"{self.store}/../beside/")
+        os.mkdir(self.path("half"))
+        write(self.path("half", ".chunks"), b"no directory")
+        self.pxds("init", self.path("half", "new"))
+        os.symlink("nowhere", link)
+        self.error("init", link)
+        # Nobody knows yet where these would be.
+        for path in (f"{self.dir}/a/../store/new", f"{self.store}/a/../../new", "../a/../store/new"):
+            self.assertIn("No such file", self.error("init", path, cwd=self.path("half")))
+        self.assertFalse(os.path.exists(self.path("a")))
+        self.pxds("init", self.path("a", "b", "c"))
+
+    def test_init_around_a_store(self):
+        real = os.path.realpath(self.dir)
+        os.makedirs(self.path("a", "b", "c"))
+        for at in ("store", "a/store", "a/b/store", "a/b/c/store"):
+            os.rename(self.store, self.path(at))
+            self.store = self.path(at)
+            for path, options in ((self.dir, {}), (f"{self.dir}/", {}), (".", {"cwd": self.dir})):
+                self.assertEqual(self.error("init", path, **options),
+                                 f"pxds: {path} would be around the store {real}/{at}, and a store cannot be\n")
+        self.assertFalse(os.path.exists(self.path(".chunks")))
+        # A link leads out of it again.
+        os.mkdir(self.path("new"))
+        os.symlink(self.store, self.path("new", "link"))
+        self.pxds("init", self.path("new"))
 
     def test_init_fails(self):
         self.assertIn("exist", self.error("init", self.store))

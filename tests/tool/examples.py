@@ -1,7 +1,6 @@
 """The example programs: what each of them prints."""
 
 import os
-import shlex
 import subprocess
 import time
 
@@ -144,21 +143,6 @@ class Examples(TestCase):
         os.unlink(os.path.join(chunks, os.listdir(chunks)[0]))
         self.example("own_source", chunks, index, out, code=1)
         self.example("own_source", code=2)
-
-    def test_readme(self):
-        text = read(os.path.join(ROOT, "README.md")).decode()
-        write(self.path("backup.c"), text.split("```c\n")[1].split("```")[0].encode())
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        flags = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include"]
-        link = ["-o", self.path("backup"), f"-L{BUILD}", "-lpxds", f"-Wl,-rpath,{BUILD}"]
-        subprocess.run([*compiler, *flags, self.path("backup.c"), *link], check=True)
-        data = random_data(100000)
-        write(self.path("backup.tar"), data)
-        done = subprocess.run([self.path("backup")], cwd=self.path("."), check=True, capture_output=True)
-        snapshot = done.stdout.decode().strip()
-        index, out = self.path(f"store/{snapshot}/backup.didx"), self.path("out")
-        subprocess.run([os.path.join(BUILD, "pxds"), "get", self.path("store"), index, out], check=True)
-        self.assertEqual(read(out), data)
 
     def test_each_has_a_test(self):
         sources = {name[:-2] for name in os.listdir(os.path.join(ROOT, "c-examples"))

@@ -201,7 +201,7 @@ class Locked(Base):
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self.assertEqual(holder.stdout.readline(), b"held\n")
             for options in ((), ("--dry-run",)):
-                self.assertIn(".lock is locked", self.error("convert", self.store, "hex4", *options))
+                self.assertIn(".lock is locked", self.error("convert", self.store, "hex4", *options, code=3))
             holder.communicate()
         self.assertEqual(self.files(), before)
 

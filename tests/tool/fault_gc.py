@@ -73,7 +73,7 @@ class GcScene(Scene):
         self.assertEqual(self.chunks_now(), self.needed)
         self.assert_nothing_lost()
         status = json.loads(done.stdout)
-        self.assertEqual(support.read(os.path.join(self.store, ".gc-status")), done.stdout.strip())
+        self.assertEqual(json.loads(support.read(os.path.join(self.store, ".gc-status"))), support.gc_note(status))
         return status
 
     def kill_at(self, points):
@@ -94,9 +94,9 @@ class Hex2(GcScene):
         self.pxds(*self.gc_command()[1:], "--dry-run")
         self.assertEqual(self.chunks_now(), before)
         status = self.assert_finishes()
-        self.assertEqual(status["removed-chunks"], len(before) - len(self.needed) - 3)
-        self.assertEqual(status["removed-bad"], 2)
-        self.assertEqual(status["disk-chunks"], len(self.needed))
+        self.assertEqual(status["removed_chunks"], len(before) - len(self.needed) - 3)
+        self.assertEqual(status["removed_bad"], 2)
+        self.assertEqual(status["stored_chunks"], len(self.needed))
 
     def test_kill(self):
         points = self.points(self.gc_command(), "kill gc")

@@ -27,8 +27,15 @@ class ReadOnly(mounts.MountCase):
             )
             self.assertIn("Read-only file system", message)
             self.assertIn(store, message)
-        self.assertIn("Read-only file system", self.error("init", os.path.join(store, "below")))
         self.assertEqual(tree(store), before)
+
+    def test_no_store_can_be_made(self):
+        directory = self.path("directory")
+        os.mkdir(directory)
+        self.mount("--bind", directory, directory)
+        subprocess.run(["mount", "-o", "remount,ro,bind", directory], check=True)
+        self.assertIn("Read-only file system", self.error("init", os.path.join(directory, "store")))
+        self.assertEqual(os.listdir(directory), [])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Whatever happens, no good chunk is lost, and no manifest; the next verification 
 """
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -82,7 +83,7 @@ class VerifyScene(Scene):
                 done = self.inject(self.command("verify"), point, f"error={code}")
                 # That an outcome cannot be noted is told, and is no failure of what has been verified.
                 unnoted = b"not noted: " in done.stderr
-                self.assertEqual(done.returncode, 0 if unnoted and done.stdout.count(b'"ok":true') == 3 else 1)
+                self.assertEqual(done.returncode, 4 if unnoted and done.stdout.count(b'"ok":true') == 3 else 1)
                 self.assertIn(words, (done.stdout + done.stderr).decode())
                 self.assert_nothing_lost()
                 self.assert_finishes()
@@ -109,10 +110,19 @@ class VerifyScene(Scene):
 
     def test_what_cannot_be_read_is_no_rot(self):
         done = self.read_with_fault("error=EIO")
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(b"Input/output error", done.stdout)
-        self.assertIn(b"0 are bad, 0 missing, 1 unreadable", done.stderr)
-        self.pxds("verify", self.other)
+        self.assertEqual(done.returncode, 4)
+        *rows, last = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(last, {"complete": False})
+        hit = [row for row in rows if row["errors"]]
+        self.assertTrue(hit)
+        for row in hit:
+            self.assertEqual((row["ok"], row["outcome"]), (None, "unreadable"))
+            self.assertIn("Input/output error", row["errors"][0]["reason"])
+        self.assertIn(b"could not be read whole", done.stderr)
+        # Nothing has been noted of it: it is checked again.
+        rows = [json.loads(line) for line in self.pxds("verify", self.other, "--json", "--skip-verified",
+                                                       "1").stdout.splitlines()]
+        self.assertEqual([row["snapshot"] for row in rows if row["outcome"] == "ok"], [row["snapshot"] for row in hit])
 
     def test_what_can_be_read_the_second_time_is_good(self):
         self.assertEqual(self.read_with_fault("error=EIO:when=1").returncode, 0)

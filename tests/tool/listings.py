@@ -1,15 +1,19 @@
 """What the tool shows of snapshots, those that PBS has made among them, and how."""
 
+import datetime
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
+import time
+import zoneinfo
 
 import support
-from snapshot_case import EPOCH, KEYS, TIME, SnapshotCase
-from support import ROOT, TOOL, TestCase, read, write
+from snapshot_case import EPOCH, TIME, SnapshotCase
+from support import ROOT, TOOL, TestCase, random_data, read, write
 
 VECTORS = os.path.join(ROOT, "tests", "vectors", "store")
 
@@ -32,18 +36,25 @@ class MadeByPbs(TestCase):
 
     def wanted(self, ns, group, snapshot):
         kind, name = group["group"].split("/")
-        manifest = snapshot["manifest"]
+        manifest = snapshot["manifest"] or {"files": [], "unprotected": {}}
+        modes = {file["crypt-mode"] for file in manifest["files"]}
+        verified = manifest["unprotected"].get("verify_state")
         return {
-            "namespace": ns, "type": kind, "id": name, "time": snapshot["backup-time-string"],
-            "protected": snapshot["protected"], "finished": snapshot["finished"],
-            "comment": manifest["unprotected"].get("notes") if manifest else None,
-            "owner": group["owner"],
-            "files": [{key: file[key] for key in ("filename", "size", "crypt-mode", "csum")}
-                      for file in (manifest["files"] if manifest else [])],
+            "snapshot": snapshot["path"], "group": snapshot["path"].rpartition("/")[0],
+            "time": snapshot["backup-time-string"], "time_epoch": snapshot["backup-time"],
+            "namespace": ns, "type": kind, "id": name,
+            "finished": snapshot["finished"], "protected": snapshot["protected"], "owner": group["owner"],
+            "notes": manifest["unprotected"].get("notes"), "verify_state": verified and verified["state"],
+            "verify_time": verified and "2020-06-26T13:52:37Z",
+            "verify_time_epoch": verified and int(verified["upid"].split(":")[5], 16),
+            "crypt_mode": modes.pop() if modes else None, "size": sum(file["size"] for file in manifest["files"]),
+            "files": [{"archive": file["filename"], "size": file["size"], "crypt_mode": file["crypt-mode"],
+                       "csum": file["csum"]} for file in manifest["files"]],
+            "error": None,
         }
 
-    def assert_list(self, wanted, *options):
-        done = self.pxds("list", self.store, "--json", *options)
+    def assert_list(self, wanted, *options, code=0):
+        done = self.pxds("list", self.store, "--json", *options, code=code)
         lines = done.stdout.decode().splitlines()
         want = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in wanted]
         self.assertEqual(lines, want)
@@ -59,18 +70,53 @@ class MadeByPbs(TestCase):
         self.assert_list([], "--ns", "emptyns")
 
     def test_table(self):
-        text = self.pxds("list", self.store).stdout.decode()
+        text = self.pxds("list", self.store, env={**os.environ, "TZ": "UTC"}).stdout.decode()
         paths = [snapshot["path"] for _, _, snapshot in self.snapshots()]
         self.assertEqual([line.split()[0] for line in text.splitlines()[1:]], paths)
-        self.assertRegex(text, rf"(?m)^host/elsa/{TIME} +2 +495019 +protected +erste Zeile ü$")
-        self.assertRegex(text, r"(?m)^host/elsa/2020-06-28T15:56:05Z +0 +0 +unfinished$")
+        self.assertRegex(text, rf"(?m)^host/elsa/{TIME} +2 +483 KiB +protected +ok +2020-06-26T13:52:37Z +none "
+                               r"+\S+@\S+ +erste Zeile ü$")
+        self.assertRegex(text, r"(?m)^host/elsa/2020-06-28T15:56:05Z +0 +0 B +unfinished +- +- +\S+@\S+$")
+        self.assertRegex(text, r"(?m)^ct/200/2020-06-26T13:56:13Z .* - +sign-only +\S+@\S+$")
 
     def test_bare_directory(self):
         shutil.rmtree(os.path.join(self.store, ".chunks"))
-        self.assert_list([self.wanted(*each) for each in self.snapshots()])
+        done = self.assert_list([*(self.wanted(*each) for each in self.snapshots()), {"complete": False}], code=4)
+        told = b"warning: %s has no .chunks: it is no store, or its disk is not mounted\n" % self.store.encode()
+        self.assertEqual(done.stderr.count(told), 1)
         snapshot = f"host/elsa/{TIME}"
-        self.assertIn(b"root.pxar.didx", self.pxds("files", self.store, snapshot).stdout)
+        for args in (["groups"], ["files", snapshot], ["diff", snapshot, snapshot], ["manifest", "show", snapshot],
+                     ["notes", snapshot], ["owner", "host/elsa"], ["namespace", "list"], ["stat"],
+                     ["report", "--fast", "--json"], ["restore", snapshot, "etc.conf.blob", self.path("out")]):
+            place = 2 if args[0] in ("manifest", "namespace") else 1
+            done = self.pxds(*args[:place], self.store, *args[place:], code=4)
+            self.assertEqual((bool(done.stdout), done.stderr.count(told)), (args[0] != "restore", 1), args)
         self.error("restore", self.store, snapshot, "root.pxar.didx", self.path("out"))
+
+    def test_bare_directory_is_not_changed(self):
+        """Whatever it is: something else that looks so, or the place of a disk that is not mounted."""
+        shutil.rmtree(os.path.join(self.store, ".chunks"))
+        for name in ("vm/7/disk.raw", "host/elsa/more"):
+            os.makedirs(os.path.dirname(os.path.join(self.store, name)), exist_ok=True)
+            write(os.path.join(self.store, name), b"precious")
+        before = sorted(os.walk(self.store))
+        snapshot = f"host/elsa/{TIME}"
+        for args in (["forget", "vm/7"], ["forget", "host/elsa"], ["forget", "host/elsa", "--dry-run"],
+                     ["forget", snapshot], ["prune", "--keep-last=1"], ["protect", snapshot], ["unprotect", snapshot],
+                     ["notes", snapshot, "--set", "x"], ["notes", "host/elsa", "--set", ""],
+                     ["owner", "host/elsa", "a@pam"], ["namespace", "create", "x/y"],
+                     ["namespace", "remove", "emptyns"], ["backup", "host/elsa", "a.blob=/dev/null"], ["verify"],
+                     ["gc"]):
+            place = 2 if args[0] == "namespace" else 1
+            message = self.error(*args[:place], self.store, *args[place:])
+            self.assertEqual(message, f"pxds: {self.store} is no chunk store: it has no .chunks\n", args)
+        self.assertEqual(sorted(os.walk(self.store)), before)
+
+    def test_empty_directory(self):
+        os.mkdir(self.path("empty"))
+        for command in ("list", "groups", "stat"):
+            done = self.pxds(command, self.path("empty"), "--json", code=4)
+            self.assertTrue(done.stdout.endswith(b'{"complete":false}\n'), done.stdout)
+            self.assertIn(b"its disk is not mounted", done.stderr)
 
     def test_files(self):
         for _, _, snapshot in self.snapshots():
@@ -78,20 +124,20 @@ class MadeByPbs(TestCase):
                        for file in (snapshot["manifest"] or {"files": []})["files"]}
             lines = self.pxds("files", self.store, snapshot["path"], "--json").stdout.decode()
             found = [json.loads(line) for line in lines.splitlines()]
-            self.assertEqual([file["filename"] for file in found], snapshot["files"])
+            self.assertEqual([file["archive"] for file in found], snapshot["files"])
             for file in found:
-                want = listing.get(file["filename"])
+                want = listing.get(file["archive"])
                 self.assertEqual((file["listed"], file["missing"]), (want is not None, False))
-                for key in ("crypt-mode", "csum"):
-                    self.assertEqual(file[key], want and want[key])
-                path = os.path.join(self.store, snapshot["path"], file["filename"])
+                self.assertEqual((file["crypt_mode"], file["csum"]), want and (want["crypt-mode"], want["csum"])
+                                 or (None, None))
+                path = os.path.join(self.store, snapshot["path"], file["archive"])
                 self.assertEqual(file["size"], want["size"] if want else os.path.getsize(path))
             table = self.pxds("files", self.store, snapshot["path"]).stdout.decode().splitlines()
-            self.assertEqual([line.split()[2] for line in table], snapshot["files"])
+            self.assertEqual([line.split()[3] for line in table], snapshot["files"])
         table = self.pxds("files", self.store, "host/elsa/2020-06-27T14:56:05Z").stdout.decode()
-        self.assertRegex(table, r"(?m)^ +21  - +client\.log\.blob  \(not listed\)$")
-        self.assertRegex(table, r"(?m)^ +496000  none +root\.pxar\.didx$")
-        self.assertRegex(table, r"(?m)^ +373  - +index\.json\.blob  \(the manifest\)$")
+        self.assertRegex(table, r"(?m)^ +21 B  - +client\.log\.blob  \(not listed\)$")
+        self.assertRegex(table, r"(?m)^ +484 KiB  none +root\.pxar\.didx$")
+        self.assertRegex(table, r"(?m)^ +373 B  - +index\.json\.blob  \(the manifest\)$")
 
     def test_restore(self):
         notes = set()
@@ -178,17 +224,73 @@ class Lists(SnapshotCase):
                   for group in groups for time in (TIME, "2021-06-26T13:56:05Z")]
         for path in sorted(wanted, reverse=True):
             self.empty_snapshot(path)
-        found = [("".join(f"ns/{part}/" for part in each["namespace"].split("/") if part)
-                  + "/".join((each["type"], each["id"], each["time"]))) for each in self.listed()]
-        self.assertEqual(found, wanted)
+        for each, path in zip(self.listed(), wanted, strict=True):
+            self.assertEqual(each["snapshot"], path)
+            self.assertEqual("".join(f"ns/{part}/" for part in each["namespace"].split("/") if part)
+                             + "/".join((each["type"], each["id"], each["time"])), path)
         table = self.pxds("list", self.store).stdout.decode().splitlines()[1:]
         self.assertEqual([line.split()[0] for line in table], wanted)
+
+    def test_sort(self):
+        times = {"host/b": 2, "ns/n/host/a": 1, "host/a": 2, "vm/1": 3}
+        for group, year in times.items():
+            self.empty_snapshot(f"{group}/202{year}-06-26T13:56:05Z")
+        by_age = ["vm/1", "host/a", "host/b", "ns/n/host/a"]
+        for options, wanted in (((), ["host/a", "host/b", "vm/1", "ns/n/host/a"]), (("--sort", "newest"), by_age),
+                                (("--sort=oldest",), by_age[::-1])):
+            self.assertEqual([each["group"] for each in self.listed(*options)], wanted)
+            rows = self.pxds("list", self.store, *options).stdout.decode().splitlines()[1:]
+            self.assertEqual([row.rpartition("/")[0] for row in rows], wanted)
+        self.assertIn("name|newest|oldest", self.error("list", self.store, "--sort", "size", code=2))
+
+    def test_how_they_were_verified(self):
+        good = self.backup("host/x", f"a.didx={self.file('f', b'one')}", "--time", str(EPOCH))
+        bad = self.backup("host/x", f"a.didx={self.file('g', random_data(5000))}", "--time", str(EPOCH + 1))
+        chunk = max((os.path.join(parent, name) for parent, _, names in os.walk(os.path.join(self.store, ".chunks"))
+                     for name in names), key=os.path.getsize)
+        write(chunk, read(chunk)[:-1] + b"!")
+        start = int(time.time())
+        self.pxds("verify", self.store, code=1)
+        new = self.backup("host/x", f"a.didx={self.file('h', b'three')}", "--time", str(EPOCH + 2))
+        rows = {each["snapshot"]: each for each in self.listed()}
+        self.assertEqual([rows[path]["verify_state"] for path in (good, bad, new)], ["ok", "failed", None])
+        for path in (good, bad):
+            self.assertTrue(start <= rows[path]["verify_time_epoch"] <= time.time(), rows[path])
+        for zone in ("UTC", "Asia/Tokyo", "America/St_Johns"):
+            table = self.pxds("list", self.store, env={**os.environ, "TZ": zone}).stdout.decode()
+            at = datetime.datetime.fromtimestamp(rows[good]["verify_time_epoch"], zoneinfo.ZoneInfo(zone))
+            shown = at.isoformat().replace("+00:00", "Z")
+            self.assertRegex(table, rf"(?m)^{good} .* ok +{re.escape(shown)} ")
+            self.assertRegex(table, rf"(?m)^{bad} .* failed +{at:%Y-%m-%d}T")
+            self.assertRegex(table, rf"(?m)^{new} .* -  +none ")
+
+    def test_columns(self):
+        """They stay below their names, whatever the names are."""
+        for i, owner in enumerate(("root@pam", "ü" * 20 + "@pbs!token", "a\u202eb@pbs")):
+            group = f"host/{'x' * 10 ** i}"
+            self.backup(group, f"a.blob={self.file('f', b'x' * 10 ** i)}", "--comment", f"c{i}\nmore")
+            write(os.path.join(self.store, group, "owner"), owner.encode())
+        head, *rows = self.pxds("list", self.store).stdout.decode().splitlines()
+        self.assertEqual(len(rows), 3)
+        for i, row in enumerate(rows):
+            self.assertEqual(row.rindex("  ") + 2, head.index("COMMENT"), row)
+            self.assertEqual(row[head.index("COMMENT"):], f"c{i}")
+            self.assertNotEqual(row[head.index("OWNER")], " ")
+            self.assertEqual(row[head.index("OWNER") - 2:head.index("OWNER")], "  ")
+        self.assertIn("a\\u{202e}b@pbs ", rows[2])
+        self.pxds("notes", self.store, "host/x", "--set", "first")
+        self.pxds("notes", self.store, f"host/{'x' * 100}", "--set", "last")
+        head, first, second, last = self.pxds("groups", self.store).stdout.decode().splitlines()
+        self.assertEqual([row[head.index("NOTES"):] for row in (first, second, last)], ["first", "", "last"])
+        self.assertEqual(second, second.rstrip())
 
     def test_unfinished(self):
         self.empty_snapshot(f"host/x/{TIME}")
         self.assertEqual(self.listed(), [{
-            "namespace": "", "type": "host", "id": "x", "time": TIME, "protected": False,
-            "finished": False, "comment": None, "owner": None, "files": [],
+            "snapshot": f"host/x/{TIME}", "group": "host/x", "time": TIME, "time_epoch": EPOCH,
+            "namespace": "", "type": "host", "id": "x", "finished": False, "protected": False, "owner": None,
+            "notes": None, "verify_state": None, "verify_time": None, "verify_time_epoch": None, "crypt_mode": None,
+            "size": 0, "files": [], "error": None,
         }])
 
     def test_unreadable_manifest(self):
@@ -199,14 +301,19 @@ class Lists(SnapshotCase):
             done = self.pxds("list", self.store, "--json", code=4)
             listed, end = map(json.loads, done.stdout.splitlines())
             self.assertEqual(end, {"complete": False})
-            self.assertEqual(list(listed), [*KEYS, "error"])
-            self.assertIsNone(listed["files"])
+            self.assertEqual((listed["files"], listed["size"]), (None, None))
             self.assertIn("index.json.blob", listed["error"])
             done = self.pxds("list", self.store, code=4)
-            self.assertIn(b" unreadable\n", done.stdout)
+            self.assertIn(b" unreadable ", done.stdout)
             self.assertIn(b"index.json.blob", done.stderr)
-            done = self.pxds("files", self.store, f"host/x/{TIME}", code=1)
-            self.assertIn(b"index.json.blob", done.stdout)
+            write(os.path.join(os.path.dirname(path), "a.blob"), data)
+            done = self.pxds("files", self.store, f"host/x/{TIME}", code=4)
+            self.assertRegex(done.stdout, rb"(?m) a\.blob  \(manifest unreadable\)$")
+            done = self.pxds("files", self.store, f"host/x/{TIME}", "--json", code=4)
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            self.assertEqual(rows.pop(), {"complete": False})
+            self.assertEqual([row["listed"] for row in rows], [None, None])
+            os.unlink(os.path.join(os.path.dirname(path), "a.blob"))
 
     def test_whatever_a_manifest_says(self):
         names = ["a\"b\\.didx", "../../etc/passwd", "\x1b[31mred\x7f\u0085", "\n", "ü𝄞", ""]
@@ -220,15 +327,15 @@ class Lists(SnapshotCase):
         done = self.pxds("list", self.store, "--json")
         self.assertEqual(done.stdout.count(b"\n"), 1)
         listed = json.loads(done.stdout.decode())
-        self.assertEqual([file["filename"] for file in listed["files"]], names)
-        self.assertEqual(listed["comment"], notes)
+        self.assertEqual([file["archive"] for file in listed["files"]], names)
+        self.assertEqual(listed["notes"], notes)
         self.assertEqual(listed["files"][0]["size"], 2**64 - 1)
         for arguments in (["list", self.store], ["files", self.store, f"host/x/{TIME}"]):
             text = self.pxds(*arguments).stdout.decode()
             self.assertNotRegex(text, r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
         lines = self.pxds("files", self.store, f"host/x/{TIME}", "--json").stdout.decode()
         found = [json.loads(line) for line in lines.split("\n") if line]
-        self.assertEqual([file["filename"] for file in found if file["missing"]], names)
+        self.assertEqual([file["archive"] for file in found if file["missing"]], names)
 
     def test_nul_in_a_file_name(self):
         self.manifest(f"host/x/{TIME}", json.dumps({
@@ -256,9 +363,11 @@ class Lists(SnapshotCase):
         for options in ([], ["--json"]):
             done = self.pxds("list", self.store, *options)
             self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        done = self.pxds("list", self.path("missing"), "--json", code=1)
+        self.assertEqual(done.stdout, b'{"complete":false}\n')
         self.error("list", self.path("missing"))
         self.error("list", self.store, "--ns", "missing")
-        self.error("list", self.store, "--ns", "..")
+        self.error("list", self.store, "--ns", "..", code=2)
         self.error("files", self.store, f"host/x/{TIME}")
         self.error("files", self.store, "host/x")
 
@@ -296,8 +405,9 @@ class Terminal(SnapshotCase):
             self.assertEqual(shown, self.SHOWN[:-4] + b"\n\tsecond line\n")
         self.assertIn(self.SHOWN[:-4], self.assert_harmless("list", self.store, codes=(0,)))
         listed = self.assert_harmless("list", self.store, "--json", codes=(0,))
-        self.assertEqual(json.loads(listed)["comment"], text)
+        self.assertEqual(json.loads(listed)["notes"], text)
         shown = self.assert_harmless("manifest", "show", self.store, snapshot, codes=(0,))
+        self.assertTrue(shown.endswith(b"}\n"))
         self.assertEqual(json.loads(shown)["unprotected"]["notes"], text)
 
     def test_names(self):

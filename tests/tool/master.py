@@ -62,7 +62,7 @@ class Always(MasterCase):
             with self.subTest(arguments=arguments):
                 self.pxds(*arguments, code=2)
         self.assertFalse(os.path.exists(self.recovered))
-        message = self.error("backup", self.store, "host/x", f"{SEALED}={self.input}")
+        message = self.error("backup", self.store, "host/x", f"{SEALED}={self.input}", code=2)
         self.assertIn("--master-pubkey", message)
 
     def test_what_is_there_is_not_replaced(self):

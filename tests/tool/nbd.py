@@ -201,7 +201,8 @@ class Nbd(TestCase):
 
     def refuse(self, *parameters):
         """What nbdkit says before it ends with an error."""
-        command = ["nbdkit", "-U", "-", PLUGIN, *parameters, "--run", "true"]
+        # With "-U -" it would leave the directory of its socket behind.
+        command = ["nbdkit", "-U", self.path("refused"), PLUGIN, *parameters, "--run", "true"]
         text = self.run_ok(*command, code=1)
         self.assertRegex(text, r"\Anbdkit: .*error: ")
         self.assertNotIn("panic", text)

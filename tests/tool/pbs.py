@@ -57,7 +57,7 @@ class Pbs(mounts.MountCase):
         self.mount("-t", "tmpfs", "none", "/etc")
         os.mkdir("/etc/proxmox-backup")
         self.configure("maintenance-mode offline", path="/etc/proxmox-backup/datastore.cfg")
-        self.assertIn("maintenance mode offline", self.error("list", self.store))
+        self.assertIn("maintenance mode offline", self.error("list", self.store, code=3))
         os.unlink("/etc/proxmox-backup/datastore.cfg")
         self.pxds("list", self.store)
 
@@ -80,8 +80,13 @@ class Pbs(mounts.MountCase):
         self.assertEqual(protect("--pbs-store", "s2", "--pbs-config", config).returncode, 1)
 
     def test_a_name_that_is_missing_is_told_of(self):
-        os.makedirs("/run/proxmox-backup/locks")
         protect = ("protect", self.store, self.snapshot)
+        done = self.pxds(*protect, "--pbs-store", "s1")
+        self.assertIn(b"warning: no Proxmox Backup Server is seen here", done.stderr)
+        # The locks that were made so are no sign of one.
+        self.assertTrue(os.path.isdir("/run/proxmox-backup/locks"))
+        self.assertEqual(self.pxds(*protect).stderr, b"")
+        write("/run/proxmox-backup/proxy.pid", b"1\n")
         self.assertIn(b"name it with --pbs-store", self.pxds(*protect).stderr)
         # A name is given, or it is known that there is none, or none is needed.
         for command in ((*protect, "--pbs-store", "s1"), ("list", self.store), ("index", self.store_index())):
@@ -116,10 +121,10 @@ class Pbs(mounts.MountCase):
             for command in (["list", self.store], ["stat", self.store], ["files", self.store, self.snapshot],
                             ["get", self.store, self.store_index(), self.path("out")],
                             ["verify", self.store, "--read-only"], ["gc", self.store, "--dry-run"]):
-                self.assertIn(f"maintenance mode {mode}", self.error(*command, *option))
+                self.assertIn(f"maintenance mode {mode}", self.error(*command, *option, code=3))
         other = self.path("other")
         self.pxds("init", other)
-        message = self.error("copy", self.store, self.store_index(), other, self.path("new.didx"), *option)
+        message = self.error("copy", self.store, self.store_index(), other, self.path("new.didx"), *option, code=3)
         self.assertIn("maintenance mode s3-refresh", message)
 
     def test_tuning(self):

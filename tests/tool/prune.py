@@ -3,13 +3,16 @@
 import ctypes
 import datetime
 import fcntl
+import glob
 import json
 import os
 import random
+import time
 import unittest
 import zoneinfo
 
 import support
+from snapshot_case import SnapshotCase
 from support import LIBRARY, ROOT, TestCase, read, write
 
 VECTORS = os.path.join(ROOT, "tests", "vectors", "prune", "prune.json")
@@ -59,9 +62,11 @@ class GroupCase(TestCase):
         if tz is not None:
             env["TZ"] = tz
         done = self.pxds("prune", self.store, GROUP, "--json", *options, env=env, **keywords)
-        rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+        *rows, total = [json.loads(line) for line in done.stdout.decode().splitlines()]
         for row in rows:
-            self.assertEqual(list(row)[:2], ["time", "mark"])
+            self.assertEqual((row["kind"], row["snapshot"]), ("snapshot", f"{GROUP}/{row['time']}"))
+            self.assertEqual(name_of(row["time_epoch"]), row["time"])
+        self.assertEqual((total["kind"], total["groups"], total["snapshots"]), ("total", 1, len(rows)))
         return [(row["time"], row["mark"]) for row in rows], done.stderr.decode()
 
     def left(self):
@@ -108,16 +113,23 @@ class Command(GroupCase):
         self.make(self.TIMES)
         done = self.pxds("prune", self.store, GROUP, "--keep-last=2", "--json", "--dry-run")
         self.assertEqual(done.stdout.decode().splitlines(), [
-            '{"time":"2024-01-01T00:30:00Z","mark":"keep"}',
-            '{"time":"2023-12-31T23:30:00Z","mark":"keep"}',
-            '{"time":"2023-12-31T22:30:00Z","mark":"remove"}',
+            *(f'{{"kind":"snapshot","snapshot":"ns/a/host/x/{name}","group":"ns/a/host/x","time":"{name}",'
+              f'"time_epoch":{time},"mark":"{mark}","reasons":[{reasons}],"removed":false,"error":null}}'
+              for name, time, mark, reasons in (("2024-01-01T00:30:00Z", 1704069000, "keep", '"keep-last"'),
+                                                ("2023-12-31T23:30:00Z", 1704065400, "keep", '"keep-last"'),
+                                                ("2023-12-31T22:30:00Z", 1704061800, "remove", ""))),
+            '{"kind":"total","groups":1,"failed_groups":0,"snapshots":3,"removed":0,"would_remove":1,"failed":0,'
+            '"dry_run":true}',
         ])
-        done = self.pxds("prune", self.store, GROUP, "--keep-last=2")
+        done = self.pxds("prune", self.store, GROUP, "--keep-last=1", "--keep-yearly=1", "--dry-run")
+        self.assertIn("\n1 of 3 snapshots in 1 group would be removed\n", done.stdout.decode())
+        done = self.pxds("prune", self.store, GROUP, "--keep-last=1", "--keep-yearly=1")
         self.assertEqual(done.stdout.decode().splitlines(), [
-            "SNAPSHOT                          MARK",
-            "ns/a/host/x/2024-01-01T00:30:00Z  keep",
-            "ns/a/host/x/2023-12-31T23:30:00Z  keep",
-            "ns/a/host/x/2023-12-31T22:30:00Z  remove",
+            "SNAPSHOT                          MARK          WHY",
+            "ns/a/host/x/2024-01-01T00:30:00Z  keep          keep-last",
+            "ns/a/host/x/2023-12-31T23:30:00Z  keep          keep-yearly",
+            "ns/a/host/x/2023-12-31T22:30:00Z  remove        -",
+            "1 of 3 snapshots in 1 group removed",
         ])
         self.assertEqual(len(self.left()), 2)
 
@@ -133,9 +145,8 @@ class Command(GroupCase):
     def test_groups_without_snapshots(self):
         self.assertIn(GROUP, self.error("prune", self.store, GROUP, "--keep-last", "1"))
         os.makedirs(self.group)
-        for options in ((), ("--json",)):
-            done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", *options)
-            self.assertEqual((done.stdout, done.stderr), (b"", b""))
+        done = self.pxds("prune", self.store, GROUP, "--keep-last", "1")
+        self.assertEqual((done.stdout, done.stderr), (b"0 of 0 snapshots in 1 group removed\n", b""))
         # With nothing but a file, and a directory that is no snapshot.
         write(os.path.join(self.group, "notes"), b"x")
         os.mkdir(os.path.join(self.group, "2024-02-30T00:00:00Z"))
@@ -164,8 +175,9 @@ class Command(GroupCase):
         self.assertEqual(marks(), marks(*local, tz="America/New_York"))
         for options, tz in ((("--tz", "Mars/Base"), "UTC"), ((), "Mars/Base"), (("--tz", ""), "UTC")):
             env = dict(os.environ, TZ=tz)
-            message = self.error("prune", self.store, GROUP, "--keep-last", "1", *options, env=env)
-            self.assertIn("is no time zone", message)
+            message = self.error("prune", self.store, GROUP, "--keep-last", "1", *options, env=env,
+                                 code=2 if options else 1)
+            self.assertRegex(message, "is (no|not a) time zone")
         self.assertEqual(len(self.left()), 3)
 
     def test_usage(self):
@@ -173,15 +185,47 @@ class Command(GroupCase):
         for options in (
             ("--keep-last", "-1"), ("--keep-daily", "x"), ("--keep-weekly", ""), ("--keep-last", "1.5"),
             ("--keep-yearly", "18446744073709551616"), ("--keep-monthly",), ("--keep-minutely", "1"),
-            ("--dry-run=yes",), ("--ns", "a"),
+            ("--dry-run=yes",), ("--keep-good", "-1"), ("--keep-within", "1y"), ("--keep-within", "30 days"),
         ):
             self.assertIn("pxds: prune: ", self.error("prune", self.store, GROUP, *options, code=2))
-        self.error("prune", self.store, code=2)
+        self.error("prune", code=2)
+        self.error("prune", self.store, GROUP, GROUP, code=2)
         self.error("prune", self.store, "x", "--keep-last", "1")
+        self.assertIn("TYPE/ID", self.error("prune", self.store, GROUP, "--ns", "a"))
         self.error("prune", self.path("nowhere"), GROUP, "--keep-last", "1")
         self.assertEqual(len(self.left()), 3)
         rows, _ = self.prune("--keep-last", "18446744073709551615")
         self.assertEqual([mark for _, mark in rows], ["keep"] * 3)
+
+    def test_what_cannot_be_looked_into(self):
+        """It stays, and the end says that it was there."""
+        self.make(self.TIMES)
+        names = [name_of(time) for time in self.TIMES]
+        outside, oldest = self.path("outside"), os.path.join(self.group, names[0])
+        for kind in ("link", "unreadable"):
+            with self.subTest(kind):
+                if kind == "link":
+                    os.rename(oldest, outside)
+                    os.symlink(outside, oldest)
+                    options = {}
+                else:
+                    options = self.unprivileged(self.store)
+                    os.chmod(oldest, 0)
+                for more in ((), ("--dry-run",)):
+                    done = self.pxds("prune", self.store, GROUP, "--keep-last", "2", "--json", *more, code=4, **options)
+                    *rows, total, end = [json.loads(line) for line in done.stdout.splitlines()]
+                    self.assertEqual([row["time"] for row in rows], names[:0:-1])
+                    self.assertEqual((total["removed"], end), (0, {"complete": False}))
+                    self.assertIn(oldest.encode(), done.stderr)
+                self.pxds("prune", self.store, "--recursive", "--keep-last", "2", code=4, **options)
+                self.assertEqual(self.left(), names)
+                if kind == "link":
+                    os.unlink(oldest)
+                    os.rename(outside, oldest)
+                else:
+                    os.chmod(oldest, 0o755)
+        self.prune("--keep-last", "2")
+        self.assertEqual(self.left(), names[1:])
 
     def test_in_use(self):
         self.make(self.TIMES)
@@ -189,27 +233,136 @@ class Command(GroupCase):
         held = os.open(os.path.join(self.group, names[1]), os.O_RDONLY)
         self.addCleanup(os.close, held)
         fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", "--json", code=1)
-        rows = [json.loads(line) for line in done.stdout.decode().splitlines()]
+        done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", "--json", code=4)
+        *rows, total = [json.loads(line) for line in done.stdout.decode().splitlines()]
         self.assertEqual([row["mark"] for row in rows], ["keep", "remove", "remove"])
-        self.assertEqual(["error" in row for row in rows], [False, True, False])
+        self.assertEqual([row["error"] is not None for row in rows], [False, True, False])
+        self.assertEqual([row["removed"] for row in rows], [False, False, True])
+        self.assertEqual((total["removed"], total["failed"], total["failed_groups"]), (1, 1, 1))
         self.assertIn("locked", rows[1]["error"])
         self.assertRegex(done.stderr.decode(), rf"^pxds: warning: .*{names[1]} failed: .*locked")
         self.assertEqual(self.left(), names[1:])
-        done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", code=1)
-        self.assertIn(f"{names[1]}  remove  (failed)", done.stdout.decode())
+        done = self.pxds("prune", self.store, GROUP, "--keep-last", "1", code=3)
+        self.assertRegex(done.stdout.decode(), rf"{names[1]}  remove +\(failed\)\n")
+
+
+class Reasons(SnapshotCase):
+    """With snapshots that can be verified."""
+
+    DAY = 86400
+
+    def setUp(self):
+        super().setUp()
+        self.now = int(time.time())
+        self.chunks = set()
+
+    def make(self, group, days, good=None):
+        """A snapshot of so many days ago, and what a verification is to find of it."""
+        file = self.file("file", os.urandom(1000))
+        path = self.backup(group, f"a.didx={file}", "--time", str(self.now - days * self.DAY))
+        for chunk in glob.glob(os.path.join(self.store, ".chunks", "*", "*")):
+            if chunk not in self.chunks and good is False:
+                write(chunk, read(chunk)[:-1])
+            self.chunks.add(chunk)
+        if good is not None:
+            self.pxds("verify", self.store, path, code=0 if good else 1)
+        return path
+
+    def prune(self, *options, code=0):
+        """The number of each row and why it stays, None if it does not; and stderr."""
+        done = self.pxds("prune", self.store, *options, "--json", code=code)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        return [row["reasons"] or None for row in rows if row["kind"] == "snapshot"], done.stderr.decode()
+
+    def test_each_reason(self):
+        old, young = self.make("host/x", 9, True), self.make("host/x", 1)
+        os.mkdir(os.path.join(self.store, "host/x", name_of(self.now + 60)))
+        self.pxds("protect", self.store, self.make("host/x", 0))
+        rules = [word for rule in RULES for word in (f"--keep-{rule}", "1")]
+        self.assertEqual(self.prune("host/x", *rules, "--keep-good", "1", "--keep-within", "2d", "--dry-run"),
+                         ([["unfinished"], ["protected"], ["keep-last", "keep-within"], ["keep-hourly", "keep-good"]],
+                          ""))
+        self.assertEqual(self.prune("host/x", "--keep-within", "1h", "--dry-run")[0],
+                         [["unfinished"], ["protected"], ["newest"], None])
+        rows, stderr = self.prune("host/x")
+        self.assertEqual(rows, [["unfinished"], ["protected"], ["no-option"], ["no-option"]])
+        self.assertIn("everything is kept", stderr)
+        text = self.pxds("prune", self.store, "host/x", "--keep-good", "1", "--keep-within", "30d").stdout.decode()
+        self.assertRegex(text, rf"{old} +keep +keep-good, keep-within\n")
+        self.assertRegex(text, rf"{young} +keep +keep-within\n")
+
+    def test_failed_ones(self):
+        good, unknown = self.make("host/x", 3, True), self.make("host/x", 2)
+        self.make("host/x", 1, False)
+        _, stderr = self.prune("host/x", "--keep-last", "1", "--dry-run")
+        self.assertRegex(stderr, rf"warning: all that is kept of host/x .*{unknown}, .*\(not verified\), is to be")
+        self.pxds("forget", self.store, unknown)
+        self.assertRegex(self.prune("host/x", "--keep-last", "1", "--dry-run")[1], rf"{good}, .*\(verified\)")
+        self.assertEqual(self.prune("host/x", "--keep-last", "1", "--keep-good", "1"),
+                         ([["keep-last"], ["keep-good"]], ""))
+        os.unlink(os.path.join(self.store, good, "index.json.blob"))
+        self.assertEqual(self.prune("host/x", "--keep-last", "1")[1], "")
+
+    def test_many_groups(self):
+        for group in ("host/a", "host/b", "vm/1", "ns/n/host/a", "ns/n/ns/m/host/a"):
+            for days in (2, 1):
+                self.make(group, days)
+
+        def pruned(*options, code=0):
+            done = self.pxds("prune", self.store, "--json", "--keep-last", "1", "--dry-run", *options, code=code)
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            groups = list(dict.fromkeys(row["snapshot"].rsplit("/", 1)[0] for row in rows if "snapshot" in row))
+            self.assertEqual((rows[-1]["groups"], rows[-1]["would_remove"]), (len(groups), len(groups)))
+            return groups
+
+        self.assertEqual(pruned(), ["host/a", "host/b", "vm/1"])
+        self.assertEqual(pruned("host/*"), ["host/a", "host/b"])
+        self.assertEqual(pruned("*/[1b]"), ["host/b", "vm/1"])
+        self.assertEqual(pruned("--ns", "n"), ["ns/n/host/a"])
+        self.assertEqual(pruned("--ns", "n", "--recursive", "host/a"), ["ns/n/host/a", "ns/n/ns/m/host/a"])
+        self.assertEqual(pruned("host/a", "--ns", "n/m"), ["ns/n/ns/m/host/a"])
+        self.assertEqual(pruned("ns/*/host/*"), ["ns/n/host/a"])
+        self.assertEqual(len(pruned("--recursive")), 5)
+        for pattern in ("*", "host/z*", "ct/?"):
+            self.assertIn(f"no group of the root namespace fits '{pattern}'",
+                          self.error("prune", self.store, pattern, "--keep-last", "1"))
+        self.assertIn("must begin with TYPE/ID", self.error("prune", self.store, "ns/*/host/a", "--ns", "n"))
+        self.assertIn("there is no namespace", self.error("prune", self.store, "--ns", "z", "--keep-last", "1"))
+        done = self.pxds("prune", self.store, "--recursive", "--keep-last", "1")
+        self.assertTrue(done.stdout.endswith(b"\n5 of 10 snapshots in 5 groups removed\n"), done.stdout)
+        self.assertEqual(len(self.listed()), 5)
+        self.pxds("init", self.path("empty"))
+        done = self.pxds("prune", self.path("empty"), "--keep-last", "1")
+        self.assertEqual(done.stdout, b"0 of 0 snapshots in 0 groups removed\n")
+        self.assertIn(b"note: there is no group", done.stderr)
+
+    def test_one_group_fails(self):
+        paths = {group: [self.make(group, days) for days in (2, 1)] for group in ("host/a", "host/b", "host/c")}
+        held = os.open(os.path.join(self.store, paths["host/b"][0]), os.O_RDONLY)
+        self.addCleanup(os.close, held)
+        fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        done = self.pxds("prune", self.store, "--keep-last", "1", code=4)
+        self.assertRegex(done.stderr.decode(), "host/b/.* is locked[^$]*1 of 3 groups failed")
+        self.assertEqual(len(self.listed()), 4)
+        # One in which nothing can be listed.
+        os.rename(os.path.join(self.store, "host/a"), self.path("a"))
+        os.symlink(self.path("a"), os.path.join(self.store, "host/a"))
+        done = self.pxds("prune", self.store, "--keep-last", "1", "--json", code=4)
+        total, end = map(json.loads, done.stdout.splitlines()[-2:])
+        self.assertEqual((total["failed"], end), (1, {"complete": False}))
 
 
 # ---- the library, with zones as Python reads them ----
 
 
 class Row(ctypes.Structure):
-    _fields_ = [("time", ctypes.c_int64), ("flags", ctypes.c_uint32), ("reserved", ctypes.c_uint32)]
+    _fields_ = [("time", ctypes.c_int64), ("flags", ctypes.c_uint32), ("verify_state", ctypes.c_uint32)]
 
 
 class Options(ctypes.Structure):
     _fields_ = [("struct_size", ctypes.c_size_t), ("flags", ctypes.c_uint32), ("reserved", ctypes.c_uint32),
-                ("keep", ctypes.c_uint64 * 6), ("zone", ctypes.c_char_p), ("progress", ctypes.c_void_p),
+                ("keep", ctypes.c_uint64 * 6), ("good", ctypes.c_uint64), ("within", ctypes.c_uint64),
+                ("now", ctypes.c_int64), ("zone", ctypes.c_char_p), ("progress", ctypes.c_void_p),
                 ("progress_user", ctypes.c_void_p)]
 
 
@@ -271,7 +424,7 @@ class Zones(unittest.TestCase):
         self.library = ctypes.CDLL(LIBRARY)
 
     def marks(self, rows, counts, zone):
-        options = Options(ctypes.sizeof(Options), 0, 0, (ctypes.c_uint64 * 6)(*counts), zone.encode())
+        options = Options(ctypes.sizeof(Options), 0, 0, (ctypes.c_uint64 * 6)(*counts), 0, 0, 0, zone.encode())
         marks = (ctypes.c_uint32 * len(rows))()
         status = self.library.pxds_prune_mark(
             (Row * len(rows))(*((time, flags, 0) for time, flags in rows)), ctypes.c_size_t(len(rows)),

@@ -100,7 +100,7 @@ class Race(backups.BackupCase):
         code, stdout, stderr = self.call([TOOL, "gc", self.store, "--json"])
         self.may_fail("gc", code, stderr, ".lock is locked")
         if code == 0:
-            self.count["removed"] += json.loads(stdout)["removed-chunks"]
+            self.count["removed"] += json.loads(stdout)["removed_chunks"]
             if "missing" in stderr:
                 self.failures.append(f"gc: {stderr}")
 

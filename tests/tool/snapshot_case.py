@@ -7,7 +7,6 @@ from support import TestCase, write
 
 EPOCH = 1593179765
 TIME = "2020-06-26T13:56:05Z"
-KEYS = ["namespace", "type", "id", "time", "protected", "finished", "comment", "owner", "files"]
 
 
 class SnapshotCase(TestCase):

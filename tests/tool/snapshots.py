@@ -8,7 +8,7 @@ import subprocess
 
 import mounts
 import support
-from snapshot_case import EPOCH, KEYS, TIME, SnapshotCase
+from snapshot_case import EPOCH, TIME, SnapshotCase
 from support import TOOL, random_data, read, tree, write
 
 
@@ -25,8 +25,8 @@ class Backup(SnapshotCase):
         first, *lines = done.stdout.decode().splitlines()
         self.assertRegex(first, r"\Avm/100/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
         self.assertEqual(lines, [
-            "  root.pxar.didx: 300000 bytes, 1 chunk: 1 new, 0 duplicates",
-            "  disk.img.fidx: 14680067 bytes, 4 chunks: 4 new, 0 duplicates",
+            "  root.pxar.didx: 300000 bytes (293 KiB), 1 chunk: 1 new, 0 duplicates",
+            "  disk.img.fidx: 14680067 bytes (14.0 MiB), 4 chunks: 4 new, 0 duplicates",
             "  etc.conf.blob: 5 bytes",
         ])
         self.assertEqual(done.stderr, b"")
@@ -50,7 +50,7 @@ class Backup(SnapshotCase):
         self.assertTrue(8 <= chunks <= 40, chunks)
         done = self.pxds("backup", self.store, "host/x", f"a.fidx={file}", "--chunk-size=65536",
                          "--any-chunk-size")
-        self.assertIn(b"1048576 bytes, 16 chunks: 16 new", done.stdout)
+        self.assertIn(b"1048576 bytes (1.00 MiB), 16 chunks: 16 new", done.stdout)
         self.assertIn(b"garbage collection stops", done.stderr)
         self.assertTrue(self.restored(done.stdout.split()[0].decode(), "a.fidx") == data)
         self.assertEqual(len(self.listed()), 2)
@@ -71,18 +71,19 @@ class Backup(SnapshotCase):
                                "--comment", comment, "--owner", "joe@pbs!token")
         self.assertEqual(snapshot, f"ns/a/ns/b/ct/7/{TIME}")
         line = self.pxds("list", self.store, "--json").stdout.decode()
-        self.assertIn('"comment":"first \\"line\\" \\\\ ü\\u0009\\u0001\\nsecond"', line)
+        self.assertIn('"notes":"first \\"line\\" \\\\ ü\\u0009\\u0001\\nsecond"', line)
         listed = json.loads(line)
-        self.assertEqual(list(listed), KEYS)
         self.assertEqual(listed, {
-            "namespace": "a/b", "type": "ct", "id": "7", "time": TIME, "protected": False,
-            "finished": True, "comment": comment, "owner": "joe@pbs!token",
-            "files": listed["files"],
+            "snapshot": snapshot, "group": "ns/a/ns/b/ct/7", "time": TIME, "time_epoch": EPOCH,
+            "namespace": "a/b", "type": "ct", "id": "7", "finished": True, "protected": False,
+            "owner": "joe@pbs!token", "notes": comment, "verify_state": None, "verify_time": None,
+            "verify_time_epoch": None, "crypt_mode": "none", "size": listed["files"][0]["size"],
+            "files": listed["files"], "error": None,
         })
-        self.assertEqual(list(listed["files"][0]), ["filename", "size", "crypt-mode", "csum"])
+        self.assertEqual(list(listed["files"][0]), ["archive", "size", "crypt_mode", "csum"])
         self.assertIn('first "line" \\ ü\\x09\\x01\n', self.pxds("list", self.store).stdout.decode())
         self.backup("ns/a/ns/b/ct/7", f"a.blob={file}", "--comment", "")
-        self.assertEqual(self.listed("--ns", "a")[1]["comment"], None)
+        self.assertEqual(self.listed("--ns", "a")[1]["notes"], None)
         self.assertEqual(len(self.listed()), 2)
 
     def test_time(self):
@@ -113,25 +114,26 @@ class Backup(SnapshotCase):
             (2, "seconds", [group, f"a.didx={good}", "--time", "now"]),
             (2, "seconds", [group, f"a.didx={good}", "--time", "-1"]),
             (2, "bytes", [group, f"a.didx={good}", "--chunk-size", "0"]),
-            (1, "archive name", [group, f"a.txt={good}"]),
-            (1, "archive name", [group, f"../a.didx={good}"]),
-            (1, "archive name", [group, f".didx={good}"]),
-            (1, "manifest", [group, f"index.json.blob={good}"]),
-            (1, "one name", [group, f"a.didx={good}", f"b.didx={good}", f"a.didx={good}"]),
-            (1, "standard input", [group, "a.didx=-", "b.blob=-"]),
+            (2, "archive name", [group, f"a.txt={good}"]),
+            (2, "archive name", [group, f"../a.didx={good}"]),
+            (2, "archive name", [group, f".didx={good}"]),
+            (2, "manifest", [group, f"index.json.blob={good}"]),
+            (2, "one name", [group, f"a.didx={good}", f"b.didx={good}", f"a.didx={good}"]),
+            (2, "standard input", [group, "a.didx=-", "b.blob=-"]),
             (1, "No such file", [group, f"a.didx={good}", f"b.didx={self.path('missing')}"]),
             (1, "directory", [group, f"a.didx={good}", f"b.didx={self.dir}"]),
             (1, "as a .blob", [group, f"a.didx={good}", f"b.didx={empty}"]),
             (1, "as a .blob", [group, f"a.didx={good}", f"b.fidx={empty}"]),
-            (1, "power of two", [group, f"a.didx={good}", "--chunk-size", "5000"]),
-            (1, "--any-chunk-size",
+            (2, "power of two", [group, f"a.didx={good}", "--chunk-size", "5000"]),
+            (2, "--any-chunk-size",
              [group, f"a.didx={good}", f"b.fidx={good}", "--chunk-size=64K"]),
-            (1, "", ["host/..", f"a.didx={good}"]),
-            (1, "", ["hosts/x", f"a.didx={good}"]),
-            (1, "", ["host", f"a.didx={good}"]),
-            (1, "", [f"host/x/{TIME}", f"a.didx={good}"]),
-            (1, "", [group, f"a.didx={good}", "--ns", "a//b"]),
-            (1, "", [group, f"a.didx={good}", "--ns", "../b"]),
+            (2, "", ["host/..", f"a.didx={good}"]),
+            (2, "", ["hosts/x", f"a.didx={good}"]),
+            (2, "", ["host", f"a.didx={good}"]),
+            (2, "", [f"host/x/{TIME}", f"a.didx={good}"]),
+            (2, "--ns", [group, f"a.didx={good}", "--ns", "a//b"]),
+            (2, "--ns", [group, f"a.didx={good}", "--ns", "../b"]),
+            (2, "--comment", [group, f"a.didx={good}", "--comment", b"\xff"]),
         ):
             with self.subTest(arguments=arguments):
                 done = self.pxds("backup", self.store, *arguments, code=code, input=b"input")
@@ -147,7 +149,6 @@ class Backup(SnapshotCase):
             ("as a .blob", [f"a.didx={good}", "b.didx=-"], b""),
             ("as a .blob", [f"a.didx={good}", "b.fidx=-"], b""),
             ("owner", [f"a.didx={good}", "--owner", "nobody"], b""),
-            ("", [f"a.didx={good}", "--comment", b"\xff"], b""),
             ("", [f"a.didx={good}", "b.blob=/dev/zero"], b""),
         ):
             with self.subTest(arguments=arguments):
@@ -167,7 +168,7 @@ class Backup(SnapshotCase):
         os.write(writer, random_data(10000))
         while not os.path.exists(os.path.join(self.store, "host", "x", "owner")):
             self.assertIsNone(first.poll())
-        done = self.pxds("backup", self.store, "host/x", f"a.blob={self.file('f', b'f')}", code=1)
+        done = self.pxds("backup", self.store, "host/x", f"a.blob={self.file('f', b'f')}", code=3)
         self.assertIn(b"host/x", done.stderr)
         os.close(writer)
         self.assertEqual(first.wait(60), 0)
@@ -237,9 +238,11 @@ class Restore(SnapshotCase):
             write(bad[1][4], kept[1][:-1] + bytes([kept[1][-1] ^ 1]))
             message = self.error("restore", self.store, self.snapshot, name, out)
             self.assertIn(bad[0][3], message)
+            message = self.error("restore", self.store, self.snapshot, f"no-{name}", out)
+            self.assertIn(f"'pxds files {self.store} {self.snapshot}'", message)
             self.assertFalse(os.path.exists(out))
 
-            done = self.pxds("restore", self.store, self.snapshot, name, out, "--skip-bad")
+            done = self.pxds("restore", self.store, self.snapshot, name, out, "--skip-bad", code=4)
             want = bytearray(self.data)
             lines = done.stderr.decode().splitlines()
             self.assertEqual(len(lines), 3)
@@ -247,9 +250,9 @@ class Restore(SnapshotCase):
             for line, (number, start, end, digest, _) in zip(lines, bad):
                 want[start:end] = bytes(end - start)
                 total += end - start
-                for words in (f"{end - start} bytes", f"chunk {number} at offset {start}:", digest):
+                for words in ("warning: ", f"{end - start} bytes", f"chunk {number} at offset {start}:", digest):
                     self.assertIn(words, line)
-            self.assertIn(f"2 bad chunks, {total} bytes, were filled with zeros", lines[2])
+            self.assertRegex(lines[2], rf"2 bad chunks, {total} bytes \(\d+ KiB\), were filled with zeros")
             self.assertTrue(read(out) == want)
             start = chunks[2][1]
             done = self.pxds("restore", self.store, self.snapshot, name, "-", "--skip-bad",
@@ -275,18 +278,18 @@ class Restore(SnapshotCase):
         self.assertIn(name, self.error("restore", self.store, self.snapshot, name, "-"))
         self.assertIn("(missing)\n", self.pxds("files", self.store, self.snapshot).stdout.decode())
         last = self.pxds("files", self.store, self.snapshot, "--json").stdout.splitlines()[-1]
-        self.assertEqual((json.loads(last)["filename"], json.loads(last)["missing"]), (name, True))
+        self.assertEqual((json.loads(last)["archive"], json.loads(last)["missing"]), (name, True))
 
     def test_arguments(self):
         for code, arguments in (
             (1, [self.snapshot, "missing.didx"]),
-            (1, [self.snapshot, "owner"]),
-            (1, [self.snapshot, "../owner"]),
+            (2, [self.snapshot, "owner"]),
+            (2, [self.snapshot, "../owner"]),
             (1, [f"host/x/{TIME}", "a.didx"]),
             (1, ["host/x", "a.didx"]),
-            (1, ["", "a.didx"]),
+            (2, ["", "a.didx"]),
             (1, [f"../{self.snapshot}", "a.didx"]),
-            (1, [self.snapshot + "/", "a.didx"]),
+            (1, [self.snapshot + "/x", "a.didx"]),
             (2, [self.snapshot, "a.didx", "--offset", "-1"]),
             (2, [self.snapshot, "a.didx", "--length", ""]),
         ):
@@ -325,11 +328,13 @@ class Manage(SnapshotCase):
                 message = self.error(command, self.store, name)
                 path = f"{self.store}/{name}"
                 self.assertRegex(message, f"{path} is not there|there is no snapshot {path}")
-            for bad in ("", "host", f"host/x/{TIME}/", "host/x/2020-13-01T00:00:00Z",
+            for bad in ("host", f"host/x/{TIME}/", "host/x/2020-13-01T00:00:00Z",
                         f"../store/host/x/{TIME}"):
                 self.error(command, self.store, bad)
-        for command in ("protect", "unprotect", "forget"):
-            self.error(command, self.store, "host/x")
+            self.error(command, self.store, "", code=2)
+        for command in ("protect", "unprotect", "files"):
+            self.assertIn("the time is missing", self.error(command, self.store, "host/x"))
+        self.error("forget", self.store, "host/nobody")
         self.assertFalse(os.path.exists(os.path.join(self.store, "host", "nobody")))
         self.assertEqual(len(self.listed()), 2)
 
@@ -339,7 +344,8 @@ class Manage(SnapshotCase):
 
         self.assertEqual(names(), [])
         for _ in range(2):
-            self.assertEqual(self.pxds("namespace", "create", self.store, "a/b/c").stdout, b"")
+            self.assertEqual(self.pxds("namespace", "create", self.store, "a/b/c").stdout.decode(),
+                             f"the namespace a/b/c is in {self.store}\n")
         self.pxds("namespace", "create", self.store, "d")
         self.assertEqual((names(), names("a")), (["a", "a/b", "a/b/c", "d"], ["a/b", "a/b/c"]))
         self.backup("ct/1", f"a.blob={self.path('file')}", "--ns", "d")
@@ -352,7 +358,7 @@ class Manage(SnapshotCase):
             self.assertIn("there is no namespace", self.error("namespace", command, self.store, "a"))
         for command in ("create", "remove", "list"):
             self.error("namespace", command, self.store, "../a")
-        self.error("namespace", "remove", self.store, "")
+        self.error("namespace", "remove", self.store, "", code=2)
         self.error("namespace", "move", self.store, "d", code=2)
         for command in ("create", "remove"):
             self.error("namespace", command, self.store, code=2)
@@ -366,13 +372,13 @@ class Manage(SnapshotCase):
                                 ("ü\t\x1b\n\n", b"\xc3\xbc\t\\x1b\n\n"), ("", b"")):
                 self.assertEqual(self.pxds("notes", self.store, path, "--set", text).stdout, b"")
                 self.assertEqual(self.pxds("notes", self.store, path).stdout, shown)
-        self.assertIsNone(self.listed()[0]["comment"])
+        self.assertIsNone(self.listed()[0]["notes"])
         self.pxds("notes", self.store, self.snapshots[0], "--set=a\tb\nc")
-        self.assertEqual(self.listed()[0]["comment"], "a\tb\nc")
-        self.assertIsNone(self.listed()[1]["comment"])
+        self.assertEqual(self.listed()[0]["notes"], "a\tb\nc")
+        self.assertIsNone(self.listed()[1]["notes"])
         self.error("notes", self.store, "host/nobody")
-        self.error("notes", self.store, self.snapshots[0], "--set", b"\xff")
-        self.assertEqual(self.listed()[0]["comment"], "a\tb\nc")
+        self.error("notes", self.store, self.snapshots[0], "--set", b"\xff", code=2)
+        self.assertEqual(self.listed()[0]["notes"], "a\tb\nc")
 
 
 class LocksOfPbs(SnapshotCase, mounts.MountCase):
@@ -397,10 +403,10 @@ class LocksOfPbs(SnapshotCase, mounts.MountCase):
             fcntl.flock(held, fcntl.LOCK_EX)
             for command in commands:
                 if command[0] != "notes":
-                    self.assertIn(locks, self.error(*command, *option))
+                    self.assertIn(locks, self.error(*command, *option, code=3))
         with open(os.path.join(locks, "host-x"), "wb") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
-            message = self.error("backup", self.store, "host/x", f"a.blob={file}", *option)
+            message = self.error("backup", self.store, "host/x", f"a.blob={file}", *option, code=3)
             self.assertIn(locks, message)
         for command in commands:
             self.pxds(*command, *option)
@@ -434,17 +440,18 @@ class Denied(SnapshotCase):
     def test_listing(self):
         rows, stderr = self.rows("list", self.store, code=4)
         self.assertEqual(rows.pop(), {"complete": False})
-        self.assertEqual([f"{row['type']}/{row['id']}/{row['time']}" for row in rows], self.readable)
+        self.assertEqual([row["snapshot"] for row in rows], self.readable)
         self.assert_told(stderr, self.closed, "host/b")
         rows, stderr = self.rows("stat", self.store, code=4)
-        self.assertEqual(rows[0]["complete"], False)
+        self.assertEqual(rows.pop(), {"complete": False})
         self.assertEqual([row["snapshot"] for row in rows if row["kind"] == "snapshot"], self.readable)
         self.assert_told(stderr, self.closed, "host/b")
 
     def test_removing(self):
         """What may not be seen is not taken for unprotected, nor for what can be spared."""
-        rows, stderr = self.rows("prune", self.store, "host/a", "--keep-last", "1")
-        self.assertEqual([row["mark"] for row in rows], ["keep"])
+        rows, stderr = self.rows("prune", self.store, "host/a", "--keep-last", "1", code=4)
+        self.assertEqual(rows.pop(), {"complete": False})
+        self.assertEqual([row.get("mark") for row in rows], ["keep", None])
         self.assert_told(stderr, self.closed)
         self.assertIn("Permission denied", self.error("prune", self.store, "host/b", "--keep-last", "1", **self.user))
         self.assertIn("Permission denied", self.error("forget", self.store, self.closed, **self.user))
@@ -452,10 +459,11 @@ class Denied(SnapshotCase):
         self.assertEqual(len(os.listdir(os.path.join(self.store, "host", "a"))), 3)
 
     def test_verify(self):
-        rows, stderr = self.rows("verify", self.store, code=1)
+        rows, stderr = self.rows("verify", self.store, code=4)
         self.assertEqual(rows.pop(), {"complete": False})
         self.assertEqual({row["snapshot"]: row["ok"] for row in rows},
-                         {self.closed: False, **dict.fromkeys(self.readable, True)})
+                         {self.closed: None, **dict.fromkeys(self.readable, True)})
+        self.assertEqual([row["outcome"] for row in rows if row["snapshot"] == self.closed], ["unreadable"])
         reasons = [error["reason"] for row in rows for error in row["errors"]]
         self.assertEqual(["Permission denied" in reason for reason in reasons], [True])
         self.assertRegex(stderr, "(?m)^pxds: warning: a group is not verified: .*host/b.*Permission denied")

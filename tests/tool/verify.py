@@ -32,7 +32,7 @@ class Damaged(TestCase):
 
     def assert_shape(self, rows):
         for row in rows:
-            self.assertEqual(list(row), ["snapshot", "ok", "errors", "repaired"])
+            self.assertEqual(list(row)[4:], ["errors", "ok", "outcome", "reason", "repaired"])
             self.assertEqual(row["ok"], row["errors"] == [])
             for error in row["errors"]:
                 self.assertEqual(list(error), ["archive", "offset", "length", "digest", "reason"])
@@ -51,7 +51,10 @@ class Damaged(TestCase):
         missing = rows["host/missing-chunk/2020-06-26T13:56:06Z"]
         self.assertEqual([error["digest"] for error in missing],
                          ["7b4738d3f2a4059086f2b606eac441922a8e46af9a98b38654aca515ae70bf7d"])
-        self.assertEqual(self.verify("--skip-verified", "1")[0]["skipped"], "verified before")
+        # What has failed is checked again, and fails again; what was good is passed over.
+        again = {row["snapshot"]: row["outcome"] for row in self.verify("--skip-verified", "1")}
+        self.assertEqual({name for name, outcome in again.items() if outcome == "failed"}, self.failed)
+        self.assertEqual(set(again.values()), {"failed", "verified_before"})
 
     def test_with_the_key(self):
         key = self.path("key")
@@ -76,7 +79,7 @@ class Damaged(TestCase):
         self.assertEqual(done.stdout.decode(), f"host/good/2020-06-26T14:56:05Z skipped: unfinished\n{good} ok\n")
         self.assertIn(b"1 snapshot has no manifest, and was not verified", done.stderr)
         row = self.verify("host/good", code=4)[0]
-        self.assertEqual((row["ok"], row["errors"], row["skipped"]), (None, [], "unfinished"))
+        self.assertEqual((row["ok"], row["errors"], row["outcome"]), (None, [], "unfinished"))
         self.assertIn("no manifest", self.error("verify", self.store, "host/good/2020-06-26T14:56:05Z"))
 
     def test_one_of_them(self):
@@ -119,7 +122,10 @@ class Notes(TestCase):
             self.assertEqual((done.returncode, done.stdout.count(b" ok\n")), (0, 10))
             calls = re.findall(r"(?m)^\d+ +(\w+)\(", read(self.path("log")).decode())
             self.assertEqual(calls, expected)
-        self.assertEqual(self.pxds("verify", store, "--skip-verified", "1").stdout.count(b"verified before"), 10)
+        for days in ("1", "1d", "2w", "24h", "18446744073709551615"):
+            self.assertEqual(self.pxds("verify", store, "--skip-verified", days).stdout.count(b"verified before"), 10)
+        for days in ("-1", "x", "1.5d", "36h", "1d1s", "1y", ""):
+            self.assertIn("days", self.error("verify", store, "--skip-verified", days, code=2))
 
 
 class Cache(TestCase):
@@ -175,7 +181,7 @@ class Full(mounts.MountCase):
         before = read(manifest)
         free = os.statvfs(place)
         write(os.path.join(place, "filler"), bytes(free.f_bavail * free.f_frsize))
-        done = self.pxds("verify", store)
+        done = self.pxds("verify", store, code=4)
         self.assertEqual(done.stdout.decode(), f"{snapshot} ok\n")
         self.assertIn(b"the outcome of 1 snapshot is not noted: ", done.stderr)
         self.assertIn(b"No space left on device", done.stderr)
@@ -194,8 +200,9 @@ class Full(mounts.MountCase):
         self.mount("--bind", store, store)
         subprocess.run(["mount", "-o", "remount,ro,bind", store], check=True)
         self.pxds("verify", store, "--read-only")
-        done = self.pxds("verify", store, "--json")
-        self.assertEqual(json.loads(done.stdout)["ok"], True)
+        done = self.pxds("verify", store, "--json", code=4)
+        row, end = map(json.loads, done.stdout.splitlines())
+        self.assertEqual((row["ok"], end), (True, {"complete": False}))
         self.assertIn(b"Read-only file system", done.stderr)
         self.assertEqual(tree(store), before)
 

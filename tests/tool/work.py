@@ -62,9 +62,9 @@ class Mounts(Scene, mounts.MountCase):
         for place in self.mount_in(directory):
             with self.subTest(place):
                 made = self.beside_chunks()
-                message = self.error("forget", self.store, SNAPSHOT)
+                message = self.error("forget", self.store, SNAPSHOT, code=3)
                 self.assertIn(f"{place} is a mount", message)
-                message = self.error("prune", self.store, "host/x", "--keep-last", "1")
+                message = self.error("prune", self.store, "host/x", "--keep-last", "1", code=3)
                 self.assertIn(f"{place} is a mount", message)
                 self.assertEqual((self.listing(), self.beside_chunks()), (before, made))
         self.assertTrue(names <= self.beside_chunks())
