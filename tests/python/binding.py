@@ -1,6 +1,7 @@
 """A small ctypes binding: what a user of the shared library would write, and what tests need."""
 
 import ctypes
+import json
 import os
 from ctypes import (
     CFUNCTYPE, POINTER, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p,
@@ -15,61 +16,28 @@ READ_FN = CFUNCTYPE(c_int32, c_void_p, POINTER(c_uint8), c_size_t, POINTER(c_siz
 WRITE_FN = CFUNCTYPE(c_int32, c_void_p, POINTER(c_uint8), c_size_t, POINTER(c_size_t))
 
 
-class ChunkEntry(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("stored_size", c_uint64),
-        ("atime", c_int64),
-        ("digest", c_uint8 * 32),
-        ("bad", c_uint32),
-        ("bad_number", c_uint32),
-    ]
+NUMBERS = {
+    "char": ctypes.c_char, "uint8_t": c_uint8, "int32_t": c_int32, "uint32_t": c_uint32, "int64_t": c_int64,
+    "uint64_t": c_uint64, "size_t": c_size_t, "pxds_status": c_int32,
+}
+
+with open(f"{os.path.dirname(os.path.abspath(__file__))}/../../bindings/ffi/pxds.json", encoding="utf-8") as kit:
+    STRUCTS = json.load(kit)["structs"]
 
 
-class ChunkerConfig(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("avg", c_uint64),
-        ("min", c_uint64),
-        ("max", c_uint64),
-        ("mask", c_uint32),
-        ("threshold", c_uint32),
-    ]
+def structure(name):
+    """A structure of the header, by what the kit for bindings says of it. Strings are bytes, other pointers numbers."""
+    def c_type(field):
+        kind = c_char_p if field["type"] == "const char *" else NUMBERS.get(field["type"], c_void_p)
+        return kind * field["count"] if "count" in field else kind
+    fields = [(field["name"], c_type(field)) for field in STRUCTS[name]["fields"]]
+    return type(name, (ctypes.Structure,), {"_fields_": fields})
 
 
-class IngestOptions(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("flags", c_uint32),
-        ("threads", c_uint32),
-        ("chunker", POINTER(ChunkerConfig)),
-        ("ctime", c_int64),
-        ("uuid", c_uint8 * 16),
-        ("key", c_void_p),
-        ("on_chunk", c_void_p),
-        ("on_chunk_user", c_void_p),
-        ("progress", c_void_p),
-        ("progress_user", c_void_p),
-    ]
-
-
-class StoreOptions(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", c_size_t),
-        ("layout", c_uint32),
-        ("sync", c_uint32),
-        ("flags", c_uint32),
-        ("owner_uid", c_uint32),
-        ("owner_gid", c_uint32),
-        ("reserved", c_uint32),
-        ("notice", c_void_p),
-        ("notice_user", c_void_p),
-        ("store_name", c_char_p),
-        ("lock_dir", c_char_p),
-        ("lock_wait_ms", c_uint64),
-        ("progress", c_void_p),
-        ("progress_user", c_void_p),
-    ]
+ChunkEntry = structure("pxds_chunk_entry")
+ChunkerConfig = structure("pxds_chunker_config")
+IngestOptions = structure("pxds_ingest_options")
+StoreOptions = structure("pxds_store_options")
 
 
 def sized(structure, **fields):

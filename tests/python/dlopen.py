@@ -41,7 +41,7 @@ class Flow(TestCase):
         config = binding.ChunkerConfig(ctypes.sizeof(binding.ChunkerConfig))
         pxds.call("pxds_chunker_config_init", ctypes.byref(config), c_uint64(4096))
         options = binding.IngestOptions(ctypes.sizeof(binding.IngestOptions))
-        options.chunker = ctypes.pointer(config)
+        options.chunker = ctypes.addressof(config)
         ingest = pxds.new("pxds_ingest_new", self.store, ctypes.byref(options))
         at = 0
 
