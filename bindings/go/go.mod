@@ -1,0 +1,3 @@
+module pxds
+
+go 1.19
