@@ -26,4 +26,4 @@ sed -n 's/^\(pxds_[a-z0-9_]*\) .*/--require-defined=\1/p' "$symbols" >"$needed"
 "${OBJCOPY:-objcopy}" --wildcard --keep-global-symbol='pxds_*' \
     --remove-section=.llvmbc --remove-section=.llvmcmd "$object"
 rm -f "$to"
-"${AR:-ar}" rcs "$to" "$object"
+"${AR:-ar}" rcsD "$to" "$object"
