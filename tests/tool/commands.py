@@ -56,12 +56,7 @@ class ProgressLines(StoreCase):
             [TOOL, *args], stdout=subprocess.PIPE, stderr=slave, timeout=300, check=False
         )
         os.close(slave)
-        seen = b""
-        try:
-            while more := os.read(terminal, 4096):
-                seen += more
-        except OSError:  # nobody has the other end any more
-            pass
+        seen = support.read_terminal(terminal)
         self.assertEqual(done.returncode, 0, seen)
         self.assertTrue(seen.endswith(b"\r\x1b[K"), "the line is gone at the end")
         return seen

@@ -289,7 +289,7 @@ class Telling(StoreCase):
         env = {**os.environ, **env}
         subprocess.run([TOOL, *line], stdout=subprocess.DEVNULL, stderr=slave, check=False, env=env)
         os.close(slave)
-        return os.read(terminal, 4096)
+        return support.read_terminal(terminal)
 
     def test_a_log_of_json_has_nothing_else(self):
         for line in (("lst", "--log-json"), ("-q", "list", "--log-json"), ("list", "--nope", "--log-json"),

@@ -1,6 +1,7 @@
 """What the Python tests share: where things are, how to run the tool, how a test program ends."""
 
 import datetime
+import errno
 import os
 import random
 import re
@@ -77,6 +78,18 @@ def epoch(text):
 def read(path):
     with open(path, "rb") as file:
         return file.read()
+
+
+def read_terminal(terminal):
+    """All that was written to the other end of a terminal, which nobody has open any more. One read may give a part."""
+    seen = b""
+    try:
+        while more := os.read(terminal, 4096):
+            seen += more
+    except OSError as error:
+        if error.errno != errno.EIO:  # the end
+            raise
+    return seen
 
 
 def write(path, data):
