@@ -9,7 +9,7 @@ This interpreter builds it: with its own setuptools, wheel and cffi if it has th
 
 import base64
 import hashlib
-import importlib.util
+import importlib.metadata
 import os
 import re
 import shutil
@@ -25,9 +25,17 @@ MACHINES = {62: "x86_64", 183: "aarch64"}
 ALLOWED = re.compile(r"(?:libc|libm|libdl|librt|libpthread|libutil|libgcc_s|ld-linux[\w-]*)\.so\.\d+")
 
 
+def is_installed(name):
+    """Whether this interpreter has a package; by its metadata, since this file can be imported as one of them."""
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
 def plain_wheel(directory):
     """The wheel without a library. It is built of a copy, so that nothing is left in the tree."""
-    offline = all(importlib.util.find_spec(each) for each in ("setuptools", "wheel", "cffi"))
+    offline = all(map(is_installed, ("setuptools", "wheel", "cffi")))
     copy = os.path.join(directory, "source")
     shutil.copytree(PACKAGE, copy)
     subprocess.run(
