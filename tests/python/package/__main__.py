@@ -2,10 +2,14 @@
 
 import ast
 import contextlib
+import datetime
 import os
 import pathlib
+import pickle
 import re
+import subprocess
 import sys
+import typing
 import unittest
 
 import pxds
@@ -41,8 +45,45 @@ RESULTS = {
 NOT_SHOWN = {"pxds_snapshot_entry": {"flags", "path", "ns", "id"}}
 
 
+# Modules that take long, and that most programs can do without.
+HEAVY = {"typing", "datetime", "json", "re", "contextlib", "logging", "uuid", "pathlib", "tempfile"}
+IMPORTED = """
+import sys
+before = set(sys.modules)
+import pxds
+pxds.version()
+print(*sorted(set(sys.modules) - before))
+"""
+
+
 class Whole(unittest.TestCase):
     """Nothing of the C API is out of reach."""
+
+    def test_the_start_is_light(self):
+        """What the package imports at once; without the site, which may import anything before."""
+        path = os.pathsep.join(filter(None, sys.path))
+        done = subprocess.run([sys.executable, "-S", "-c", IMPORTED], capture_output=True, text=True, check=True,
+                              env={**os.environ, "PYTHONPATH": path})
+        imported = set(done.stdout.split())
+        self.assertLess({"pxds.store", "pxds.tree"}, imported)
+        self.assertEqual(imported & HEAVY, set())
+
+    def test_annotations(self):
+        """Programs may name the types of arguments, and derive from options and results."""
+        self.assertEqual((pxds.Bytes, pxds.Time), (typing.Union[bytes, bytearray, memoryview],
+                                                   typing.Union[int, datetime.datetime]))
+        self.assertIn(str, typing.get_args(pxds.Path))
+        self.assertTrue(issubclass(pxds.Listing[str], list))
+        self.assertEqual(pxds.IngestOptions(threads=1), {"threads": 1})
+        self.assertLess(set(pxds.RestoreOptions.__annotations__), set(pxds.RestorerOptions.__annotations__))
+        self.assertNotIn("key", pxds.RestoreOptions.__annotations__)
+        name = pxds.GroupName("host", "x")
+        self.assertEqual((name, name.ns, name._fields), (("host", "x", ""), "", ("type", "id", "ns")))
+        self.assertEqual((repr(name), str(name)), ("GroupName(type='host', id='x', ns='')", "host/x"))
+        self.assertEqual(pickle.loads(pickle.dumps(name)), name)
+        self.assertIn("parts of a group's path", pxds.GroupName.__doc__)
+        with self.assertRaisesRegex(AttributeError, "module 'pxds' has no attribute 'Paths'"):
+            pxds.Paths
 
     def test_nouns(self):
         def below(cls):
@@ -88,7 +129,7 @@ class Whole(unittest.TestCase):
         for name in pxds.__all__:
             self.assertTrue(hasattr(pxds, name), name)
         tree = ast.parse(pathlib.Path(pxds.__file__).read_text())
-        imported = {alias.asname or alias.name for node in tree.body if isinstance(node, ast.ImportFrom)
+        imported = {alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
                     for alias in node.names}
         self.assertEqual(imported, set(pxds.__all__))
         with contextlib.suppress(AttributeError):

@@ -9,7 +9,7 @@
 Calls let other threads run. `ffi` and `lib` are the C API itself, as cffi has it.
 """
 
-from pxds._core import Bytes, Handle, Path, Progress, Time
+from pxds._core import Handle, Progress
 from pxds._native import LibraryError, __version__, ffi, lib, load, version
 from pxds._tools import compute_digest, format_digest, parse_digest, write_file
 from pxds.backup import Backup, BackupOptions
@@ -39,6 +39,17 @@ from pxds.values import (
     StatsGroup, StatsSnapshot, StatsSum, StatsTotal, StoredChunk, Sync, Verified, VerifyResult, VerifyState,
     status_name,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pxds._aliases import Bytes, Path, Time
+else:
+    def __getattr__(name):
+        """Names for annotations, when they are asked for: they need `typing`, which takes a quarter of the start."""
+        if name not in ("Bytes", "Path", "Time"):
+            raise AttributeError(f"module 'pxds' has no attribute {name!r}")
+        import pxds._aliases
+        return getattr(pxds._aliases, name)
 
 __all__ = [
     "AccessError", "ArchiveKind", "ArgumentError", "AuthError", "Backup", "BackupOptions", "BadChunk", "BlobCodec",

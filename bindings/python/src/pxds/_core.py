@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
-import datetime
 import functools
 import io
 import operator
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from pxds._native import const, ffi, lib
 from pxds.errors import ForkedError, class_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import uuid
+    import datetime
+    from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
 
-Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
-Bytes = Union[bytes, bytearray, memoryview]
-Time = Union[int, datetime.datetime]
-Uuid = Union[bytes, "uuid.UUID"]
+    from pxds._aliases import Bytes, Path, Time, Uuid
+
+    T = TypeVar("T")
+    H = TypeVar("H", bound="Handle")
+    R = TypeVar("R", bound="Record")
 
 NONE = const("PXDS_NONE")
 CANCELLED = const("PXDS_ERR_CANCELLED")
 NO_LIMIT = 2 ** 64 - 1
-EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-
-T = TypeVar("T")
-H = TypeVar("H", bound="Handle")
-R = TypeVar("R", bound="Record")
 
 # Goes up in each process that fork() makes.
 _generation = 0
@@ -330,10 +325,11 @@ def uuid_of(value: Optional[Uuid]) -> Optional[bytes]:
 
 
 def seconds_of(time: Time, name: str = "time") -> int:
+    import datetime  # whoever gives one has it; others do without
     if isinstance(time, datetime.datetime):
         if time.tzinfo is None:
             raise ValueError(f"{name}: a time without a time zone")
-        return (time - EPOCH) // datetime.timedelta(seconds=1)
+        return (time - _epoch()) // datetime.timedelta(seconds=1)
     return int_of(time, name)
 
 
@@ -424,10 +420,16 @@ def shown(chars: Any) -> str:
     return str(ffi.string(chars).decode("utf-8", "surrogateescape"))
 
 
+def _epoch() -> datetime.datetime:
+    import datetime
+    return datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
 def moment(seconds: int) -> datetime.datetime:
     """A time in UTC. One that a datetime cannot be is the first or last that it can."""
+    import datetime  # when there is one to be shown
     try:
-        return EPOCH + datetime.timedelta(seconds=seconds)
+        return _epoch() + datetime.timedelta(seconds=seconds)
     except OverflowError:
         bound = datetime.datetime.max if seconds > 0 else datetime.datetime.min
         return bound.replace(tzinfo=datetime.timezone.utc)
@@ -582,8 +584,10 @@ def on_read(user: Any, data: Any, capacity: int, length: Any) -> int:
         length[0] = ffi.from_handle(user)(room)
     finally:
         # The memory is the library's, and only for this call.
-        with contextlib.suppress(BufferError):
+        try:
             room.release()
+        except BufferError:
+            pass
     return 0
 
 

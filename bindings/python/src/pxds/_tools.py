@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from pxds._core import Bytes, Path, call, data_of, digest_of, path_bytes, shown, text
+from pxds._core import call, data_of, digest_of, path_bytes, shown, text
 from pxds._native import const, ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pxds._aliases import Bytes, Path
 
 
 def compute_digest(data: Bytes) -> bytes:

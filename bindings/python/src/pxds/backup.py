@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Callable, Optional, TypedDict, Union
 
 from pxds._core import (
-    Bytes, Handle, Options, Progress, Time, ask, call, data_of, flags, int_of, known, on_read, optional_text,
-    path_bytes, reader_of, seconds_of, shown, struct, text,
+    Handle, Options, ask, call, data_of, flags, int_of, known, on_read, optional_text, path_bytes, reader_of,
+    seconds_of, shown, struct, text,
 )
 from pxds._native import ffi, lib
+from pxds._types import TypedDict
 from pxds.blob import ChunkerConfig, config_options
 from pxds.index import IndexWriter
 from pxds.ingest import IngestOptions, after_whole_file, ingest_options, whole_file
 from pxds.keys import Key
 from pxds.values import CryptMode, IngestStats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Callable, Optional, Union
+
     from typing_extensions import Unpack
 
+    from pxds._aliases import Bytes, Item, Time
+    from pxds._core import Progress
     from pxds.store import Store
-
-# A path, content, or a file object with readinto() or read().
-Item = Union[str, "os.PathLike[str]", Bytes, Any]
 
 
 class BackupOptions(TypedDict, total=False):

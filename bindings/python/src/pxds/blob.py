@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, NamedTuple, Optional, Tuple
-
-from pxds._core import (
-    Bytes, Handle, Options, call, content, data_of, digest_of, expected, flags, int_of, struct,
-)
+from pxds._core import Handle, Options, call, content, data_of, digest_of, expected, flags, int_of, struct
 from pxds._native import const, ffi, lib
+from pxds._types import NamedTuple
 from pxds.keys import Key
 from pxds.values import BlobInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, Optional, Tuple
+
+    from pxds._aliases import Bytes
 
 MAX_SIZE = const("PXDS_BLOB_MAX_SIZE")
 

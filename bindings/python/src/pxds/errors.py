@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno as system
 import os
-from typing import Any, Dict, Optional, Tuple, Type
 
 from pxds._native import const
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, Optional, Tuple, Type
 
 
 class PxdsError(Exception):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Tuple
-
 from pxds._core import (
-    NO_LIMIT, NONE, Bytes, Handle, Path, Time, Uuid, call, check_handle, content, data_of, digest_of, flags, int_of,
-    path_bytes, seconds_of, struct, uuid_of,
+    NO_LIMIT, NONE, Handle, call, check_handle, content, data_of, digest_of, flags, int_of, path_bytes, seconds_of,
+    struct, uuid_of,
 )
 from pxds._native import ffi, lib
 from pxds.values import IndexChunk, IndexInfo, IndexKind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator, List, Optional, Tuple
+
+    from pxds._aliases import Bytes, Path, Time, Uuid
 
 # Chunks that are fetched in one call.
 _MANY = 1024

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any, Callable, Iterable, Optional, Tuple, TypedDict
 
 from pxds._core import (
-    Bytes, Handle, Options, Progress, Time, Uuid, call, data_of, flags, int_of, known, on_read, reader_of, seconds_of,
-    struct, told, uuid_of,
+    Handle, Options, call, data_of, flags, int_of, known, on_read, reader_of, seconds_of, struct, told, uuid_of,
 )
 from pxds._native import ffi, lib
+from pxds._types import TypedDict
 from pxds.blob import ChunkerConfig, config_options
 from pxds.index import Index, IndexWriter
 from pxds.keys import Key
 from pxds.values import IngestStats, StoredChunk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Callable, Iterable, Optional, Tuple
+
     from typing_extensions import Unpack
 
+    from pxds._aliases import Bytes, Time, Uuid
+    from pxds._core import Progress
     from pxds.store import Store
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Optional, Union
-
 from pxds._core import (
-    Bytes, Handle, Options, Path, Time, buffer, call, content, data_of, digest_of, exactly, expected, flags,
-    optional_text, path_bytes, seconds_of, shown, struct, text,
+    Handle, Options, buffer, call, content, data_of, digest_of, exactly, expected, flags, optional_text, path_bytes,
+    seconds_of, shown, struct, text,
 )
 from pxds._native import const, ffi, lib
 from pxds.values import Kdf, KeyFileInfo
 
-Password = Union[str, Bytes]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Optional, Union
+
+    from pxds._aliases import Bytes, Password, Path, Time
 
 
 class Key(Handle):

@@ -6,25 +6,29 @@ import io
 import operator
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, TypedDict, Union
 
 from pxds._core import (
-    NO_LIMIT, NONE, Bytes, Handle, Options, Path, Progress, ask, buffer, call, callable_of, check_handle, digest_of,
-    expected, flags, int_of, known, on_write, path_bytes, told, writer_of,
+    NO_LIMIT, NONE, Handle, Options, ask, buffer, call, callable_of, check_handle, digest_of, expected, flags, int_of,
+    known, on_write, path_bytes, told, writer_of,
 )
 from pxds._native import ffi, lib
+from pxds._types import TypedDict
 from pxds.index import Index
 from pxds.keys import Key
 from pxds.values import BadChunk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Callable, List, Optional, Tuple, Union
+
     from typing_extensions import Unpack
 
+    from pxds._aliases import Bytes, OnBad, Path
+    from pxds._core import Progress
     from pxds.store import Store
 
 # Room that is about to be filled.
 uncleared = ffi.new_allocator(should_clear_after_alloc=False)
-OnBad = Callable[[BadChunk], None]
 
 
 class RestoreOptions(TypedDict, total=False):

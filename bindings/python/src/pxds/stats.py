@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Callable, List, Optional
-
-from pxds._core import NONE, Handle, Options, Progress, ask, call, flags, int_of, struct
+from pxds._core import NONE, Handle, Options, ask, call, flags, int_of, struct
 from pxds._native import ffi, lib
 from pxds.values import StatsGroup, StatsSnapshot, StatsTotal
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Callable, List, Optional
+
+    from pxds._core import Progress
     from pxds.store import Store
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import (
-    TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, NamedTuple, Optional, Tuple, Type, TypedDict, TypeVar, Union,
-    overload,
-)
-
 from pxds._core import (
-    NO_LIMIT, NONE, Bytes, Handle, Options, Path, Progress, ask, buffer, call, callable_of, data_of, digest_of,
-    expected, flags, int_of, known, optional_text, path_bytes, shown, sized_text, struct, text, told,
+    NO_LIMIT, NONE, Handle, Options, ask, buffer, call, callable_of, data_of, digest_of, expected, flags, int_of, known,
+    optional_text, path_bytes, shown, sized_text, struct, text, told,
 )
 from pxds._native import const, ffi, lib
-from pxds.backup import Backup, BackupOptions, Item
+from pxds._types import NamedTuple, TypedDict, overload
+from pxds.backup import Backup, BackupOptions
 from pxds.blob import BlobCodec, ChunkerConfig
 from pxds.index import Index, IndexWriter
 from pxds.ingest import Image, Ingest, IngestOptions
@@ -27,12 +23,15 @@ from pxds.values import (
     Sync, Verified, VerifyResult,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Type, TypeVar, Union
+
     from typing_extensions import Unpack
 
-S = TypeVar("S", bound="Store")
-Tell = Callable[[Progress], None]
-Notice = Callable[[NoticeLevel, str, Optional[str]], None]
+    from pxds._aliases import Bytes, Item, Notice, Path, Tell
+
+    S = TypeVar("S", bound="Store")
 
 
 class StoreOptions(TypedDict, total=False):

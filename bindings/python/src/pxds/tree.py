@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
-import json
-from typing import TYPE_CHECKING, Any, Callable, Iterable, List, NamedTuple, Optional, TypedDict
-
 from pxds._core import (
-    NONE, Handle, Options, Path, Progress, Time, ask, buffer, call, check_handle, content, expected, flags, int_of,
-    known, moment, optional_text, path_bytes, seconds_of, shown, sized_text, struct, text, type_name, type_number,
+    NONE, Handle, Options, ask, buffer, call, check_handle, content, expected, flags, int_of, known, moment,
+    optional_text, path_bytes, seconds_of, shown, sized_text, struct, text, type_name, type_number,
 )
 from pxds._native import const, ffi, lib
+from pxds._types import NamedTuple, TypedDict
 from pxds.index import Index
 from pxds.keys import Key
 from pxds.manifest import Manifest
@@ -19,12 +16,16 @@ from pxds.values import (
     ArchiveKind, DestroyResult, FileEntry, Listing, Mark, PruneEntry, Signature, SnapshotInfo, VerifyState,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import datetime
+    from typing import Any, Callable, Iterable, List, Optional
+
     from typing_extensions import Unpack
 
+    from pxds._aliases import Path, Tell, Time
     from pxds.store import Store
 
-Tell = Callable[[Progress], None]
 MAX_BLOB = const("PXDS_BLOB_MAX_SIZE")
 
 
@@ -91,6 +92,7 @@ class Keep(TypedDict, total=False):
 
 
 def _prune_options(keep: Keep, **more: Any) -> Options:
+    import datetime  # which those have who give a time or a duration
     known(keep, Keep)
     within, now = keep.get("keep_within"), keep.get("now")
     if within is not None and not isinstance(within, datetime.timedelta):
@@ -251,6 +253,7 @@ class Snapshot(_Place):
 
     def set_unprotected(self, name: str, value: Any) -> None:
         """Sets a member of the part of its manifest that no signature covers; None removes it."""
+        import json  # since few need it
         self._call("set_unprotected", text(name), None if value is None else text(json.dumps(value)))
 
     def protect(self) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import enum
-from typing import Any, Callable, ClassVar, List, Mapping, Optional, Tuple, TypeVar
 
 from pxds._core import Record, int_of, moment, moment_if_any, type_name
 from pxds._native import const, ffi, lib
+from pxds._types import List, T
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import datetime
+    from typing import Any, Callable, ClassVar, Mapping, Optional, Tuple
+
+    _As = Mapping[str, Callable[[int], Any]]
 
 
 class Layout(enum.IntEnum):
@@ -122,9 +126,6 @@ class Listing(List[T]):
 def status_name(status: int) -> str:
     """The name of a status, such as "PXDS_ERR_BUSY"."""
     return str(ffi.string(lib.pxds_status_name(int_of(status, "status"))).decode())
-
-
-_As = Mapping[str, Callable[[int], Any]]
 
 
 class InsertResult(Record):
