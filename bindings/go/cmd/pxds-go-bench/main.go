@@ -46,7 +46,8 @@ func backup(path, name string) error {
 		return err
 	}
 	defer backup.Close()
-	if _, err := backup.AddReader(ctx, "data.didx", file); err != nil {
+	// No more than a reader: a file the library would read by itself.
+	if _, err := backup.AddReader(ctx, "data.didx", struct{ io.Reader }{file}); err != nil {
 		return err
 	}
 	if err := backup.Finish(ctx); err != nil {
