@@ -16,7 +16,9 @@ from pxds.errors import ForkedError, class_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import datetime
-    from typing import Any, Callable, ClassVar, Dict, List, Mapping, Optional, Tuple, Type, TypeVar
+    from typing import (
+        Any, Callable, ClassVar, Dict, Iterable, Iterator, List, Mapping, NoReturn, Optional, Tuple, Type, TypeVar,
+    )
 
     from pxds._aliases import Bytes, Path, Time, Uuid
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 NONE = const("PXDS_NONE")
 CANCELLED = const("PXDS_ERR_CANCELLED")
 NO_LIMIT = 2 ** 64 - 1
+
+# What numbers of C hold.
+INT32, INT64 = range(-2 ** 31, 2 ** 31), range(-2 ** 63, 2 ** 63)
+UINT32, UINT64 = range(2 ** 32), range(2 ** 64)
 
 # Goes up in each process that fork() makes.
 _generation = 0
@@ -53,8 +59,11 @@ class Handle:
 
     _pointer: Any = None
 
-    def __init__(self) -> None:
-        raise TypeError(f"{type(self).__name__} objects are made by the methods that give them")
+    # What makes one, where that is no call of the class.
+    _made_by: ClassVar[str] = "the methods that give them"
+
+    def __init__(self, *_: NoReturn, **__: NoReturn) -> None:
+        raise TypeError(f"{type(self).__name__} objects are made by {self._made_by}")
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
         raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled")
@@ -330,14 +339,38 @@ def seconds_of(time: Time, name: str = "time") -> int:
         if time.tzinfo is None:
             raise ValueError(f"{name}: a time without a time zone")
         return (time - _epoch()) // datetime.timedelta(seconds=1)
-    return int_of(time, name)
+    return int_of(time, name, INT64)
 
 
-def int_of(value: int, name: str) -> int:
+def index_of(value: int, name: str) -> int:
+    """A number of any size."""
     try:
         return operator.index(value)
     except TypeError:
         raise expected("int", name, value) from None
+
+
+def int_of(value: int, name: str, among: range = UINT64) -> int:
+    """A number that C can have."""
+    number = index_of(value, name)
+    if number not in among:
+        raise OverflowError(f"{name}: expected {among.start} to {among.stop - 1}, not {number}")
+    return number
+
+
+def iterable_of(value: Iterable[T], name: str) -> Iterator[T]:
+    try:
+        return iter(value)
+    except TypeError:
+        raise expected("an iterable", name, value) from None
+
+
+def json_of(value: Any, name: str) -> bytes:
+    import json  # which few need
+    try:
+        return json.dumps(value).encode()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 def callable_of(value: Any, name: str) -> Any:
@@ -446,7 +479,7 @@ def type_name(number: int) -> str:
 
 def type_number(name: str) -> int:
     out = ffi.new("uint32_t *")
-    call(lib.pxds_backup_type_parse, text(name), out)
+    call(lib.pxds_backup_type_parse, text(name, "type"), out)
     return int(out[0])
 
 

@@ -9,7 +9,9 @@ from pxds._abi import ffi as _ffi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Optional, Union
+    from typing import Any, Optional
+
+    from pxds._aliases import Path
 
 ffi: Any = _ffi
 
@@ -82,9 +84,13 @@ def _check(path: str) -> Any:
     return opened
 
 
-def load(path: Union[str, "os.PathLike[str]", None] = None) -> None:
+def load(path: Optional[Path] = None) -> None:
     """Loads the library from this path, or from where it is found. To be called before anything else, if at all."""
-    lib._open(None if path is None else os.fspath(path))
+    try:
+        chosen = None if path is None else os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"path: expected str, bytes or os.PathLike, not {type(path).__name__}") from None
+    lib._open(chosen)
 
 
 # The version of this package, which is that of the declarations.

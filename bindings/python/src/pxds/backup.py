@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from pxds._core import (
-    Handle, Options, ask, call, data_of, flags, int_of, known, on_read, optional_text, path_bytes, reader_of,
-    seconds_of, shown, struct, text,
+    INT32, Handle, Options, ask, call, check_handle, data_of, flags, int_of, known, on_read, optional_text, path_bytes,
+    reader_of, seconds_of, shown, struct, text,
 )
 from pxds._native import ffi, lib
 from pxds._types import TypedDict
@@ -85,21 +85,21 @@ class Backup(Handle):
 
         `item`: a path, str or os.PathLike; content, bytes and the like; or a file object, which is read to its end.
         """
-        out = struct("pxds_ingest_stats")
+        out, archive = struct("pxds_ingest_stats"), text(name)
         stream = ingest_options("ingest", options, chunker=config_options(chunker))
         image = ingest_options("image", options, chunk_size=chunk_size)
         if isinstance(item, (str, os.PathLike)):
-            call(lib.pxds_backup_add_file, self, text(name), path_bytes(item, "item"), stream, image, out)
+            call(lib.pxds_backup_add_file, self, archive, path_bytes(item, "item"), stream, image, out)
             return IngestStats._take(out)
         file = _Content(item) if isinstance(item, (bytes, bytearray, memoryview)) else item
         # An image is read from its first byte on wherever its descriptor stands.
         fd = whole_file(file) if not name.endswith(".fidx") or getattr(file, "tell", int)() == 0 else None
         if fd is not None:
-            call(lib.pxds_backup_add_fd, self, text(name), fd, stream, image, out)
+            call(lib.pxds_backup_add_fd, self, archive, fd, stream, image, out)
             after_whole_file(file)
         else:
             user = ffi.new_handle(reader_of(file, "a path, bytes or a file object", "item"))
-            call(lib.pxds_backup_add_stream, self, text(name), on_read(), user, stream, image, out)
+            call(lib.pxds_backup_add_stream, self, archive, on_read(), user, stream, image, out)
         return IngestStats._take(out)
 
     def add_fd(self, name: str, fd: int, *, chunker: Optional[ChunkerConfig] = None, chunk_size: int = 0,
@@ -107,12 +107,13 @@ class Backup(Handle):
         """Adds what a descriptor gives, to its end."""
         out = struct("pxds_ingest_stats")
         stream = ingest_options("ingest", options, chunker=config_options(chunker))
-        call(lib.pxds_backup_add_fd, self, text(name), int_of(fd, "fd"), stream,
+        call(lib.pxds_backup_add_fd, self, text(name), int_of(fd, "fd", INT32), stream,
              ingest_options("image", options, chunk_size=chunk_size), out)
         return IngestStats._take(out)
 
     def add_index(self, name: str, index: IndexWriter) -> None:
         """Adds an archive from an index that came out of an ingest or image of the same store."""
+        check_handle(ffi.typeof("pxds_index_writer *"), "index", index)
         call(lib.pxds_backup_add_index, self, text(name), index)
 
     def add_blob(self, name: str, data: Bytes, *, compress: bool = True) -> None:

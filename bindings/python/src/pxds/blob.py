@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pxds._core import Handle, Options, call, content, data_of, digest_of, expected, flags, int_of, struct
+from pxds._core import INT64, Handle, Options, call, content, data_of, digest_of, expected, flags, int_of, struct
 from pxds._native import const, ffi, lib
 from pxds._types import NamedTuple
 from pxds.keys import Key
@@ -103,6 +103,9 @@ class Chunker(Handle):
 
     def split(self, file: Any, size: int = 1 << 20) -> Iterator[bytes]:
         """The chunks of a stream, which is read in parts of this size; from its start."""
+        if not hasattr(file, "read"):
+            raise expected("a file object", "file", file)
+        size = int_of(size, "size", INT64)
         self.reset()
         chunk = bytearray()
         while True:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pxds._core import (
-    NO_LIMIT, NONE, Handle, call, check_handle, content, data_of, digest_of, flags, int_of, path_bytes, seconds_of,
-    struct, uuid_of,
+    NONE, NO_LIMIT, UINT32, UINT64, Handle, call, check_handle, content, data_of, digest_of, flags, index_of, int_of,
+    path_bytes, seconds_of, struct, uuid_of,
 )
 from pxds._native import ffi, lib
 from pxds.values import IndexChunk, IndexInfo, IndexKind
@@ -26,11 +26,11 @@ class Index(Handle):
 
     def __init__(self, path: Path, kind: IndexKind = IndexKind.ANY) -> None:
         """Opens the index file at a path."""
-        self._adopt(lib.pxds_index_open, path_bytes(path), int_of(kind, "kind"))
+        self._adopt(lib.pxds_index_open, path_bytes(path), int_of(kind, "kind", UINT32))
 
     @classmethod
     def parse(cls, data: Bytes, kind: IndexKind = IndexKind.ANY) -> Index:
-        return cls._make(lib.pxds_index_parse, *data_of(data), int_of(kind, "kind"))
+        return cls._make(lib.pxds_index_parse, *data_of(data), int_of(kind, "kind", UINT32))
 
     @property
     def info(self) -> IndexInfo:
@@ -48,9 +48,9 @@ class Index(Handle):
 
     def __getitem__(self, number: int) -> IndexChunk:
         out = struct("pxds_index_chunk_info")
-        number = int_of(number, "number")
+        number = index_of(number, "number")
         at = number if number >= 0 else len(self) + number
-        if at < 0 or call(lib.pxds_index_get_chunk, self, at, out) == NONE:
+        if at not in UINT64 or call(lib.pxds_index_get_chunk, self, at, out) == NONE:
             raise IndexError(f"no chunk {number}")
         return IndexChunk._take(out)
 
@@ -120,6 +120,7 @@ class IndexWriter(Handle):
 
     def clone_index(self, earlier: Index) -> None:
         """Takes the digests of an earlier fixed index, for the chunks that both have."""
+        check_handle(ffi.typeof("pxds_index *"), "earlier", earlier)
         call(lib.pxds_index_writer_clone_index, self, earlier)
 
     @property

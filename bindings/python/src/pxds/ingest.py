@@ -6,7 +6,8 @@ import io
 import os
 
 from pxds._core import (
-    Handle, Options, call, data_of, flags, int_of, known, on_read, reader_of, seconds_of, struct, told, uuid_of,
+    INT32, Handle, Options, call, check_handle, data_of, expected, flags, int_of, iterable_of, known, on_read,
+    reader_of, seconds_of, struct, told, uuid_of,
 )
 from pxds._native import ffi, lib
 from pxds._types import TypedDict
@@ -17,7 +18,7 @@ from pxds.values import IngestStats, StoredChunk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterable, Optional, Tuple
+    from typing import Any, Callable, Dict, Iterable, Optional, Tuple
 
     from typing_extensions import Unpack
 
@@ -94,7 +95,7 @@ class _Input(Handle):
 
     def read_fd(self, fd: int) -> None:
         """Takes what a descriptor gives, to its end."""
-        self._call("read_fd", int_of(fd, "fd"))
+        self._call("read_fd", int_of(fd, "fd", INT32))
 
     def read(self, file: Any) -> None:
         """Takes what a file object gives, by readinto() or read(), to its end."""
@@ -129,6 +130,12 @@ class Ingest(_Input):
         return IndexWriter._make(lib.pxds_ingest_partial, self, keep=(self._keep,))
 
 
+def _range(given: Tuple[int, int]) -> Dict[str, int]:
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise expected("pairs, (offset, length)", "changed", given)
+    return {"offset": int_of(given[0], "changed"), "length": int_of(given[1], "changed")}
+
+
 class Image(_Input):
     """An image on its way into a store, in chunks of one size: a disk, say."""
 
@@ -148,11 +155,13 @@ class Image(_Input):
 
     def reuse_bitmap(self, earlier: Index, bitmap: Bytes, granularity: int) -> None:
         """Takes the chunks that have not changed since an earlier image: a set bit says that bytes may have."""
+        check_handle(ffi.typeof("pxds_index *"), "earlier", earlier)
         given, length = data_of(bitmap, "bitmap")
         self._call("reuse_bitmap", earlier, ffi.cast("uint8_t *", given), length,
                    int_of(granularity, "granularity"))
 
     def reuse_ranges(self, earlier: Index, changed: Iterable[Tuple[int, int]]) -> None:
         """As reuse_bitmap(); what may have changed is ranges, (offset, length)."""
-        ranges = ffi.new("pxds_image_range[]", [{"offset": offset, "length": length} for offset, length in changed])
+        check_handle(ffi.typeof("pxds_index *"), "earlier", earlier)
+        ranges = ffi.new("pxds_image_range[]", [_range(each) for each in iterable_of(changed, "changed")])
         self._call("reuse_ranges", earlier, ranges, len(ranges))

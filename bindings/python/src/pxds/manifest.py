@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pxds._core import (
-    NO_LIMIT, NONE, Handle, Options, buffer, call, content, data_of, digest_of, int_of, optional_text, seconds_of,
-    struct, text, type_number,
+    NONE, NO_LIMIT, Handle, Options, buffer, call, content, data_of, digest_of, int_of, json_of, optional_text,
+    seconds_of, struct, text, type_number,
 )
 from pxds._native import ffi, lib
 from pxds.keys import Key
@@ -80,14 +80,13 @@ class Manifest(Handle):
 
     def get_unprotected(self, name: str) -> Any:
         """A member of the part that no signature covers, as json.loads() gives it; None if it is not there."""
-        import json  # here and below, since few need it
+        import json  # which few need
         found = buffer(lib.pxds_manifest_get_unprotected, self, text(name))
         return None if found is None else json.loads(found)
 
     def set_unprotected(self, name: str, value: Any) -> None:
         """Sets a member of that part to what json.dumps() makes of a value; None removes it."""
-        import json
-        given = b"" if value is None else json.dumps(value).encode()
+        given = b"" if value is None else json_of(value, "value")
         call(lib.pxds_manifest_set_unprotected, self, text(name), *data_of(given))
 
     @property

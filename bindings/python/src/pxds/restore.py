@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-import operator
 import os
 import threading
 
 from pxds._core import (
-    NO_LIMIT, NONE, Handle, Options, ask, buffer, call, callable_of, check_handle, digest_of, expected, flags, int_of,
-    known, on_write, path_bytes, told, writer_of,
+    NONE, NO_LIMIT, Handle, Options, ask, buffer, call, callable_of, check_handle, digest_of, expected, flags, index_of,
+    int_of, known, on_write, path_bytes, told, writer_of,
 )
 from pxds._native import ffi, lib
 from pxds._types import TypedDict
@@ -202,6 +201,7 @@ class Reader(Handle):
     def extents(self, start: int = 0) -> List[Tuple[int, int, bool]]:
         """The stretches of the file: (offset, length, whether it is zeros). Nothing is loaded for that."""
         length, zero, found = ffi.new("uint64_t *"), ffi.new("uint32_t *"), []
+        start = int_of(start, "start")
         while call(lib.pxds_reader_get_extent, self, start, NO_LIMIT, length, zero) != NONE:
             found.append((start, int(length[0]), bool(zero[0])))
             start += length[0]
@@ -254,14 +254,20 @@ class ReaderFile(io.RawIOBase):
 
     def readinto(self, room: Any) -> int:
         self._checkClosed()
-        count = self._reader.read_into(self._at, memoryview(room).cast("B"))
+        try:
+            view = memoryview(room).cast("B")
+        except TypeError:
+            view = None
+        if view is None or view.readonly:
+            raise expected("a buffer that can be written", "room", room)
+        count = self._reader.read_into(self._at, view)
         self._at += count
         return count
 
     def read(self, size: Optional[int] = -1) -> bytes:
         """The next bytes, all that are asked for unless the file ends. In one call chunks load side by side."""
         self._checkClosed()
-        wanted = -1 if size is None else operator.index(size)
+        wanted = -1 if size is None else index_of(size, "size")
         part = self._reader.read_at(self._at, NO_LIMIT if wanted < 0 else wanted)
         self._at += len(part)
         return part
@@ -271,8 +277,8 @@ class ReaderFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._checkClosed()
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}.get(operator.index(whence))
-        at = -1 if base is None else base + operator.index(offset)
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self.size}.get(index_of(whence, "whence"))
+        at = -1 if base is None else base + index_of(offset, "offset")
         if at < 0:
             raise ValueError(f"no such place: {offset}, {whence}")
         if at >= 2 ** 63:

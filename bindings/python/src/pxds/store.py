@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pxds._core import (
-    NO_LIMIT, NONE, Handle, Options, ask, buffer, call, callable_of, data_of, digest_of, expected, flags, int_of, known,
-    optional_text, path_bytes, shown, sized_text, struct, text, told,
+    NONE, NO_LIMIT, UINT32, UINT64, Handle, Options, ask, buffer, call, callable_of, data_of, digest_of, expected,
+    flags, int_of, known, optional_text, path_bytes, shown, sized_text, struct, text, told,
 )
 from pxds._native import const, ffi, lib
 from pxds._types import NamedTuple, TypedDict, overload
@@ -67,28 +67,43 @@ def _log_notice(level: NoticeLevel, message: str, _path: Optional[str]) -> None:
     logging.getLogger("pxds").log(severity, "%s", message)
 
 
+def _owner(owner: Optional[Tuple[int, int]]) -> Optional[Tuple[int, int]]:
+    if owner is None:
+        return None
+    if not isinstance(owner, (tuple, list)) or len(owner) != 2:
+        raise expected("two numbers, user and group", "owner", owner)
+    return int_of(owner[0], "owner", UINT32), int_of(owner[1], "owner", UINT32)
+
+
+def _milliseconds(wait: float) -> int:
+    if not isinstance(wait, (int, float)):
+        raise expected("seconds", "lock_wait", wait)
+    if not 0 <= wait * 1000 < UINT64.stop:
+        raise OverflowError(f"lock_wait: no time to wait: {wait}")
+    return int(wait * 1000)
+
+
 def _store_options(given: StoreOptions) -> Options:
     known(given, StoreOptions)
-    notice, owner, wait = given.get("notice") or _log_notice, given.get("owner"), given.get("lock_wait")
+    notice, owner, wait = given.get("notice") or _log_notice, _owner(given.get("owner")), given.get("lock_wait")
     lock_dir = given.get("lock_dir")
     callable_of(notice, "notice")
-    if wait is not None and not isinstance(wait, (int, float)):
-        raise expected("seconds", "lock_wait", wait)
     asked: Dict[str, bool] = {name: bool(given.get(name)) for name in _FLAGS}
     return Options(
         "pxds_store_options", layout=given.get("layout"), sync=given.get("sync"),
         flags=flags("PXDS_STORE_", set_owner=owner is not None, **asked),
-        owner_uid=owner and owner[0], owner_gid=owner and owner[1],
+        owner_uid=None if owner is None else owner[0], owner_gid=None if owner is None else owner[1],
         notice=lambda level, message, path: notice(NoticeLevel(level), message, path),
         store_name=optional_text(given.get("store_name"), "store_name"),
         lock_dir=None if lock_dir is None else path_bytes(lock_dir, "lock_dir"),
-        lock_wait_ms=None if wait is None else int(wait * 1000), progress=given.get("progress"))
+        lock_wait_ms=None if wait is None else _milliseconds(wait), progress=given.get("progress"))
 
 
 class Store(Handle):
     """An open store. Threads may share it, and what is made from it stays valid when it is closed."""
 
     _type = "pxds_store"
+    _made_by = "Store.open(), Store.create() and Store.open_or_create()"
 
     @classmethod
     def _opened(cls: Type[S], how: str, path: Path, given: StoreOptions) -> S:
@@ -227,7 +242,7 @@ class Store(Handle):
                     skip_verified=skip_verified is not None)
         call(lib.pxds_store_verify, self, text(path, "path"), Options(
             "pxds_verify_options", flags=how, threads=threads, key=key,
-            skip_days=None if skip_verified is None else int_of(skip_verified, "skip_verified"),
+            skip_days=None if skip_verified is None else int_of(skip_verified, "skip_verified", UINT32),
             repair_from=repair_from, upid=optional_text(upid, "upid"),
             on_damage=told("on_damage", Damage._take, on_damage), on_done=told("on_done", Verified._take, on_done),
             progress=progress), out)
@@ -243,8 +258,8 @@ class Store(Handle):
         """Brings the store in a directory into a layout, by renames. Open handles are to be opened again."""
         out = struct("pxds_convert_result")
         options = Options("pxds_convert_options", flags=flags("PXDS_CONVERT_", dry_run=dry_run), progress=progress)
-        call(lib.pxds_store_convert, path_bytes(path), int_of(layout, "layout"), _store_options(opening or {}), options,
-             out)
+        call(lib.pxds_store_convert, path_bytes(path), int_of(layout, "layout", UINT32), _store_options(opening or {}),
+             options, out)
         return ConvertResult._take(out)
 
     # ---- data without snapshots ----

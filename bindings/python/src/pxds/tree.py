@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pxds._core import (
-    NONE, Handle, Options, ask, buffer, call, check_handle, content, expected, flags, int_of, known, moment,
-    optional_text, path_bytes, seconds_of, shown, sized_text, struct, text, type_name, type_number,
+    NONE, UINT32, Handle, Options, ask, buffer, call, check_handle, content, expected, flags, int_of, iterable_of,
+    json_of, known, moment, optional_text, path_bytes, seconds_of, shown, sized_text, struct, text, type_name,
+    type_number,
 )
 from pxds._native import const, ffi, lib
 from pxds._types import NamedTuple, TypedDict
 from pxds.index import Index
 from pxds.keys import Key
 from pxds.manifest import Manifest
-from pxds.restore import Reader, ReaderFile, ReadOptions, RestoreOptions, read_options, restore_options
+from pxds.restore import ReadOptions, Reader, ReaderFile, RestoreOptions, read_options, restore_options
 from pxds.values import (
     ArchiveKind, DestroyResult, FileEntry, Listing, Mark, PruneEntry, Signature, SnapshotInfo, VerifyState,
 )
@@ -19,7 +20,7 @@ from pxds.values import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import datetime
-    from typing import Any, Callable, Iterable, List, Optional
+    from typing import Any, Callable, Dict, Iterable, List, Optional
 
     from typing_extensions import Unpack
 
@@ -53,7 +54,7 @@ class GroupName(NamedTuple):
         return cls(type_name(out.type), shown(out.id), shown(out.ns))
 
     def __str__(self) -> str:
-        return sized_text(lib.pxds_group_format, text(self.ns), type_number(self.type), text(self.id))
+        return sized_text(lib.pxds_group_format, text(self.ns, "ns"), type_number(self.type), text(self.id, "id"))
 
 
 class SnapshotName(NamedTuple):
@@ -71,7 +72,7 @@ class SnapshotName(NamedTuple):
         return cls(type_name(out.type), shown(out.id), moment(out.time), shown(out.ns))
 
     def __str__(self) -> str:
-        return sized_text(lib.pxds_snapshot_format, text(self.ns), type_number(self.type), text(self.id),
+        return sized_text(lib.pxds_snapshot_format, text(self.ns, "ns"), type_number(self.type), text(self.id, "id"),
                           seconds_of(self.time))
 
 
@@ -253,8 +254,7 @@ class Snapshot(_Place):
 
     def set_unprotected(self, name: str, value: Any) -> None:
         """Sets a member of the part of its manifest that no signature covers; None removes it."""
-        import json  # since few need it
-        self._call("set_unprotected", text(name), None if value is None else text(json.dumps(value)))
+        self._call("set_unprotected", text(name), None if value is None else json_of(value, "value"))
 
     def protect(self) -> None:
         """Protects it from being removed, by whatever program."""
@@ -438,11 +438,16 @@ class PruneRow(NamedTuple):
     verify_state: VerifyState = VerifyState.NONE
 
 
+def _row(row: PruneRow) -> Dict[str, int]:
+    if not isinstance(row, PruneRow):
+        raise expected("pxds.PruneRow", "snapshots", row)
+    return {"time": seconds_of(row.time), "verify_state": int_of(row.verify_state, "verify_state", UINT32),
+            "flags": flags("PXDS_SNAPSHOT_", protected=row.protected, finished=row.finished)}
+
+
 def prune_marks(snapshots: Iterable[PruneRow], **keep: Unpack[Keep]) -> List[Mark]:
     """What pruning decides about snapshots, all that one group has, without a store."""
-    rows = ffi.new("pxds_prune_row[]", [
-        {"time": seconds_of(each.time), "verify_state": each.verify_state,
-         "flags": flags("PXDS_SNAPSHOT_", protected=each.protected, finished=each.finished)} for each in snapshots])
+    rows = ffi.new("pxds_prune_row[]", [_row(each) for each in iterable_of(snapshots, "snapshots")])
     marks = ffi.new("uint32_t[]", len(rows))
     call(lib.pxds_prune_mark, rows, len(rows), _prune_options(keep), marks)
     return [Mark(mark) for mark in marks]

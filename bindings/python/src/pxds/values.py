@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import enum
 
-from pxds._core import Record, int_of, moment, moment_if_any, type_name
+from pxds._core import INT32, Record, int_of, moment, moment_if_any, type_name
 from pxds._native import const, ffi, lib
-from pxds._types import List, T
+from pxds._types import T, List
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Listing(List[T]):
 
 def status_name(status: int) -> str:
     """The name of a status, such as "PXDS_ERR_BUSY"."""
-    return str(ffi.string(lib.pxds_status_name(int_of(status, "status"))).decode())
+    return str(ffi.string(lib.pxds_status_name(int_of(status, "status", INT32))).decode())
 
 
 class InsertResult(Record):
