@@ -71,7 +71,9 @@ def with_library(plain, library, directory):
             files[f"pxds/{soname}"] = file.read()
         metadata = f"{os.path.basename(path).rsplit('-', 3)[0]}.dist-info"
         for name in ("LICENSE", "THIRD-PARTY-LICENSES"):
-            if os.path.exists(os.path.join(ROOT, name)):
+            # setuptools has put the first one in already, under a name that depends on its version.
+            there = any(each.rsplit("/", 1)[-1] == name for each in files)
+            if not there and os.path.exists(os.path.join(ROOT, name)):
                 with open(os.path.join(ROOT, name), "rb") as file:
                     files[f"{metadata}/{name}"] = file.read()
         info, record = f"{metadata}/WHEEL", f"{metadata}/RECORD"

@@ -125,20 +125,32 @@ def files_of(wheel):
 def python_sdist(test):
     """The source archive of the package needs nothing else: it makes the wheel that the tree makes."""
     python, wheels = builder(test), []
+    package = f"{test.scratch}/tree/bindings/python"
     for part in ("python", "ffi"):
-        shutil.copytree(f"bindings/{part}", f"{test.scratch}/tree/{part}", symlinks=True)
+        shutil.copytree(f"bindings/{part}", f"{test.scratch}/tree/bindings/{part}", symlinks=True)
+    shutil.copy("LICENSE", f"{test.scratch}/tree")
 
     def build(what, source):
         out = tempfile.mkdtemp(dir=test.scratch)
         test.output([python, "-c", BACKEND, what, out], cwd=source)
         return f"{out}/{os.listdir(out)[0]}"
 
-    wheels.append(build("wheel", f"{test.scratch}/tree/python"))
-    shutil.rmtree(f"{test.scratch}/tree/python/build")
-    test.output(["tar", "xf", build("sdist", f"{test.scratch}/tree/python"), "-C", test.scratch])
+    wheels.append(build("wheel", package))
+    shutil.rmtree(f"{package}/build")
+    test.output(["tar", "xf", build("sdist", package), "-C", test.scratch])
+    shutil.copytree(package, f"{test.scratch}/followed", ignore=shutil.ignore_patterns("*.egg-info"))
+    shutil.copytree(package, f"{test.scratch}/copy", symlinks=True)
     shutil.rmtree(f"{test.scratch}/tree")
-    wheels.append(build("wheel", glob.glob(f"{test.scratch}/pxds-*")[0]))
-    test.expect(files_of(wheels[0]) == files_of(wheels[1]), f"both wheels are alike: {wheels}")
+    unpacked, = glob.glob(f"{test.scratch}/pxds-*")
+    for source in (unpacked, f"{test.scratch}/followed"):
+        test.output(["cmp", "LICENSE", f"{source}/LICENSE"])
+        wheels.append(build("wheel", source))
+    test.expect(any(name.rsplit("/", 1)[-1] == "LICENSE" for name in files_of(wheels[0])), "the licence is in it")
+    test.expect(all(files_of(each) == files_of(wheels[0]) for each in wheels), f"all wheels are alike: {wheels}")
+    # A copy that has the links, but not what they lead to.
+    text = test.output([python, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-deps", "--no-index",
+                        "--no-build-isolation", "-w", test.scratch, f"{test.scratch}/copy"], ok=(1,))
+    test.expect(re.search(r"/copy/pxds\.cdef\.h is missing, .*`make wheel`.*`cp -rL`", text), "what to do is said")
 
 
 @check
