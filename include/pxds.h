@@ -1277,8 +1277,9 @@ typedef struct {
     void *on_chunk_user;
     /**
      * Is told how far the ingest is, over all its calls, also while a descriptor gives nothing; NULL for none. There
-     * is one phase; units are chunks, of a total that is not known, and bytes their plain bytes. A result other than 0
-     * stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+     * is one phase; units are bytes. The total is known while a regular file or block device is read, from what it has
+     * behind where it stands, until it turns out to have more; what it came to is told of when the ingest is finished.
+     * A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */
@@ -1334,8 +1335,9 @@ typedef struct {
     /** Handed to `on_chunk`. */
     void *on_chunk_user;
     /**
-     * Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
-     * chunk that is given twice counts once. Valid while the image lives.
+     * Is told how far the image is, as in pxds_ingest_options, but units are chunks, and bytes their plain bytes; NULL
+     * for none. The total is known when the size is. A chunk that is given twice counts once. Valid while the image
+     * lives.
      */
     pxds_progress_fn progress;
     /** Handed to `progress`. */
@@ -5437,8 +5439,8 @@ pxds_status pxds_backup_add_sealed_key(pxds_backup *backup, const void *sealed, 
  *
  * `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
  * that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; the
- * `progress` of `stream` is told of a blob's bytes, and PXDS_INGEST_STRICT of `stream` holds for a blob too. The
- * descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
+ * `progress` of `stream` is told of a blob as of a stream, and PXDS_INGEST_STRICT of `stream` holds for a blob too.
+ * The descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
  * ends the backup, as any failure does.
  *
  * Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().

@@ -237,8 +237,8 @@ impl Backup {
     }
 
     /// Adds what `fd` gives to its end, as the kind of archive that `name` says: cut as `stream` or `image` say, or
-    /// whole as a blob, whose bytes the progress of `stream` is told of. Gives the sums over its chunks; of a blob the
-    /// size alone.
+    /// whole as a blob, of which the progress of `stream` is told. Gives the sums over its chunks; of a blob the size
+    /// alone.
     ///
     /// Errors: as [`Backup::add_index`] and [`Backup::add_blob`]; those of [`Ingest`] and [`Image`].
     pub fn add_fd(
@@ -611,8 +611,9 @@ fn taken(store: &Store, snapshot: &Snapshot) -> Error {
 /// Everything that `read` gives. With `fd`, which it reads from, it is called only when there is input.
 fn read_whole(name: &str, fd: Option<CallerFd<'_>>, read: &mut Read<'_>, progress: &mut Progress) -> Result<Vec<u8>> {
     let mut data = Vec::new();
+    let length = fd.map_or(Ok(None), |fd| fd.rest())?;
     loop {
-        progress.stage.bytes = data.len() as u64;
+        progress.stage = Stage::of_input(data.len() as u64, length);
         match fd.filter(|_| progress.is_watched()) {
             Some(fd) => fd.await_input(&mut || progress.tick())?,
             None => progress.tick()?,
@@ -627,6 +628,8 @@ fn read_whole(name: &str, fd: Option<CallerFd<'_>>, read: &mut Read<'_>, progres
         }
         data.truncate(filled + count);
         if count == 0 {
+            // Whatever it was at the start, its length is known now.
+            progress.advance(Stage::of_input(filled as u64, length.map(|_| filled as u64)))?;
             return Ok(data);
         }
         if data.len() > BLOB_MAX_SIZE {

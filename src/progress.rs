@@ -25,6 +25,13 @@ pub struct Stage {
 }
 
 impl Stage {
+    /// `done` bytes of an input that had `length` at the start, if that is known. One that turns out longer has no
+    /// known length, until its end has come.
+    pub fn of_input(done: u64, length: Option<u64>) -> Self {
+        let total = length.filter(|length| done <= *length).unwrap_or(0);
+        Stage { done, total, bytes: done, ..Stage::default() }
+    }
+
     fn is_end(&self) -> bool {
         self.done == self.total && self.total > 0
     }

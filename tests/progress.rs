@@ -154,12 +154,96 @@ fn a_stream_tells_how_far_it_is() {
         (&file).rewind().unwrap();
         ingest.read_fd(fd(&file)).unwrap();
         ingest.finish().unwrap();
-        let stats = ingest.stats();
-        let stages = log.stages(0, stats.chunks, stats.size);
-        assert_eq!(stages[0], Stage::default(), "at once");
+        let (chunks, size) = (ingest.stats().chunks, data.len() as u64);
+        let stages = log.stages(size, size, size);
+        assert_eq!(stages[0], Stage { total: size, ..Stage::default() }, "at once");
+        assert!(stages.iter().all(|stage| stage.done == stage.bytes), "{stages:?}");
+        assert_eq!(stages.last().unwrap().done, size, "the end");
         // Seven chunks take longer than a tenth of a second.
-        assert!(stages.len() as u64 > stats.chunks / 7, "{stages:?}");
+        assert!(stages.len() as u64 > chunks / 7, "{stages:?}");
     }
+}
+
+/// What a file has is told of from where it stands, behind what came before; who writes, or gives a pipe, may go on.
+#[test]
+fn a_stream_of_several_parts_knows_what_the_last_has() {
+    let data = data();
+    let scratch = Scratch::new();
+    let file = file_of(&scratch, &data);
+    let size = data.len() as u64;
+    let (progress, log) = Log::watch(never);
+    let options = IngestOptions { on_chunk: None, ..options(1, progress) };
+    let mut ingest = Ingest::new(scratch.store("store").chunks(), options).unwrap();
+    let told = |log: &Log| {
+        thread::sleep(Duration::from_millis(101));
+        std::mem::take(&mut *log.told.lock().unwrap()).first().map(|(stage, _)| stage.total)
+    };
+    ingest.write(b"0123456789").unwrap();
+    assert_eq!(told(&log), Some(0));
+    (&file).seek(std::io::SeekFrom::Start(1000)).unwrap();
+    ingest.read_fd(fd(&file)).unwrap();
+    assert_eq!(told(&log), Some(10 + size - 1000));
+    (&file).rewind().unwrap();
+    ingest.read_fd(fd(&file)).unwrap();
+    assert_eq!(told(&log), Some(10 + size - 1000 + size));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(writer);
+    ingest.read_fd(fd(&reader)).unwrap();
+    assert_eq!(told(&log), Some(0));
+    (&file).rewind().unwrap();
+    ingest.read_fd(fd(&file)).unwrap();
+    assert_eq!(told(&log), Some(10 + size - 1000 + 2 * size));
+    ingest.read(&mut |_| Ok(0)).unwrap();
+    assert_eq!(told(&log), Some(0));
+    ingest.finish().unwrap();
+    assert_eq!(ingest.stats().size, 10 + size - 1000 + 2 * size);
+}
+
+/// Whatever became of a file meanwhile: nobody is told of more than there is, and in the end all of it is done.
+#[test]
+fn the_end_of_a_file_that_changes_is_told_of() {
+    let data = data();
+    let scratch = Scratch::new();
+    // Of a blob there is one call between the first and the last read.
+    for (name, grows) in [("a.didx", true), ("a.didx", false), ("a.blob", true), ("a.blob", false)] {
+        let file = file_of(&scratch, &data);
+        let path = scratch.join("file");
+        let (progress, log) = Log::watch(move |calls, _| {
+            if calls == 1 {
+                let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+                let size = file.metadata().unwrap().len();
+                file.set_len(if grows { 2 * size } else { size / 2 }).unwrap();
+            }
+            false
+        });
+        let store = scratch.store(&format!("store-{name}-{grows}"));
+        let mut backup = Backup::new(&store, &Group::parse("host/x").unwrap(), BackupOptions::default()).unwrap();
+        let stats = backup.add_fd(name, fd(&file), options(1, progress), ImageOptions::default()).unwrap();
+        let size = data.len() as u64;
+        assert_eq!(stats.size, if grows { 2 * size } else { size / 2 });
+        let stages: Vec<_> = log.told.lock().unwrap().iter().map(|(stage, _)| *stage).collect();
+        assert_eq!(stages[0], Stage { total: size, ..Stage::default() });
+        let end = Stage { done: stats.size, total: stats.size, bytes: stats.size, phase: 0 };
+        assert_eq!(*stages.last().unwrap(), end, "{name}, {grows}: {stages:?}");
+        let known = |stage: &&Stage| stage.done <= size && stage.total == size;
+        let rest = stages.iter().skip_while(known).filter(|stage| **stage != end);
+        assert!(rest.clone().all(|stage| stage.total == 0 && stage.done > size), "{name}, {grows}: {stages:?}");
+    }
+}
+
+#[test]
+fn a_blob_tells_how_far_it_is() {
+    let data = data();
+    let scratch = Scratch::new();
+    let file = file_of(&scratch, &data);
+    let mut backup =
+        Backup::new(&scratch.store("store"), &Group::parse("host/x").unwrap(), BackupOptions::default()).unwrap();
+    let (progress, log) = Log::watch(never);
+    backup.add_fd("a.blob", fd(&file), options(1, progress), ImageOptions::default()).unwrap();
+    let size = data.len() as u64;
+    let stages = log.stages(size, size, size);
+    assert_eq!(stages[0], Stage { total: size, ..Stage::default() });
+    assert_eq!(*stages.last().unwrap(), Stage { done: size, total: size, bytes: size, phase: 0 });
 }
 
 #[test]
@@ -296,18 +380,19 @@ fn a_stream_that_is_stopped_has_the_index_of_its_start() {
     let scratch = Scratch::new();
     let file = file_of(&scratch, &data);
     for threads in THREADS {
-        for least in [0, 1, 10] {
+        for least in [0, 1, 10 * CHUNK as u64] {
             let store = scratch.store(&format!("store-{threads}-{least}"));
             let (progress, log) = Log::watch(move |_, stage| stage.done >= least);
             let mut ingest = Ingest::new(store.chunks(), options(threads, progress)).unwrap();
             (&file).rewind().unwrap();
             assert_cancelled(ingest.read_fd(fd(&file)));
-            let last = *log.stages(0, ingest.stats().chunks, data.len() as u64).last().unwrap();
+            let (size, chunks) = (data.len() as u64, ingest.stats().chunks);
+            let last = *log.stages(size, size, size).last().unwrap();
             assert!(last.done >= least, "it is not called again");
-            assert_eq!((last.done, last.bytes), (ingest.stats().chunks, ingest.stats().size));
+            assert_eq!((last.done, last.bytes), (ingest.stats().size, ingest.stats().size));
             assert_eq!([kind(ingest.write(b"x")), kind(ingest.finish())], [Kind::State; 2]);
             let partial = index_of(ingest.partial().unwrap());
-            assert_eq!((partial.count() as u64, partial.size()), (last.done, last.bytes));
+            assert_eq!((partial.count() as u64, partial.size()), (chunks, last.bytes));
             assert!(restored(&store, &partial) == data[..last.bytes as usize]);
             assert_eq!(kind(ingest.partial()), Kind::State);
             drop(ingest);
@@ -324,7 +409,7 @@ fn a_stream_from_a_callback_stops_as_others_do() {
     for threads in [1, 2] {
         for by_progress in [false, true] {
             let store = scratch.store(&format!("store-{threads}-{by_progress}"));
-            let (progress, log) = Log::watch(move |_, stage| by_progress && stage.done >= 5);
+            let (progress, log) = Log::watch(move |_, stage| by_progress && stage.done >= 5 * CHUNK as u64);
             let told = AtomicUsize::new(0);
             let on_chunk: OnChunk = Callback(Arc::new(move |_: &ChunkResult| {
                 let told = told.fetch_add(1, Ordering::SeqCst) + 1;
@@ -340,9 +425,9 @@ fn a_stream_from_a_callback_stops_as_others_do() {
             );
             let partial = index_of(ingest.partial().unwrap());
             assert_eq!(partial.count() as u64, ingest.stats().chunks);
-            assert!(partial.count() >= 5 && (by_progress || partial.count() == 5));
+            assert!(if by_progress { partial.size() >= 5 * CHUNK as u64 } else { partial.count() == 5 });
             assert!(restored(&store, &partial) == data[..partial.size() as usize]);
-            log.stages(0, ingest.stats().chunks, ingest.stats().size);
+            log.stages(0, ingest.stats().size, ingest.stats().size);
         }
     }
 }
@@ -503,7 +588,7 @@ fn an_input_that_gives_nothing_holds_up_no_cancel() {
             let partial = index_of(ingest.partial().unwrap());
             assert_eq!(partial.kind(), IndexKind::Dynamic);
             assert!(restored(&store, &partial) == data[..partial.size() as usize]);
-            log.stages(0, partial.count() as u64, partial.size());
+            log.stages(0, partial.size(), partial.size());
 
             let (progress, log) = watch_for_standstill();
             let size = Some(64 << 20).filter(|_| i > 0);
@@ -518,7 +603,7 @@ fn an_input_that_gives_nothing_holds_up_no_cancel() {
     let (progress, log) = watch_for_standstill();
     let add = |fd: CallerFd<'_>| backup.add_fd("a.blob", fd, options(1, progress), ImageOptions::default());
     assert_cancelled(stalled(&data[..100_000], add));
-    let stages = log.stages(0, 0, 100_000);
+    let stages = log.stages(0, 100_000, 100_000);
     assert_eq!(stages.last().unwrap().bytes, 100_000);
 }
 
@@ -556,7 +641,7 @@ fn an_input_that_gives_little_holds_up_no_cancel() {
     trickle(&mut |fd| {
         assert_cancelled(backup.add_fd("a.blob", fd, stream.take().unwrap(), ImageOptions::default()));
     });
-    log.stages(0, 0, 1 << 20);
+    log.stages(0, 1 << 20, 1 << 20);
 }
 
 /// The thread that waits for another tells meanwhile.

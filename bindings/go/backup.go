@@ -30,7 +30,8 @@ type BackupOptions struct {
 	ChunkSize    uint64 // of an image; 0: 4 MiB
 	AnyChunkSize bool   // let the two be others, which Proxmox Backup Server does not expect
 
-	// Progress is told of each archive in Bytes, and by Finish in phase BackupFinish.
+	// Progress is told of each archive in Bytes, of a Total in the same units as Done: bytes, where a file says how
+	// many there are, and chunks of an image. Finish tells in phase BackupFinish.
 	Progress func(Progress)
 }
 

@@ -251,8 +251,8 @@ pub unsafe extern "C" fn pxds_backup_add_sealed_key(
 ///
 /// `stream` is for a stream, `image` for an image; either may be NULL, for the defaults. Their keys are not looked at:
 /// that of the backup counts. `stats`, which may be NULL, gets the sums over the chunks, and of a blob the size; the
-/// `progress` of `stream` is told of a blob's bytes, and PXDS_INGEST_STRICT of `stream` holds for a blob too. The
-/// descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
+/// `progress` of `stream` is told of a blob as of a stream, and PXDS_INGEST_STRICT of `stream` holds for a blob too.
+/// The descriptor is the caller's and stays open; an image is read by position where the descriptor allows it. A cancel
 /// ends the backup, as any failure does.
 ///
 /// Errors: as pxds_backup_add_index(), pxds_backup_add_blob(), pxds_ingest_read_fd() and pxds_image_read_fd().

@@ -59,8 +59,9 @@ pub struct pxds_image_options {
     pub on_chunk: pxds_ingest_chunk_fn,
     /// Handed to `on_chunk`.
     pub on_chunk_user: *mut c_void,
-    /// Is told how far the image is, as in pxds_ingest_options; NULL for none. The total is known when the size is. A
-    /// chunk that is given twice counts once. Valid while the image lives.
+    /// Is told how far the image is, as in pxds_ingest_options, but units are chunks, and bytes their plain bytes; NULL
+    /// for none. The total is known when the size is. A chunk that is given twice counts once. Valid while the image
+    /// lives.
     pub progress: pxds_progress_fn,
     /// Handed to `progress`.
     pub progress_user: *mut c_void,

@@ -82,8 +82,9 @@ pub struct pxds_ingest_options {
     /// Handed to `on_chunk`.
     pub on_chunk_user: *mut c_void,
     /// Is told how far the ingest is, over all its calls, also while a descriptor gives nothing; NULL for none. There
-    /// is one phase; units are chunks, of a total that is not known, and bytes their plain bytes. A result other than 0
-    /// stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
+    /// is one phase; units are bytes. The total is known while a regular file or block device is read, from what it has
+    /// behind where it stands, until it turns out to have more; what it came to is told of when the ingest is finished.
+    /// A result other than 0 stops the ingest as one of `on_chunk` does. Valid while the ingest lives.
     pub progress: pxds_progress_fn,
     /// Handed to `progress`.
     pub progress_user: *mut c_void,

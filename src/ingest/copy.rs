@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::engine::Recorder;
+use super::engine::{Recorder, Units};
 use super::{ChunkResult, OnChunk, StoredIndex};
 use crate::blob::{Blob, Codec};
 use crate::chunks::Chunks;
@@ -72,7 +72,7 @@ pub fn copy_chunks(
     // Whether its chunks are encrypted is known from elsewhere, or not at all.
     stored.form_known = required_form == Some(RequiredForm::Plain) || fingerprint.is_some();
 
-    let (mut recorder, mut progress) = (Recorder::new(stored, on_chunk), Progress::new(progress));
+    let (mut recorder, mut progress) = (Recorder::new(stored, on_chunk, Units::Chunks), Progress::new(progress));
     progress.stage.total = index.count() as u64;
     let run = CopyRun { source, index, target, required_form, ended: AtomicBool::new(false) };
     let mut workspaces = try_collect((0..threads).map(|_| Ok(Workspace::new(key.clone()))))?;

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Kind, Result, try_collect};
 use crate::index::IndexWriter;
 use crate::limits::blob_len;
-use crate::progress::{OnProgress, Progress};
+use crate::progress::{OnProgress, Progress, Stage};
 
 /// Batches that have been stored may wait for the caller's thread, so many for each thread.
 const MAX_AHEAD: usize = 4;
@@ -91,8 +91,17 @@ pub(super) struct Engine {
     /// Plain bytes of the largest chunk.
     max_chunk: usize,
     recorder: Recorder,
-    /// Units are chunks; there is one phase.
+    /// There is one phase.
     progress: Progress,
+}
+
+/// What progress counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Units {
+    /// Chunks, of as many as the index will have.
+    Chunks,
+    /// Bytes of a stream, of so many if that is known.
+    Bytes(Option<u64>),
 }
 
 /// Records stored chunks in the index and in the sums, in order, on the caller's thread, and reports them.
@@ -101,6 +110,7 @@ pub(super) struct Recorder {
     index: Option<StoredIndex>,
     stats: IngestStats,
     on_chunk: Option<OnChunk>,
+    units: Units,
 }
 
 /// How chunks are stored.
@@ -125,8 +135,12 @@ impl Engine {
         let chunk_writer = ChunkWriter::new(store.clone(), compress, key);
         let workspaces =
             try_collect(std::iter::repeat_with(|| Ok(chunk_writer.workspace())).take(crew::thread_count(threads)?))?;
+        let units = match writer {
+            IndexWriter::Dynamic(_) => Units::Bytes(None),
+            IndexWriter::Fixed(_) => Units::Chunks,
+        };
         let index = StoredIndex::new(writer, store.clone(), lock, fingerprint);
-        let (recorder, progress) = (Recorder::new(index, on_chunk), Progress::new(progress));
+        let (recorder, progress) = (Recorder::new(index, on_chunk, units), Progress::new(progress));
         Ok(Engine { chunk_writer, workspaces, max_chunk: blob_len(max_chunk)?, recorder, progress })
     }
 
@@ -143,6 +157,22 @@ impl Engine {
     /// Whether progress is told to anybody.
     pub(super) fn is_watched(&self) -> bool {
         self.progress.is_watched()
+    }
+
+    /// Says how long a stream is going to be, if that is known.
+    pub(super) fn expect(&mut self, length: Option<u64>) {
+        self.recorder.units = Units::Bytes(length);
+    }
+
+    /// A stream has ended: if its length was known, what it has come to is that.
+    pub(super) fn end(&mut self) -> Result<()> {
+        match self.recorder.units {
+            Units::Bytes(Some(_)) => {
+                self.expect(Some(self.progress.stage.done));
+                self.tick()
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells the progress, if that is due; called where nothing is stored for a while.
@@ -208,8 +238,8 @@ impl Engine {
 
 impl Recorder {
     /// A recorder for `index`.
-    pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>) -> Self {
-        Recorder { index: Some(index), stats: IngestStats::default(), on_chunk }
+    pub(super) fn new(index: StoredIndex, on_chunk: Option<OnChunk>, units: Units) -> Self {
+        Recorder { index: Some(index), stats: IngestStats::default(), on_chunk, units }
     }
 
     /// Hands out the index.
@@ -254,8 +284,11 @@ impl Recorder {
         index.enter(chunk.offset + chunk.size, chunk.size, &chunk.digest)?;
         self.stats.count(chunk);
         if !is_counted {
-            progress.stage.done += 1;
             progress.stage.bytes += chunk.size;
+            progress.stage.done = match self.units {
+                Units::Chunks => progress.stage.done + 1,
+                Units::Bytes(_) => progress.stage.bytes,
+            };
         }
         if let Some(on_chunk) = &self.on_chunk {
             on_chunk(chunk)?;
@@ -268,8 +301,13 @@ impl Recorder {
         if !progress.is_watched() {
             return Ok(());
         }
-        if let Some(count) = self.index.as_ref().and_then(|index| index.writer.final_count()) {
-            progress.stage.total = count;
+        match self.units {
+            Units::Chunks => {
+                if let Some(count) = self.index.as_ref().and_then(|index| index.writer.final_count()) {
+                    progress.stage.total = count;
+                }
+            }
+            Units::Bytes(length) => progress.stage = Stage::of_input(progress.stage.bytes, length),
         }
         progress.tick()
     }

@@ -43,7 +43,7 @@ pub struct IngestOptions {
     pub uuid: Option<[u8; 16]>,
     /// Told of each chunk.
     pub on_chunk: Option<OnChunk>,
-    /// Told how far it is: `done` counts chunks, `bytes` their plain bytes.
+    /// Told how far it is, in bytes: of so many as a file has from where it stands, and the end of it by `finish`.
     pub progress: Option<OnProgress>,
     /// Threads that store chunks, the caller's among them; 0 for as many as there are processors.
     pub threads: usize,
@@ -116,6 +116,7 @@ impl Ingest {
     ///
     /// Errors: `Cancelled` when the callback says so; those of the store; `State` after any of them.
     pub fn write(&mut self, data: &[u8]) -> Result<()> {
+        self.engine.expect(None);
         self.run(|ingest| ingest.take(data))
     }
 
@@ -124,6 +125,7 @@ impl Ingest {
     ///
     /// Errors: as [`Ingest::write`]; `Argument` if `read` claims more than the buffer holds; those of `read`.
     pub fn read(&mut self, read: &mut dyn FnMut(&mut [u8]) -> Result<usize>) -> Result<()> {
+        self.engine.expect(None);
         self.run(|ingest| {
             loop {
                 ingest.make_room()?;
@@ -142,12 +144,14 @@ impl Ingest {
     ///
     /// Errors: as [`Ingest::write`]; `State` if it has changed and [`IngestOptions::strict`] is set; `Io`.
     pub fn read_fd(&mut self, fd: CallerFd<'_>) -> Result<()> {
-        let watch = Watch::start(fd)?;
+        let (watch, rest) = (Watch::start(fd)?, fd.rest()?);
+        let before = self.offset + self.pending.len() as u64;
+        self.engine.expect(rest.map(|rest| before.saturating_add(rest)));
         self.run(|ingest| {
             ingest.flush()?;
             ingest.engine.index()?.add_input(fd.id()?)?;
             let Ingest { engine, chunker, pending, pace, .. } = ingest;
-            let (offset, rest) = (ingest.offset, fd.rest()?);
+            let offset = ingest.offset;
             let mut input =
                 FdInput { fd, chunker, pending, offset, pace, done: 0, rest, failure: None, is_short: false };
             let result = engine.run(&mut input);
@@ -170,7 +174,10 @@ impl Ingest {
         self.run(|ingest| {
             ingest.flush()?;
             let Ingest { engine, pending, offset, .. } = ingest;
-            if pending.len() > 0 { engine.store_one(*offset, pending.bytes()) } else { Ok(()) }
+            if pending.len() > 0 {
+                engine.store_one(*offset, pending.bytes())?;
+            }
+            engine.end()
         })?;
         self.state = State::Finished;
         self.engine.take_index()

@@ -151,7 +151,7 @@ TEST(ingests)
     bool told = false;
     auto options = small_chunks();
     options.on_chunk = [&](const pxds::ingest_chunk &chunk) { chunks += chunk.size > 0; };
-    options.progress = [&](const pxds::progress &progress) { told = progress.total == 0; };
+    options.progress = [&](const pxds::progress &progress) { told |= progress.total == data.size(); };
     auto ingest = OK(pxds::ingest::create(store, options));
     const descriptor file(path, O_RDONLY);
     OK(ingest.read_fd(file.fd));

@@ -115,6 +115,31 @@ class Handles(TestCase):
             gc.collect()
             self.assertEqual(reader.read_at(0, 10), b"content")
 
+    def test_progress_of_a_file(self):
+        """Its size is the total, which is reached, whatever it becomes meanwhile; of a stream nobody knows it."""
+        path, size = self.path("file"), 3 << 20
+        for grows in (0, 1 << 20, -(1 << 20)):
+            support.write(path, random_data(size))
+            told = []
+
+            def tell(progress):
+                if not told:
+                    os.truncate(path, size + grows)
+                told.append(progress)
+            with self.store.backup("host/a") as backup:
+                backup.add("a.didx", path, progress=tell)
+            last = told[-1]
+            self.assertEqual((told[0].done, told[0].total), (0, size))
+            self.assertEqual((last.done, last.total, last.bytes), (size + grows,) * 3)
+            self.assertTrue(all(each.done <= each.total or each.total == 0 for each in told), told)
+        told = []
+        self.store.backup("host/a", {"a.blob": path}, progress=told.append)
+        self.assertIn((2 << 20, 2 << 20), [(each.done, each.total) for each in told])
+        told = []
+        with self.store.backup("host/a") as backup:
+            backup.add("a.didx", io.BytesIO(random_data(size)), progress=told.append)
+        self.assertEqual({each.total for each in told}, {0})
+
     def test_progress_of_items(self):
         with self.assertRaises(ZeroDivisionError):
             self.store.backup("host/a", {"a.didx": "/dev/zero"}, progress=lambda progress: 1 // 0)

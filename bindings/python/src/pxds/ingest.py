@@ -31,7 +31,8 @@ class IngestOptions(TypedDict, total=False):
     """How a stream or image is stored.
 
     `threads`: 0 for as many as there are processors. `strict`: a file that changes while it is read is a StateError.
-    `on_chunk` is told of each chunk, `progress` how far it is; what they raise stops it, and comes out of the call.
+    `on_chunk` is told of each chunk, `progress` how far it is: a stream or blob in bytes, of so many as a file has, an
+    image in chunks. What they raise stops it, and comes out of the call.
     """
 
     threads: int
