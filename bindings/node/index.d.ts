@@ -187,9 +187,12 @@ export class Store {
   close(): Promise<void>;
 }
 
-/** Bytes, or what gives them: a Readable, or anything that is iterated. */
-export type Source = string | ArrayBufferView | Readable | Iterable<string | Uint8Array> |
-  AsyncIterable<string | Uint8Array>;
+/**
+ * Content, or what gives it in pieces: a Readable, or anything that is iterated; or the path of a file or device. A
+ * string is content, and no path. A piece that is neither a string nor bytes is a TypeError.
+ */
+export type Source = string | ArrayBufferView | Readable | Iterable<string | ArrayBufferView> |
+  AsyncIterable<string | ArrayBufferView> | { path: string };
 
 export interface AddOptions {
   signal?: AbortSignal;
@@ -204,9 +207,11 @@ export interface KeyFileOptions {
 export class Backup {
   readonly snapshot: string;
   readonly previous?: string;
+  /** With `{ path }` it is addFile(). */
   add(name: string, source: Source, options?: AddOptions): Promise<AddStats>;
   /** `stats` is set when the stream has finished. */
   createWriteStream(name: string): Writable & { stats?: AddStats };
+  /** The library reads the file or device by itself, by several threads, and passes over its holes. */
   addFile(name: string, path: string): Promise<AddStats>;
   finish(): Promise<string>;
   close(): Promise<void>;

@@ -54,9 +54,18 @@ export class Backup {
       })), store, archives));
   }
 
-  /** Adds bytes, a Readable or an async iterable as the kind of archive that the name says. */
+  /** Adds content, what gives it in pieces, or the file at { path }, as the kind of archive that the name says. */
   async add(name, source, { signal, ...rest } = {}) {
     none(rest);
+    if (isPlace(source)) {
+      const { path, ...others } = source;
+      none(others);
+      signal?.throwIfAborted();
+      return this.addFile(name, path);
+    }
+    if (typeof source !== 'string' && !ArrayBuffer.isView(source) && !isIterable(source)) {
+      throw new TypeError('the source is neither content, nor a stream, nor { path }');
+    }
     const bytes = typeof source === 'string' ? source : ArrayBuffer.isView(source) ? bytesOf(source) : undefined;
     const stream = this.createWriteStream(name);
     await pipeline(bytes === undefined ? source : Readable.from([bytes], { objectMode: false }), stream, { signal });
@@ -71,6 +80,7 @@ export class Backup {
 
   /** Adds a file or device. */
   async addFile(name, path) {
+    if (typeof path !== 'string') throw new TypeError('the path of a file is not a string');
     const stats = struct('pxds_ingest_stats');
     const { compress, threads } = this.#options;
     const stream = struct('pxds_ingest_options', { threads, flags: compress ? 0 : constants.INGEST_NO_COMPRESS });
@@ -92,10 +102,33 @@ export class Backup {
   }
 }
 
+const isIterable = (source) => typeof (source?.[Symbol.asyncIterator] ?? source?.[Symbol.iterator]) === 'function';
+
+/** Whether a source is { path }; streams of files have a path too. */
+function isPlace(source) {
+  return typeof source === 'object' && source !== null && 'path' in source && !isIterable(source) &&
+    !ArrayBuffer.isView(source);
+}
+
 /** What both kinds of streams have: small pieces are gathered, and errors come out of the callbacks. */
 class ArchiveStream extends Writable {
   constructor() {
     super({ highWaterMark: BATCH, decodeStrings: true });
+  }
+
+  /**
+   * A piece that is neither text nor bytes fails the stream. A Writable would throw, in the middle of a pipe from a
+   * stream of objects, where nobody can catch that: it would end the process.
+   */
+  write(piece, ...rest) {
+    if (typeof piece === 'string') return super.write(piece, ...rest);
+    if (ArrayBuffer.isView(piece)) return super.write(bytesOf(piece), ...rest);
+    const error = new TypeError(`a piece of the content is neither a string nor bytes, but ${
+      piece === null ? 'null' : typeof piece}`);
+    const done = rest.find((each) => typeof each === 'function');
+    if (done) process.nextTick(done, error);
+    this.destroy(error);
+    return false;
   }
 
   _write(chunk, _, done) {

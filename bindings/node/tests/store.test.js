@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createReadStream, readFileSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -165,6 +166,47 @@ test('sources that throw, and signals, end an archive and not the backup', async
   const reading = new AbortController();
   const read = snapshot.createReadStream('a.didx', { highWaterMark: 10, signal: reading.signal });
   await assert.rejects((async () => { for await (const _ of read) reading.abort(); })(), { name: 'AbortError' });
+});
+
+test('pieces that are no content fail the archive, and neither the process nor the backup', async () => {
+  const store = await Store.create(join(scratch, 'objects'));
+  const backup = await store.backup('host/x');
+  const wrong = (error) => error instanceof TypeError && /neither a string nor bytes, but (object|number)/.test(error);
+  for (const name of ['a.didx', 'a.fidx', 'a.blob']) {
+    const sources = [() => Readable.from([{ a: 1 }]), () => Readable.from(['text', 5]), () => [5],
+      () => (async function* read() { yield { a: 1 }; })()];
+    for (const source of sources) {
+      await assert.rejects(backup.add(name, source()), wrong);
+      await assert.rejects(pipeline(source(), backup.createWriteStream(name)), wrong);
+    }
+    const stream = backup.createWriteStream(name);
+    const failed = once(stream, 'error');
+    assert.equal(await new Promise((resolve) => { stream.write({}, resolve); }).then(wrong), true);
+    assert.ok(wrong((await failed)[0]));
+    for (const source of [5, null, undefined, {}, { path: 5 }, { paths: 'x' }, { path: 'x', mode: 1 }]) {
+      await assert.rejects(backup.add(name, source), TypeError);
+    }
+  }
+  await backup.add('a.didx', [new Uint16Array([0x6161]), 'b', Buffer.from('c')]);
+  const snapshot = await store.openSnapshot(await backup.finish());
+  assert.equal((await collect(snapshot.createReadStream('a.didx'))).toString(), 'aabc');
+});
+
+test('a string is content, and a path is said to be one', async () => {
+  const store = await Store.create(join(scratch, 'paths'));
+  const file = join(scratch, 'a file');
+  writeFileSync(file, 'what is in it');
+  const backup = await store.backup('host/x');
+  await backup.add('a.didx', file);
+  assert.equal((await backup.add('b.didx', { path: file })).size, 13);
+  await backup.add('c.didx', createReadStream(file));
+  await assert.rejects(backup.add('d.didx', { path: join(scratch, 'no file') }), { code: 'PXDS_ERR_NOT_FOUND' });
+  const aborted = { signal: AbortSignal.abort() };
+  await assert.rejects(backup.add('d.didx', { path: file }, aborted), { name: 'AbortError' });
+  const snapshot = await store.openSnapshot(await backup.finish());
+  const read = async (name) => (await collect(snapshot.createReadStream(name))).toString();
+  assert.deepEqual(await Promise.all(['a.didx', 'b.didx', 'c.didx'].map(read)),
+    [file, 'what is in it', 'what is in it']);
 });
 
 test('what is closed is not used, and what is in use is not freed', async () => {

@@ -21,6 +21,7 @@ export async function work(signal: AbortSignal): Promise<void> {
   await backup.add('c.didx', new Uint16Array(8));
   await backup.add('d.didx', lines());
   await backup.add('e.didx', ['a', new Uint8Array(3)]);
+  await backup.add('g.didx', { path: 'a' });
   const stream = backup.createWriteStream('f.fidx');
   await pipeline(createReadStream('f'), stream);
   const chunks: number | undefined = stream.stats?.newChunks;
@@ -58,3 +59,5 @@ Store.open('store', { lockWaits: 1 });
 Store.open('store', { layout: 'hex3' });
 // @ts-expect-error
 Store.open(7);
+// @ts-expect-error
+Store.open('store').then((store) => store.backup('host/x')).then((backup) => backup.add('a.didx', [7]));
