@@ -117,6 +117,9 @@ func (b *Backup) begin(ctx context.Context) (*call, *C.pxds_backup) {
 
 // AddReader adds what r gives to its end, as the kind of archive that name says: NAME.didx, NAME.fidx or NAME.blob.
 // Any failure, and a cancel, ends the backup. An *os.File that is a regular file is read by the library itself.
+//
+// A Read that blocks is waited for beyond the end of ctx, since nobody else may take what r gives: who wants the call
+// to end with ctx closes r then, or what r reads from, so that Read returns. The error is that of ctx.
 func (b *Backup) AddReader(ctx context.Context, name string, r io.Reader) (AddStats, error) {
 	c, backup := b.begin(ctx)
 	c.read = reading(ctx, r)

@@ -82,6 +82,31 @@ func TestContextsCancel(t *testing.T) {
 	}
 }
 
+// A Read that blocks ends when its reader is closed, and the call with it, by the context.
+func TestBlockedReadersEndWhenTheyAreClosed(t *testing.T) {
+	store := newStore(t, pxds.Options{})
+	for _, name := range []string{"a.didx", "a.fidx", "a.blob"} {
+		backup := newBackup(t, store, "host/x", pxds.BackupOptions{})
+		ctx, stop := context.WithCancel(background)
+		reader, writer := io.Pipe()
+		closed := make(chan struct{})
+		go func() {
+			writer.Write([]byte("the start"))
+			stop()
+			<-ctx.Done()
+			reader.Close()
+			close(closed)
+		}()
+		_, err := backup.AddReader(ctx, name, reader)
+		cancelled(t, err, context.Canceled)
+		<-closed
+		if err := backup.Finish(background); !errors.Is(err, pxds.ErrState) {
+			t.Error("it goes on:", err)
+		}
+		backup.Close()
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 type writer func([]byte) (int, error)

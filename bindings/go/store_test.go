@@ -97,14 +97,23 @@ func TestGroupsAndSnapshotsAreTended(t *testing.T) {
 	if err := store.RemoveSnapshot(background, name); !errors.Is(err, pxds.ErrProtected) {
 		t.Error(err)
 	}
-	if removed, err := store.RemoveGroup(background, group, nil); !errors.Is(err, pxds.ErrProtected) ||
-		removed.Protected != 1 {
-		t.Error(removed, err)
+	for _, dry := range []bool{true, false} {
+		removed, err := store.RemoveGroup(background, group, pxds.RemoveGroupOptions{DryRun: dry})
+		if !errors.Is(err, pxds.ErrProtected) || removed.Protected != 1 {
+			t.Error(removed, err)
+		}
 	}
 	must(t, store.Unprotect(background, name))
-	removed, err := store.RemoveGroup(background, group, nil)
-	if err != nil || removed.Removed != 1 {
-		t.Error(removed, err)
+	for _, dry := range []bool{true, false} {
+		if list, err := store.GroupSnapshots(background, group, pxds.ListOptions{}); len(list) != 1 || err != nil {
+			t.Error("a dry run has removed it:", list, err)
+		}
+		told := 0
+		removed, err := store.RemoveGroup(background, group, pxds.RemoveGroupOptions{
+			DryRun: dry, Progress: func(pxds.Progress) { told++ }})
+		if err != nil || removed.Removed != 1 || told == 0 && !dry {
+			t.Error(removed, told, err)
+		}
 	}
 	if list, err := store.GroupSnapshots(background, group, pxds.ListOptions{}); len(list) != 0 || err != nil {
 		t.Error(list, err)

@@ -61,19 +61,26 @@ func (s *Store) SetGroupNotes(ctx context.Context, group, notes string) error {
 	})
 }
 
-// RemovedGroup says what RemoveGroup has done, after a failure too.
+// RemoveGroupOptions say how a group is removed.
+type RemoveGroupOptions struct {
+	DryRun   bool           // nothing is removed, and no lock is taken
+	Progress func(Progress) // of snapshots
+}
+
+// RemovedGroup says what RemoveGroup has done, or would do, after a failure too.
 type RemovedGroup struct {
 	Removed   uint64 // snapshots
 	Protected uint64 // snapshots that stay
 }
 
 // RemoveGroup removes a group with its snapshots. If protected ones stay, and the group with them, that is
-// ErrProtected. The chunks stay for GC. progress, of snapshots, may be nil.
-func (s *Store) RemoveGroup(ctx context.Context, group string, progress func(Progress)) (RemovedGroup, error) {
+// ErrProtected. The chunks stay for GC.
+func (s *Store) RemoveGroup(ctx context.Context, group string, options RemoveGroupOptions) (RemovedGroup, error) {
 	c, store := s.begin(ctx)
-	c.progress = progress
+	c.progress = options.Progress
 	name := c.name(group)
 	o := C.pxds_destroy_options{struct_size: C.sizeof_pxds_destroy_options,
+		flags:    flag(options.DryRun, C.PXDS_DESTROY_DRY_RUN),
 		progress: C.pxds_progress_fn(C.pxds_go_progress)}
 	result := C.pxds_destroy_result{struct_size: C.sizeof_pxds_destroy_result}
 	err := c.run(func(err **C.pxds_error) C.pxds_status {
