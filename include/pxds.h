@@ -2174,6 +2174,9 @@ typedef struct {
 /** Encrypted where unencrypted was expected, or the reverse. */
 #define PXDS_ERR_CRYPT_MODE -19
 
+/** A service refuses who asks: a wrong key, a missing right, a clock that is off. */
+#define PXDS_ERR_DENIED -20
+
 /** A defect of this library. */
 #define PXDS_ERR_INTERNAL -98
 

@@ -64,6 +64,8 @@ pub enum Kind {
     KeyMismatch,
     /// Encrypted where plain was expected, or the reverse.
     CryptMode,
+    /// A service refuses who asks: a wrong key, a missing right, a clock that is off.
+    Denied,
     /// A defect of this library.
     Internal,
 }

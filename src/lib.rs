@@ -11,7 +11,7 @@
 //! | 1 | [`progress`], [`simd`] |
 //! | 2 | [`calendar`], [`format`](mod@format), [`chunker`], [`hash`], [`json`], [`sys`] |
 //! | 3 | [`crew`], [`crypt`], [`index`], [`name`], [`zone`] |
-//! | 4 | [`base`], [`blob`], [`keyfile`], [`prune`] |
+//! | 4 | [`backend`], [`base`], [`blob`], [`keyfile`], [`prune`] |
 //! | 5 | [`chunks`], [`manifest`], [`master`] |
 //! | 6 | [`source`], [`tree`] |
 //! | 7 | [`ingest`], [`reader`], [`restore`], [`store`] |
@@ -47,6 +47,7 @@ pub mod index;
 pub mod name;
 pub mod zone;
 
+pub mod backend;
 pub mod base;
 pub mod blob;
 pub mod keyfile;

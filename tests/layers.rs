@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 11] = [
     &["progress", "simd"],
     &["calendar", "format", "chunker", "hash", "json", "sys"],
     &["crew", "crypt", "index", "name", "zone"],
-    &["base", "blob", "keyfile", "prune"],
+    &["backend", "base", "blob", "keyfile", "prune"],
     &["chunks", "manifest", "master"],
     &["source", "tree"],
     &["ingest", "reader", "restore", "store"],

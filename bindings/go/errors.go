@@ -36,6 +36,7 @@ const (
 	ErrPassword    Status = C.PXDS_ERR_PASSWORD     // the password is missing or wrong
 	ErrKeyMismatch Status = C.PXDS_ERR_KEY_MISMATCH // another key is needed
 	ErrCryptMode   Status = C.PXDS_ERR_CRYPT_MODE   // encrypted, and should not be, or the other way around
+	ErrDenied      Status = C.PXDS_ERR_DENIED       // a service refuses who asks
 	ErrInternal    Status = C.PXDS_ERR_INTERNAL     // a defect of the library
 	ErrPanic       Status = C.PXDS_ERR_PANIC        // a defect of the library, after which the object is dead
 )

@@ -271,3 +271,5 @@ export class ArgumentError extends PxdsError {}
 export class StateError extends PxdsError {}
 export class ProtectedError extends PxdsError {}
 export class KeyError extends PxdsError {}
+/** A service refuses who asks. */
+export class DeniedError extends PxdsError {}

@@ -1,6 +1,6 @@
 export { useLibrary, version } from './lib/native.js';
 export {
-  ArgumentError, BusyError, ClosedError, CorruptError, ExistsError, KeyError, LibraryError, NotFoundError,
+  ArgumentError, BusyError, ClosedError, CorruptError, DeniedError, ExistsError, KeyError, LibraryError, NotFoundError,
   ProtectedError, PxdsError, StateError,
 } from './lib/errors.js';
 export { Store } from './lib/store.js';

@@ -37,6 +37,7 @@ pub fn is_bad(error: &Error) -> bool {
         | Kind::Password
         | Kind::KeyMismatch
         | Kind::CryptMode
+        | Kind::Denied
         | Kind::Internal => false,
     }
 }

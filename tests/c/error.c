@@ -30,11 +30,12 @@ static void test_status_words(void)
         NAME(PXDS_ERR_PASSWORD),
         NAME(PXDS_ERR_KEY_MISMATCH),
         NAME(PXDS_ERR_CRYPT_MODE),
+        NAME(PXDS_ERR_DENIED),
         NAME(PXDS_ERR_INTERNAL),
         NAME(PXDS_ERR_PANIC),
 #undef NAME
     };
-    static const pxds_status unknown[] = {3, 4, 100, -20, -97, -100, INT32_MAX, INT32_MIN};
+    static const pxds_status unknown[] = {3, 4, 100, -21, -97, -100, INT32_MAX, INT32_MIN};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (!CHECK(strcmp(pxds_status_name(all[i].status), all[i].name) == 0))

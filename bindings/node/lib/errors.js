@@ -28,11 +28,15 @@ export class ProtectedError extends PxdsError {}
 /** A key is missing, or another is needed, or the password is wrong, or nothing vouches for the data. */
 export class KeyError extends PxdsError {}
 
+/** A service refuses who asks. */
+export class DeniedError extends PxdsError {}
+
 const classes = {
   PXDS_ERR_NOT_FOUND: NotFoundError, PXDS_ERR_EXISTS: ExistsError, PXDS_ERR_BUSY: BusyError,
   PXDS_ERR_CORRUPT: CorruptError, PXDS_ERR_FORMAT: CorruptError, PXDS_ERR_ARGUMENT: ArgumentError,
   PXDS_ERR_STATE: StateError, PXDS_ERR_PROTECTED: ProtectedError, PXDS_ERR_KEY: KeyError, PXDS_ERR_AUTH: KeyError,
   PXDS_ERR_PASSWORD: KeyError, PXDS_ERR_KEY_MISMATCH: KeyError, PXDS_ERR_CRYPT_MODE: KeyError,
+  PXDS_ERR_DENIED: DeniedError,
 };
 
 /** The error of a status; `details` are code, status, path, offset, digest and errno. */

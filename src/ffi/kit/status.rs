@@ -54,6 +54,8 @@ pub const PXDS_ERR_PASSWORD: pxds_status = -17;
 pub const PXDS_ERR_KEY_MISMATCH: pxds_status = -18;
 /// Encrypted where unencrypted was expected, or the reverse.
 pub const PXDS_ERR_CRYPT_MODE: pxds_status = -19;
+/// A service refuses who asks: a wrong key, a missing right, a clock that is off.
+pub const PXDS_ERR_DENIED: pxds_status = -20;
 /// A defect of this library.
 pub const PXDS_ERR_INTERNAL: pxds_status = -98;
 /// A defect of this library, found by a panic; the handle it struck is dead.
@@ -86,6 +88,7 @@ pub(in crate::ffi) fn status_of(kind: Kind) -> pxds_status {
         Kind::Password => PXDS_ERR_PASSWORD,
         Kind::KeyMismatch => PXDS_ERR_KEY_MISMATCH,
         Kind::CryptMode => PXDS_ERR_CRYPT_MODE,
+        Kind::Denied => PXDS_ERR_DENIED,
         Kind::Internal => PXDS_ERR_INTERNAL,
     }
 }
@@ -115,6 +118,7 @@ fn words_of(status: pxds_status) -> (&'static CStr, &'static CStr) {
         PXDS_ERR_PASSWORD => (c"PXDS_ERR_PASSWORD", c"password is wrong or too short"),
         PXDS_ERR_KEY_MISMATCH => (c"PXDS_ERR_KEY_MISMATCH", c"made with another key"),
         PXDS_ERR_CRYPT_MODE => (c"PXDS_ERR_CRYPT_MODE", c"encrypted otherwise than expected"),
+        PXDS_ERR_DENIED => (c"PXDS_ERR_DENIED", c"refused by the service"),
         PXDS_ERR_INTERNAL => (c"PXDS_ERR_INTERNAL", c"defect of the library"),
         PXDS_ERR_PANIC => (c"PXDS_ERR_PANIC", c"defect of the library (panic)"),
         _ => UNKNOWN,

@@ -15,9 +15,10 @@ from pxds._tools import compute_digest, format_digest, parse_digest, write_file
 from pxds.backup import Backup, BackupOptions
 from pxds.blob import BlobCodec, Buzhash, Chunker, ChunkerConfig, blob_info, check_crc
 from pxds.errors import (
-    AccessError, ArgumentError, AuthError, BusyError, CancelledError, CorruptError, CryptModeError, ExistsError,
-    ForkedError, FormatError, InternalError, IoError, KeyMismatchError, KeyNeededError, LimitError, NoMemoryError,
-    NotFoundError, PanicError, PasswordError, ProtectedError, PxdsError, StateError, TooSmallError, UnsupportedError,
+    AccessError, ArgumentError, AuthError, BusyError, CancelledError, CorruptError, CryptModeError, DeniedError,
+    ExistsError, ForkedError, FormatError, InternalError, IoError, KeyMismatchError, KeyNeededError, LimitError,
+    NoMemoryError, NotFoundError, PanicError, PasswordError, ProtectedError, PxdsError, StateError, TooSmallError,
+    UnsupportedError,
 )
 from pxds.index import Index, IndexWriter, check_index_path
 from pxds.ingest import Image, Ingest, IngestOptions
@@ -54,19 +55,19 @@ else:
 __all__ = [
     "AccessError", "ArchiveKind", "ArgumentError", "AuthError", "Backup", "BackupOptions", "BadChunk", "BlobCodec",
     "BlobInfo", "BusyError", "Buzhash", "Bytes", "Cache", "CancelledError", "ChunkEntry", "Chunker", "ChunkerConfig",
-    "ConvertResult", "CorruptError", "CryptMode", "CryptModeError", "Damage", "DestroyResult", "ExistsError",
-    "FileEntry", "ForkedError", "FormatError", "GcStatus", "Group", "GroupName", "Handle", "Image", "Index",
-    "IndexChunk", "IndexInfo", "IndexKind", "IndexWriter", "Ingest", "IngestOptions", "IngestStats", "InsertResult",
-    "InternalError", "IoError", "Kdf", "Keep", "KeptBy", "Key", "KeyFile", "KeyFileInfo", "KeyMismatchError",
-    "KeyNeededError", "Layout", "LibraryError", "LimitError", "Listing", "Lock", "Manifest", "ManifestFile",
-    "ManifestInfo", "Mark", "NoMemoryError", "NotFoundError", "NoticeLevel", "OpenSnapshot", "Outcome", "PanicError",
-    "PasswordError", "Path", "PbsConfig", "Progress", "ProtectedError", "PruneEntry", "PruneRow", "PxdsError",
-    "ReadOptions", "Reader", "ReaderFile", "ReaderOptions", "RestoreOptions", "Restorer", "RestorerOptions",
-    "Signature", "Snapshot", "SnapshotEntry", "SnapshotInfo", "SnapshotName", "Source", "StateError", "Stats",
-    "StatsDescribed", "StatsGroup", "StatsSnapshot", "StatsSum", "StatsTotal", "Store", "StoreOptions", "StoredChunk",
-    "Sync", "Time", "TooSmallError", "UnsupportedError", "Verified", "VerifyResult", "VerifyState", "__version__",
-    "archive_kind", "blob_info", "check_crc", "check_id", "check_index_path", "check_namespace", "compute_digest",
-    "dedup_factor", "ffi", "format_digest", "format_fingerprint", "format_time", "json_canonical", "lib", "load",
-    "master_recover", "master_seal", "parse_digest", "parse_fingerprint", "parse_time", "prune_marks",
+    "ConvertResult", "CorruptError", "CryptMode", "CryptModeError", "Damage", "DeniedError", "DestroyResult",
+    "ExistsError", "FileEntry", "ForkedError", "FormatError", "GcStatus", "Group", "GroupName", "Handle", "Image",
+    "Index", "IndexChunk", "IndexInfo", "IndexKind", "IndexWriter", "Ingest", "IngestOptions", "IngestStats",
+    "InsertResult", "InternalError", "IoError", "Kdf", "Keep", "KeptBy", "Key", "KeyFile", "KeyFileInfo",
+    "KeyMismatchError", "KeyNeededError", "Layout", "LibraryError", "LimitError", "Listing", "Lock", "Manifest",
+    "ManifestFile", "ManifestInfo", "Mark", "NoMemoryError", "NotFoundError", "NoticeLevel", "OpenSnapshot", "Outcome",
+    "PanicError", "PasswordError", "Path", "PbsConfig", "Progress", "ProtectedError", "PruneEntry", "PruneRow",
+    "PxdsError", "ReadOptions", "Reader", "ReaderFile", "ReaderOptions", "RestoreOptions", "Restorer",
+    "RestorerOptions", "Signature", "Snapshot", "SnapshotEntry", "SnapshotInfo", "SnapshotName", "Source", "StateError",
+    "Stats", "StatsDescribed", "StatsGroup", "StatsSnapshot", "StatsSum", "StatsTotal", "Store", "StoreOptions",
+    "StoredChunk", "Sync", "Time", "TooSmallError", "UnsupportedError", "Verified", "VerifyResult", "VerifyState",
+    "__version__", "archive_kind", "blob_info", "check_crc", "check_id", "check_index_path", "check_namespace",
+    "compute_digest", "dedup_factor", "ffi", "format_digest", "format_fingerprint", "format_time", "json_canonical",
+    "lib", "load", "master_recover", "master_seal", "parse_digest", "parse_fingerprint", "parse_time", "prune_marks",
     "read_pbs_config", "status_name", "version", "write_file",
 ]

@@ -162,6 +162,12 @@ class CryptModeError(PxdsError):
     _name = "CRYPT_MODE"
 
 
+class DeniedError(PxdsError):
+    """A service refuses who asks: a wrong key, a missing right, a clock that is off."""
+
+    _name = "DENIED"
+
+
 class InternalError(PxdsError):
     """A defect of the library."""
 
