@@ -72,8 +72,8 @@ impl Key {
         format!("{CHUNKS}{first:02x}")
     }
 
-    /// The prefix of what is below `path` of the tree, or of all of it for an empty one. It ends with a slash: vm/100 is
-    /// not to be taken for the beginning of vm/1000.
+    /// The prefix of what is below `path` of the tree, or of all of it for an empty one. It ends with a slash: vm/100
+    /// is not to be taken for the beginning of vm/1000.
     pub fn tree_below(path: &str) -> String {
         if path.is_empty() { TREE.into() } else { format!("{TREE}{path}/") }
     }

@@ -12,11 +12,15 @@
 //!   exist. Keys that are none of ours are left out by `Listing`.
 //! - Any number of threads may call at once, up to `limits().connections`.
 
+mod directory;
 mod key;
+mod listing;
 
 use std::time::{Duration, Instant};
 
+pub use directory::Directory;
 pub use key::{KEY_MAX, Key, Name, PREFIX_MAX};
+pub use listing::{Listed, Listing, by_parts};
 
 use crate::error::{Error, Kind, Result};
 
@@ -33,8 +37,8 @@ pub trait Backend: Send + Sync {
     /// What is known of an object, without its bytes.
     fn stat(&self, key: &Key, call: &Call<'_>) -> Answer<Option<Object>>;
 
-    /// Puts the next objects behind `page`, at most [`PAGE_MAX`], whose keys begin with `prefix` and come after `after`,
-    /// both as the backend orders them; an empty `after` is the beginning. Gives whether there may be more.
+    /// Puts the next objects behind `page`, at most [`PAGE_MAX`], whose keys begin with `prefix` and come after
+    /// `after`, as the backend orders them; an empty `after` is the beginning. Gives whether there may be more.
     fn list(&self, prefix: &str, after: &str, page: &mut Vec<Entry>, call: &Call<'_>) -> Answer<bool>;
 
     /// Removes objects, at most `limits().max_delete`. Gives those that could not be, by their place in `keys`.

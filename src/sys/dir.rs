@@ -45,6 +45,8 @@ pub struct Stat {
     pub atime: i64,
     /// Time of the last change of the content, in seconds since 1970.
     pub mtime: i64,
+    /// The nanoseconds of that second.
+    pub mtime_nsec: i64,
     /// Permission bits.
     pub mode: u32,
     /// Its owner.
@@ -94,6 +96,7 @@ impl Stat {
             size: u64::try_from(raw.st_size).unwrap_or(0),
             atime: raw.st_atime,
             mtime: raw.st_mtime,
+            mtime_nsec: raw.st_mtime_nsec,
             mode: raw.st_mode & 0o7777,
             owner: Owner { uid: raw.st_uid, gid: raw.st_gid },
             device: raw.st_dev,
@@ -305,6 +308,39 @@ impl Dir {
             }
             Err(source) => Err(error(&source)),
         }
+    }
+
+    /// Gives the file `from` the name `to` in place of its own, if nothing has it yet: at once, on every file system.
+    /// Where renaming cannot look first, a second link can.
+    ///
+    /// Errors: `Exists`, `Io`.
+    pub(super) fn rename_new_at_once(&self, from: &CStr, to: &CStr) -> Result<()> {
+        let dir = self.raw();
+        match rename_at(dir, from, dir, to, libc::RENAME_NOREPLACE) {
+            Err(source) if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::ENOSYS)) => {}
+            other => return other.map_err(|source| self.error("rename to", to, &source)),
+        }
+        self.link_and_unlink(from, to)
+    }
+
+    fn link_and_unlink(&self, from: &CStr, to: &CStr) -> Result<()> {
+        // SAFETY: both names end in NUL.
+        let linked = retry(|| unsafe { libc::linkat(self.raw(), from.as_ptr(), self.raw(), to.as_ptr(), 0) });
+        if let Err(source) = linked {
+            // A server of files that was asked twice, since its first answer was lost, says that the name is there.
+            let ours = source.raw_os_error() == Some(libc::EEXIST) && self.are_one(from, to)?;
+            if !ours {
+                return Err(self.error("link to", to, &source));
+            }
+        }
+        // It has its name; the other one is that of no file.
+        let _ = self.unlink(from);
+        Ok(())
+    }
+
+    fn are_one(&self, one: &CStr, other: &CStr) -> Result<bool> {
+        let id = |name| Ok(self.lstat(name)?.map(|stat| stat.id()));
+        Ok(id(one)?.is_some_and(|one| id(other).is_ok_and(|other: Option<FileId>| other == Some(one))))
     }
 
     /// Removes the file `name`; false if it is not there.

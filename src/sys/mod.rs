@@ -75,6 +75,12 @@ pub fn is_full(errno: i32) -> bool {
     matches!(errno, libc::ENOSPC | libc::EDQUOT)
 }
 
+/// Whether an error number says that the same call, made anew by name, may go better: it was interrupted, or the file
+/// that it had was one of a server that no longer knows it.
+pub fn is_passing(errno: i32) -> bool {
+    matches!(errno, libc::EINTR | libc::EAGAIN | libc::ESTALE | libc::ETIMEDOUT)
+}
+
 /// Whether an error number says that this user may not.
 pub fn is_denied(errno: i32) -> bool {
     matches!(errno, libc::EACCES | libc::EPERM)

@@ -38,8 +38,13 @@ impl<'a> TempFile<'a> {
     ///
     /// Errors: `NotFound` if the target's directory is missing, `Io`.
     pub fn create(dir: &'a Dir, target: &'a CStr, mode: u32) -> Result<Self> {
+        Self::create_as(dir, target, target, mode)
+    }
+
+    /// As [`TempFile::create`], under a temporary name beside `stem` and not the target.
+    pub fn create_as(dir: &'a Dir, stem: &CStr, target: &'a CStr, mode: u32) -> Result<Self> {
         loop {
-            let name = temporary_name(target)?;
+            let name = temporary_name(stem)?;
             match dir.open_with(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode) {
                 Ok(file) => return Ok(TempFile { dir, file, name: Some(name), target }),
                 Err(source) if source.raw_os_error() == Some(libc::EEXIST) => {}
@@ -137,6 +142,18 @@ impl<'a> TempFile<'a> {
         let parent = self.sync_and_open_parent(sync)?;
         self.put_new()?;
         self.sync_or_remove(parent)
+    }
+
+    /// As [`TempFile::commit`], if nothing has the name yet: of several that try at once, one gets it, on every file
+    /// system. What it is in must be `dir` itself.
+    ///
+    /// Errors: `Exists`, `Io`.
+    pub fn commit_at_once(mut self, sync: bool) -> Result<()> {
+        let (dir, target) = (self.dir, self.target);
+        let parent = self.sync_and_open_parent(sync)?;
+        dir.rename_new_at_once(self.named()?, target)?;
+        self.name = None;
+        parent.map_or(Ok(()), |parent| parent.sync())
     }
 
     fn sync_and_open_parent(&self, sync: bool) -> Result<Option<Dir>> {
