@@ -72,6 +72,11 @@ impl Listing {
         &self.prefix
     }
 
+    /// Whether all pages have been given.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// How many keys have been passed over that are none of a store's: [`Key::parse`] refuses them. Some services list
     /// directories so, with a slash behind them.
     pub fn skipped(&self) -> u64 {

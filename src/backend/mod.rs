@@ -15,14 +15,19 @@
 mod directory;
 mod key;
 mod listing;
+mod permits;
+mod requests;
+mod throttle;
 
 use std::time::{Duration, Instant};
 
 pub use directory::Directory;
 pub use key::{KEY_MAX, Key, Name, PREFIX_MAX};
 pub use listing::{Listed, Listing, by_parts};
+pub use requests::{Counters, IsWanted, RequestOptions, Requests};
 
 use crate::error::{Error, Kind, Result};
+use crate::sys;
 
 /// Objects by key. The module says what holds for all.
 pub trait Backend: Send + Sync {
@@ -130,7 +135,8 @@ impl<'a> Call<'a> {
             if rest.is_zero() {
                 return Ok(());
             }
-            std::thread::sleep(rest.min(left).min(Self::STEP));
+            // Rounded up: a pause of nothing would ask without end.
+            sys::pause(u64::try_from(rest.min(left).min(Self::STEP).as_millis()).unwrap_or(0) + 1);
         }
     }
 }

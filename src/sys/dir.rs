@@ -339,8 +339,8 @@ impl Dir {
     }
 
     fn are_one(&self, one: &CStr, other: &CStr) -> Result<bool> {
-        let id = |name| Ok(self.lstat(name)?.map(|stat| stat.id()));
-        Ok(id(one)?.is_some_and(|one| id(other).is_ok_and(|other: Option<FileId>| other == Some(one))))
+        let (one, other) = (self.lstat(one)?, self.lstat(other)?);
+        Ok(one.zip(other).is_some_and(|(one, other)| one.id() == other.id()))
     }
 
     /// Removes the file `name`; false if it is not there.
@@ -535,5 +535,42 @@ impl Owner {
     pub fn for_new_files(self) -> Option<Owner> {
         let own = Owner { uid: 0, gid: 0 };
         (is_root() && self != own).then_some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Scratch;
+    use std::fs;
+
+    type Way = fn(&Dir, &CStr, &CStr) -> Result<()>;
+
+    #[test]
+    fn a_name_that_is_taken_stays() {
+        let ways: [Way; 2] = [Dir::rename_new_at_once, Dir::link_and_unlink];
+        for way in ways {
+            let scratch = Scratch::new();
+            let path = |name| scratch.path().join(name);
+            let dir = Dir::open(scratch.path()).unwrap();
+            fs::write(path("one"), "1").unwrap();
+            fs::write(path("two"), "2").unwrap();
+            way(&dir, c"one", c"to").unwrap();
+            assert_eq!(way(&dir, c"two", c"to").unwrap_err().kind(), Kind::Exists);
+            assert_eq!((fs::read(path("to")).unwrap(), fs::read(path("two")).unwrap()), (b"1".into(), b"2".into()));
+            assert!(!path("one").exists());
+            assert_eq!(way(&dir, c"none", c"new").unwrap_err().kind(), Kind::NotFound);
+        }
+    }
+
+    #[test]
+    fn a_link_whose_answer_was_lost() {
+        let scratch = Scratch::new();
+        let path = |name| scratch.path().join(name);
+        let dir = Dir::open(scratch.path()).unwrap();
+        fs::write(path("one"), "1").unwrap();
+        fs::hard_link(path("one"), path("to")).unwrap();
+        dir.link_and_unlink(c"one", c"to").unwrap();
+        assert!(!path("one").exists() && fs::read(path("to")).unwrap() == b"1");
     }
 }
