@@ -16,6 +16,7 @@ mod directory;
 mod key;
 mod listing;
 mod permits;
+mod probe;
 mod requests;
 mod throttle;
 
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 pub use directory::Directory;
 pub use key::{KEY_MAX, Key, Name, PREFIX_MAX};
 pub use listing::{Listed, Listing, by_parts};
+pub use probe::{ProbeReport, probe};
 pub use requests::{Counters, IsWanted, RequestOptions, Requests};
 
 use crate::error::{Error, Kind, Result};
