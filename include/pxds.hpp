@@ -997,10 +997,22 @@ PXDS_HPP_STRUCT(stats_snapshot, PXDS_STATS_SNAPSHOT_INIT);
 
 #undef PXDS_HPP_STRUCT
 
-/* Options: where a field of C is a callback, a text or a handle, one of the same name hides it here. c() is what C
- * takes, kept() what keeps the callbacks of a handle alive. */
+/* Options: where a field of C is a callback, a text or a handle, there is one of the same name here. c() is what C
+ * takes, kept() what keeps the callbacks of a handle alive. The structure of C is a private base: a function of C that
+ * was given it would see nothing of these. */
 
-struct keyfile_options : pxds_keyfile_options {
+namespace detail {
+
+/* Sets all that C has of options. */
+struct from_c {
+    template <class O, class C> static void set(O &options, const C &given) { static_cast<C &>(options) = given; }
+};
+
+} // namespace detail
+
+class keyfile_options : pxds_keyfile_options {
+public:
+    using pxds_keyfile_options::kdf, pxds_keyfile_options::flags, pxds_keyfile_options::created;
     optional_text hint;
 
     keyfile_options() noexcept : pxds_keyfile_options PXDS_KEYFILE_OPTIONS_INIT {}
@@ -1012,7 +1024,9 @@ struct keyfile_options : pxds_keyfile_options {
     }
 };
 
-struct blob_codec_options : pxds_blob_codec_options {
+class blob_codec_options : pxds_blob_codec_options {
+public:
+    using pxds_blob_codec_options::flags;
     borrowed<pxds_key> key;
 
     blob_codec_options() noexcept : pxds_blob_codec_options PXDS_BLOB_CODEC_OPTIONS_INIT {}
@@ -1035,7 +1049,12 @@ struct chunker_config : pxds_chunker_config {
     detail::c_struct<pxds_chunker_config> c() const { return {*this}; }
 };
 
-struct store_options : pxds_store_options {
+class store_options : pxds_store_options {
+    friend struct detail::from_c;
+
+public:
+    using pxds_store_options::layout, pxds_store_options::sync, pxds_store_options::flags,
+        pxds_store_options::owner_uid, pxds_store_options::owner_gid, pxds_store_options::lock_wait_ms;
     notice_callback notice;
     optional_text store_name, lock_dir;
     progress_callback progress;
@@ -1053,7 +1072,10 @@ struct store_options : pxds_store_options {
     }
 };
 
-struct ingest_options : pxds_ingest_options {
+class ingest_options : pxds_ingest_options {
+public:
+    using pxds_ingest_options::flags, pxds_ingest_options::threads, pxds_ingest_options::ctime,
+        pxds_ingest_options::uuid;
     std::optional<chunker_config> chunker;
     borrowed<pxds_key> key;
     chunk_callback on_chunk;
@@ -1072,7 +1094,10 @@ struct ingest_options : pxds_ingest_options {
     }
 };
 
-struct image_options : pxds_image_options {
+class image_options : pxds_image_options {
+public:
+    using pxds_image_options::flags, pxds_image_options::threads, pxds_image_options::chunk_size,
+        pxds_image_options::ctime, pxds_image_options::uuid;
     borrowed<pxds_key> key;
     chunk_callback on_chunk;
     progress_callback progress;
@@ -1089,7 +1114,9 @@ struct image_options : pxds_image_options {
     }
 };
 
-struct copy_options : pxds_copy_options {
+class copy_options : pxds_copy_options {
+public:
+    using pxds_copy_options::flags, pxds_copy_options::threads;
     borrowed<pxds_key> key;
     chunk_callback on_chunk;
     progress_callback progress;
@@ -1105,7 +1132,9 @@ struct copy_options : pxds_copy_options {
     }
 };
 
-struct restorer_options : pxds_restorer_options {
+class restorer_options : pxds_restorer_options {
+public:
+    using pxds_restorer_options::flags, pxds_restorer_options::threads;
     borrowed<pxds_key> key;
     bad_chunk_callback on_bad;
     progress_callback progress;
@@ -1122,7 +1151,9 @@ struct restorer_options : pxds_restorer_options {
     }
 };
 
-struct reader_options : pxds_reader_options {
+class reader_options : pxds_reader_options {
+public:
+    using pxds_reader_options::flags, pxds_reader_options::threads, pxds_reader_options::cache_size;
     borrowed<pxds_cache> cache;
     borrowed<pxds_key> key;
     bad_chunk_callback on_bad;
@@ -1139,7 +1170,12 @@ struct reader_options : pxds_reader_options {
     }
 };
 
-struct prune_options : pxds_prune_options {
+class prune_options : pxds_prune_options {
+public:
+    using pxds_prune_options::flags, pxds_prune_options::keep_last, pxds_prune_options::keep_hourly,
+        pxds_prune_options::keep_daily, pxds_prune_options::keep_weekly, pxds_prune_options::keep_monthly,
+        pxds_prune_options::keep_yearly, pxds_prune_options::keep_good, pxds_prune_options::keep_within,
+        pxds_prune_options::now;
     optional_text zone;
     progress_callback progress;
 
@@ -1153,7 +1189,11 @@ struct prune_options : pxds_prune_options {
     }
 };
 
-struct verify_options : pxds_verify_options {
+class verify_options : pxds_verify_options {
+    friend struct detail::from_c;
+
+public:
+    using pxds_verify_options::flags, pxds_verify_options::threads, pxds_verify_options::skip_days;
     borrowed<pxds_key> key;
     borrowed<pxds_store> repair_from;
     optional_text upid;
@@ -1175,7 +1215,9 @@ struct verify_options : pxds_verify_options {
     }
 };
 
-struct backup_options : pxds_backup_options {
+class backup_options : pxds_backup_options {
+public:
+    using pxds_backup_options::flags, pxds_backup_options::time, pxds_backup_options::crypt_mode;
     optional_text owner, notes;
     borrowed<pxds_key> key;
     progress_callback progress;
@@ -1193,9 +1235,12 @@ struct backup_options : pxds_backup_options {
     }
 };
 
-/* Those whose only field of such a kind is `progress`. */
-#define PXDS_HPP_PROGRESS_OPTIONS(name, init)                                                                          \
-    struct name : pxds_##name {                                                                                        \
+/* Those whose only field of such a kind is `progress`; behind the initializer stand the other fields. */
+#define PXDS_HPP_PROGRESS_OPTIONS(name, init, ...)                                                                     \
+    class name : pxds_##name {                                                                                         \
+        friend struct detail::from_c;                                                                                  \
+    public:                                                                                                            \
+        using __VA_ARGS__;                                                                                             \
         progress_callback progress;                                                                                    \
         name() noexcept : pxds_##name init {}                                                                          \
         detail::c_struct<pxds_##name> c() const                                                                        \
@@ -1206,10 +1251,11 @@ struct backup_options : pxds_backup_options {
         }                                                                                                              \
     }
 
-PXDS_HPP_PROGRESS_OPTIONS(convert_options, PXDS_CONVERT_OPTIONS_INIT);
-PXDS_HPP_PROGRESS_OPTIONS(destroy_options, PXDS_DESTROY_OPTIONS_INIT);
-PXDS_HPP_PROGRESS_OPTIONS(gc_options, PXDS_GC_OPTIONS_INIT);
-PXDS_HPP_PROGRESS_OPTIONS(stats_options, PXDS_STATS_OPTIONS_INIT);
+PXDS_HPP_PROGRESS_OPTIONS(convert_options, PXDS_CONVERT_OPTIONS_INIT, pxds_convert_options::flags);
+PXDS_HPP_PROGRESS_OPTIONS(destroy_options, PXDS_DESTROY_OPTIONS_INIT, pxds_destroy_options::flags);
+PXDS_HPP_PROGRESS_OPTIONS(gc_options, PXDS_GC_OPTIONS_INIT,
+                          pxds_gc_options::flags, pxds_gc_options::cutoff_minutes, pxds_gc_options::remembered);
+PXDS_HPP_PROGRESS_OPTIONS(stats_options, PXDS_STATS_OPTIONS_INIT, pxds_stats_options::flags);
 
 #undef PXDS_HPP_PROGRESS_OPTIONS
 
@@ -2134,6 +2180,26 @@ public:
 class reader_streambuf : public std::streambuf {
 public:
     explicit reader_streambuf(reader of) : reader_(std::move(of)), room_(65536) {}
+    /** What it was moved from has nothing to read. */
+    reader_streambuf(reader_streambuf &&from)
+        : std::streambuf(from), reader_(std::move(from.reader_)), room_(std::move(from.room_)), behind_(from.behind_),
+          altered_(from.altered_), failure_(from.failure_)
+    {
+        from.forget();
+    }
+    reader_streambuf &operator=(reader_streambuf &&from)
+    {
+        if (this == &from)
+            return *this;
+        std::streambuf::operator=(from); // its pointers are into room_, whose bytes stay where they are
+        reader_ = std::move(from.reader_);
+        room_ = std::move(from.room_);
+        behind_ = from.behind_;
+        altered_ = from.altered_;
+        failure_ = from.failure_;
+        from.forget();
+        return *this;
+    }
     /** Why the stream is bad. */
     const std::optional<error> &failure() const & noexcept { return failure_; }
     std::optional<error> failure() const && { return failure_; }
@@ -2244,6 +2310,17 @@ private:
 class reader_stream : public std::istream {
 public:
     explicit reader_stream(reader of) : std::istream(nullptr), buffer_(std::move(of)) { rdbuf(&buffer_); }
+    /** It goes on where the other one was. */
+    reader_stream(reader_stream &&from) : std::istream(std::move(from)), buffer_(std::move(from.buffer_))
+    {
+        set_rdbuf(&buffer_);
+    }
+    reader_stream &operator=(reader_stream &&from)
+    {
+        std::istream::operator=(std::move(from));
+        buffer_ = std::move(from.buffer_);
+        return *this;
+    }
     /** Why it is bad, or without exceptions has ended too early. */
     const std::optional<error> &failure() const & noexcept { return buffer_.failure(); }
     std::optional<error> failure() const && { return buffer_.failure(); }
@@ -2656,13 +2733,13 @@ inline outcome<std::optional<std::string>> read(const text &config, const text &
         if (status == PXDS_NONE)
             return Name();
         if (opening != nullptr) {
-            static_cast<pxds_store_options &>(*opening) = store_of_c.value;
+            detail::from_c::set(*opening, store_of_c.value);
             opening->store_name = name;
         }
         if (collecting != nullptr)
-            static_cast<pxds_gc_options &>(*collecting) = gc_of_c.value;
+            detail::from_c::set(*collecting, gc_of_c.value);
         if (verifying != nullptr)
-            static_cast<pxds_verify_options &>(*verifying) = verify_of_c.value;
+            detail::from_c::set(*verifying, verify_of_c.value);
         return Name(name);
     };
     return detail::call_for(value, pxds_pbs_config_read, config, store, &name[0], sizeof name,

@@ -1,6 +1,7 @@
 """The headers from C++: pxds.h from C++11, pxds.hpp in all that are promised, and programs with an installed one."""
 
 import glob
+import json
 import os
 import re
 import shutil
@@ -102,6 +103,39 @@ def hpp_syntax(test):
         test.expect("pxds.hpp needs C++17" in text, "a C++ that is too old is told so")
     test.output([*setting("CXX"), "-Iinclude", *WARNINGS, "-fsyntax-only", "-DPXDS_NO_EXCEPTIONS", "-std=c++20", "-x",
                  "c++", "-"], input=alone)
+
+
+LOSES_THE_KEY = """
+#include <pxds.hpp>
+int main()
+{
+    pxds::verify_options options;
+    return pxds_store_verify(nullptr, nullptr, %s, nullptr, nullptr);
+}
+"""
+
+
+@check
+def hpp_options(test):
+    """Options are no structures of C, which would lose members of theirs; but all fields have their names."""
+    need_cxx()
+    command = [*setting("CXX"), "-std=c++17", "-Iinclude", *WARNINGS, "-fsyntax-only", "-x", "c++", "-"]
+    test.output(command, input=(LOSES_THE_KEY % "options.c()").encode())
+    text = test.output(command, input=(LOSES_THE_KEY % "&options").encode(), ok=(1,))
+    test.expect("inaccessible" in text, f"the compiler says what is wrong: {text}")
+    with open("bindings/ffi/pxds.json", encoding="utf-8") as file:
+        structs = json.load(file)["structs"]
+    uses = ["#include <pxds.hpp>"]
+    for struct, description in structs.items():
+        name = struct.removeprefix("pxds_")
+        if not name.endswith("_options") or name == "source_options":  # its only field is what a source is made of
+            continue
+        for field in description["fields"]:
+            if not re.match("struct_size$|reserved|.*_user$", field["name"]):
+                uses.append(f"static_assert(sizeof(pxds::{name}::{field['name']}) > 0);")
+    test.expect(len(uses) > 60, f"these are all fields: {len(uses)}")
+    test.output(command, input="\n".join([*uses, "int main() {}\n"]).encode())
+    test.passed += 2
 
 
 @check

@@ -12,6 +12,27 @@ static_assert(std::is_nothrow_copy_constructible_v<pxds::error>);
 /* Options do not keep a key that would be gone. */
 static_assert(!std::is_assignable_v<pxds::borrowed<pxds_key> &, pxds::key &&>);
 
+/* Nor do functions of C take them, which would see neither keys nor callbacks; c() is for these. */
+template <class Options, class C>
+constexpr bool is_of_its_own = !std::is_convertible_v<Options *, const C *> && !std::is_convertible_v<Options &, C &> &&
+                               !std::is_convertible_v<const Options &, C> &&
+                               std::is_convertible_v<decltype(std::declval<const Options &>().c()), const C *>;
+static_assert(is_of_its_own<pxds::keyfile_options, pxds_keyfile_options>);
+static_assert(is_of_its_own<pxds::blob_codec_options, pxds_blob_codec_options>);
+static_assert(is_of_its_own<pxds::store_options, pxds_store_options>);
+static_assert(is_of_its_own<pxds::ingest_options, pxds_ingest_options>);
+static_assert(is_of_its_own<pxds::image_options, pxds_image_options>);
+static_assert(is_of_its_own<pxds::copy_options, pxds_copy_options>);
+static_assert(is_of_its_own<pxds::restorer_options, pxds_restorer_options>);
+static_assert(is_of_its_own<pxds::reader_options, pxds_reader_options>);
+static_assert(is_of_its_own<pxds::prune_options, pxds_prune_options>);
+static_assert(is_of_its_own<pxds::verify_options, pxds_verify_options>);
+static_assert(is_of_its_own<pxds::backup_options, pxds_backup_options>);
+static_assert(is_of_its_own<pxds::convert_options, pxds_convert_options>);
+static_assert(is_of_its_own<pxds::destroy_options, pxds_destroy_options>);
+static_assert(is_of_its_own<pxds::gc_options, pxds_gc_options>);
+static_assert(is_of_its_own<pxds::stats_options, pxds_stats_options>);
+
 TEST(errors)
 {
     const auto path = check::dir() / "none";
@@ -95,12 +116,11 @@ TEST(texts_with_a_nul_in_options)
 
 TEST(structures_that_are_too_small)
 {
-    const auto store = check::store();
-    pxds::gc_options options;
-    options.struct_size = offsetof(pxds_gc_options, progress); // none was ever so small
-    const auto failed = pxds::attempt([&] { return store.gc(options); });
+    pxds::chunker_config config;
+    config.struct_size = sizeof config.struct_size; // none was ever so small
+    const auto failed = pxds::attempt([&] { return pxds::chunker::create(config); });
     CHECK(failed.status() == PXDS_ERR_ARGUMENT);
-    CHECK(std::string(failed.error().what()).find("pxds_gc_options.struct_size") == 0);
+    CHECK(std::string(failed.error().what()).find("pxds_chunker_config.struct_size") == 0);
 }
 
 TEST(callables_that_stop_a_call)

@@ -108,6 +108,40 @@ TEST(a_reader_is_a_stream_as_a_file_is)
     CHECK(stream.good() && !stream.unget() && stream.bad());
 }
 
+namespace {
+
+pxds::reader_stream behind_the_first_line(pxds::reader_stream stream)
+{
+    std::string line;
+    CHECK(std::getline(stream, line));
+    return stream;
+}
+
+} // namespace
+
+TEST(a_stream_can_be_moved)
+{
+    const auto store = check::store();
+    const auto opened = snapshot(store, "first line\nsecond line\nthird line\n");
+    auto stream = behind_the_first_line(pxds::reader_stream(OK(opened.open_reader("data.didx"))));
+    std::string line;
+    CHECK(stream.tellg() == std::streampos(11) && std::getline(stream, line) && line == "second line");
+    pxds::reader_stream other(OK(opened.open_reader("data.didx")));
+    CHECK(std::getline(other, line) && line == "first line");
+    other = std::move(stream);
+    CHECK(std::getline(other, line) && line == "third line" && !std::getline(other, line) && other.eof());
+    stream = pxds::reader_stream(OK(opened.open_reader("data.didx")));
+    CHECK(std::getline(stream, line) && line == "first line");
+    auto &same = stream;
+    stream = std::move(same);
+    CHECK(std::getline(stream, line) && line == "second line" && stream.get() == 't');
+    std::vector<pxds::reader_stream> all;
+    for (int i = 0; i < 5; i++)
+        all.push_back(behind_the_first_line(pxds::reader_stream(OK(opened.open_reader("data.didx")))));
+    for (auto &each : all)
+        CHECK(std::getline(each, line) && line == "second line");
+}
+
 TEST(a_stream_that_fails_says_why)
 {
     const auto store = check::store();
