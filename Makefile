@@ -55,7 +55,7 @@ EXAMPLES      := $(patsubst c-examples/%.c,build/examples/%,$(wildcard c-example
 C_SOURCES     := $(wildcard tool/*.c c-examples/*.c tests/c/*.c tests/tool/*.c scripts/reference/*.c)
 FFI_KIT       := pxds.cdef.h pxds.json
 MAN_PAGES     := $(wildcard man/*.[13])
-GUIDES        := docs/cookbook.md docs/json.md
+GUIDES        := $(filter-out docs/README.md,$(wildcard docs/*.md)) docs/performance.svg
 SCHEMAS       := $(wildcard docs/json/*.schema.json)
 NBD_PLUGIN    := build/nbdkit-pxds-plugin.so
 # Empty where nbdkit's headers are not there, or too old.
@@ -293,6 +293,10 @@ DIRECTORIES = '$(DESTDIR)$(BINDIR)' '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(LIBDI
     '$(DESTDIR)$(BASH_COMPLETION)' '$(DESTDIR)$(ZSH_COMPLETION)' '$(DESTDIR)$(FISH_COMPLETION)' \
     '$(DESTDIR)$(DOCDIR)/json'
 
+# README.md as it stands beside the guides: what leads to none of them is no link there.
+README = sed -E -e 's,\[([^]]*)\]\(((docs/)?[A-Z]+\.md|(include|bindings|packaging)/[^)]*)\),\1,g' \
+    -e 's,(\]\(|src=")docs/,\1,g' README.md
+
 # $(call relative,DIR): DIR with ${prefix} for PREFIX at its start, for pkg-config. Paths may have spaces in them, so
 # they are no words of make's; as text of sed's they have no | and &.
 relative = $(subst |,,$(subst |$(PREFIX)/,$${prefix}/,|$(1)))
@@ -314,6 +318,8 @@ install:
 	$(INSTALL) -m 644 completions/_pxds '$(DESTDIR)$(ZSH_COMPLETION)/_pxds'
 	$(INSTALL) -m 644 completions/pxds.fish '$(DESTDIR)$(FISH_COMPLETION)/pxds.fish'
 	$(INSTALL) -m 644 LICENSE THIRD-PARTY-LICENSES $(GUIDES) '$(DESTDIR)$(DOCDIR)'
+	$(README) > '$(DESTDIR)$(DOCDIR)/README.md'
+	chmod 644 '$(DESTDIR)$(DOCDIR)/README.md'
 	$(INSTALL) -m 644 $(SCHEMAS) '$(DESTDIR)$(DOCDIR)/json'
 	$(INSTALL) -m 644 $(STATIC) '$(DESTDIR)$(LIBDIR)/libpxds.a'
 	$(INSTALL) -m 755 $(SHARED) '$(DESTDIR)$(LIBDIR)/libpxds.so.$(VERSION)'
@@ -350,7 +356,7 @@ uninstall:
 	    '$(DESTDIR)$(BASH_COMPLETION)/pxds' '$(DESTDIR)$(ZSH_COMPLETION)/_pxds' \
 	    '$(DESTDIR)$(FISH_COMPLETION)/pxds.fish' \
 	    $(patsubst docs/%,'$(DESTDIR)$(DOCDIR)/%',$(GUIDES) $(SCHEMAS)) \
-	    '$(DESTDIR)$(DOCDIR)/LICENSE' '$(DESTDIR)$(DOCDIR)/THIRD-PARTY-LICENSES'
+	    $(patsubst %,'$(DESTDIR)$(DOCDIR)/%',LICENSE THIRD-PARTY-LICENSES README.md)
 	@for link in $(MAN_LINKS); do rm -f '$(DESTDIR)$(MANDIR)/man3'/"$${link%:*}.3"; done
 	@top='$(DESTDIR)$(PREFIX)'; for dir in $(DIRECTORIES) "$$top"; do \
 	    while case " $(STANDARD) " in *" $${dir#"$$top/"} "*) false ;; esac && rmdir "$$dir" 2>/dev/null; do \

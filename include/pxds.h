@@ -1,7 +1,8 @@
 /* pxds: the Proxmox Backup Server datastore model as a C library.
  *
  * A chunk store holds data as chunks, each once, named by its digest; an index says which chunks make up a file.
- * Generated from src/ffi; do not edit. docs/format.md says what the bytes on disk mean.
+ * Generated from src/ffi; do not edit. docs/format.md says what the bytes on disk mean; it is
+ * installed as share/doc/pxds/format.md.
  *
  * CONVENTIONS
  *

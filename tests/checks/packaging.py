@@ -363,7 +363,10 @@ def debian_packages(test, tree, env):
     listed = package("libpxds0", "--contents")
     for name in (f"/usr/lib/{TRIPLET}/{SHARED} -> ", "/usr/share/doc/libpxds0/THIRD-PARTY-LICENSES"):
         test.expect(name in listed, f"libpxds0 has {name}")
-    test.expect("/usr/share/doc/pxds/json/list.schema.json\n" in package("pxds", "--contents"), "pxds has the schemas")
+    listed = package("pxds", "--contents")
+    for name in ("json/list.schema.json\n", "README.md", "cookbook.md", "format.md"):  # large ones are compressed
+        test.expect(f"/usr/share/doc/pxds/{name}" in listed, f"pxds has {name}")
+    test.expect("/usr/share/doc/libpxds-dev/format.md" in package("libpxds-dev", "--contents"), "the header needs it")
     tool = f"{root}/usr/bin/pxds"
     test.expect("RUNPATH" not in test.output(["readelf", "-d", tool]), "the tool has no search path of its own")
     env = {"LD_LIBRARY_PATH": f"{root}/usr/lib/{TRIPLET}", "PYTHONPATH": f"{root}/usr/lib/python3/dist-packages"}
@@ -387,12 +390,14 @@ def rpm_spec(test):
     # Where there is a slash at the end it is a directory with all that is in it.
     files = [re.sub("/$", "/*", name) for name in re.findall(r"^(/usr/\S+)$", text, re.MULTILINE)]
     make_install(test, "install")
-    have = [name for name in installed_files(test) if not name.startswith("/usr/share/doc/")]
+    have = [name for name in installed_files(test) if not name.endswith("LICENSE") and not name.endswith("LICENSES")]
     for name in have:
         owners = [entry for entry in files if fnmatch.fnmatch(name, entry)]
         test.expect(len(owners) == 1, f"{name} is listed once: {owners}")
     for entry in files:
         test.expect(fnmatch.filter(have, entry), f"{entry} is installed")
+    documents = {word for line in re.findall("^%doc (.*)$", text, re.MULTILINE) for word in line.split()}
+    test.expect(documents == {"docs/format.md"}, f"the package of the header has what it refers to: {documents}")
 
 
 @check
