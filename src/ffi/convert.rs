@@ -79,12 +79,13 @@ unsafe fn read_options(options: *const pxds_convert_options) -> Result<ConvertOp
 /// all directories are made that PBS wants, also of a store that has this layout and lacks some. See docs/format.md,
 /// 5.10.
 ///
-/// `opening`, of which the layout is not looked at, `options` and `result` may be NULL.
+/// `opening`, of which the layout is not looked at, `options` and `result` may be NULL. With PXDS_CONVERT_DRY_RUN
+/// nothing is changed, and no lock is taken.
 ///
 /// Errors: PXDS_ERR_ARGUMENT; PXDS_ERR_NOT_FOUND; PXDS_ERR_BUSY while anybody holds a lock; PXDS_ERR_FORMAT if a link
 /// or a file has the name of a chunk directory, or another file system is mounted there; PXDS_ERR_EXISTS, with the
 /// path, if two files that are no chunks would get one name; PXDS_ERR_IO; PXDS_ERR_CANCELLED; PXDS_ERR_STATE and
-/// PXDS_ERR_UNSUPPORTED for a store that can only be read.
+/// PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_CONVERT_DRY_RUN.
 /// Threads: any.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -49,21 +49,21 @@ impl Dir {
     }
 
     /// Looks whether the directory `name` can be removed with all that is in it: nothing is mounted on it or below it,
-    /// no file is immutable, and every directory may be changed.
+    /// no file is immutable, and, if it is to be done `by_us`, every directory may be changed.
     ///
     /// Errors: `Busy` for a mount, and `Io` for an entry that may not be removed, each with its path.
-    pub fn check_removable(&self, name: &CStr) -> Result<()> {
+    pub fn check_removable(&self, name: &CStr, by_us: bool) -> Result<()> {
         self.check_entry(name)?;
         let Some(mut dir) = self.open_child(name)? else { return Ok(()) };
         let mut levels = Vec::new();
-        push(&mut levels, Level::of(&dir)?)?;
+        push(&mut levels, Level::of(&dir, by_us)?)?;
         while let Some(level) = levels.last_mut() {
             if let Some(name) = level.below.pop() {
                 if let Some(child) = dir.open_child(&name)? {
                     let shown = if child.path().as_os_str().len() > PATH_MAX { dir.path() } else { child.path() };
                     let shown = shown.to_path_buf();
                     dir = Dir::from_parts(child.into_fd(), shown);
-                    push(&mut levels, Level::of(&dir)?)?;
+                    push(&mut levels, Level::of(&dir, by_us)?)?;
                 }
                 continue;
             }
@@ -188,8 +188,8 @@ struct Level {
 }
 
 impl Level {
-    /// Looks at all that is in `dir`.
-    fn of(dir: &Dir) -> Result<Self> {
+    /// Looks at all that is in `dir`, as [`Dir::check_removable`] does.
+    fn of(dir: &Dir, by_us: bool) -> Result<Self> {
         let Stat { device, inode, .. } = dir.stat_self()?;
         let mut below = Vec::new();
         for entry in dir.entries()? {
@@ -198,7 +198,9 @@ impl Level {
                 push(&mut below, name)?;
             }
         }
-        dir.check_changeable()?;
+        if by_us {
+            dir.check_changeable()?;
+        }
         Ok(Level { device, inode, path_len: dir.path().as_os_str().len(), below })
     }
 
@@ -271,11 +273,11 @@ mod tests {
         // More than there may be open files, and longer than a path may be.
         let levels = 1500;
         let dir = deep(&scratch, levels);
-        dir.check_removable(c"top").unwrap();
+        dir.check_removable(c"top", true).unwrap();
         assert_eq!(dir.remove_tree(c"top").unwrap().map(|removed| removed.files), Some(levels as u64));
         assert_eq!(dir.names().unwrap().count(), 0);
         assert_eq!(dir.remove_tree(c"top").unwrap(), None);
-        dir.check_removable(c"top").unwrap();
+        dir.check_removable(c"top", true).unwrap();
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
         symlink(scratch.path().join("outside"), top.join("a/link")).unwrap();
         let dir = Dir::open(scratch.path()).unwrap();
         let link_len = fs::symlink_metadata(top.join("a/link")).unwrap().len();
-        dir.check_removable(c"top").unwrap();
+        dir.check_removable(c"top", true).unwrap();
         assert_eq!(dir.remove_tree(c"top").unwrap(), Some(Removed { files: 4, bytes: 111 + link_len }));
         assert_eq!(fs::read(scratch.path().join("outside/kept")).unwrap(), b"x");
         fs::write(scratch.path().join("file"), "12345").unwrap();
@@ -303,7 +305,7 @@ mod tests {
         // The one that every Linux has.
         let root = Dir::open(std::path::Path::new("/")).unwrap();
         assert!(root.is_mount(c"proc").unwrap());
-        assert_eq!(root.check_removable(c"proc").unwrap_err().kind(), Kind::Busy);
+        assert_eq!(root.check_removable(c"proc", true).unwrap_err().kind(), Kind::Busy);
         let scratch = Scratch::new();
         deep(&scratch, 1);
         assert!(!Dir::open(scratch.path()).unwrap().is_mount(c"top").unwrap());

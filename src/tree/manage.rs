@@ -451,7 +451,8 @@ impl Tree {
         self.tell_of_strays(&strays, true)?;
         destroyed.protected += strays.iter().filter(|(_, protected)| *protected).count() as u64;
         let protected = snapshots.iter().filter(|info| info.protected).count() as u64;
-        self.check_group_removable(group, &snapshots, destroyed.protected + protected > 0)?;
+        // A dry run tells of what is in everybody's way. It may be made where nothing can be changed.
+        self.check_group_removable(group, &snapshots, destroyed.protected + protected > 0, !options.dry_run)?;
         let Some(lock) = lock else {
             destroyed.removed += snapshots.len() as u64 - protected;
             destroyed.protected += protected;
@@ -481,17 +482,17 @@ impl Tree {
 
     /// Checks that everything that is to be removed of a group can be, before anything is; see
     /// [`Dir::check_removable`]. If the group `stays`, that is everything that is not protected.
-    fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool) -> Result<()> {
+    fn check_group_removable(&self, group: &Group, snapshots: &[SnapshotInfo], stays: bool, by_us: bool) -> Result<()> {
         let path = group.path();
         let Some((parent, id)) = path.rsplit_once('/') else { return Ok(()) };
         let Some(parent) = self.base().reopen()?.open_below(parent)? else { return Ok(()) };
         let id = c_name(id)?;
         if !stays {
-            return parent.check_removable(&id);
+            return parent.check_removable(&id, by_us);
         }
         let Some(dir) = parent.open_child(&id)? else { return Ok(()) };
         for SnapshotInfo { snapshot, .. } in snapshots.iter().filter(|info| !info.protected) {
-            dir.check_removable(&c_name(&snapshot.time_name())?)?;
+            dir.check_removable(&c_name(&snapshot.time_name())?, by_us)?;
         }
         Ok(())
     }

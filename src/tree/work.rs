@@ -90,7 +90,7 @@ impl WorkDir {
     pub(super) fn take_out(tree: &Tree, path: &str, name: &str, is_held: bool, sync: bool) -> Result<Option<Self>> {
         let name = c_name(name)?;
         let Some(parent) = tree.base().reopen()?.open_below(path)? else { return Ok(None) };
-        parent.check_removable(&name)?;
+        parent.check_removable(&name, true)?;
         let Some(dir) = parent.open_child(&name)? else { return Ok(None) };
         let lock = match is_held {
             true => None,

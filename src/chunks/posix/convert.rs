@@ -55,10 +55,12 @@ impl Chunks {
     /// However it ends, no chunk is lost, and a second call goes on from there. Stores that were opened before must be
     /// opened again.
     ///
+    /// A dry run takes no lock, and can be made where nothing may be changed.
+    ///
     /// Errors: `Busy` while the store is locked; `Format` for a link, or a file, that has the name of a chunk
     /// directory; `Exists` if two files of one foreign name meet; `NotFound`; `Io`; that of the callback.
     pub fn convert(&self, layout: Layout, options: &ConvertOptions) -> Result<Converted> {
-        let _lock = self.lock_exclusive()?;
+        let _lock = if options.dry_run { None } else { Some(self.lock_exclusive()?) };
         let mut conversion = Conversion::new(self, layout, Progress::new(options.progress.clone()))?;
         conversion.look()?;
         if !options.dry_run {
