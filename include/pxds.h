@@ -1118,7 +1118,8 @@ typedef struct {
      * Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
      * one does so, pruning for each snapshot in use. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a
      * manifest is waited for in any case, for 5 seconds. Callers that hold a lock while they wait for another may wait
-     * for each other: two that hold a store shared, and collect garbage in it, do until this ends.
+     * for each other: two that hold a store shared, and collect garbage in it, do until this ends. The message of
+     * PXDS_ERR_BUSY then says how long that was.
      */
     uint64_t lock_wait_ms;
     /**

@@ -144,6 +144,13 @@ impl Error {
         self
     }
 
+    /// Puts `what` behind the message: `message, what`.
+    #[must_use]
+    pub fn followed_by(mut self, what: impl fmt::Display) -> Self {
+        self.0.message = harmless(format!("{}, {what}", self.0.message));
+        self
+    }
+
     /// Names the path, before the message too: `path: message`.
     #[must_use]
     pub fn of(self, path: &Path) -> Self {

@@ -108,7 +108,8 @@ pub struct pxds_store_options {
     /// Milliseconds that a lock is waited for while another process, handle or thread holds it. Every call that takes
     /// one does so, pruning for each snapshot in use. 0: a lock that is held is PXDS_ERR_BUSY at once; only that of a
     /// manifest is waited for in any case, for 5 seconds. Callers that hold a lock while they wait for another may wait
-    /// for each other: two that hold a store shared, and collect garbage in it, do until this ends.
+    /// for each other: two that hold a store shared, and collect garbage in it, do until this ends. The message of
+    /// PXDS_ERR_BUSY then says how long that was.
     pub lock_wait_ms: u64,
     /// Is told by pxds_store_create() how many of the directories of PXDS_LAYOUT_HEX4 there are: 65536 of them take
     /// seconds on some file systems. With `lock_wait_ms` it is told too by every call while that waits for a lock, on

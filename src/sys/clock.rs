@@ -24,8 +24,8 @@ pub fn pause(milliseconds: u64) {
     unsafe { libc::poll(std::ptr::null_mut(), 0, milliseconds) };
 }
 
-/// Gives what comes of `attempt`, which is made again for as long as that is `Busy`, but no more after `limit_ms`.
-/// `progress` is told of the milliseconds waited, of so many, before each pause.
+/// Gives what comes of `attempt`, which is made again for as long as that is `Busy`, but no more after `limit_ms`,
+/// which the error then says. `progress` is told of the milliseconds waited, of so many, before each pause.
 ///
 /// Errors: those of `attempt` and of the callback.
 pub fn wait_for<T>(limit_ms: u64, progress: &mut Progress, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
@@ -34,6 +34,9 @@ pub fn wait_for<T>(limit_ms: u64, progress: &mut Progress, mut attempt: impl FnM
     loop {
         match attempt() {
             Err(error) if error.kind() == Kind::Busy && waited < limit => {}
+            Err(error) if error.kind() == Kind::Busy && limit_ms > 0 => {
+                return Err(error.followed_by(format_args!("after waiting {} s", limit_ms as f64 / 1000.0)));
+            }
             other => return other,
         }
         progress.stage.done = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);

@@ -117,6 +117,8 @@ class Busy(StoreCase):
         self.assertGreaterEqual(time.monotonic() - begun, 1)
         self.assertIn("note: --wait DURATION waits for locks of others\n", self.error(*line, code=3))
         waits = self.error(*line, "--wait", "1s", "-v", code=3)
+        self.assertIn(" collecting garbage, after waiting 1 s\n", waits)
+        self.assertNotIn("after waiting", self.error(*line, code=3))
         self.assertEqual(waits.count("waiting up to 1 s for a lock that another program holds\n"), 1)
         threading.Timer(0.5, holder.terminate).start()
         self.assertEqual(self.pxds(*line, "--wait", "5m").stderr, b"")
