@@ -189,9 +189,10 @@ const struct command command_table[] = {
              "it is not finished. Without a --keep option, or with counts of 0, everything is kept.\n\n"
              "The options count one after the other: last, hourly, daily, weekly, monthly, yearly.\n"
              "Each passes over what an earlier one has kept. --keep-good and --keep-within keep what\n"
-             "they say besides; if nothing is kept, the newest stays. A snapshot whose verification has\n"
-             "failed counts like any other, as in PBS: there is a warning before the last good one goes.\n"
-             "Chunks stay for garbage collection.\n\n"
+             "they say besides, with a warning for each group of which no snapshot has verified; if\n"
+             "nothing is kept, the newest stays. A snapshot whose verification has failed counts like\n"
+             "any other, as in PBS: there is a warning before the last good one goes. Chunks stay for\n"
+             "garbage collection.\n\n"
              "What fails in one group does not keep others from being pruned.\n",
      .run = cmd_prune},
     {.name = "stat",

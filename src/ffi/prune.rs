@@ -306,6 +306,7 @@ pub extern "C" fn pxds_prune_mark_name(mark: u32) -> *const c_char {
 ///
 /// As in PBS a snapshot counts whether its verification failed or not. There is a notice, a warning, before the last
 /// one goes that is not known to be bad: if all that stay have failed their verification, or have no readable manifest.
+/// Another one tells that `keep_good` keeps nothing, because no snapshot was verified.
 ///
 /// The group is not locked: a backup may be running in it. Each snapshot that is to be removed is locked, and looked at
 /// again. Directories that crashes of older versions have left in the group are removed too, unless they are locked.

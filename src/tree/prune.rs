@@ -67,7 +67,8 @@ impl Tree {
     /// it is removed. Directories that crashes of older versions have left in the group are removed too, unless they
     /// are locked.
     ///
-    /// There is a notice if all that stays is known to be bad, and one that is not goes.
+    /// There is a notice if all that stays is known to be bad, and one that is not goes; and if verified snapshots are
+    /// to be kept, and there is none.
     ///
     /// Errors: `NotFound` if the group is not there; `Io` when it is listed; those of the callbacks.
     pub fn prune_group(&self, group: &Group, options: &PruneOptions) -> Result<Listing<Pruned>> {
@@ -77,7 +78,9 @@ impl Tree {
         }
         let mut progress = Progress::new(progress.clone());
         let Listing { found: infos, unseen } = self.snapshots(group)?;
-        let decisions = decide(&self.rows(&infos, keep, &mut progress)?, keep, zone)?;
+        let rows = self.rows(&infos, keep, &mut progress)?;
+        self.tell_of_none_good(group, &rows, keep)?;
+        let decisions = decide(&rows, keep, zone)?;
         self.tell_of_last_good(group, &infos, &decisions)?;
         progress.stage.total = decisions.iter().filter(|decision| decision.mark == Mark::Remove).count() as u64;
         let mut pruned = Vec::new();
@@ -169,6 +172,16 @@ impl Tree {
              the last that may be good ({verified}), is to be removed"
         );
         self.base().notice(NoticeLevel::Warning, &message, Some(&self.base().path().join(snapshot.path())))
+    }
+
+    /// Who has snapshots kept that are verified may believe that there are some.
+    fn tell_of_none_good(&self, group: &Group, rows: &[Row], keep: &Keep) -> Result<()> {
+        if keep.good == 0 || rows.is_empty() || rows.iter().any(|row| row.verified) {
+            return Ok(());
+        }
+        let which = if rows.iter().any(|row| row.protected) { "snapshot that is not protected" } else { "snapshot" };
+        let message = format!("no {which} of {group} has been verified and found good: none is kept for that");
+        self.base().notice(NoticeLevel::Warning, &message, Some(&self.base().path().join(group.path())))
     }
 
     /// Removes directories that crashes of older versions have left in the group, unless they are locked.

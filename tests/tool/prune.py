@@ -153,6 +153,25 @@ class Command(GroupCase):
         self.assertEqual(self.prune("--keep-last", "1")[0], [])
         self.assertEqual(len(self.left()), 2)
 
+    def test_none_is_verified(self):
+        """Who has good ones kept learns that there are none."""
+        store, file = self.path("other"), self.path("file")
+        self.pxds("init", store)
+        write(file, b"x")
+        for group in ("host/a", "host/b"):
+            self.pxds("backup", store, group, f"a.blob={file}")
+        command = ("prune", store, "--keep-last", "1", "--quiet")
+        self.assertEqual(self.pxds(*command).stderr, b"")
+        self.pxds("verify", store, "host/a")
+        words = "warning: no snapshot of host/b has been verified and found good: none is kept for that\n"
+        for options in ((), ("--dry-run",)):
+            self.assertEqual(self.pxds(*command, "--keep-good", "1", *options).stderr.decode(), f"pxds: {words}")
+        self.pxds("verify", store)
+        self.assertEqual(self.pxds(*command, "--keep-good", "1").stderr, b"")
+        self.pxds("protect", store, "host/b/latest")
+        self.assertIn("no snapshot that is not protected of host/b has been verified",
+                      self.pxds(*command, "--keep-good", "1").stderr.decode())
+
     def test_zones(self):
         """Whether the first two are of one day, and the last two."""
         self.make(self.TIMES)
