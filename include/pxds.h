@@ -1776,15 +1776,15 @@ typedef struct {
     uint64_t index_file_count;
     /** Bytes that they describe; what several of them share is counted for each. */
     uint64_t index_data_bytes;
-    /** Bytes of the files of chunks in use, and of their bad copies. */
+    /** Bytes of the files of chunks in use, and of `used_bad_bytes`. */
     uint64_t stored_bytes;
     /** Chunks in use: touched since the collection began, or since the oldest writer that was at work did. */
     uint64_t stored_chunks;
-    /** Bytes of the files of chunks, and bad copies, that were removed. */
+    /** Bytes of the files of chunks that were removed, and of `removed_bad_bytes`. */
     uint64_t removed_bytes;
     /** Chunks that were removed. */
     uint64_t removed_chunks;
-    /** Bytes of what is not in use, and was touched too lately to be removed. */
+    /** Bytes of the files of chunks not in use that were touched too lately to be removed, and of `still_bad_bytes`. */
     uint64_t pending_bytes;
     /** Such chunks. */
     uint64_t pending_chunks;
@@ -1816,6 +1816,14 @@ typedef struct {
      * none.
      */
     int64_t future_until;
+    /** Bad copies in use: touched as chunks in use are, or all that there is of a chunk that an index needs. */
+    uint64_t used_bad;
+    /** Bytes of these. */
+    uint64_t used_bad_bytes;
+    /** Bytes of `removed_bad`. */
+    uint64_t removed_bad_bytes;
+    /** Bytes of `still_bad`. */
+    uint64_t still_bad_bytes;
 } pxds_gc_status;
 
 /** Damage: a file of a snapshot, or an entry of an index, one for each entry that names a bad chunk. */
@@ -5088,7 +5096,7 @@ pxds_status pxds_stats_get_shared(const pxds_stats *stats, size_t a, size_t b, u
  * counts both sharing and compression. 1 if nothing is stored.
  *
  * Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
- * collection `index_data_bytes` and `stored_bytes`.
+ * collection `index_data_bytes` and `stored_bytes` less `used_bad_bytes`.
  *
  * Threads: any.
  * Since: 0.1
@@ -5552,7 +5560,8 @@ void pxds_backup_free(pxds_backup *backup);
 #define PXDS_PRUNE_OPTIONS_INIT { sizeof(pxds_prune_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL }
 #define PXDS_PRUNE_ENTRY_INIT { sizeof(pxds_prune_entry), NULL, NULL, 0, 0, 0, 0, 0 }
 #define PXDS_GC_OPTIONS_INIT { sizeof(pxds_gc_options), 0, 0, 0, NULL, NULL }
-#define PXDS_GC_STATUS_INIT { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PXDS_GC_STATUS_INIT \
+    { sizeof(pxds_gc_status), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 #define PXDS_VERIFY_OPTIONS_INIT \
     { sizeof(pxds_verify_options), 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
 #define PXDS_VERIFY_RESULT_INIT { sizeof(pxds_verify_result), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }

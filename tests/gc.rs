@@ -75,7 +75,17 @@ fn as_pbs_marks() {
     let file = scene.store.path().join(".gc-status");
     assert_eq!(fs::read_to_string(&file).unwrap(), status.to_json());
     assert_eq!(mode(&file), 0o644);
-    let noted = GcStatus { strange_indexes: 0, missing_chunks: 0, ..status };
+    // Two of the missing chunks have a bad copy. What PBS does not know is not noted.
+    assert_eq!((status.used_bad, dry.used_bad), (2, 2));
+    let noted = GcStatus {
+        strange_indexes: 0,
+        missing_chunks: 0,
+        used_bad: 0,
+        used_bad_bytes: 0,
+        removed_bad_bytes: 0,
+        still_bad_bytes: 0,
+        ..status
+    };
     assert_eq!(read_status(scene.store.tree()).unwrap(), Some(noted));
 }
 

@@ -206,8 +206,8 @@ const struct command command_table[] = {
              "With --exact also what the chunks take on the disk, which are missing, and which no index\n"
              "names: a look at each file, which takes its time.\n\n"
              "The dedup factor is the logical size by what is stored, the sharing factor by what is left\n"
-             "without duplicates. Exit status 4 if something could not be seen or read; chunks that are\n"
-             "missing are counted, and do not change it: see 'pxds verify'.\n",
+             "without duplicates. Exit status 4 if something could not be seen or read, or if --exact\n"
+             "finds that chunks are missing: 'pxds verify' says which snapshots need them.\n",
      .run = cmd_stat},
     {.name = "report",
      .operands = "STORE",
@@ -218,7 +218,7 @@ const struct command command_table[] = {
      .help = "Writes a page in HTML with pictures of STORE: its size over time, what each snapshot\n"
              "brought, sizes of chunks, what groups share, and what has been verified. The page needs\n"
              "nothing else, and has no scripts. --json prints the numbers behind it; without it --output\n"
-             "is needed. Exit status 4 if something could not be seen or read.\n",
+             "is needed. Exit status 4 if something could not be seen or read, or chunks are missing.\n",
      .run = cmd_report},
     {.name = "verify",
      .operands = "STORE [SNAPSHOT|GROUP]",
@@ -242,6 +242,7 @@ const struct command command_table[] = {
      .operands = "STORE",
      .min = 1, .max = 1,
      .takes = OPTIONS(OPT_DRY_RUN, OPT_CUTOFF, OPT_ANY_CSUM, OPT_JSON, OPT_SYNC, PBS_OPTIONS),
+     .exits = PARTLY,
      .summary = "remove the chunks that nothing refers to",
      .help = "Garbage collection: removes the chunks of STORE that no index refers to, and that were not\n"
              "touched lately (--cutoff, 1 minute to 2 days). It protects only indexes below the\n"
@@ -253,7 +254,9 @@ const struct command command_table[] = {
              "nothing.\n\n"
              "Nothing is removed unless all indexes are known: if a directory of the tree cannot be\n"
              "listed, or is a link, or an index cannot be read or has lost entries (but see --any-csum).\n"
-             "Chunks that are missing are told of, and do not change the exit status: see 'pxds verify'.\n",
+             "Exit status 4 if chunks are missing, each with a warning: all else was done, but snapshots\n"
+             "have lost data, which who runs this at night is to be told. See 'pxds verify'.\n\n"
+             "Bad copies, which 'pxds verify' has set aside, are counted apart from chunks.\n",
      .run = cmd_gc},
     {.name = "manifest",
      .operands = "verify|show STORE SNAPSHOT",
@@ -361,7 +364,7 @@ const struct exit_status exit_table[] = {
     {1, FAILED, "failed"},
     {2, MISUSED, "wrong usage: nothing was done"},
     {3, BUSY, "busy: what others do with it was in the way, such as a lock (see --wait)"},
-    {4, PARTLY, "done in part: something could not be done, seen or read"},
+    {4, PARTLY, "done in part: something could not be done, seen or read, or is missing"},
     {5, UNVOUCHED, "all that could be checked is good, but the key does not vouch for all of it"},
     {0, 0, NULL},
 };

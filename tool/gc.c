@@ -1,6 +1,12 @@
 /* The command that removes what nothing refers to: gc. */
 #include "tool.h"
 
+/* By the chunks alone, as that of 'pxds stat --exact' is. */
+static double dedup_factor(const pxds_gc_status *status)
+{
+    return pxds_dedup_factor(status->index_data_bytes, status->stored_bytes - status->used_bad_bytes);
+}
+
 static void print_status_json(const pxds_gc_status *status, bool dry_run)
 {
     const struct {
@@ -10,13 +16,17 @@ static void print_status_json(const pxds_gc_status *status, bool dry_run)
         {"indexes", status->index_file_count},
         {"logical_bytes", status->index_data_bytes},
         {"stored_chunks", status->stored_chunks},
-        {"stored_bytes", status->stored_bytes},
+        {"stored_bytes", status->stored_bytes - status->used_bad_bytes},
         {"removed_chunks", status->removed_chunks},
-        {"removed_bytes", status->removed_bytes},
+        {"removed_bytes", status->removed_bytes - status->removed_bad_bytes},
         {"pending_chunks", status->pending_chunks},
-        {"pending_bytes", status->pending_bytes},
+        {"pending_bytes", status->pending_bytes - status->still_bad_bytes},
+        {"used_bad", status->used_bad},
+        {"used_bad_bytes", status->used_bad_bytes},
         {"removed_bad", status->removed_bad},
+        {"removed_bad_bytes", status->removed_bad_bytes},
         {"pending_bad", status->still_bad},
+        {"pending_bad_bytes", status->still_bad_bytes},
         {"removed_temporaries", status->removed_temporaries},
         {"removed_temporary_bytes", status->removed_temporary_bytes},
         {"missing_chunks", status->missing_chunks},
@@ -35,7 +45,7 @@ static void print_status_json(const pxds_gc_status *status, bool dry_run)
         json_time("future_time", status->future_until);
     else
         json_no_time("future_time");
-    json_factor("dedup_factor", pxds_dedup_factor(status->index_data_bytes, status->stored_bytes));
+    json_factor("dedup_factor", dedup_factor(status));
     json_end();
 }
 
@@ -48,6 +58,24 @@ static void print_count(const char *what, uint64_t count, const char *unit, uint
            in_units(bytes, text));
 }
 
+static void print_bad_copies(const pxds_gc_status *status, const char *removed)
+{
+    const struct {
+        const char *what;
+        uint64_t count, bytes;
+    } rows[] = {
+        {"bad copies", status->used_bad + status->removed_bad + status->still_bad,
+         status->used_bad_bytes + status->removed_bad_bytes + status->still_bad_bytes},
+        {"  in use", status->used_bad, status->used_bad_bytes},
+        {removed, status->removed_bad, status->removed_bad_bytes},
+        {"  pending", status->still_bad, status->still_bad_bytes},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].count > 0)
+            print_count(rows[i].what, rows[i].count, "file", rows[i].bytes);
+}
+
 static void print_status(const pxds_gc_status *status, bool dry_run)
 {
     char until[TIME_TEXT_MAX], units[SIZE_TEXT_MAX];
@@ -55,10 +83,10 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
     if (is_quiet() && !dry_run)
         return;
     print_count("indexes", status->index_file_count, "file", status->index_data_bytes);
-    print_count("in use", status->stored_chunks, "chunk", status->stored_bytes);
+    print_count("in use", status->stored_chunks, "chunk", status->stored_bytes - status->used_bad_bytes);
     print_count(dry_run ? "to remove" : "removed", status->removed_chunks, "chunk",
-                status->removed_bytes);
-    print_count("pending", status->pending_chunks, "chunk", status->pending_bytes);
+                status->removed_bytes - status->removed_bad_bytes);
+    print_count("pending", status->pending_chunks, "chunk", status->pending_bytes - status->still_bad_bytes);
     if (status->future_files > 0) {
         printf("%-10s %12" PRIu64 " %-8s %16" PRIu64 " bytes%s, pending until %s\n", "  future",
                status->future_files, status->future_files == 1 ? "file" : "files", status->future_bytes,
@@ -67,17 +95,14 @@ static void print_status(const pxds_gc_status *status, bool dry_run)
     if (status->removed_temporaries > 0)
         print_count("leftovers", status->removed_temporaries, "file",
                     status->removed_temporary_bytes);
-    if (status->removed_bad + status->still_bad > 0)
-        printf("%-10s %12" PRIu64 " removed, %" PRIu64 " pending\n", "bad copies",
-               status->removed_bad, status->still_bad);
+    print_bad_copies(status, dry_run ? "  to remove" : "  removed");
     if (status->missing_chunks > 0)
         printf("%-10s %12" PRIu64 " chunk%s\n", "missing", status->missing_chunks,
                plural(status->missing_chunks, "s"));
     if (status->strange_indexes > 0)
         printf("%-10s %12" PRIu64 " index%s\n", "no snapshot", status->strange_indexes,
                plural(status->strange_indexes, "es"));
-    printf("%-12s %10.2f\n", "dedup factor",
-           pxds_dedup_factor(status->index_data_bytes, status->stored_bytes));
+    printf("%-12s %10.2f\n", "dedup factor", dedup_factor(status));
 }
 
 static int32_t on_progress(void *user, const pxds_progress *progress)
@@ -125,6 +150,10 @@ int cmd_gc(const struct args *args)
             print_status_json(&status, dry_run);
         else
             print_status(&status, dry_run);
+        if (status.missing_chunks > 0) {
+            json_is_whole(); /* what is missing has been told too */
+            rc = EXIT_INCOMPLETE;
+        }
     }
     pxds_store_free(store);
     return rc;

@@ -463,8 +463,12 @@ int cmd_report(const struct args *args)
         rc = write_page(&report, output);
     if (rc == 0 && json)
         json_report(&report);
-    if (rc == 0 && (is_incomplete(&report) || report.verify[VERIFY_UNREADABLE] > 0))
+    if (rc == 0 && (is_incomplete(&report) || report.verify[VERIFY_UNREADABLE] > 0)) {
         rc = EXIT_INCOMPLETE;
+    } else if (rc == 0 && report.total.used.missing_chunks > 0) {
+        json_is_whole(); /* what is missing has been told too */
+        rc = EXIT_INCOMPLETE;
+    }
     free_report(&report);
     pxds_stats_free(stats);
     pxds_store_free(store);

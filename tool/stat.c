@@ -293,5 +293,10 @@ int cmd_stat(const struct args *args)
         print_snapshots(stats, exact, (int64_t)time(NULL));
     }
     pxds_stats_free(stats);
-    return total.flags & PXDS_RESULT_INCOMPLETE ? EXIT_INCOMPLETE : 0;
+    if (total.flags & PXDS_RESULT_INCOMPLETE)
+        return EXIT_INCOMPLETE;
+    if (total.used.missing_chunks == 0)
+        return 0;
+    json_is_whole(); /* what is missing has been told too */
+    return EXIT_INCOMPLETE;
 }

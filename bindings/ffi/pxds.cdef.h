@@ -602,6 +602,10 @@ typedef struct {
     uint64_t future_files;
     uint64_t future_bytes;
     int64_t future_until;
+    uint64_t used_bad;
+    uint64_t used_bad_bytes;
+    uint64_t removed_bad_bytes;
+    uint64_t still_bad_bytes;
 } pxds_gc_status;
 typedef struct {
     size_t struct_size;

@@ -62,15 +62,15 @@ pub struct pxds_gc_status {
     pub index_file_count: u64,
     /// Bytes that they describe; what several of them share is counted for each.
     pub index_data_bytes: u64,
-    /// Bytes of the files of chunks in use, and of their bad copies.
+    /// Bytes of the files of chunks in use, and of `used_bad_bytes`.
     pub stored_bytes: u64,
     /// Chunks in use: touched since the collection began, or since the oldest writer that was at work did.
     pub stored_chunks: u64,
-    /// Bytes of the files of chunks, and bad copies, that were removed.
+    /// Bytes of the files of chunks that were removed, and of `removed_bad_bytes`.
     pub removed_bytes: u64,
     /// Chunks that were removed.
     pub removed_chunks: u64,
-    /// Bytes of what is not in use, and was touched too lately to be removed.
+    /// Bytes of the files of chunks not in use that were touched too lately to be removed, and of `still_bad_bytes`.
     pub pending_bytes: u64,
     /// Such chunks.
     pub pending_chunks: u64,
@@ -98,6 +98,14 @@ pub struct pxds_gc_status {
     /// The latest of these times, in seconds since 1970: before it has come they are not all removed. 0 if there are
     /// none.
     pub future_until: i64,
+    /// Bad copies in use: touched as chunks in use are, or all that there is of a chunk that an index needs.
+    pub used_bad: u64,
+    /// Bytes of these.
+    pub used_bad_bytes: u64,
+    /// Bytes of `removed_bad`.
+    pub removed_bad_bytes: u64,
+    /// Bytes of `still_bad`.
+    pub still_bad_bytes: u64,
 }
 
 size_first!(pxds_gc_status);
@@ -125,6 +133,10 @@ impl From<GcStatus> for pxds_gc_status {
             future_files: status.future_files,
             future_bytes: status.future_bytes,
             future_until: status.future_until,
+            used_bad: status.used_bad,
+            used_bad_bytes: status.used_bad_bytes,
+            removed_bad_bytes: status.removed_bad_bytes,
+            still_bad_bytes: status.still_bad_bytes,
         }
     }
 }

@@ -410,7 +410,7 @@ pub unsafe extern "C" fn pxds_stats_get_shared(
 /// counts both sharing and compression. 1 if nothing is stored.
 ///
 /// Of statistics take `described.logical_bytes` and, with PXDS_STATS_EXACT, `used.stored_bytes`; of a garbage
-/// collection `index_data_bytes` and `stored_bytes`.
+/// collection `index_data_bytes` and `stored_bytes` less `used_bad_bytes`.
 ///
 /// Threads: any.
 /// Since: 0.1

@@ -256,9 +256,14 @@ mod tests {
         for max in [1, 2, 3, 10, 99, 100, 101] {
             assert_eq!(run_with(&store, &options, max, &mut Progress::default()).unwrap(), whole, "{max}");
         }
-        // All that is there is in one of these; bad copies in use are counted by their bytes alone.
+        // All that is there is in one of these.
         let bad_in_use = (0..300).step_by(21).filter(|i| i % 10 != 0).count() as u64;
         let files = 1 + (0..300).filter(|i| i % 10 != 0).count() as u64;
-        assert_eq!(whole.disk_chunks + whole.removed_chunks + whole.removed_bad + bad_in_use, files);
+        assert_eq!(whole.used_bad, bad_in_use);
+        assert_eq!(whole.disk_chunks + whole.removed_chunks + whole.removed_bad + whole.used_bad, files);
+        // A chunk of eight bytes is a file of 20.
+        assert_eq!((whole.used_bad_bytes, whole.removed_bad_bytes), (20 * whole.used_bad, 20 * whole.removed_bad));
+        assert_eq!(whole.disk_bytes - whole.used_bad_bytes, 20 * whole.disk_chunks);
+        assert_eq!(whole.removed_bytes - whole.removed_bad_bytes, 20 * whole.removed_chunks);
     }
 }

@@ -21,7 +21,7 @@ pub struct GcStatus {
     pub index_file_count: u64,
     /// Bytes that they describe; data in several counts for each.
     pub index_data_bytes: u64,
-    /// Bytes of the files of chunks in use.
+    /// Bytes of the files of chunks in use, and of bad copies in use.
     pub disk_bytes: u64,
     /// Chunks in use: touched since the collection, or the oldest writer, began.
     pub disk_chunks: u64,
@@ -55,6 +55,14 @@ pub struct GcStatus {
     pub removed_temporaries: u64,
     /// Their bytes.
     pub removed_temporary_bytes: u64,
+    /// Bad copies in use: of chunks that are missing, or touched lately by their writer.
+    pub used_bad: u64,
+    /// Their bytes, which are in `disk_bytes` too.
+    pub used_bad_bytes: u64,
+    /// Bytes of the bad copies that were removed, in `removed_bytes` too.
+    pub removed_bad_bytes: u64,
+    /// Bytes of the bad copies that are not old enough, in `pending_bytes` too.
+    pub still_bad_bytes: u64,
 }
 
 impl GcStatus {

@@ -149,17 +149,21 @@ impl GcStatus {
     /// Counts a file by what has become of it.
     pub(super) fn count(&mut self, file: &FoundFile, usage: Usage, class: Class) {
         let is_bad = file.bad.is_some();
-        let (bytes, chunks) = match (class, is_bad) {
-            (Class::InUse, false) => (&mut self.disk_bytes, Some(&mut self.disk_chunks)),
-            // As PBS counts: a bad copy in use is counted by its bytes alone.
-            (Class::InUse, true) => (&mut self.disk_bytes, None),
-            (Class::Pending | Class::Future, false) => (&mut self.pending_bytes, Some(&mut self.pending_chunks)),
-            (Class::Pending | Class::Future, true) => (&mut self.pending_bytes, Some(&mut self.still_bad)),
-            (Class::Garbage, false) => (&mut self.removed_bytes, Some(&mut self.removed_chunks)),
-            (Class::Garbage, true) => (&mut self.removed_bytes, Some(&mut self.removed_bad)),
+        // PBS counts the bytes of bad copies among those of chunks; how many are theirs is counted besides.
+        let (bytes, chunks, bad, bad_bytes) = match class {
+            Class::InUse => (&mut self.disk_bytes, &mut self.disk_chunks, &mut self.used_bad, &mut self.used_bad_bytes),
+            Class::Pending | Class::Future => {
+                (&mut self.pending_bytes, &mut self.pending_chunks, &mut self.still_bad, &mut self.still_bad_bytes)
+            }
+            Class::Garbage => {
+                (&mut self.removed_bytes, &mut self.removed_chunks, &mut self.removed_bad, &mut self.removed_bad_bytes)
+            }
         };
         *bytes = bytes.saturating_add(usage.size);
-        if let Some(chunks) = chunks {
+        if is_bad {
+            *bad += 1;
+            *bad_bytes = bad_bytes.saturating_add(usage.size);
+        } else {
             *chunks += 1;
         }
         if class == Class::Future {

@@ -207,9 +207,67 @@ class Gc(support.TestCase):
         # The probe of access times comes first.
         missed = ("strace", "-f", "-o", self.path("log"), "-e", "trace=utimensat",
                   "-e", "inject=utimensat:error=ENOENT:when=5")
-        message = self.pxds("gc", scene.store, under=missed).stderr.decode()
+        message = self.pxds("gc", scene.store, under=missed, code=4).stderr.decode()
         self.assertRegex(message, r"chunk [0-9a-f]{64} is missing, and [^\n]*\n(?s:.*), which was missing, is there")
         scene.assert_collected()
+
+    def test_missing_chunks(self):
+        """All else is done; whoever runs it at night learns by the exit status that data is lost."""
+        scene = Store(self, self.path("store"))
+        self.pxds("stat", scene.store, "--exact")
+        lost = sorted(scene.needed)[0]
+        os.unlink(lost)
+        for options in (("--dry-run",), ()):
+            done = self.pxds("gc", scene.store, "--json", *options, code=4)
+            status, = map(json.loads, done.stdout.splitlines())  # it has told all
+            self.assertEqual(status["missing_chunks"], 1)
+            self.assertEqual(status["removed_chunks"], len(scene.all) - len(scene.needed))
+            self.assertIn(f"chunk {os.path.basename(lost)} is missing, and ", done.stderr.decode())
+        self.assertEqual(scene.chunks(), scene.needed - {lost})
+        self.assertRegex(self.pxds("gc", scene.store, code=4).stdout.decode(), r"(?m)^missing +1 chunk$")
+        self.assertEqual(self.pxds("gc", scene.store, "--quiet", code=4).stdout, b"")
+        exact = self.pxds("stat", scene.store, "--exact", "--json", code=4).stdout.splitlines()
+        self.assertEqual(json.loads(exact[-1])["kind"], "store")
+        self.pxds("stat", scene.store)  # which looks for no chunk
+        page = self.path("page.html")
+        self.pxds("report", scene.store, "-o", page, code=4)
+        self.pxds("report", scene.store, "-o", page, "--fast")
+        for command in ("gc", "stat", "report"):
+            text = " ".join(self.pxds(command, "--help").stdout.decode().split())
+            self.assertRegex(text, "Exit status 4 if .*missing")
+            self.assertIn("4 done in part: something could not be done, seen or read, or is missing", text)
+
+    def test_bad_copies_are_no_chunks(self):
+        """They are counted apart, whatever becomes of them."""
+        scene = Store(self, self.path("store"))
+        gone, kept = sorted(scene.all - scene.needed), sorted(scene.needed)
+        sizes = {"used": 1000, "removed": 300, "pending": 70}
+        write(f"{kept[0]}.0.bad", bytes(sizes["used"]))
+        os.unlink(kept[0])  # all that there is of it
+        write(f"{gone[0]}.0.bad", bytes(sizes["removed"]))
+        scene.age()
+        write(f"{gone[1]}.3.bad", bytes(sizes["pending"]))
+        hours_ago = os.stat(scene.index).st_mtime - 7200
+        os.utime(f"{gone[1]}.3.bad", (hours_ago, hours_ago))
+        stored = sum(os.path.getsize(path) for path in kept[1:])
+        removed = sum(os.path.getsize(path) for path in gone)
+        dry = json.loads(self.pxds("gc", scene.store, "--dry-run", "--json", code=4).stdout)
+        text = self.pxds("gc", scene.store, "--dry-run", code=4).stdout.decode()
+        done = self.pxds("gc", scene.store, "--json", code=4)
+        status = json.loads(done.stdout)
+        for found in (dry, status):
+            self.assertEqual((found["stored_chunks"], found["stored_bytes"]), (len(kept) - 1, stored))
+            self.assertEqual((found["removed_chunks"], found["removed_bytes"]), (len(gone), removed))
+            self.assertEqual((found["pending_chunks"], found["pending_bytes"]), (0, 0))
+            for what, size in sizes.items():
+                self.assertEqual((found[f"{what}_bad"], found[f"{what}_bad_bytes"]), (1, size), what)
+        for row in (rf"in use +{len(kept) - 1} chunks +{stored} bytes",
+                    rf"to remove +{len(gone)} chunks +{removed} bytes", "pending +0 chunks +0 bytes",
+                    "bad copies +3 files +1370 bytes", "  in use +1 file +1000 bytes",
+                    "  to remove +1 file +300 bytes", "  pending +1 file +70 bytes"):
+            self.assertRegex(text, rf"(?m)^{row}\b")
+        self.assertEqual(json.loads(read(os.path.join(scene.store, ".gc-status"))), support.gc_note(status))
+        self.assertEqual(scene.chunks(), {*kept[1:], f"{kept[0]}.0.bad", f"{gone[1]}.3.bad"})
 
     def test_access_times_in_the_future(self):
         scene = Store(self, self.path("store"))

@@ -33,7 +33,9 @@ GC_NOTE = {"index-file-count": "indexes", "index-data-bytes": "logical_bytes", "
 
 def gc_note(status):
     """What .gc-status says of a collection that printed `status`."""
-    return {"upid": None, **{name: status[key] for name, key in GC_NOTE.items()},
+    # PBS counts the bytes of bad copies among those of chunks.
+    bad = {"disk-bytes": "used_bad_bytes", "removed-bytes": "removed_bad_bytes", "pending-bytes": "pending_bad_bytes"}
+    return {"upid": None, **{name: status[key] + status.get(bad.get(name), 0) for name, key in GC_NOTE.items()},
             "cache-stats": {"hits": status["cache_hits"], "misses": status["cache_misses"]}}
 
 
