@@ -433,7 +433,9 @@ fn what_cannot_be_is_refused() {
         ("host/x/2020-06-26T13:56:05Z", Kind::NotFound),
         ("host", Kind::Argument),
         ("host/../x", Kind::Argument),
-        ("ns/a", Kind::Argument),
+        ("ns", Kind::Argument),
+        ("ns/..", Kind::Argument),
+        ("ns/a", Kind::NotFound),
     ] {
         assert_eq!(kind(try_verify(&store, scope, VerifyOptions::default())), expected, "{scope}");
     }

@@ -80,7 +80,8 @@ const struct command command_table[] = {
      .takes = OPTIONS(OPT_PBS_CONFIG, OPT_NS, OPT_SORT, OPT_JSON),
      .exits = PARTLY,
      .summary = "list the snapshots",
-     .help = "Lists the snapshots of STORE; with --ns only those in this namespace and below it.\n"
+     .help = "Lists the snapshots of STORE, of all namespaces; with --ns those of this one and of all\n"
+             "below it.\n"
              "SIZE is the sum of the sizes in the manifest: of an index what it describes, of a .blob\n"
              "its file. VERIFIED is how the last 'pxds verify', or PBS's, found the snapshot, and when.\n"
              "Times are local, but for those in names, which are in UTC. Exit status 4 if something\n"
@@ -136,9 +137,9 @@ const struct command command_table[] = {
      .takes = OPTIONS(OPT_NS, OPT_JSON, OPT_PBS_CONFIG),
      .exits = PARTLY,
      .summary = "list the groups",
-     .help = "Lists the groups of STORE: how many snapshots each has, when its newest finished one\n"
-             "was made, its owner and the first line of its notes. With --ns only those in this\n"
-             "namespace and below it.\n",
+     .help = "Lists the groups of STORE, of all namespaces; with --ns those of this one and of all below\n"
+             "it: how many snapshots each has, when its newest finished one was made, its owner and the\n"
+             "first line of its notes.\n",
      .run = cmd_groups},
     {.name = "owner",
      .operands = "STORE GROUP [AUTHID]",
@@ -173,8 +174,8 @@ const struct command command_table[] = {
      .help = "create  makes the namespace NS, a/b for example, and those above it. A backup with --ns\n"
              "        makes its own.\n"
              "remove  removes the namespace NS, which has to be empty\n"
-             "list    prints the namespaces of STORE, or those below NS. Exit status 4 if something\n"
-             "        could not be seen.\n",
+             "list    prints the namespaces of STORE, or those below NS, all the way down. Exit status 4\n"
+             "        if something could not be seen.\n",
      .run = cmd_namespace},
     {.name = "prune",
      .operands = "STORE [GROUP]",
@@ -185,8 +186,9 @@ const struct command command_table[] = {
      .summary = "remove old snapshots of groups",
      .help = "Removes, group by group, the snapshots that no --keep option keeps, and shows what becomes\n"
              "of each, and why it stays. Without GROUP these are all groups of the root namespace, or of\n"
-             "--ns. Each keeps what the options say. Protected snapshots stay, and so does the newest if\n"
-             "it is not finished. Without a --keep option, or with counts of 0, everything is kept.\n\n"
+             "--ns, but of those below it only with --recursive. Each keeps what the options say.\n"
+             "Protected snapshots stay, and so does the newest if it is not finished. Without a --keep\n"
+             "option, or with counts of 0, everything is kept.\n\n"
              "The options count one after the other: last, hourly, daily, weekly, monthly, yearly.\n"
              "Each passes over what an earlier one has kept. --keep-good and --keep-within keep what\n"
              "they say besides, with a warning for each group of which no snapshot has verified; if\n"
@@ -228,9 +230,9 @@ const struct command command_table[] = {
      .exits = PARTLY | UNVOUCHED,
      .summary = "check snapshots and their chunks",
      .help = "Checks that everything the snapshots of STORE need, or of a GROUP, or one SNAPSHOT, is\n"
-             "there and is what it was. Bad chunks are renamed, so that the next backup stores them\n"
-             "anew, and the outcome is noted in the manifests. What is in use, or is removed meanwhile,\n"
-             "is skipped.\n\n"
+             "there and is what it was; with --ns alone, of this namespace and of all below it. Bad\n"
+             "chunks are renamed, so that the next backup stores them anew, and the outcome is noted in\n"
+             "the manifests. What is in use, or is removed meanwhile, is skipped.\n\n"
              "Of what is encrypted the CRC is checked; with --key it is decrypted, and signatures are\n"
              "checked. Snapshots that this key has not signed are named.\n\n"
              "Exit status 1 if anything failed, 5 if all that could be checked is good, but the key does\n"
@@ -378,8 +380,8 @@ const char snapshot_help[] =
 const char group_help[] =
     "GROUP is [ns/NAME/...]TYPE/ID. A pattern such as 'host/*' stands for all groups that fit,\n"
     "where a command can do with several: those of one namespace, or with --recursive of those\n"
-    "below it too. 'list', 'groups', 'namespace list' and SNAPSHOTs without a group always look\n"
-    "below as well.\n";
+    "below it too. What only shows or checks always looks below: 'list', 'groups', 'namespace\n"
+    "list' and 'verify'; and so does a SNAPSHOT without a group.\n";
 
 const struct command *find_command(const char *name)
 {

@@ -80,12 +80,25 @@ static enum form form_of(char *text, const char **time)
     return FORM_NONE;
 }
 
+char *namespace_path(const char *ns)
+{
+    char path[PXDS_NAMESPACE_MAX_LEN * 3] = "";
+    size_t len = 0;
+
+    while (ns != NULL && *ns != '\0') {
+        const size_t part = strcspn(ns, "/");
+
+        len += (size_t)snprintf(path + len, sizeof path - len, "%sns/%.*s", len > 0 ? "/" : "", (int)part, ns);
+        ns += ns[part] == '/' ? part + 1 : part;
+    }
+    return make_text("%s", path);
+}
+
 /* The path of a name in the namespace of --ns, if there is one. To be freed. */
 static char *in_namespace(const struct args *args, const char *name)
 {
     const char *ns = args->option[OPT_NS].text;
-    char prefix[PXDS_NAMESPACE_MAX_LEN * 2] = "";
-    size_t len = 0;
+    char *prefix, *path;
 
     if (ns == NULL || *ns == '\0' || strcmp(name, "latest") == 0 || begins_a_time(name))
         return make_text("%s", name);
@@ -93,13 +106,10 @@ static char *in_namespace(const struct args *args, const char *name)
         say("with --ns, '%s' must begin with TYPE/ID", name);
         return NULL;
     }
-    while (*ns != '\0') {
-        const size_t part = strcspn(ns, "/");
-
-        len += (size_t)snprintf(prefix + len, sizeof prefix - len, "ns/%.*s/", (int)part, ns);
-        ns += ns[part] == '/' ? part + 1 : part;
-    }
-    return make_text("%s%s", prefix, name);
+    prefix = namespace_path(ns);
+    path = prefix != NULL ? make_text("%s/%s", prefix, name) : NULL;
+    free(prefix);
+    return path;
 }
 
 /* Without those at its end; to be freed. */

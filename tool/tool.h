@@ -429,6 +429,10 @@ int cmd_manifest(const struct args *args);
 char *pick_snapshot(const struct args *args, const pxds_store *store, const char *text);
 char *pick(const struct args *args, const pxds_store *store, const char *text, bool *is_group);
 
+/* The path below the store of a namespace as --ns has it, which was checked; NULL is the root, whose path is empty. To
+   be freed. NULL: it was said that there is no memory. */
+char *namespace_path(const char *ns);
+
 /* Whether it stands for all groups that fit. */
 bool is_pattern(const char *text);
 

@@ -170,7 +170,7 @@ static int sum_up(const pxds_verify_result *result, uint64_t unreadable)
                : 0;
 }
 
-/* Gives the exit status. */
+/* what: nothing for all. Gives the exit status. */
 static int verify(const char *what, const pxds_store *store, const pxds_verify_options *options)
 {
     pxds_verify_result result = PXDS_VERIFY_RESULT_INIT;
@@ -204,8 +204,6 @@ int cmd_verify(const struct args *args)
 
     if (rc == 0 && option[OPT_READ_ONLY].given && from != NULL)
         rc = usage_error(args->command, "--read-only and --repair-from exclude each other");
-    if (rc == 0 && option[OPT_NS].given && wanted == NULL)
-        rc = usage_error(args->command, "--ns needs a SNAPSHOT or GROUP");
     if (rc == 0)
         rc = load_key(args, &key);
     if (rc != 0)
@@ -223,9 +221,9 @@ int cmd_verify(const struct args *args)
     store = open_store(args, args->operand[0], 0, NULL, &options);
     if (store != NULL && from != NULL)
         options.repair_from = other = open_store(args, from, 0, NULL, NULL);
-    if (store != NULL && wanted != NULL)
-        what = pick(args, store, wanted, &is_group);
-    rc = store == NULL || (from != NULL && other == NULL) || (wanted != NULL && what == NULL)
+    if (store != NULL)
+        what = wanted != NULL ? pick(args, store, wanted, &is_group) : namespace_path(option[OPT_NS].text);
+    rc = store == NULL || (from != NULL && other == NULL) || what == NULL
              ? 1
              : verify(what, store, &options);
     free(what);

@@ -301,7 +301,8 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 }
 
 /// Checks that everything snapshots need is there, and is what it was. `path` says which: NULL or "" all of the store,
-/// `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot. `options` and `result` may be NULL.
+/// `[ns/NAME/...]TYPE/ID` a group, the same with `/TIME` one snapshot, `ns/NAME/...` a namespace and those below it.
+/// `options` and `result` may be NULL.
 ///
 /// Files are compared with the manifest, and each chunk with its digest, once in a call. A rotten chunk is read again,
 /// and then renamed, so that the next backup with that data stores it anew. The outcome is noted in the manifest, of
@@ -310,8 +311,9 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 /// `unfinished` count other snapshots that were not found good. What cannot be read is no damage: its snapshot comes
 /// out as PXDS_OUTCOME_UNREADABLE, and the result is PXDS_RESULT_INCOMPLETE. See docs/format.md, 10.
 ///
-/// Each snapshot is locked against removal while it is checked; in a whole store the groups `host/benchmark` are left
-/// out. A call that is stopped leaves the store valid, and has not noted the outcome of the snapshot at hand.
+/// Each snapshot is locked against removal while it is checked; in a whole store or namespace the groups
+/// `host/benchmark` are left out. A call that is stopped leaves the store valid, and has not noted the outcome of the
+/// snapshot at hand.
 ///
 /// Memory: the entries of one index; for each thread 120 MB of chunks at most, eight times that with the largest
 /// chunks, of 128 MiB; the names of 3.7 million chunks, 180 MB at most, which it takes for 14 TB in chunks of 4 MiB,
@@ -319,9 +321,10 @@ fn on_done(callback: pxds_verify_done_fn, user: *mut c_void) -> Option<OnDone> {
 /// named again.
 ///
 /// Errors: PXDS_ERR_ARGUMENT (also a bad UPID, or PXDS_VERIFY_READ_ONLY with `repair_from`), PXDS_ERR_NOT_FOUND (the
-/// group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which of a whole
-/// store is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM, PXDS_ERR_CANCELLED;
-/// PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without PXDS_VERIFY_READ_ONLY.
+/// namespace, the group, the snapshot or its manifest, or all chunks), PXDS_ERR_IO (a directory cannot be listed, which
+/// of a whole store or namespace is PXDS_RESULT_INCOMPLETE, or there are too many open files), PXDS_ERR_NOMEM,
+/// PXDS_ERR_CANCELLED; PXDS_ERR_STATE and PXDS_ERR_UNSUPPORTED for a store that can only be read, without
+/// PXDS_VERIFY_READ_ONLY.
 /// Threads: shared.
 /// Since: 0.1
 #[unsafe(no_mangle)]

@@ -13,7 +13,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::calendar::{check_time, parse_time, time_name};
-use crate::error::{Result, refuse};
+use crate::error::{Result, push, refuse};
 
 /// Bytes of the longest file name.
 const NAME_MAX: usize = 255;
@@ -138,6 +138,26 @@ impl Namespace {
             return Err(refuse("namespace", text, "it has more than 256 bytes"));
         }
         text.split('/').try_fold(Self::root(), |namespace, component| namespace.join(component))
+    }
+
+    /// Reads `ns/a/ns/b`, as [`Namespace::path`] gives it, of one that is not the root. `None`: the path has another
+    /// form.
+    ///
+    /// Errors: `Argument` for a bad name in it.
+    pub fn from_path(path: &str) -> Result<Option<Self>> {
+        // Seven levels of `ns/` and a name each, before the text is split.
+        if path.len() > NAMESPACE_MAX_LEN + NAMESPACE_MAX_DEPTH * 3 {
+            return Ok(None);
+        }
+        let mut components = path.split('/');
+        let mut names = Vec::new();
+        while let Some(first) = components.next() {
+            match (first, components.next()) {
+                ("ns", Some(name)) => push(&mut names, name)?,
+                _ => return Ok(None),
+            }
+        }
+        names.into_iter().try_fold(Self::root(), |namespace, name| namespace.join(name)).map(Some)
     }
 
     /// The namespace `component` below this one.
@@ -372,6 +392,21 @@ mod tests {
         let long = "x".repeat(127);
         assert!(Namespace::parse(&format!("{long}/{long}x")).is_ok());
         assert!(Namespace::parse(&format!("{long}/{long}xy")).is_err());
+    }
+
+    #[test]
+    fn directories_of_namespaces() {
+        for text in ["a", "a/b", "ns/ns", "vm/1", "a/b/c/d/e/f/g"] {
+            let namespace = Namespace::parse(text).unwrap();
+            assert_eq!(Namespace::from_path(&namespace.path()).unwrap(), Some(namespace), "{text}");
+        }
+        for path in ["", "ns", "ns/a/ns", "a", "vm/1", "ns/a/host/x", "ns/a/host/x/2020-06-26T13:56:05Z", "/ns/a"] {
+            assert_eq!(Namespace::from_path(path).unwrap(), None, "{path}");
+        }
+        assert_eq!(Namespace::from_path(&"ns/a/".repeat(1000)).unwrap(), None);
+        for path in ["ns/", "ns/..", &["ns/a"; 8].join("/")] {
+            assert!(Namespace::from_path(path).is_err(), "{path}");
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ use crate::callback::Callback;
 use crate::crypt::CryptKey;
 use crate::error::{Error, Kind, Result};
 use crate::index::ChunkInfo;
-use crate::name::{Group, Snapshot};
+use crate::name::{Group, Namespace, Snapshot};
 use crate::progress::OnProgress;
 use crate::store::Store;
 
@@ -79,6 +79,8 @@ pub struct VerifyOptions {
 pub enum Scope {
     /// All snapshots but those of the groups `host/benchmark`, as PBS does.
     Store,
+    /// Those of a namespace and of all below it, but for the same groups.
+    Namespace(Namespace),
     /// The snapshots of a group.
     Group(Group),
     /// One snapshot.
@@ -86,14 +88,23 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Reads `[ns/NAME/...]TYPE/ID`, the same with `/TIME`, or nothing, which is the store.
+    /// Reads `[ns/NAME/...]TYPE/ID`, the same with `/TIME`, the directory `ns/NAME/...` of a namespace, or nothing,
+    /// which is the store.
     ///
     /// Errors: `Argument`.
     pub fn parse(path: &str) -> Result<Self> {
         if path.is_empty() {
             return Ok(Scope::Store);
         }
+        if let Some(namespace) = Namespace::from_path(path)? {
+            return Ok(Scope::Namespace(namespace));
+        }
         Group::parse(path).map(Scope::Group).or_else(|_| Snapshot::parse(path).map(Scope::Snapshot))
+    }
+
+    /// Whether its groups are looked for: one that is gone or cannot be seen is not what was asked for.
+    fn is_searched(&self) -> bool {
+        matches!(self, Scope::Store | Scope::Namespace(_))
     }
 }
 

@@ -157,6 +157,7 @@ impl Verifier {
     fn list(&mut self, scope: &Scope) -> Result<Vec<Snapshot>> {
         let groups = match scope {
             Scope::Store => self.listed(self.store.tree().groups_below(&Namespace::root())?),
+            Scope::Namespace(namespace) => self.listed(self.store.tree().groups_below(namespace)?),
             Scope::Group(group) => vec![group.clone()],
             Scope::Snapshot(snapshot) => {
                 if !self.store.tree().snapshot_info(snapshot)?.finished {
@@ -166,7 +167,7 @@ impl Verifier {
             }
         };
         let mut snapshots = Vec::new();
-        let is_wanted = |group: &&Group| *scope != Scope::Store || (group.kind(), group.id()) != BENCHMARK;
+        let is_wanted = |group: &&Group| !scope.is_searched() || (group.kind(), group.id()) != BENCHMARK;
         for group in groups.iter().filter(is_wanted) {
             match self.store.tree().snapshot_names(group) {
                 Ok(names) => {
@@ -175,9 +176,9 @@ impl Verifier {
                     append(&mut snapshots, &mut names)?;
                 }
                 // Removed since it was found.
-                Err(error) if error.kind() == Kind::NotFound && *scope == Scope::Store => {}
+                Err(error) if error.kind() == Kind::NotFound && scope.is_searched() => {}
                 // It must not count as verified; the others are verified.
-                Err(error) if error.errno().is_some_and(sys::is_denied) && *scope == Scope::Store => {
+                Err(error) if error.errno().is_some_and(sys::is_denied) && scope.is_searched() => {
                     self.recorder.warn("a group is not verified", error)?;
                     self.recorder.sums.incomplete = true;
                 }

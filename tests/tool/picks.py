@@ -138,10 +138,31 @@ class Snapshots(Scene):
         for ns in ("..", "a//b"):
             self.error("files", self.store, "latest", "--ns", ns, code=2)
         self.error("files", self.store, "latest", "--ns", "x")
-        self.assertIn("--ns needs a SNAPSHOT or GROUP", self.error("verify", self.store, "--ns", "a", code=2))
         for second in range(7):
             self.backup("host/web", f"a.blob={self.path('file')}", "--time", f"2030-01-01T00:00:0{second}Z")
         self.assertIn("04Z and 2 more\n", self.error("files", self.store, "host/web/2030"))
+
+    def test_what_lies_below_a_namespace(self):
+        """What only shows or checks looks there, and what removes does not unless it is told to; each help says so."""
+        def told(*command):
+            return self.pxds(*command).stdout.decode()
+
+        def help_of(command):
+            return " ".join(told(command, "--help").split())
+
+        for command in ("list", "groups", "verify"):
+            self.assertIn("ns/a/ns/b/host/web", told(command, self.store), command)
+            self.assertIn("ns/a/ns/b/host/web", told(command, self.store, "--ns", "a"), command)
+            self.assertRegex(help_of(command), "of this (one|namespace) and of all below it")
+        self.assertEqual(told("namespace", "list", self.store, "a"), "a/b\n")
+        self.assertIn("all the way down", help_of("namespace"))
+        prune = ("prune", self.store, "--keep-last", "1", "--dry-run")
+        for options in ((), ("--ns", "a")):
+            self.assertNotIn("ns/a/ns/b", told(*prune, *options))
+            self.assertIn("ns/a/ns/b/host/web", told(*prune, *options, "--recursive"))
+        self.assertIn("of those below it only with --recursive", help_of("prune"))
+        for command in ("forget", "owner", "prune", "verify"):
+            self.assertIn("What only shows or checks always looks below", help_of(command))
 
     def test_every_command(self):
         self.pxds("restore", self.store, "host/web/2020-07", "a.blob", self.path("out"))

@@ -56,6 +56,20 @@ class Damaged(TestCase):
         self.assertEqual({name for name, outcome in again.items() if outcome == "failed"}, self.failed)
         self.assertEqual(set(again.values()), {"failed", "verified_before"})
 
+    def test_of_a_namespace(self):
+        """With --ns alone: all that is in it and below it."""
+        outside = self.path("file")
+        write(outside, b"x" * 100)
+        for ns in ("", "a", "a/b", "ab"):
+            self.pxds("backup", self.store, "vm/1", f"a.blob={outside}", "--ns", ns, "--time", "1593179765")
+        name = "vm/1/2020-06-26T13:56:05Z"
+        for ns, want in (("a", [f"ns/a/{name}", f"ns/a/ns/b/{name}"]), ("a/b", [f"ns/a/ns/b/{name}"]),
+                         ("ab", [f"ns/ab/{name}"])):
+            self.assertEqual([row["snapshot"] for row in self.verify("--ns", ns, code=0)], want)
+        self.assertEqual(len(self.verify("--ns", "", "--read-only")), 22)
+        self.assertIn("there is no namespace", self.error("verify", self.store, "--ns", "a/c"))
+        self.assertEqual([row["snapshot"] for row in self.verify("vm/1", "--ns", "a", code=0)], [f"ns/a/{name}"])
+
     def test_with_the_key(self):
         key = self.path("key")
         write(key, json.dumps({
