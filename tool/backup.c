@@ -332,7 +332,7 @@ static int make_snapshot(const struct args *args, const pxds_key *key, const pxd
     options.owner = args->option[OPT_OWNER].text;
     options.progress = on_progress;
     options.notes = comment != NULL && comment[0] != '\0' ? comment : NULL;
-    hold_signals();
+    begin_changes();
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL)
         rc = 1;

@@ -63,7 +63,7 @@ int cmd_convert(const struct args *args)
         return usage_error(args->command, "'%s' is not hex2|hex4", name);
     if (heed_pbs(args, args->operand[0], pbs_name, &opening, NULL, NULL) != 0)
         return 1;
-    hold_signals();
+    begin_changes();
     detail("bringing the store %s into the layout %s", args->operand[0], name);
     options.flags = dry_run ? PXDS_CONVERT_DRY_RUN : 0;
     options.progress = on_progress;

@@ -48,7 +48,7 @@ static int copy(const struct args *args, const pxds_key *key, const char *index_
     options.on_chunk = on_chunk;
     options.progress = on_bytes;
     options.on_chunk_user = options.progress_user = &meter;
-    hold_signals();
+    begin_changes();
     from = open_store(args, args->operand[0], 0, NULL, NULL);
     to = from == NULL ? NULL : open_store(args, args->operand[2], 0, NULL, NULL);
     if (to == NULL) {

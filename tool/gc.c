@@ -141,7 +141,7 @@ int cmd_gc(const struct args *args)
     store = open_store(args, args->operand[0], PXDS_STORE_MIXED, &options, NULL);
     if (store == NULL)
         return 1;
-    hold_signals();
+    begin_changes();
     if (pxds_store_gc(store, &options, &status, &err) < 0) {
         rc = fail(err);
     } else {

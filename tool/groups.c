@@ -208,7 +208,8 @@ int cmd_owner(const struct args *args)
     if (store == NULL)
         return 1;
     rc = pick_groups(args, store, args->operand[1], args->option[OPT_RECURSIVE].given, &groups);
-    hold_signals();
+    if (owner != NULL)
+        begin_changes();
     /* What is no owner is none for the other groups either. */
     for (size_t i = 0; i < groups.count && status != PXDS_ERR_ARGUMENT && stop_signal() == 0; i++) {
         const char *group = groups.paths[i];

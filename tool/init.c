@@ -178,7 +178,7 @@ int cmd_init(const struct args *args)
         options.flags |= PXDS_STORE_SHARED;
     if (args->option[OPT_PBS_STORE].given && !args->option[OPT_LAYOUT].given)
         options.layout = PXDS_LAYOUT_HEX4; /* PBS opens no other */
-    hold_signals();
+    begin_changes();
     detail("making the store %s", path);
     if (pxds_store_create(path, &options, &store, &err) < 0)
         return fail(err);

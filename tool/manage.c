@@ -20,7 +20,7 @@ static int change(const struct args *args,
     pxds_error *err = NULL;
     int rc = path != NULL ? 0 : 1;
 
-    hold_signals(); /* it is short, or goes on alone */
+    begin_changes(); /* it is short, or goes on alone */
     if (rc == 0 && function(store, path, &err) < 0)
         rc = fail(err);
     else if (rc == 0 && args->option[OPT_JSON].given)
@@ -157,7 +157,7 @@ int cmd_forget(const struct args *args)
 
     if (store != NULL && !many)
         path = pick(args, store, args->operand[1], &is_group);
-    hold_signals(); /* it is short, or goes on alone */
+    begin_changes(); /* it is short, or goes on alone */
     if (store != NULL && (many || path != NULL))
         rc = is_group ? forget_groups(args, store) : forget_snapshot(args, store, path);
     free(path);
@@ -217,7 +217,7 @@ int cmd_namespace(const struct args *args)
     if (lists) {
         rc = list_namespaces(store, ns != NULL ? ns : "", json);
     } else {
-        hold_signals(); /* it is short */
+        begin_changes(); /* it is short */
         if ((creates ? pxds_namespace_create : pxds_namespace_remove)(store, ns, &err) < 0)
             rc = fail(err);
         else if (json)
@@ -264,6 +264,8 @@ int cmd_notes(const struct args *args)
     pxds_status status = PXDS_OK;
     int rc = path != NULL ? 0 : 1;
 
+    if (text != NULL)
+        begin_changes(); /* it is short */
     if (path != NULL && text != NULL)
         status = is_group ? pxds_group_set_notes(store, path, text, &err)
                           : pxds_snapshot_set_notes(store, path, text, &err);

@@ -7,6 +7,7 @@ static bool quiet, verbose, as_json, in_colour;
 static bool has_failed_otherwise; /* than by a lock that others hold */
 static bool was_busy;
 static bool could_wait; /* with --wait, which was not given */
+static bool stopped_for_output;
 
 void heed_common_options(const struct args *args)
 {
@@ -41,6 +42,29 @@ const char *flush_output(void)
     if ((fflush(stdout) != 0 || ferror(stdout)) && error == 0)
         error = errno != 0 ? errno : -1;
     return error == 0 ? NULL : error > 0 ? strerror(error) : "write error";
+}
+
+bool stop_for_output(void)
+{
+    stopped_for_output = stopped_for_output || ferror(stdout);
+    return stopped_for_output;
+}
+
+int end_output(bool is_done, int rc)
+{
+    static bool told;
+    const char *error = flush_output();
+
+    if (error == NULL || told)
+        return rc;
+    told = true;
+    if (stopped_for_output)
+        say("standard output: %s; the command has stopped there, before all was done", error);
+    else if (is_done && (rc == 0 || rc > EXIT_BUSY))
+        say("standard output: %s; all was done, but what was printed of it is not whole", error);
+    else
+        say("standard output: %s", error);
+    return rc == 0 || rc > EXIT_BUSY ? 1 : rc;
 }
 
 static void put_member(const char *name, const char *text)

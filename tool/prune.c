@@ -244,12 +244,12 @@ int cmd_prune(const struct args *args)
             run.keeps_all = false;
     if (run.keeps_all)
         say("no --keep option says what to keep, so everything is kept");
-    hold_signals();
+    begin_changes();
     rc = pick_groups(args, store, args->operand[1], args->option[OPT_RECURSIVE].given, &groups);
     run.width = groups.width + PXDS_TIME_SIZE; /* which has room for a '/' */
     run.options.progress = on_progress;
     run.options.progress_user = &run;
-    for (size_t i = 0; i < groups.count && stop_signal() == 0 && !ferror(stdout); i++)
+    for (size_t i = 0; i < groups.count && stop_signal() == 0 && !stop_for_output(); i++)
         prune_group(&run, groups.paths[i]);
     if (rc == 0 && (run.snapshots > 0 || run.failed_groups == 0))
         print_sums(&run);

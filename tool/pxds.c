@@ -119,6 +119,13 @@ static bool wants_log_json(const struct command *command, char **argv)
     return false;
 }
 
+/* It has changed a store, or made a file. */
+static bool did_more_than_print(const struct command *command)
+{
+    return has_begun_changes() || has_option(command, OPT_OUTPUT) || has_option(command, OPT_KDF) ||
+           strstr(command->operands, "OUT") != NULL;
+}
+
 /* argv: what follows the command's name, with a NULL at the end. */
 static int run_command(const struct command *command, char **argv)
 {
@@ -167,7 +174,7 @@ static int run_command(const struct command *command, char **argv)
         rc = EXIT_INCOMPLETE;
     if (args.option[OPT_JSON].given && rc != 2) /* which has printed nothing */
         json_finish(rc);
-    return rc;
+    return end_output(did_more_than_print(command), rc);
 }
 
 static int run(int argc, char **argv)
@@ -217,7 +224,6 @@ static void make_blocking(int fd)
 int main(int argc, char **argv)
 {
     static char line[4096];
-    const char *error;
     int rc;
 
     /* A closed standard stream must not become the number of a store's file. */
@@ -229,12 +235,7 @@ int main(int argc, char **argv)
     make_blocking(STDOUT_FILENO);
     make_blocking(STDERR_FILENO);
     setvbuf(stderr, line, _IOLBF, sizeof line); /* a message is one write, among those of others */
-    rc = run(argc, argv);
-    error = flush_output();
-    if (error != NULL && rc == 0) {
-        say("standard output: %s", error);
-        rc = 1;
-    }
+    rc = end_output(false, run(argc, argv));
     if (rc != 2)
         end_progress((rc == 0 || rc > EXIT_BUSY) && stop_signal() == 0);
     release_signals();

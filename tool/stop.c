@@ -14,6 +14,7 @@ enum { SIGNALS = sizeof signals / sizeof signals[0] };
 static volatile sig_atomic_t caught;
 static struct sigaction before[SIGNALS];
 static bool held;
+static bool changes;
 
 /* Ends the program by the signal, when the handler that calls this has returned at the latest. */
 static void die_by(int number)
@@ -58,6 +59,28 @@ void release_signals(void)
         say("interrupted by signal %d (%s)", (int)caught, strsignal(caught));
         die_by(caught);
     }
+}
+
+/* Not SIG_IGN, which a program that is started would have too. */
+static void on_pipe(int number)
+{
+    (void)number;
+}
+
+void begin_changes(void)
+{
+    struct sigaction action = {.sa_handler = on_pipe, .sa_flags = SA_RESTART}, old;
+
+    hold_signals();
+    changes = true;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        sigaction(SIGPIPE, &action, NULL);
+}
+
+bool has_begun_changes(void)
+{
+    return changes;
 }
 
 int32_t stop_signal(void)

@@ -184,7 +184,7 @@ int cmd_put(const struct args *args)
     ingest_options.on_chunk = on_chunk;
     ingest_options.progress = on_bytes;
     ingest_options.on_chunk_user = ingest_options.progress_user = &meter;
-    hold_signals();
+    begin_changes();
     store = open_store(args, args->operand[0], 0, NULL, NULL);
     if (store == NULL) {
         rc = 1;

@@ -115,6 +115,14 @@ int32_t on_notice(void *user, uint32_t level, const char *message, const char *p
 /* Writes what was printed. Gives why it could not all be written, now or before; NULL: it could. */
 const char *flush_output(void);
 
+/* Whether nothing can be printed any more: a command that looks at many things goes on with no other, of which nobody
+   would be told. */
+bool stop_for_output(void);
+
+/* Writes what was printed by a command that ends so, and says what is lost of it. is_done: what the command is for is
+   not only to print. Gives the exit status. */
+int end_output(bool is_done, int rc);
+
 /* ---- signals that end the program: stop.c ---- */
 
 /* From here on SIGHUP, SIGINT and SIGTERM are noted, unless they are ignored: before a call of the
@@ -123,6 +131,12 @@ void hold_signals(void);
 
 /* Ends the program by the signal that has come meanwhile, if any. */
 void release_signals(void);
+
+/* Holds signals, before what is more than to show something. From here on an output that nobody reads any more is an
+   error like that of a full disk, and does not end the program by SIGPIPE in the middle. A program that it starts has
+   that signal as before. */
+void begin_changes(void);
+bool has_begun_changes(void);
 
 /* That signal, or 0: what a callback returns. */
 int32_t stop_signal(void);

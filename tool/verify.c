@@ -75,7 +75,7 @@ static int32_t on_damage(void *user, const pxds_verify_damage *damage)
         begin_json(report, damage->snapshot);
         json_damage(damage);
     }
-    return ferror(stdout) ? 1 : stop_signal();
+    return stop_for_output() ? 1 : stop_signal();
 }
 
 /* In words for a person, and for a program. */
@@ -122,7 +122,7 @@ static int32_t on_done(void *user, const pxds_verify_done *done)
         }
         putchar('\n');
     }
-    return ferror(stdout) ? 1 : 0;
+    return stop_for_output() ? 1 : 0;
 }
 
 static int32_t on_progress(void *user, const pxds_progress *progress)
@@ -178,14 +178,18 @@ static int verify(const char *what, const pxds_store *store, const pxds_verify_o
     struct report *report = options->on_damage_user;
     pxds_status status;
 
-    hold_signals();
-    detail("checking %s", what != NULL ? what : "all snapshots");
+    begin_changes();
+    detail("checking %s", *what != '\0' ? what : "all snapshots");
     status = pxds_store_verify(store, what, options, &result, &err);
     clear_line();
     if (report->begun) /* it was stopped in the middle of a snapshot */
         end_json(report, "stopped", NULL, 0);
     if (status >= 0 && (result.flags & PXDS_RESULT_INCOMPLETE) == 0 && result.unnoted == 0)
         json_is_whole();
+    if (status == PXDS_ERR_CANCELLED && stop_for_output()) { /* of which the end tells */
+        pxds_error_free(err);
+        return 1;
+    }
     return status < 0 ? fail(err) : sum_up(&result, report->unreadable);
 }
 

@@ -92,6 +92,88 @@ class Descriptors(OutputCase):
                 self.assertTrue(self.pxds(*args).stdout == expected, command)
 
 
+class AfterTheWork(OutputCase):
+    """Standard output fails when all is done: the message says so, and so that nobody does it again."""
+
+    DONE = "; all was done, but what was printed of it is not whole\n"
+
+    def full(self, *args, code=1, **options):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([TOOL, *args], stdout=full, stderr=subprocess.PIPE, check=False, **options)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return support.without_notice_of_pbs(done.stderr).decode()
+
+    def unread(self, *args):
+        """With a pipe that nobody reads."""
+        reading, writing = os.pipe()
+        os.close(reading)
+        with open(writing, "wb") as pipe:
+            return subprocess.run([TOOL, *args], stdout=pipe, stderr=subprocess.PIPE, check=False)
+
+    def test_what_changes_a_store(self):
+        group = os.path.join(self.store, "host", "y")
+        again = ("backup", self.store, "host/y", f"a.didx={self.file}", "--time")
+        for run, why in ((self.full, "No space left on device"), (self.said_unread, "Broken pipe")):
+            self.pxds("forget", self.store, "host/*")
+            self.pxds(*again, "1593179765")
+            for number, command in enumerate((
+                ("gc", self.store), ("gc", self.store, "--json"), ("verify", self.store),
+                (*again, "1593179766"), ("put", self.store, self.file, os.path.join(self.store, f"again-{why}.didx")),
+                ("notes", self.store, "host/y", "--set", why, "--json"),
+                ("owner", self.store, "host/y", "root@pam", "--json"),
+                ("prune", self.store, "host/y", "--keep-last", "1"), ("init", self.path(f"new-{why}")),
+            )):
+                with self.subTest(number=number, why=why):
+                    self.assertEqual(run(*command), f"pxds: standard output: {why}{self.DONE}")
+            self.assertEqual(len([name for name in os.listdir(group) if name.endswith("Z")]), 1)
+            self.assertTrue(os.path.exists(os.path.join(self.store, f"again-{why}.didx")))
+            self.assertTrue(os.path.exists(self.path(f"new-{why}", ".chunks")))
+
+    def said_unread(self, *args):
+        done = self.unread(*args)
+        self.assertEqual(done.returncode, 1)
+        return support.without_notice_of_pbs(done.stderr).decode()
+
+    def test_what_makes_a_file(self):
+        out = self.path("out")
+        self.assertIn(self.DONE, self.full("get", self.store, self.index, out, "--json"))
+        self.assertTrue(read(out) == self.data)
+
+    def test_what_only_shows(self):
+        self.assertEqual(self.full("list", self.store), "pxds: standard output: No space left on device\n")
+        self.pxds("namespace", "create", self.store, "a")
+        self.pxds("notes", self.store, "host/x", "--set", "some")
+        for command in (("list", self.store), ("namespace", "list", self.store), ("notes", self.store, "host/x"),
+                        ("owner", self.store, "host/x")):
+            self.assertEqual(self.unread(*command).returncode, -signal.SIGPIPE, command)
+            self.assertNotIn(self.DONE, self.full(*command))
+
+    def test_not_all_was_done(self):
+        """A command on many things does not go on where nobody is told of them."""
+        groups = [f"host/{number:03}" for number in range(120)]
+        for group in groups:
+            for time in ("2020-06-26T13:56:05Z", "2020-06-27T13:56:05Z"):
+                os.makedirs(os.path.join(self.store, group, time))
+                write(os.path.join(self.store, group, time, "index.json.blob"), b"")
+        for command in (("prune", self.store, "--keep-last", "1"), ("verify", self.store, "--read-only")):
+            message = self.full(*command)
+            self.assertEqual(message.splitlines()[-1], "pxds: standard output: No space left on device; "
+                             "the command has stopped there, before all was done")
+            self.assertNotIn(self.DONE, message)
+        left = [len(os.listdir(os.path.join(self.store, group))) for group in groups]
+        self.assertEqual(set(left), {1, 2})
+
+    def test_it_is_told_beside_another_outcome(self):
+        chunks = [os.path.join(parent, name) for parent, _, names in os.walk(os.path.join(self.store, ".chunks"))
+                  for name in names]
+        for chunk in chunks:
+            os.unlink(chunk)
+        self.assertIn(f"No space left on device{self.DONE}", self.full("gc", self.store))
+        self.assertIn("standard output: No space left on device\n", self.full("verify", self.store))
+
+
 class Messages(TestCase):
     def test_each_is_written_at_once(self):
         """What other processes write to the same terminal or log does not come between."""
