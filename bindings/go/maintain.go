@@ -139,10 +139,12 @@ const (
 // GCStatus says what a garbage collection has found and done.
 type GCStatus struct {
 	IndexFiles, IndexBytes        uint64 // indexes, and what they describe
-	StoredBytes, StoredChunks     uint64 // chunks in use
+	StoredBytes, StoredChunks     uint64 // chunks in use; here and below bytes have those of bad copies too
 	RemovedBytes, RemovedChunks   uint64
 	PendingBytes, PendingChunks   uint64 // not in use, and touched too lately
-	RemovedBad, StillBad          uint64 // bad copies
+	UsedBad, UsedBadBytes         uint64 // bad copies
+	RemovedBad, RemovedBadBytes   uint64
+	StillBad, StillBadBytes       uint64
 	CacheHits, CacheMisses        uint64
 	StrangeIndexes                uint64 // that lie where no snapshot is, and count
 	MissingChunks                 uint64
@@ -157,7 +159,9 @@ func gcStatus(s *C.pxds_gc_status) GCStatus {
 		StoredBytes: uint64(s.stored_bytes), StoredChunks: uint64(s.stored_chunks),
 		RemovedBytes: uint64(s.removed_bytes), RemovedChunks: uint64(s.removed_chunks),
 		PendingBytes: uint64(s.pending_bytes), PendingChunks: uint64(s.pending_chunks),
-		RemovedBad: uint64(s.removed_bad), StillBad: uint64(s.still_bad),
+		UsedBad: uint64(s.used_bad), UsedBadBytes: uint64(s.used_bad_bytes),
+		RemovedBad: uint64(s.removed_bad), RemovedBadBytes: uint64(s.removed_bad_bytes),
+		StillBad: uint64(s.still_bad), StillBadBytes: uint64(s.still_bad_bytes),
 		CacheHits: uint64(s.cache_hits), CacheMisses: uint64(s.cache_misses),
 		StrangeIndexes: uint64(s.strange_indexes), MissingChunks: uint64(s.missing_chunks),
 		RemovedTemporaries: uint64(s.removed_temporaries), TempBytes: uint64(s.removed_temporary_bytes),

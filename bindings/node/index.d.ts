@@ -147,7 +147,8 @@ export interface GCOptions extends LockOptions {
 /** The fields of pxds_gc_status. */
 export type GCStatus = Record<
   'indexFileCount' | 'indexDataBytes' | 'storedBytes' | 'storedChunks' | 'removedBytes' | 'removedChunks' |
-  'pendingBytes' | 'pendingChunks' | 'removedBad' | 'stillBad' | 'cacheHits' | 'cacheMisses' | 'strangeIndexes' |
+  'pendingBytes' | 'pendingChunks' | 'removedBad' | 'stillBad' | 'usedBad' | 'usedBadBytes' |
+  'removedBadBytes' | 'stillBadBytes' | 'cacheHits' | 'cacheMisses' | 'strangeIndexes' |
   'missingChunks' | 'removedTemporaries' | 'removedTemporaryBytes' | 'futureFiles' | 'futureBytes' | 'futureUntil',
   number>;
 

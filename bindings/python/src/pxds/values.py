@@ -324,6 +324,10 @@ class GcStatus(Record):
     future_files: int
     future_bytes: int
     future_until: Optional[datetime.datetime]
+    used_bad: int
+    used_bad_bytes: int
+    removed_bad_bytes: int
+    still_bad_bytes: int
     _as: ClassVar[_As] = {"future_until": moment_if_any}
 
 
