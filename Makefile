@@ -13,8 +13,8 @@
 #
 #   make bench              what this machine reaches; ONLY='pipeline text' runs these alone
 #
-# Less often: wheel, nbd, lint, header, man, docs, licenses, abi-dump, check-faults, check-aarch64, soak, fuzz,
-# bench-large, bench-bindings, install-strip, uninstall, clean; bench-peers (beside borg, restic and casync),
+# Less often: wheel, nbd, lint, header, man, docs, licenses, abi-dump, check-faults, check-aarch64, soak, soak-model,
+# fuzz, bench-large, bench-bindings, install-strip, uninstall, clean; bench-peers (beside borg, restic and casync),
 # bench-scaling, bench-chart (measures, and renews docs/performance.*).
 
 CARGO   ?= cargo
@@ -80,7 +80,7 @@ COMPILE  := $(CC) $(STD) -Iinclude $(NO_PATHS) $(HARDENED) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pie -Wl,-z,relro -Wl,-z,now $(LDFLAGS) -Lbuild -lpxds
 
 .DELETE_ON_ERROR:
-.PHONY: all wheel nbd demo test check-faults check-aarch64 soak header man docs licenses lint fuzz dist deb abi-dump \
+.PHONY: all wheel nbd demo test check-faults check-aarch64 soak soak-model header man docs licenses lint fuzz dist deb abi-dump \
     bench bench-bindings bench-large bench-peers bench-scaling bench-chart install install-strip uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(FFI_KIT:%=build/ffi/%) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
@@ -169,6 +169,11 @@ check-aarch64:
 SECONDS ?= 60
 soak: all
 	@set -f; RACE_SECONDS=$(SECONDS) $(RUN_TESTS) --strict race
+
+# Random schedules of the protocol of shared stores; `make test` runs some thousand.
+SEEDS ?= 1000000
+soak-model:
+	PXDS_MODEL_SEEDS=$(SEEDS) $(CARGO) test --locked --test shared_model -- --nocapture
 
 # The header from src/ffi, and from the header what bindings start from.
 header:
