@@ -80,8 +80,9 @@ COMPILE  := $(CC) $(STD) -Iinclude $(NO_PATHS) $(HARDENED) $(CPPFLAGS) $(CFLAGS)
 LINK     := -pie -Wl,-z,relro -Wl,-z,now $(LDFLAGS) -Lbuild -lpxds
 
 .DELETE_ON_ERROR:
-.PHONY: all wheel nbd demo test check-faults check-aarch64 soak soak-model header man docs licenses lint fuzz dist deb abi-dump \
-    bench bench-bindings bench-large bench-peers bench-scaling bench-chart install install-strip uninstall clean cargo
+.PHONY: all wheel nbd demo test check-faults check-aarch64 soak soak-model header man docs licenses lint fuzz dist \
+    deb abi-dump bench bench-bindings bench-large bench-peers bench-scaling bench-chart install install-strip \
+    uninstall clean cargo
 
 all: $(TOOL) $(SHARED) $(LINKS) $(STATIC) $(EXAMPLES) $(FFI_KIT:%=build/ffi/%) $(if $(HAVE_NBDKIT),$(NBD_PLUGIN))
 
