@@ -27,11 +27,11 @@ def generated(length):
 class ProgressLines(StoreCase):
     """What is drawn on a terminal while data is on its way, and that nothing is elsewhere."""
 
-    def drawn(self, *args):
+    def drawn(self, *args, data=None):
         terminal, slave = os.openpty()
         self.addCleanup(os.close, terminal)
         done = subprocess.run(
-            [TOOL, *args], stdout=subprocess.PIPE, stderr=slave, timeout=300, check=False
+            [TOOL, *args], input=data, stdout=subprocess.PIPE, stderr=slave, timeout=300, check=False
         )
         os.close(slave)
         seen = support.read_terminal(terminal)
@@ -46,15 +46,16 @@ class ProgressLines(StoreCase):
         archives = ("host/x", f"a.didx={file}", f"b.fidx={file}")
         known, unknown = rb"\r(\S+: )?\d+\.\d MiB, \d+\.\d %", rb"\r(\S+: )?\d+\.\d MiB, \d+\.\d MiB/s"
         for expected, args in (
-            (unknown, ("put", self.store, file, self.index)),
+            (known, ("put", self.store, file, self.index)),
             (known, ("get", self.store, self.index, out)),
             (known, ("copy", self.store, self.index, other)),
-            (unknown, ("backup", self.store, *archives)),
+            (known, ("backup", self.store, *archives)),
         ):
             self.assertRegex(self.drawn(*args), expected)
             done = self.pxds(*args)
             self.assertEqual(done.stderr, b"")
         snapshot = done.stdout.split()[0].decode()
+        self.assertRegex(self.drawn("put", self.store, "-", self.index, data=read(file)), unknown)
         for name in ("a.didx", "b.fidx"):
             restore = ("restore", self.store, snapshot, name, out)
             self.assertRegex(self.drawn(*restore), known)
