@@ -18,6 +18,8 @@ mod listing;
 mod permits;
 mod probe;
 mod requests;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod throttle;
 
 use std::time::{Duration, Instant};
