@@ -23,6 +23,8 @@ mod reserve;
 mod secret;
 mod set_aside;
 mod signals;
+#[cfg(feature = "s3")]
+mod socket;
 mod sparse;
 mod temp;
 mod tree;
@@ -49,6 +51,8 @@ pub use secret::without_traces;
 pub use set_aside::without_traces_in;
 pub use signals::SignalsBlocked;
 use signals::without_signals;
+#[cfg(feature = "s3")]
+pub use socket::{Ready, Socket, addresses};
 pub use sparse::Region;
 pub use temp::{TempFile, anonymous, is_temporary_name, temporary_name};
 pub use tree::c_name;
