@@ -55,7 +55,19 @@ pub(crate) fn keys(backend: &dyn Backend, prefix: &str, after: &str) -> Vec<Stri
 
 /// All of it. `make` gives a backend that is empty; each is used for one part.
 pub(crate) fn contract(name: &str, make: &dyn Fn() -> Arc<dyn Backend>) {
-    type Part = fn(&dyn Backend);
+    parts(name, make, missing, removal);
+}
+
+/// All of it, of a service whose keys are paths of files: of what it is told to remove below an object, it removes the
+/// object, and fails to remove what is above one. No key of a store is below another.
+pub(crate) fn contract_of_paths(name: &str, make: &dyn Fn() -> Arc<dyn Backend>) {
+    let missing = |backend: &dyn Backend| missing_of(backend, &["none", "none/below/it", "is/ther"]);
+    parts(name, make, missing, |backend| removal_of(backend, &["none"]));
+}
+
+type Part = fn(&dyn Backend);
+
+fn parts(name: &str, make: &dyn Fn() -> Arc<dyn Backend>, missing: Part, removal: Part) {
     let parts: [(&str, Part); 10] = [
         ("objects are written and read", objects),
         ("keys", odd_keys),
@@ -124,9 +136,12 @@ fn odd_keys(backend: &dyn Backend) {
 }
 
 fn missing(backend: &dyn Backend) {
-    let none = [key("none"), key("none/below/it"), key("is/there/below"), key("is"), key("is/ther")];
+    missing_of(backend, &["none", "none/below/it", "is/there/below", "is", "is/ther"]);
+}
+
+fn missing_of(backend: &dyn Backend, none: &[&str]) {
     put(backend, &key("is/there"), b"x");
-    for key in &none {
+    for key in &none.iter().map(|text| key(text)).collect::<Vec<_>>() {
         let mut out = b"as it was".to_vec();
         assert_eq!(backend.get(key, 100, &mut out, &call()).unwrap(), None, "{key}");
         assert_eq!(out, b"as it was");
@@ -214,14 +229,20 @@ fn listings(backend: &dyn Backend) {
 }
 
 fn removal(backend: &dyn Backend) {
+    removal_of(backend, &["none", "d0/e"]);
+}
+
+/// What is there goes, together with `none`, that is not.
+fn removal_of(backend: &dyn Backend, none: &[&str]) {
     let keys: Vec<_> = (0..10).map(|i| key(&format!("d{}/e/f{i}", i % 3))).collect();
     for key in &keys {
         put(backend, key, b"x");
     }
     let (go, stay) = keys.split_at(7);
     let mut go = go.to_vec();
-    go.insert(3, key("none"));
-    go.insert(5, key("d0/e"));
+    for (place, none) in none.iter().enumerate() {
+        go.insert(2 * place + 3, key(none));
+    }
     for batch in go.chunks(backend.limits().max_delete) {
         assert!(backend.delete(batch, &call()).unwrap().is_empty());
     }
