@@ -223,7 +223,7 @@ lint:
 
 # Each target for FUZZ_SECONDS, from the vectors on; needs the nightly toolchain and cargo-fuzz.
 FUZZ_SECONDS ?= 60
-FUZZ := blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names pbsconfig:names zone:prune
+FUZZ := blob:blobs chunker:blobs index:index keyfile:keys manifest:manifest names:names pbsconfig:names s3:s3 zone:prune
 fuzz:
 	@for target in $(FUZZ); do \
 	    mkdir -p fuzz/corpus/$${target%:*}; \

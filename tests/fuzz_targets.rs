@@ -1,6 +1,8 @@
 //! The targets of `make fuzz`, which needs a toolchain of its own: that they are up to date, and what they say of the
-//! files that fuzzing starts from, whole and with a few bytes changed.
+//! files that fuzzing starts from, whole and with a few bytes changed. They are of a library with all that it has by
+//! default.
 
+#![cfg(feature = "s3")]
 // Each target is a crate of its own there, and names a crate that is not here.
 #![allow(unused_attributes)]
 extern crate self as libfuzzer_sys;
@@ -30,6 +32,7 @@ targets! {
     manifest: "../fuzz/fuzz_targets/manifest.rs", "manifest";
     names: "../fuzz/fuzz_targets/names.rs", "names";
     pbsconfig: "../fuzz/fuzz_targets/pbsconfig.rs", "names";
+    s3: "../fuzz/fuzz_targets/s3.rs", "s3";
     zone: "../fuzz/fuzz_targets/zone.rs", "prune";
 }
 
