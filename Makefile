@@ -7,6 +7,7 @@
 #                           has not ended after TIME_LIMIT minutes (30) fails
 #   make FEATURES=master-key
 #                           with master keys; see Cargo.toml
+#   make S3=no              without stores in S3, and without HTTP, TLS and XML
 #   make install            PREFIX, LIBDIR, INCLUDEDIR, BINDIR, DATADIR, MANDIR, DOCDIR, DESTDIR; builds nothing
 #   make RUNPATH=           the tool without a search path of its own, as distributions want it
 #   make dist, make deb     a source archive with all crates in it; Debian's packages
@@ -95,9 +96,11 @@ CRATES   := $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src
 C_CRATES := $(if $(filter-out file,$(origin CFLAGS)),CFLAGS="$$C_FLAGS" )
 C_MAPS   := $(if $(word 2,$(CURDIR)),,-ffile-prefix-map=$(CURDIR)=.) \
     $(if $(word 2,$(CRATES)),,-ffile-prefix-map=$(CRATES)=/crates)
+# What cargo has by default is S3 alone.
+NO_S3    := $(if $(filter no,$(S3)),--no-default-features)
 cargo: export C_FLAGS = $(shell sed -n 's/^CFLAGS = "\(.*\)"/\1/p' .cargo/config.toml) $(CFLAGS) $(C_MAPS)
 cargo:
-	$(C_CRATES)$(CARGO) build --release --locked $(if $(FEATURES),--features '$(FEATURES)')
+	$(C_CRATES)$(CARGO) build --release --locked $(NO_S3) $(if $(FEATURES),--features '$(FEATURES)')
 
 $(SHARED): cargo
 	@mkdir -p build
@@ -207,6 +210,7 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --all-targets --locked --features master-key -- -D warnings
+	$(CARGO) clippy --all-targets --locked --no-default-features -- -D warnings
 	@echo "$(CC) $(STD) $(WARNINGS) -fsyntax-only tool/*.c c-examples/*.c tests/c/*.c tests/tool/*.c ..."
 	@for file in $(C_SOURCES); do \
 	    $(CC) $(STD) -Iinclude -Itests/c $(WARNINGS) -fsyntax-only $$file || exit 1; \
