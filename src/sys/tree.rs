@@ -3,9 +3,12 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 
-use super::dir::{Dir, Owner, Stat, give_to, open_at};
+use super::dir::{Dir, FileKind, Owner, Stat, give_to, open_at};
 use super::temp::TempFile;
 use crate::error::{Error, Kind, Result};
+
+/// How often a directory is made again that others have removed before it was opened: they do so once each.
+const REMOVED_MEANWHILE: usize = 1000;
 
 impl Dir {
     /// Opens the directory `name`; `None` if it is missing, or a link or another file has the name.
@@ -32,14 +35,15 @@ impl Dir {
 
     /// Opens the directory `name` after making it if it is missing; true if it was.
     ///
-    /// Errors: `Exists` if something that is no directory has the name; `Io`.
+    /// Errors: `Exists` if something that is no directory has the name; `Busy` if others remove it all the time; `Io`.
     pub fn open_or_make_child(&self, name: &CStr, mode: u32, owner: Option<Owner>) -> Result<(Dir, bool)> {
-        // Twice: it may be removed in between.
-        for _ in 0..2 {
+        for _ in 0..REMOVED_MEANWHILE {
             let made = self.make_dir(name, mode, owner)?;
             match self.open_child(name) {
                 Ok(Some(child)) => return Ok((child, made)),
-                Ok(None) => {}
+                // It has been removed in between, or is something else.
+                Ok(None) if self.lstat(name)?.is_none_or(|stat| stat.kind == FileKind::Dir) => {}
+                Ok(None) => return Err(Error::at(Kind::Exists, &self.join(name), "is not a directory")),
                 Err(error) => {
                     if made {
                         // The caller does not learn that it is there.
@@ -49,7 +53,7 @@ impl Dir {
                 }
             }
         }
-        Err(Error::at(Kind::Exists, &self.join(name), "is not a directory"))
+        Err(Error::at(Kind::Busy, &self.join(name), "is removed whenever it is made"))
     }
 
     /// Opens the regular file `name` itself for reading; `None` if it is not there.
@@ -101,6 +105,7 @@ mod tests {
     use crate::testing::Scratch;
     use std::fs;
     use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn links_are_not_followed() {
@@ -135,5 +140,22 @@ mod tests {
         assert_eq!(dir.open_or_make_child(c"f", 0o755, None).unwrap_err().kind(), Kind::Exists);
         dir.replace_file(c"f", b"new", 0o600, None, true).unwrap();
         assert_eq!(fs::read(scratch.path().join("f")).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_directory_that_others_remove_is_made_again() {
+        let scratch = Scratch::new();
+        let dir = Dir::open(scratch.path()).unwrap();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let _ = fs::remove_dir(scratch.path().join("d"));
+                }
+            });
+            let failed = (0..20_000).find_map(|_| dir.open_or_make_child(c"d", 0o755, None).err());
+            over.store(true, Ordering::Relaxed);
+            assert!(failed.is_none(), "{failed:?}");
+        });
     }
 }
