@@ -122,11 +122,8 @@ impl Directory {
                 }
                 Err(error) => {
                     self.unsynced.fetch_sub(1, Ordering::SeqCst);
-                    let there = if error.kind() == Kind::Exists { dir.lstat(&name).map_err(failure)? } else { None };
-                    return Err(failure(match there.map(|stat| stat.kind) {
-                        Some(FileKind::File | FileKind::Other) => below_an_object(error),
-                        // It was there, has vanished, and may be there again.
-                        _ if error.kind() == Kind::Exists => error.with_kind(Kind::NotFound),
+                    return Err(failure(match error.kind() {
+                        Kind::Exists => below_an_object(error),
                         _ => error,
                     }));
                 }
